@@ -1,0 +1,1 @@
+//! Jobs, the roles that run them, and the edges to the outside.

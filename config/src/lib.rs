@@ -1,0 +1,1 @@
+//! Typed settings of Callboard and their sources.

@@ -1,0 +1,1 @@
+//! The types of Callboard that cross a wire.

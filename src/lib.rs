@@ -1,0 +1,1 @@
+//! Supervised actors, and a job system that runs on them.

@@ -1,0 +1,1 @@
+//! Supervised actors: restart in place, bounded mailboxes, a tree that can be watched.

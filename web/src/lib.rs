@@ -1,0 +1,1 @@
+//! The web endpoints of Callboard.
