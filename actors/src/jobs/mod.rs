@@ -17,7 +17,7 @@ pub use context::JobContext;
 pub use error::{CheckError, JobError};
 pub use job::Job;
 pub use noop::Noop;
-pub use options::{JobDefaults, JobOptions};
+pub use options::{JobDefaults, JobOptions, MAX_ATTEMPTS};
 pub use registry::{JobRegistry, RegistryError};
 pub use retry::RetryPolicy;
 pub use sleep::Sleep;

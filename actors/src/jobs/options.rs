@@ -70,12 +70,12 @@ pub struct JobDefaults {
 }
 
 impl Default for JobDefaults {
-    /// Queue `default`, 5 attempts of at most an hour each.
+    /// Queue `default`, 5 attempts of at most a quarter of an hour each.
     fn default() -> Self {
         JobDefaults {
             queue: "default".to_owned(),
             max_attempts: 5,
-            timeout: Duration::from_secs(3600),
+            timeout: Duration::from_secs(900),
             retry: RetryPolicy::default(),
         }
     }

@@ -61,7 +61,7 @@ pub(crate) enum RunError {
     Output(String),
 }
 
-type Run = fn(String, JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>>;
+type Run = fn(&str, JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>>;
 
 /// A job type with its code.
 pub struct JobType {
@@ -152,11 +152,10 @@ fn check<J: Job>(text: &str, states: &States) -> Result<(), CheckError> {
     job.check(states)
 }
 
-fn run<J: Job>(payload: String, cx: JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
+fn run<J: Job>(payload: &str, cx: JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
+    let job: Result<J, _> = serde_json::from_str(payload);
     async move {
-        let job: J =
-            serde_json::from_str(&payload).map_err(|error| RunError::Payload(bounded(error.to_string())))?;
-        drop(payload);
+        let job = job.map_err(|error| RunError::Payload(bounded(error.to_string())))?;
         let output = job.run(&cx).await.map_err(RunError::Job)?;
         let text = serde_json::to_string(&output).map_err(|error| RunError::Output(error.to_string()))?;
         Ok((text != "null").then_some(text))
@@ -165,7 +164,7 @@ fn run<J: Job>(payload: String, cx: JobContext) -> LocalBoxFuture<'static, Resul
 }
 
 /// The JSON pointer of a path; what a pointer cannot say (an enum's variant) is left out.
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
@@ -254,7 +253,7 @@ impl JobRegistry {
     pub(crate) fn run(
         &self,
         job_type: &JobType,
-        payload: String,
+        payload: &str,
         cx: JobContext,
     ) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
         (job_type.run)(payload, cx)

@@ -9,7 +9,7 @@ pub enum RetryPolicy {
     Never,
     /// Always the same time.
     Fixed(Duration),
-    /// `first` after the first attempt, then each time `factor` times as long, at most `max`; less a random part of it.
+    /// `first` after the first attempt, then each time `factor` times as long, more or less by chance; at most `max`.
     Exponential {
         /// After the first attempt.
         first: Duration,
@@ -17,23 +17,23 @@ pub enum RetryPolicy {
         max: Duration,
         /// How many times longer each time, at least 1.
         factor: f64,
-        /// The part that chance may take off, 0 (none) to 1 (all of it), so that what failed together does not come
-        /// back together.
+        /// The part that chance may add or take off, 0 (none) to 1 (all of it), so that what failed together does not
+        /// come back together.
         jitter: f64,
     },
 }
 
 impl Default for RetryPolicy {
-    /// From one second to ten minutes, doubling, with half of it left to chance.
+    /// From one second to ten minutes, doubling, a tenth of it up or down left to chance.
     fn default() -> Self {
         RetryPolicy::exponential(Duration::from_secs(1), Duration::from_secs(600))
     }
 }
 
 impl RetryPolicy {
-    /// Doubling from `first` to `max`, with half of it left to chance.
+    /// Doubling from `first` to `max`, a tenth of it up or down left to chance.
     pub const fn exponential(first: Duration, max: Duration) -> Self {
-        RetryPolicy::Exponential { first, max, factor: 2.0, jitter: 0.5 }
+        RetryPolicy::Exponential { first, max, factor: 2.0, jitter: 0.1 }
     }
 
     /// How long to wait after the attempt of this number, from 1; `None`: there is no next one. `random` is uniform
@@ -43,9 +43,9 @@ impl RetryPolicy {
     /// use std::time::Duration;
     /// use callboard_actors::jobs::RetryPolicy;
     /// let policy = RetryPolicy::exponential(Duration::from_secs(1), Duration::from_secs(60));
-    /// assert_eq!(policy.delay(3, 0.0), Some(Duration::from_secs(4)));
-    /// assert_eq!(policy.delay(3, 0.5), Some(Duration::from_secs(3)));
-    /// assert_eq!(policy.delay(100, 0.0), Some(Duration::from_secs(60)));
+    /// assert_eq!(policy.delay(3, 0.5), Some(Duration::from_secs(4)));
+    /// assert_eq!(policy.delay(3, 0.0), Some(Duration::from_millis(3600)));
+    /// assert!(policy.delay(100, 0.9) < Some(Duration::from_secs(60)));
     /// ```
     pub fn delay(&self, attempt: u32, random: f64) -> Option<Duration> {
         match *self {
@@ -55,9 +55,12 @@ impl RetryPolicy {
                 let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
                 let full = first.as_secs_f64() * factor.max(1.0).powi(exponent);
                 // Zero times infinity is no number; a policy that begins with zero stays there.
-                let full = if full.is_nan() { 0.0 } else { full.min(max.as_secs_f64()) };
-                let kept = 1.0 - jitter.clamp(0.0, 1.0) * random.clamp(0.0, 1.0);
-                Some(Duration::try_from_secs_f64(full * kept).unwrap_or(max).min(max))
+                let full = if full.is_nan() { 0.0 } else { full };
+                let jitter = jitter.clamp(0.0, 1.0);
+                // The middle keeps a distance from `max`, else half of the draws would be cut to it and meet there.
+                let middle = full.min(max.as_secs_f64() / (1.0 + jitter));
+                let delay = middle * (1.0 + jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0));
+                Some(Duration::try_from_secs_f64(delay).unwrap_or(max).min(max))
             }
         }
     }
@@ -83,10 +86,10 @@ mod tests {
         ) {
             let (first, max) = (Duration::from_millis(first), Duration::from_millis(max));
             let policy = RetryPolicy::Exponential { first, max, factor, jitter };
-            let delay = policy.delay(attempt, random).unwrap();
-            let full = policy.delay(attempt, 0.0).unwrap();
-            prop_assert!(delay <= full && full <= max);
-            prop_assert!(delay.as_secs_f64() >= full.as_secs_f64() * (1.0 - jitter) - 1e-6);
+            let [lowest, delay, middle, highest] =
+                [0.0, random, 0.5, 1.0].map(|random| policy.delay(attempt, random).unwrap());
+            prop_assert!(lowest <= delay && delay <= highest && highest <= max);
+            prop_assert!(lowest.as_secs_f64() >= middle.as_secs_f64() * (1.0 - jitter) - 1e-6);
         }
 
         #[test]

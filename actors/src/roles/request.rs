@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use callboard_contracts::{
     EventEnvelope, JobState,
-    api::{Cancelled, FieldError, JobDetail, JobList, JobTypeView, LogCursor, QueueView, Retried, Submitted, Totals},
+    api::{
+        Cancelled, FieldError, JobDetail, JobList, JobTypeView, LogCursor, QueueView, Retried, Submitted,
+        Totals,
+    },
 };
 use callboard_supervisors::Message;
 use serde_json::Value;
@@ -97,7 +100,8 @@ pub enum Refusal {
 }
 
 fn list(errors: &[FieldError]) -> String {
-    let lines: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect();
+    let lines: Vec<String> =
+        errors.iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect();
     lines.join("; ")
 }
 
