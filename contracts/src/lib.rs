@@ -1,1 +1,17 @@
 //! The types of Callboard that cross a wire.
+//!
+//! [`event`] and [`job`] are the contract that programs in other languages rely on: versioned, generated into
+//! `contracts/schemas/`, changed only by the rules of semantic versioning. [`api`] is what the server's own interface
+//! under `/api/v1` takes and answers, and what the typed client gives back.
+
+pub mod api;
+pub mod event;
+pub mod job;
+pub mod name;
+pub mod state;
+pub mod timestamp;
+
+pub use event::{EventEnvelope, EventType, Producer};
+pub use job::{ContractJob, JobAccepted, JobStatus};
+pub use state::JobState;
+pub use timestamp::Timestamp;

@@ -1,0 +1,289 @@
+//! What goes into the store and comes out of it.
+
+use std::time::Duration;
+
+use callboard_contracts::{
+    EventEnvelope, JobState, Timestamp,
+    api::{AttemptError, AttemptView, LogCursor},
+};
+use uuid::Uuid;
+
+/// A job to be stored. JSON values travel as compact text, parsed and checked by whoever made this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewJob {
+    /// The job's id.
+    pub id: Uuid,
+    /// The job's type.
+    pub job_type: String,
+    /// The queue it goes to.
+    pub queue: String,
+    /// The payload, a JSON object.
+    pub payload: String,
+    /// Metadata, a JSON object.
+    pub metadata: Option<String>,
+    /// The contract document it came as, without its payload and metadata: `createdAt` and unknown fields are kept.
+    pub document: Option<String>,
+    /// SHA-256 of the canonical submission: the same id with another one is a conflict.
+    pub fingerprint: [u8; 32],
+    /// Attempts it may take, at least 1.
+    pub max_attempts: u32,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// Why it must wait in `pending`, for example because nobody handles its type; `None`: it is available.
+    pub held: Option<String>,
+    /// Ties together what one request has caused.
+    pub correlation_id: Uuid,
+    /// The id of its `job.created` event.
+    pub event_id: Uuid,
+    /// Waiting jobs of the queue (pending, scheduled, available, retryable) at which this one is refused.
+    pub max_backlog: u64,
+}
+
+/// A job that a node has claimed, with the lease on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedJob {
+    /// The job's id.
+    pub id: Uuid,
+    /// The job's type.
+    pub job_type: String,
+    /// Its queue.
+    pub queue: String,
+    /// Its payload, a JSON object.
+    pub payload: String,
+    /// Metadata, a JSON object.
+    pub metadata: Option<String>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// Attempts it may take.
+    pub max_attempts: u32,
+    /// How long the attempt may take.
+    pub timeout: Duration,
+    /// The lease's token: every later write for this attempt carries it.
+    pub token: u64,
+    /// Ties together what one request has caused.
+    pub correlation_id: Uuid,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+}
+
+/// The lease under which a write for an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The job.
+    pub id: Uuid,
+    /// The token of its claim.
+    pub token: u64,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttemptEnd {
+    /// With a result (JSON text), if it has one.
+    Completed {
+        /// The result, any JSON value.
+        result: Option<String>,
+    },
+    /// With an error.
+    Failed {
+        /// What went wrong.
+        error: AttemptError,
+        /// When the next attempt may begin; `None` makes the job a dead one.
+        retry_at: Option<Timestamp>,
+    },
+    /// By a request to cancel the job.
+    Cancelled {
+        /// What the attempt says about it.
+        error: AttemptError,
+    },
+    /// Handed back: the job is available again and the attempt does not count.
+    Released,
+}
+
+/// A job as it stands in the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRecord {
+    /// Its place in the order of storing; what lists page by.
+    pub sequence: u64,
+    /// The job's id.
+    pub id: Uuid,
+    /// The job's type.
+    pub job_type: String,
+    /// Its queue.
+    pub queue: String,
+    /// Where it is on its way.
+    pub state: JobState,
+    /// Its payload, a JSON object; empty text in lists.
+    pub payload: String,
+    /// Metadata, a JSON object; absent in lists.
+    pub metadata: Option<String>,
+    /// The contract document it came as, without payload and metadata.
+    pub document: Option<String>,
+    /// Its result, any JSON value; absent in lists.
+    pub result: Option<String>,
+    /// Attempts begun so far.
+    pub attempt: u32,
+    /// Attempts it may take.
+    pub max_attempts: u32,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// Why it waits.
+    pub wait_reason: Option<String>,
+    /// The message of the last failed attempt.
+    pub last_error: Option<String>,
+    /// Ties together what one request has caused.
+    pub correlation_id: Uuid,
+    /// The id of its `job.created` event.
+    pub created_event_id: Uuid,
+    /// The finished job of which this one is a replay.
+    pub replay_of: Option<Uuid>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it becomes, or became, available.
+    pub scheduled_at: Timestamp,
+    /// When the current or last attempt was claimed.
+    pub claimed_at: Option<Timestamp>,
+    /// When the run of the current or last attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it reached its final state.
+    pub finished_at: Option<Timestamp>,
+    /// When somebody asked to cancel it while it ran.
+    pub cancel_requested_at: Option<Timestamp>,
+}
+
+/// A job and the attempts that have ended, oldest first, at most the last 100.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobWithAttempts {
+    /// The job.
+    pub job: JobRecord,
+    /// Its ended attempts.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// Which jobs a list shows. Empty fields let everything pass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobFilter {
+    /// Only jobs in one of these states.
+    pub states: Vec<JobState>,
+    /// Only jobs of this queue.
+    pub queue: Option<String>,
+    /// Only jobs of this type.
+    pub job_type: Option<String>,
+    /// Only jobs stored before this one ([`JobRecord::sequence`]).
+    pub before: Option<u64>,
+}
+
+/// An event and its place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedEvent {
+    /// Its place.
+    pub cursor: LogCursor,
+    /// The job's queue.
+    pub queue: String,
+    /// The job's type.
+    pub job_type: String,
+    /// For the end of an attempt: how long it ran. For its start: how long the job had waited.
+    pub duration: Option<Duration>,
+    /// The event.
+    pub event: EventEnvelope,
+}
+
+/// What a read of the log gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogPage {
+    /// The events, in the log's order, without gaps.
+    pub events: Vec<LoggedEvent>,
+    /// The oldest place that is still there; a reader whose cursor is before it, or of another epoch, has missed some.
+    pub oldest: LogCursor,
+    /// The newest place.
+    pub newest: LogCursor,
+    /// Whether the reader's cursor was older than the log, or of another epoch, so that `events` begin at `oldest`.
+    pub reset: bool,
+}
+
+/// What a queue holds, from totals that are kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueTotals {
+    /// The queue.
+    pub queue: String,
+    /// Jobs in each state, in the order of [`JobState::ALL`]; the final ones ever since, whatever was pruned.
+    pub counts: [u64; 8],
+    /// Since when the job that has waited longest is available.
+    pub oldest_available_at: Option<Timestamp>,
+}
+
+impl QueueTotals {
+    /// Jobs in `state`.
+    pub fn count(&self, state: JobState) -> u64 {
+        self.counts[state as usize]
+    }
+
+    /// Jobs that wait: pending, scheduled, available and retryable.
+    pub fn backlog(&self) -> u64 {
+        use JobState::{Available, Pending, Retryable, Scheduled};
+        [Pending, Scheduled, Available, Retryable].into_iter().map(|state| self.count(state)).sum()
+    }
+}
+
+/// A node's life on the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSession {
+    /// The session's id.
+    pub id: Uuid,
+    /// The node's name.
+    pub node: String,
+    /// The program's version.
+    pub version: String,
+    /// The process id.
+    pub process: u32,
+}
+
+/// A queue as a node is configured to serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Its name.
+    pub name: String,
+    /// Jobs that run at once.
+    pub concurrency: u32,
+    /// Waiting jobs after which new ones are refused.
+    pub max_backlog: u64,
+}
+
+/// A job type as a node knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobTypeRecord {
+    /// Its name.
+    pub job_type: String,
+    /// What it does.
+    pub description: String,
+    /// The queue its jobs go to.
+    pub queue: String,
+    /// JSON Schema of its payload.
+    pub payload_schema: String,
+    /// JSON Schema of its result.
+    pub result_schema: String,
+    /// Attempts its jobs may take.
+    pub max_attempts: u32,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+}
+
+/// How long finished things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Completed jobs, after their end.
+    pub completed: Duration,
+    /// Cancelled jobs, after their end.
+    pub cancelled: Duration,
+    /// Dead jobs, after their end.
+    pub discarded: Duration,
+    /// Events.
+    pub events: Duration,
+    /// Events at most, whatever their age.
+    pub events_max: u64,
+    /// Rows that one transaction deletes at most.
+    pub batch: u32,
+}

@@ -1,0 +1,1 @@
+//! What a job is, and the job types that come with Callboard.

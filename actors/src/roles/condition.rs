@@ -1,0 +1,104 @@
+//! What the actors say about themselves: an outage is a state, not a crash.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use callboard_contracts::api::ReadinessReason;
+use parking_lot::Mutex;
+
+/// What an actor can do at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All it is there for.
+    Ready,
+    /// Nothing yet, and why.
+    Starting(String),
+    /// Less than it is there for, and why.
+    Degraded(String),
+    /// Nothing any more: it is on its way out.
+    Stopping,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Ready => f.write_str("ready"),
+            Condition::Starting(reason) => write!(f, "starting: {reason}"),
+            Condition::Degraded(reason) => write!(f, "degraded: {reason}"),
+            Condition::Stopping => f.write_str("stopping"),
+        }
+    }
+}
+
+/// The board on which actors post their [`Condition`], by path. Clones share one board.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions(Arc<Mutex<BTreeMap<String, Condition>>>);
+
+impl Conditions {
+    /// An empty board: everything is ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Posts what `actor` says; the earlier word is gone. Returns whether that is a change.
+    pub fn set(&self, actor: &str, condition: Condition) -> bool {
+        let mut board = self.0.lock();
+        if board.get(actor) == Some(&condition) {
+            return false;
+        }
+        board.insert(actor.to_owned(), condition);
+        true
+    }
+
+    /// What `actor` said last.
+    pub fn get(&self, actor: &str) -> Option<Condition> {
+        self.0.lock().get(actor).cloned()
+    }
+
+    /// Takes `actor` off the board.
+    pub fn remove(&self, actor: &str) {
+        self.0.lock().remove(actor);
+    }
+
+    /// The worst condition of all: stopping, then starting, then degraded, then ready.
+    pub fn overall(&self) -> &'static str {
+        let rank = |condition: &Condition| match condition {
+            Condition::Ready => 0,
+            Condition::Degraded(_) => 1,
+            Condition::Starting(_) => 2,
+            Condition::Stopping => 3,
+        };
+        let worst = self.0.lock().values().map(rank).max().unwrap_or(0);
+        ["ready", "degraded", "starting", "stopping"][worst]
+    }
+
+    /// Why not everything is ready, by actor.
+    pub fn reasons(&self) -> Vec<ReadinessReason> {
+        let board = self.0.lock();
+        let unready = board.iter().filter(|(_, condition)| **condition != Condition::Ready);
+        unready
+            .map(|(actor, condition)| ReadinessReason { actor: actor.clone(), reason: condition.to_string() })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_word_counts_and_reasons_name_actors() {
+        let board = Conditions::new();
+        assert_eq!(board.overall(), "ready");
+        assert!(board.set("edges/store", Condition::Degraded("disk full".into())));
+        assert!(!board.set("edges/store", Condition::Degraded("disk full".into())));
+        board.set("web", Condition::Ready);
+        assert_eq!(board.overall(), "degraded");
+        let reasons = board.reasons();
+        assert_eq!(reasons.len(), 1);
+        assert_eq!((&*reasons[0].actor, &*reasons[0].reason), ("edges/store", "degraded: disk full"));
+        board.set("web", Condition::Starting("binding".into()));
+        assert_eq!(board.overall(), "starting");
+        board.remove("web");
+        assert_eq!(board.overall(), "degraded");
+    }
+}

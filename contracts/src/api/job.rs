@@ -1,0 +1,201 @@
+//! Looking at jobs, and changing them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{JobState, JobStatus, Timestamp};
+
+/// What kind of end an attempt came to, other than success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The job returned an error.
+    Failed,
+    /// The job panicked.
+    Panicked,
+    /// It took longer than it may.
+    TimedOut,
+    /// Its node died while it ran.
+    Lost,
+    /// It was cancelled.
+    Cancelled,
+    /// Its payload does not fit its type.
+    InvalidPayload,
+}
+
+/// Why an attempt did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttemptError {
+    /// What kind of end it was.
+    pub kind: ErrorKind,
+    /// What the job, or the runtime, says about it.
+    pub message: String,
+    /// Where it panicked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// Whether the job said that another attempt is of no use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// With a result.
+    Completed,
+    /// With an error.
+    Failed,
+    /// By a request to cancel it.
+    Cancelled,
+    /// It was handed back and does not count.
+    Released,
+}
+
+/// One attempt that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttemptView {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// The node that ran it.
+    pub node: String,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+    /// When its run began; absent if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<AttemptError>,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub job_type: String,
+    /// Its queue.
+    pub queue: String,
+    /// Where it is on its way.
+    pub state: JobState,
+    /// The same in the words of the event contract.
+    pub status: JobStatus,
+    /// Attempts begun so far.
+    pub attempt: u32,
+    /// Attempts it may take.
+    pub max_attempts: u32,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it becomes available, for a scheduled or retryable job; else when it last did.
+    pub scheduled_at: Timestamp,
+    /// When the run of the current or last attempt began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it reached its final state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Why it waits, where that is not just its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_reason: Option<String>,
+    /// The message of its last failed attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// A job with all there is to know about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobDetail {
+    /// What a list shows of it.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// What it is about.
+    pub payload: Map<String, Value>,
+    /// What its maker wants to remember about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    /// What it gave, once completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// Ties together what one request has caused.
+    pub correlation_id: Uuid,
+    /// The finished job of which this one is a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<Uuid>,
+    /// When somebody asked to cancel it while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_requested_at: Option<Timestamp>,
+    /// The attempts that have ended, oldest first; at most the last 100.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobList {
+    /// The jobs, newest first.
+    pub jobs: Vec<JobSummary>,
+    /// Give this as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// The answer to a request to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Cancelled {
+    /// The job's id.
+    pub id: Uuid,
+    /// Its state now: `cancelled`, or `executing` while the running attempt is being told.
+    pub state: JobState,
+}
+
+/// The answer to a request to retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Retried {
+    /// The job that will run: the same one if it was waiting, a new one if it was finished.
+    pub id: Uuid,
+    /// Its state now.
+    pub state: JobState,
+    /// The finished job of which it is a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<Uuid>,
+}
+
+/// A job type that the server knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobTypeView {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub job_type: String,
+    /// What it does, from its documentation.
+    pub description: String,
+    /// The queue its jobs go to.
+    pub queue: String,
+    /// Attempts its jobs may take.
+    pub max_attempts: u32,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// JSON Schema of its payload.
+    pub payload_schema: Value,
+    /// JSON Schema of its result.
+    pub result_schema: Value,
+}

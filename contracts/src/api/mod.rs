@@ -1,0 +1,19 @@
+//! What `/api/v1` takes and answers.
+
+pub mod event;
+pub mod health;
+pub mod job;
+pub mod problem;
+pub mod queue;
+pub mod submit;
+pub mod tree;
+
+pub use event::{EventRecord, LogCursor};
+pub use health::{Readiness, ReadinessReason, Totals};
+pub use job::{
+    AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary, JobTypeView, Retried,
+};
+pub use problem::{FieldError, Problem};
+pub use queue::QueueView;
+pub use submit::{ItemOutcome, SubmitAnswer, SubmitJob, SubmitMany, SubmittedItem, Submitted};
+pub use tree::{ActorKind, CrashView, TreeNode};
