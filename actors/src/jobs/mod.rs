@@ -1,1 +1,3 @@
-//! What a job is, and the job types that come with Callboard.
+//! The built-in job types.
+
+pub mod command;

@@ -1,0 +1,3 @@
+//! Integration tests of callboard-actors.
+
+mod command;
