@@ -51,7 +51,7 @@ async fn a_timeout_ends_the_whole_tree_and_tells_what_was_written() {
 async fn a_cancelled_program_may_tidy_up_within_the_grace() {
     let bench = Bench::new(&["bash"]);
     let cancel = CancellationToken::new();
-    let request = bash("trap 'echo tidied; exit 7' TERM; touch ready; sleep 1000 & wait");
+    let request = bash("trap 'echo tidied; exit 7' TERM; mkfifo never; touch ready; read <>never");
     let run = bench.runner.run(&request, AttemptName { job: "job", attempt: 1 }, cancel.clone());
     let (outcome, ()) = tokio::join!(run, async {
         bench.until_made("ready").await;
@@ -189,7 +189,7 @@ async fn a_shim_that_is_killed_is_an_error_and_leaves_nothing() {
 #[tokio::test]
 async fn a_shim_told_to_end_ends_its_program_and_reports() {
     let bench = Bench::new(&["bash"]);
-    let request = bash("trap 'exit 9' TERM; touch ready; sleep 1000 & wait");
+    let request = bash("trap 'exit 9' TERM; mkfifo never; touch ready; read <>never");
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let (outcome, ()) = tokio::join!(bench.run(&request), async {
             bench.until_made("ready").await;

@@ -136,25 +136,30 @@ async fn standard_input_is_given_closed_and_may_be_ignored() {
 #[tokio::test]
 async fn the_environment_holds_what_is_named_and_nothing_else() {
     let mut bench = Bench::new(&["env"]);
-    bench.runner.passed_env = vec!["CARGO_MANIFEST_DIR".into(), "NOT_SET_ANYWHERE".into()];
+    let folder = bench.folder().to_str().unwrap().to_owned();
     let request =
         CommandRequest { env: BTreeMap::from([("MINE".into(), "a=b\nc".into())]), ..request("env", &["-0"]) };
-    let output = bench.run(&request).await.unwrap();
-    let mut variables: BTreeMap<_, _> =
-        output.stdout.split_terminator('\0').map(|variable| variable.split_once('=').unwrap()).collect();
-    let folder = bench.folder();
-    assert_eq!(variables.remove("CALLBOARD_RUN_ID").map(str::len), Some(36));
-    let expected = [
-        ("CALLBOARD_ATTEMPT", "1"),
-        ("CALLBOARD_JOB_ID", "job"),
-        ("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR")),
-        ("HOME", folder.to_str().unwrap()),
-        ("LANG", "C.UTF-8"),
-        ("MINE", "a=b\nc"),
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        ("TMPDIR", folder.to_str().unwrap()),
-    ];
-    assert_eq!(variables, BTreeMap::from(expected));
+    let servers_path = std::env::var("PATH").unwrap();
+    for (passed, path) in
+        [(&[][..], "/usr/local/bin:/usr/bin:/bin"), (&["PATH", "NOT_SET_ANYWHERE"], servers_path.as_str())]
+    {
+        bench.runner.passed_env = passed.iter().copied().map(Into::into).collect();
+        let output = bench.run(&request).await.unwrap();
+        let variables =
+            output.stdout.split_terminator('\0').map(|variable| variable.split_once('=').unwrap());
+        let mut variables: BTreeMap<_, _> = variables.collect();
+        assert_eq!(variables.remove("CALLBOARD_RUN_ID").map(str::len), Some(36));
+        let expected = [
+            ("CALLBOARD_ATTEMPT", "1"),
+            ("CALLBOARD_JOB_ID", "job"),
+            ("HOME", &folder),
+            ("LANG", "C.UTF-8"),
+            ("MINE", "a=b\nc"),
+            ("PATH", path),
+            ("TMPDIR", &folder),
+        ];
+        assert_eq!(variables, BTreeMap::from(expected));
+    }
 }
 
 #[tokio::test]
