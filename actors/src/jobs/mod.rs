@@ -1,3 +1,3 @@
-//! The built-in job types.
+//! What a job is, and the job types that come with Callboard.
 
 pub mod command;
