@@ -3,6 +3,7 @@
 //! A [`Job`] is a typed value that knows how to run. The types a node knows are gathered in a [`JobRegistry`], which
 //! checks payloads at the gate and runs claimed jobs by their type's name.
 
+pub mod command;
 pub mod context;
 pub mod error;
 pub mod job;
