@@ -34,6 +34,7 @@ mod allow_list;
 mod attempt;
 mod environment;
 mod error;
+mod job;
 #[cfg(target_os = "linux")]
 mod launcher;
 mod output;
