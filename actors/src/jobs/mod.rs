@@ -1,1 +1,25 @@
 //! What a job is, and the job types that come with Callboard.
+//!
+//! A [`Job`] is a typed value that knows how to run. The types a node knows are gathered in a [`JobRegistry`], which
+//! checks payloads at the gate and runs claimed jobs by their type's name.
+
+pub mod command;
+pub mod context;
+pub mod error;
+pub mod job;
+pub mod noop;
+pub mod options;
+pub mod registry;
+pub mod retry;
+pub mod sleep;
+pub mod states;
+
+pub use context::JobContext;
+pub use error::{CheckError, JobError};
+pub use job::Job;
+pub use noop::Noop;
+pub use options::{JobDefaults, JobOptions, MAX_ATTEMPTS};
+pub use registry::{JobRegistry, RegistryError};
+pub use retry::RetryPolicy;
+pub use sleep::Sleep;
+pub use states::{MissingState, States};

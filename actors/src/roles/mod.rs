@@ -1,3 +1,32 @@
 //! The roles: each is an actor that does one part of the service.
+//!
+//! [`Roles::assemble`] wires them to each other and gives the subtrees to be put into an actor system. What they share,
+//! and what must outlive a crash of any of them, is the node: the attempts it holds, what has happened to them and is
+//! not written yet, its session.
 
+mod assembly;
+mod backoff;
+mod completer;
 pub mod condition;
+mod drain;
+mod gateway;
+mod metrics;
+mod metrics_engine;
+mod node;
+mod outcomes;
+mod pruner;
+mod queue;
+mod read_model;
+pub mod request;
+mod rescuer;
+mod scheduler;
+mod session;
+mod settings;
+
+pub use assembly::{Handles, Roles, RolesError};
+pub use condition::{Condition, Conditions};
+pub use drain::{Drain, DrainReport};
+pub use gateway::Gateway;
+pub use metrics::Metrics;
+pub use read_model::ReadModel;
+pub use settings::{InvalidSetting, RolesConfig, UnknownTypes};

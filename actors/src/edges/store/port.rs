@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::record::{
-    AttemptEnd, ClaimedJob, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, Lease, LogPage, NewJob, NewSession,
-    QueueSettings, QueueTotals, Retention,
+    AttemptEnd, ClaimedJob, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, Lease, LogPage, NewJob,
+    NewSession, QueueSettings, QueueTotals, Retention,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -49,7 +49,9 @@ pub enum StoreError {
     #[error("the store is damaged: {0}")]
     Corrupt(String),
     /// A newer program has written it.
-    #[error("the store's schema is version {found}, and this program knows {known}: start a newer program on it")]
+    #[error(
+        "the store's schema is version {found}, and this program knows {known}: start a newer program on it"
+    )]
     TooNew {
         /// The version found.
         found: u32,

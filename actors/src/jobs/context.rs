@@ -1,0 +1,97 @@
+//! What a running job knows of itself.
+
+use std::sync::Arc;
+
+use callboard_contracts::Timestamp;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::states::{MissingState, States};
+
+/// What a running job knows of itself and of the node it runs on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JobContext(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) id: Uuid,
+    pub(crate) queue: String,
+    pub(crate) attempt: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) correlation_id: Uuid,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started_at: Timestamp,
+    pub(crate) node: Arc<str>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) states: States,
+}
+
+impl JobContext {
+    pub(crate) fn new(inner: Inner) -> Self {
+        JobContext(Arc::new(inner))
+    }
+
+    /// The job's id.
+    pub fn id(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The queue it came from.
+    pub fn queue(&self) -> &str {
+        &self.0.queue
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// Attempts the job may take.
+    pub fn max_attempts(&self) -> u32 {
+        self.0.max_attempts
+    }
+
+    /// Ties together what one request has caused.
+    pub fn correlation_id(&self) -> Uuid {
+        self.0.correlation_id
+    }
+
+    /// When the job was stored.
+    pub fn created_at(&self) -> Timestamp {
+        self.0.created_at
+    }
+
+    /// When this run began.
+    pub fn started_at(&self) -> Timestamp {
+        self.0.started_at
+    }
+
+    /// The name of the node it runs on.
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// The value of type `T` that was given to the registry's builder.
+    ///
+    /// # Errors
+    /// None was given.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<&T, MissingState> {
+        self.0.states.get()
+    }
+
+    /// Resolves when this run is to end: somebody cancelled the job, its time is over, or the node stops. What is
+    /// still running a grace later is dropped.
+    pub async fn cancelled(&self) {
+        self.0.cancelled.cancelled().await;
+    }
+
+    /// Whether this run is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// The token behind [`cancelled`](Self::cancelled), to hand on.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.0.cancelled
+    }
+}

@@ -1,0 +1,94 @@
+//! Where a job type differs from the server's defaults.
+
+use std::time::Duration;
+
+use super::retry::RetryPolicy;
+
+/// Attempts a job may be given at most.
+pub const MAX_ATTEMPTS: u32 = 1000;
+
+/// A job type's own queue, attempts, timeout and retry policy; what is not set is the server's default.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct JobOptions {
+    /// The queue its jobs go to.
+    pub queue: Option<String>,
+    /// Attempts a job may take, at least 1.
+    pub max_attempts: Option<u32>,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// When a failed attempt is followed by the next.
+    pub retry: Option<RetryPolicy>,
+}
+
+impl JobOptions {
+    /// The server's defaults throughout.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends its jobs to this queue.
+    #[must_use]
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.queue = Some(name.into());
+        self
+    }
+
+    /// Lets a job take this many attempts, 1 to 1000.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Ends an attempt after this time.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Decides when a failed attempt is followed by the next.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+}
+
+/// What holds for a job type that does not say otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDefaults {
+    /// The queue its jobs go to.
+    pub queue: String,
+    /// Attempts a job may take, at least 1.
+    pub max_attempts: u32,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// When a failed attempt is followed by the next.
+    pub retry: RetryPolicy,
+}
+
+impl Default for JobDefaults {
+    /// Queue `default`, 5 attempts of at most a quarter of an hour each.
+    fn default() -> Self {
+        JobDefaults {
+            queue: "default".to_owned(),
+            max_attempts: 5,
+            timeout: Duration::from_secs(900),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+impl JobOptions {
+    /// These options, with `defaults` where nothing is set.
+    pub fn resolve(&self, defaults: &JobDefaults) -> JobDefaults {
+        JobDefaults {
+            queue: self.queue.clone().unwrap_or_else(|| defaults.queue.clone()),
+            max_attempts: self.max_attempts.unwrap_or(defaults.max_attempts),
+            timeout: self.timeout.unwrap_or(defaults.timeout),
+            retry: self.retry.unwrap_or(defaults.retry),
+        }
+    }
+}

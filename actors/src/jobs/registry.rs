@@ -1,0 +1,440 @@
+//! The job types that a node knows.
+
+use std::{
+    any::{Any, TypeId},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use callboard_contracts::{
+    api::{FieldError, JobTypeView},
+    name,
+};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::{CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States, options::MAX_ATTEMPTS};
+
+/// Errors that are listed for one payload at most.
+const MAX_ERRORS: usize = 32;
+/// Bytes of one error's text at most: it can quote the payload.
+const MAX_ERROR_BYTES: usize = 300;
+
+/// Why a registry cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A type's name breaks the rule.
+    #[error("job type: {0}")]
+    Name(String),
+    /// Two types have one name.
+    #[error("job type {0:?} is registered twice: give one of the two another `TYPE`")]
+    Duplicate(&'static str),
+    /// A type's options make no sense.
+    #[error("job type {job_type:?}: {problem}")]
+    Options {
+        /// The type.
+        job_type: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A type's schema cannot be used.
+    #[error("job type {job_type:?}: its schema cannot be used: {problem}")]
+    Schema {
+        /// The type.
+        job_type: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// How a run did not come to a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RunError {
+    /// The job says so.
+    Job(JobError),
+    /// The payload does not fit the type.
+    Payload(String),
+    /// The result cannot be written as JSON.
+    Output(String),
+}
+
+type Run = fn(&str, JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>>;
+
+/// A job type with its code.
+pub struct JobType {
+    name: &'static str,
+    description: String,
+    options: JobOptions,
+    payload_schema: Value,
+    result_schema: Value,
+    validator: Validator,
+    check: fn(&str, &States) -> Result<(), CheckError>,
+    run: Run,
+}
+
+impl JobType {
+    fn new<J: Job>() -> Result<Self, RegistryError> {
+        let job_type = J::TYPE;
+        name::check(job_type).map_err(|error| RegistryError::Name(error.to_string()))?;
+        let options = J::options();
+        let refuse = |problem: String| Err(RegistryError::Options { job_type, problem });
+        if let Some(queue) = &options.queue
+            && let Err(error) = name::check(queue)
+        {
+            return refuse(format!("its queue: {error}"));
+        }
+        if options.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
+            return refuse(format!("max_attempts must be from 1 to {MAX_ATTEMPTS}"));
+        }
+        if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return refuse("timeout must be longer than nothing".to_owned());
+        }
+        let unusable = |problem: String| RegistryError::Schema { job_type, problem };
+        let payload_schema = schemars::schema_for!(J).to_value();
+        let validator = Validator::new(&payload_schema).map_err(|error| unusable(error.to_string()))?;
+        Ok(JobType {
+            name: job_type,
+            description: payload_schema
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            options,
+            result_schema: schemars::schema_for!(J::Output).to_value(),
+            payload_schema,
+            validator,
+            check: check::<J>,
+            run: run::<J>,
+        })
+    }
+
+    /// The type's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where the type differs from the server's defaults.
+    pub fn options(&self) -> &JobOptions {
+        &self.options
+    }
+
+    /// How the outside sees it.
+    pub fn view(&self, defaults: &JobDefaults) -> JobTypeView {
+        let settings = self.options.resolve(defaults);
+        JobTypeView {
+            job_type: self.name.to_owned(),
+            description: self.description.clone(),
+            queue: settings.queue,
+            max_attempts: settings.max_attempts,
+            timeout_ms: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
+            payload_schema: self.payload_schema.clone(),
+            result_schema: self.result_schema.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for JobType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobType")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check<J: Job>(text: &str, states: &States) -> Result<(), CheckError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let job: J = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| CheckError::invalid(pointer(error.path()), bounded(error.inner().to_string())))?;
+    job.check(states)
+}
+
+fn run<J: Job>(payload: &str, cx: JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
+    let job: Result<J, _> = serde_json::from_str(payload);
+    async move {
+        let job = job.map_err(|error| RunError::Payload(bounded(error.to_string())))?;
+        let output = job.run(&cx).await.map_err(RunError::Job)?;
+        let text = serde_json::to_string(&output).map_err(|error| RunError::Output(error.to_string()))?;
+        Ok((text != "null").then_some(text))
+    }
+    .boxed_local()
+}
+
+/// The JSON pointer of a path; what a pointer cannot say (an enum's variant) is left out.
+pub(crate) fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")))
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// Cuts an error's text to a readable length.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > MAX_ERROR_BYTES {
+        let end = text.floor_char_boundary(MAX_ERROR_BYTES);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// The job types that a node knows, with their code and what they share. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct JobRegistry {
+    types: Arc<BTreeMap<&'static str, JobType>>,
+    states: States,
+}
+
+impl JobRegistry {
+    /// Begins an empty registry.
+    pub fn builder() -> JobRegistryBuilder {
+        JobRegistryBuilder { types: BTreeMap::new(), states: HashMap::new(), error: None }
+    }
+
+    /// Whether there is a type of this name.
+    pub fn knows(&self, job_type: &str) -> bool {
+        self.types.contains_key(job_type)
+    }
+
+    /// The type of this name.
+    pub fn get(&self, job_type: &str) -> Option<&JobType> {
+        self.types.get(job_type)
+    }
+
+    /// The types, by name.
+    pub fn types(&self) -> impl Iterator<Item = &JobType> {
+        self.types.values()
+    }
+
+    /// The names of the types, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.types.keys().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// How the outside sees the types, by name.
+    pub fn views(&self, defaults: &JobDefaults) -> Vec<JobTypeView> {
+        self.types().map(|job_type| job_type.view(defaults)).collect()
+    }
+
+    /// What the jobs share.
+    pub fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Checks a payload: by the type's schema, then by making the value of it, so that what passes runs, then by the
+    /// type's own [`Job::check`]. `text` is the payload as it will be stored. Pointers begin at the payload.
+    ///
+    /// # Errors
+    /// What is wrong, and where: all that the schema finds (at most 32), else the first that it cannot know.
+    pub fn validate(&self, job_type: &JobType, payload: &Value, text: &str) -> Result<(), CheckError> {
+        if !job_type.validator.is_valid(payload) {
+            let errors = job_type.validator.iter_errors(payload).take(MAX_ERRORS);
+            let errors = errors.map(|error| FieldError {
+                pointer: error.instance_path().as_str().to_owned(),
+                message: bounded(error.to_string()),
+            });
+            return Err(CheckError::Invalid(errors.collect()));
+        }
+        (job_type.check)(text, &self.states)
+    }
+
+    /// Runs a job of this type; `None` is the result of a type that gives none.
+    pub(crate) fn run(
+        &self,
+        job_type: &JobType,
+        payload: &str,
+        cx: JobContext,
+    ) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
+        (job_type.run)(payload, cx)
+    }
+}
+
+/// Gathers job types and what they share.
+#[must_use = "call `build`"]
+pub struct JobRegistryBuilder {
+    types: BTreeMap<&'static str, JobType>,
+    states: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    error: Option<RegistryError>,
+}
+
+impl JobRegistryBuilder {
+    /// Adds a job type.
+    pub fn register<J: Job>(mut self) -> Self {
+        let added = JobType::new::<J>().and_then(|job_type| match self.types.insert(J::TYPE, job_type) {
+            Some(_) => Err(RegistryError::Duplicate(J::TYPE)),
+            None => Ok(()),
+        });
+        if let Err(error) = added {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Gives jobs a value of type `T`, to be had by [`JobContext::state`]; it replaces an earlier one of this type.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(TypeId::of::<T>(), Box::new(value));
+        self
+    }
+
+    /// The registry.
+    ///
+    /// # Errors
+    /// The first type that cannot be used.
+    pub fn build(self) -> Result<JobRegistry, RegistryError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(JobRegistry { types: Arc::new(self.types), states: States::new(self.states) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+    use crate::jobs::{Noop, Sleep};
+
+    /// Knows what a schema does not.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Careful {
+        #[schemars(with = "String")]
+        address: std::net::IpAddr,
+        items: Vec<Item>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Item {
+        #[serde(rename = "a/b")]
+        size: u8,
+    }
+
+    impl Job for Careful {
+        const TYPE: &'static str = "careful";
+        type Output = ();
+
+        fn check(&self, states: &States) -> Result<(), CheckError> {
+            let allowed: &Vec<u8> = states.get().map_err(|error| CheckError::forbidden(error.to_string()))?;
+            match self.items.iter().position(|item| !allowed.contains(&item.size)) {
+                Some(index) => Err(CheckError::invalid(format!("/items/{index}"), "not allowed")),
+                None => Ok(()),
+            }
+        }
+
+        async fn run(self, _: &JobContext) -> Result<(), JobError> {
+            Ok(())
+        }
+    }
+
+    macro_rules! job {
+        ($name:ident, $type:literal, $options:expr) => {
+            #[derive(Serialize, Deserialize, JsonSchema)]
+            struct $name {}
+            impl Job for $name {
+                const TYPE: &'static str = $type;
+                type Output = ();
+                fn options() -> JobOptions {
+                    $options
+                }
+                async fn run(self, _: &JobContext) -> Result<(), JobError> {
+                    Ok(())
+                }
+            }
+        };
+    }
+    job!(SecondNoop, "noop", JobOptions::new());
+    job!(Space, "a b", JobOptions::new());
+    job!(NoAttempt, "x", JobOptions::new().max_attempts(0));
+    job!(NoTime, "x", JobOptions::new().timeout(std::time::Duration::ZERO));
+    job!(NoQueue, "x", JobOptions::new().queue("ä"));
+
+    fn validate(registry: &JobRegistry, job_type: &str, payload: Value) -> Result<(), CheckError> {
+        registry.validate(registry.get(job_type).unwrap(), &payload, &payload.to_string())
+    }
+
+    fn pointers(result: Result<(), CheckError>) -> Vec<String> {
+        match result.unwrap_err() {
+            CheckError::Invalid(errors) => errors.into_iter().map(|error| error.pointer).collect(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn payloads_are_checked_by_schema_then_by_type_then_by_the_job() {
+        let registry = JobRegistry::builder().register::<Careful>().state(vec![1_u8, 2]).build().unwrap();
+        let check = |payload| validate(&registry, "careful", payload);
+        assert_eq!(check(json!({"address": "::1", "items": [{"a/b": 1}]})), Ok(()));
+        assert_eq!(pointers(check(json!({"address": 1, "items": [{"a/b": "x"}, {}]}))).len(), 3);
+        assert_eq!(pointers(check(json!({"address": "x", "items": []}))), ["/address"]);
+        assert_eq!(pointers(check(json!({"address": "::1", "items": [{"a/b": 300}]}))), ["/items/0/a~1b"]);
+        assert_eq!(
+            pointers(check(json!({"address": "::1", "items": [{"a/b": 1}, {"a/b": 3}]}))),
+            ["/items/1"]
+        );
+
+        let bare = JobRegistry::builder().register::<Careful>().build().unwrap();
+        let refused = validate(&bare, "careful", json!({"address": "::1", "items": []})).unwrap_err();
+        assert!(refused.to_string().contains(".state("), "{refused}");
+    }
+
+    #[test]
+    fn built_in_types_refuse_what_they_do_not_know() {
+        let registry = JobRegistry::builder().register::<Noop>().register::<Sleep>().build().unwrap();
+        assert_eq!(validate(&registry, "noop", json!({})), Ok(()));
+        assert!(validate(&registry, "noop", json!({"x": 1})).is_err());
+        assert_eq!(validate(&registry, "sleep", json!({"ms": 1})), Ok(()));
+        for bad in [
+            json!({}),
+            json!({"ms": -1}),
+            json!({"ms": 86_400_001}),
+            json!({"ms": 1, "s": 1}),
+            json!({"ms": 1.5}),
+        ] {
+            assert!(validate(&registry, "sleep", bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn texts_of_errors_are_bounded() {
+        let registry = JobRegistry::builder().register::<Sleep>().build().unwrap();
+        let CheckError::Invalid(errors) =
+            validate(&registry, "sleep", json!({"ms": "ä".repeat(10_000)})).unwrap_err()
+        else {
+            panic!("forbidden");
+        };
+        assert!(errors[0].message.len() <= MAX_ERROR_BYTES + 3);
+    }
+
+    #[test]
+    fn types_that_cannot_work_are_refused() {
+        let build = |builder: JobRegistryBuilder| builder.build().unwrap_err().to_string();
+        let builder = JobRegistry::builder;
+        assert!(build(builder().register::<Noop>().register::<SecondNoop>()).contains("registered twice"));
+        assert!(build(builder().register::<Space>()).contains("no valid name"));
+        assert!(build(builder().register::<NoAttempt>()).contains("max_attempts"));
+        assert!(build(builder().register::<NoTime>()).contains("timeout"));
+        assert!(build(builder().register::<NoQueue>()).contains("queue"));
+    }
+
+    #[test]
+    fn views_show_defaults_and_schemas() {
+        let registry = JobRegistry::builder().register::<Noop>().build().unwrap();
+        let view = registry.views(&JobDefaults::default()).remove(0);
+        assert_eq!((&*view.job_type, &*view.queue, view.max_attempts), ("noop", "default", 5));
+        assert_eq!(view.description, "Does nothing, to measure and to try things out.");
+        assert_eq!(view.payload_schema["additionalProperties"], json!(false));
+    }
+}

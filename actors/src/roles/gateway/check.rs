@@ -1,0 +1,201 @@
+//! What a submitted job must be like.
+
+use std::{sync::LazyLock, time::Duration};
+
+use callboard_contracts::{
+    ContractJob,
+    api::{FieldError, SubmitJob},
+    name,
+};
+use jsonschema::Validator;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{
+    super::{
+        request::{Form, Refusal},
+        settings::UnknownTypes,
+    },
+    fingerprint::Fingerprint,
+};
+use crate::{
+    edges::store::record::NewJob,
+    jobs::{
+        CheckError, MAX_ATTEMPTS,
+        registry::{bounded, pointer},
+    },
+    roles::node::Node,
+};
+
+/// The longest timeout that a submission may ask for.
+const MAX_TIMEOUT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Errors that are listed for one job at most.
+const MAX_ERRORS: usize = 32;
+
+/// The contract's schema, with formats checked.
+static CONTRACT: LazyLock<Validator> = LazyLock::new(|| {
+    let schema = schemars::schema_for!(ContractJob).to_value();
+    let options = jsonschema::options().should_validate_formats(true);
+    options.build(&schema).expect("the schema of the contract's own type is valid, which a test proves")
+});
+
+/// A submission that has the right form.
+struct Parsed {
+    id: Option<Uuid>,
+    job_type: String,
+    queue: Option<String>,
+    max_attempts: Option<u32>,
+    timeout: Option<Duration>,
+    payload: Map<String, Value>,
+    metadata: Option<Map<String, Value>>,
+    document: Option<String>,
+    fingerprint: [u8; 32],
+}
+
+/// Makes a job of what was submitted.
+pub(super) fn check(node: &Node, form: Form, value: Value, correlation_id: Uuid) -> Result<NewJob, Refusal> {
+    let parsed = match form {
+        Form::Api => submission(value)?,
+        Form::Contract => contract(value)?,
+    };
+    let mut errors = Vec::new();
+    let job_type = node.registry.get(&parsed.job_type);
+    let held = match (job_type, form, node.config.unknown_types) {
+        (Some(_), ..) => None,
+        (None, Form::Contract, UnknownTypes::Hold) => {
+            Some(format!("no handler for job type {:?}", parsed.job_type))
+        }
+        (None, ..) => {
+            return Err(Refusal::UnknownType { job_type: parsed.job_type, known: node.registry.names() });
+        }
+    };
+    let defaults = &node.config.defaults;
+    let options = job_type.map(|job_type| job_type.options());
+    let queue = parsed
+        .queue
+        .or_else(|| options.and_then(|options| options.queue.clone()))
+        .unwrap_or_else(|| defaults.queue.clone());
+    let settings = node.queues.get(&queue).map(|queue| &queue.settings);
+    if settings.is_none() {
+        let known: Vec<&str> = node.queues.keys().map(String::as_str).collect();
+        errors.push(error("/queue", format!("there is no queue {queue:?}; there are: {}", known.join(", "))));
+    }
+
+    let payload = Value::Object(parsed.payload);
+    let text = payload.to_string();
+    let metadata = parsed.metadata.map(|metadata| Value::Object(metadata).to_string());
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let size = text.len() + length(&metadata) + length(&parsed.document);
+    if size > node.config.max_payload {
+        return Err(Refusal::TooLarge { size, limit: node.config.max_payload });
+    }
+    if let Some(job_type) = job_type {
+        match node.registry.validate(job_type, &payload, &text) {
+            Ok(()) => {}
+            Err(CheckError::Forbidden(why)) if errors.is_empty() => return Err(Refusal::Forbidden(why)),
+            Err(CheckError::Forbidden(_)) => {}
+            Err(CheckError::Invalid(found)) => {
+                errors.extend(
+                    found
+                        .into_iter()
+                        .map(|found| FieldError { pointer: format!("/payload{}", found.pointer), ..found }),
+                );
+            }
+        }
+    }
+    let (Some(settings), true) = (settings, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
+    Ok(NewJob {
+        id: parsed.id.unwrap_or_else(Uuid::now_v7),
+        job_type: parsed.job_type,
+        queue,
+        payload: text,
+        metadata,
+        document: parsed.document,
+        fingerprint: parsed.fingerprint,
+        max_attempts: parsed
+            .max_attempts
+            .or_else(|| options.and_then(|options| options.max_attempts))
+            .unwrap_or(defaults.max_attempts),
+        timeout: parsed
+            .timeout
+            .or_else(|| options.and_then(|options| options.timeout))
+            .unwrap_or(defaults.timeout),
+        held,
+        correlation_id,
+        event_id: Uuid::now_v7(),
+        max_backlog: settings.max_backlog,
+    })
+}
+
+fn submission(value: Value) -> Result<Parsed, Refusal> {
+    let job: SubmitJob = read(value)?;
+    let mut errors = Vec::new();
+    if let Err(problem) = name::check(&job.job_type) {
+        errors.push(error("/type", problem.to_string()));
+    }
+    if let Some(Err(problem)) = job.queue.as_deref().map(name::check) {
+        errors.push(error("/queue", problem.to_string()));
+    }
+    if job.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
+        errors.push(error("/max_attempts", format!("must be from 1 to {MAX_ATTEMPTS}")));
+    }
+    if job.timeout_ms.is_some_and(|time| !(1..=MAX_TIMEOUT_MS).contains(&time)) {
+        errors.push(error("/timeout_ms", format!("must be from 1 to {MAX_TIMEOUT_MS} (seven days)")));
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    let fingerprint = Fingerprint::of_submission(&job);
+    Ok(Parsed {
+        id: job.id,
+        job_type: job.job_type,
+        queue: job.queue,
+        max_attempts: job.max_attempts,
+        timeout: job.timeout_ms.map(Duration::from_millis),
+        payload: job.payload,
+        metadata: job.metadata,
+        document: None,
+        fingerprint,
+    })
+}
+
+fn contract(mut value: Value) -> Result<Parsed, Refusal> {
+    if !CONTRACT.is_valid(&value) {
+        let errors = CONTRACT.iter_errors(&value).take(MAX_ERRORS);
+        let errors = errors.map(|found| error(found.instance_path().as_str(), bounded(found.to_string())));
+        return Err(Refusal::Invalid(errors.collect()));
+    }
+    let fingerprint = Fingerprint::of_document(&value);
+    let mut take = |field: &str| value.as_object_mut().and_then(|document| document.remove(field));
+    // The schema lets null pass where a field may be missing.
+    let object = |value: Option<Value>| match value {
+        Some(Value::Object(object)) => Some(object),
+        _ => None,
+    };
+    let (payload, metadata) = (object(take("payload")), object(take("metadata")));
+    // What is left must be of the types that the schema cannot express, such as a time that exists.
+    let document = value.to_string();
+    let job: ContractJob = read(value)?;
+    Ok(Parsed {
+        id: Some(job.id),
+        job_type: job.job_type,
+        queue: None,
+        max_attempts: None,
+        timeout: None,
+        payload: payload.unwrap_or_default(),
+        metadata,
+        document: Some(document),
+        fingerprint,
+    })
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(value).map_err(|found| {
+        Refusal::Invalid(vec![error(pointer(found.path()), bounded(found.inner().to_string()))])
+    })
+}
+
+fn error(pointer: impl Into<String>, message: String) -> FieldError {
+    FieldError { pointer: pointer.into(), message }
+}

@@ -1,0 +1,91 @@
+//! The metrics engine: follows the log and counts.
+
+use std::{sync::Arc, time::Duration};
+
+use callboard_contracts::api::LogCursor;
+use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartError};
+use tokio::time::{Instant, sleep};
+
+use super::{backoff::Backoff, condition::Condition, node::Node};
+use crate::edges::store::StoreError;
+
+/// Events that one read gives at most.
+const PAGE: u32 = 2000;
+/// How long commits gather before they are read.
+const GATHER: Duration = Duration::from_millis(25);
+/// How often the queues are looked at, at most.
+const QUEUES_EVERY: Duration = Duration::from_secs(1);
+
+/// Follows the log from where it stood at the node's start, and counts what it says. Where it is in the log is kept with
+/// the numbers, so that a crash neither loses events nor counts them twice.
+pub(crate) struct MetricsEngine {
+    node: Arc<Node>,
+}
+
+impl Actor for MetricsEngine {
+    type Args = Arc<Node>;
+
+    async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
+        cx.spawn(run(node.clone(), cx.path()));
+        Ok(MetricsEngine { node })
+    }
+}
+
+impl PlainHandler<ChildExited> for MetricsEngine {
+    type Reply = ();
+
+    fn handle(&mut self, exit: ChildExited, _: &mut Context<Self>) {
+        self.node.metrics.actor_ended(exit.crash.is_some(), exit.restarting);
+    }
+}
+
+async fn run(node: Arc<Node>, path: String) {
+    node.session().await;
+    let mut committed = node.store.committed();
+    let mut backoff = Backoff::default();
+    let mut queues_seen: Option<Instant> = None;
+    loop {
+        let tick = async {
+            while follow(&node).await? {}
+            if queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY) {
+                for (queue, totals) in node.store.queues().await? {
+                    node.metrics.queue(&queue.name, &totals);
+                }
+                queues_seen = Some(Instant::now());
+            }
+            Ok::<_, StoreError>(())
+        };
+        match tick.await {
+            Ok(()) => {
+                backoff.reset();
+                node.conditions.set(&path, Condition::Ready);
+                tokio::select! {
+                    changed = committed.changed() => match changed {
+                        Ok(()) => sleep(GATHER).await,
+                        // The store is gone for good.
+                        Err(_) => return,
+                    },
+                    () = sleep(QUEUES_EVERY) => {}
+                }
+            }
+            Err(error) => {
+                node.conditions.set(&path, Condition::Degraded(error.to_string()));
+                backoff.pause().await;
+            }
+        }
+    }
+}
+
+/// Counts one page of the log. Whether there is more.
+async fn follow(node: &Node) -> Result<bool, StoreError> {
+    let Some(after) = *node.counted.lock() else { return Ok(false) };
+    let page = node.store.events_after(after, None, PAGE).await?;
+    if page.reset {
+        tracing::warn!(%after, oldest = %page.oldest, "events were deleted before they were counted");
+    }
+    let last = page.events.last().map(|logged| logged.cursor);
+    page.events.iter().for_each(|logged| node.metrics.event(logged));
+    // No await since the first of them was counted.
+    *node.counted.lock() = last.or_else(|| page.reset.then_some(page.newest)).or(Some(after));
+    Ok(last.is_some_and(|last: LogCursor| last < page.newest))
+}

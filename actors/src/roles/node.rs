@@ -1,0 +1,149 @@
+//! What the roles of one node share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use callboard_contracts::{Timestamp, api::LogCursor};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use super::{
+    condition::Conditions,
+    metrics::Metrics,
+    outcomes::Outcomes,
+    queue::{
+        Ending, Queue,
+        attempt::{Attempt, EndReason},
+    },
+    settings::RolesConfig,
+};
+use crate::{
+    edges::store::StoreHandle,
+    jobs::{JobRegistry, retry},
+};
+
+/// Where the node is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It takes and runs jobs.
+    Serving,
+    /// It ends what it has begun.
+    Draining,
+}
+
+/// What the roles of one node share. None of it is lost when one of them crashes.
+pub(crate) struct Node {
+    pub(crate) config: RolesConfig,
+    pub(crate) name: Arc<str>,
+    pub(crate) registry: JobRegistry,
+    pub(crate) store: StoreHandle,
+    pub(crate) conditions: Conditions,
+    pub(crate) metrics: Metrics,
+    pub(crate) queues: BTreeMap<String, Arc<Queue>>,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) due: DueTime,
+    /// The session under which this node claims; `None` while it has none.
+    pub(crate) session: watch::Sender<Option<Uuid>>,
+    pub(crate) stage: watch::Sender<Stage>,
+    pub(crate) drained: Drained,
+    /// How far the log has been counted; `None` before the node's first session.
+    pub(crate) counted: Mutex<Option<LogCursor>>,
+}
+
+/// Attempts that have ended while the node was draining.
+#[derive(Debug, Default)]
+pub(crate) struct Drained {
+    pub(crate) finished: AtomicU64,
+    pub(crate) handed_back: AtomicU64,
+}
+
+impl Node {
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.stage.borrow() == Stage::Draining
+    }
+
+    /// Decides what follows from the end of an attempt, and hands that to the completer. The first word about an
+    /// attempt counts, and none if its session was lost.
+    pub(crate) fn report(&self, attempt: &Arc<Attempt>, ending: Ending) {
+        if !attempt.take_word() || attempt.end_reason() == Some(EndReason::SessionLost) {
+            return;
+        }
+        if self.is_draining() {
+            let count = match ending {
+                Ending::Released => &self.drained.handed_back,
+                _ => &self.drained.finished,
+            };
+            count.fetch_add(1, SeqCst);
+        }
+        let job = &attempt.job;
+        let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
+        let policy = policy.unwrap_or(self.config.defaults.retry);
+        let random = if matches!(ending, Ending::Failed(_)) { retry::random() } else { 0.0 };
+        let end = ending.decide(job.attempt, job.max_attempts, policy, self.store.now(), random);
+        self.outcomes.finished(attempt, end);
+    }
+
+    /// Tells the producers of these queues that there may be jobs.
+    pub(crate) fn wake<'a>(&self, queues: impl IntoIterator<Item = &'a String>) {
+        for queue in queues.into_iter().filter_map(|name| self.queues.get(name)) {
+            queue.wake();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.queues.values().for_each(|queue| queue.wake());
+    }
+
+    /// Waits until the node has a session.
+    pub(crate) async fn session(&self) -> Uuid {
+        let mut session = self.session.subscribe();
+        loop {
+            if let Some(id) = *session.borrow_and_update() {
+                return id;
+            }
+            if session.changed().await.is_err() {
+                // The sender is in `self`.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// When the next job falls due, as far as anybody here knows.
+#[derive(Debug)]
+pub(crate) struct DueTime {
+    earliest: AtomicI64,
+    earlier: Notify,
+}
+
+impl Default for DueTime {
+    fn default() -> Self {
+        DueTime { earliest: AtomicI64::new(i64::MAX), earlier: Notify::new() }
+    }
+}
+
+impl DueTime {
+    /// A job falls due at this time.
+    pub(crate) fn note(&self, at: Timestamp) {
+        if at.as_micros() < self.earliest.fetch_min(at.as_micros(), SeqCst) {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Takes what was noted.
+    pub(crate) fn take(&self) -> Option<Timestamp> {
+        let earliest = self.earliest.swap(i64::MAX, SeqCst);
+        (earliest != i64::MAX).then(|| Timestamp::from_micros(earliest))
+    }
+
+    /// Waits until an earlier time is noted than all since the last [`take`](Self::take).
+    pub(crate) async fn earlier(&self) {
+        self.earlier.notified().await;
+    }
+}

@@ -1,0 +1,273 @@
+//! What has happened to attempts and is not written yet.
+//!
+//! It is kept outside of the completer, so that a crash of the completer loses none of it. It is bounded by those who
+//! fill it: each attempt adds a beginning and an end, and producers start none while it [is full](Outcomes::is_full).
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use parking_lot::Mutex as SyncMutex;
+use tokio::sync::{Mutex, Notify};
+
+use super::queue::attempt::Attempt;
+use crate::edges::store::{Operation, record::AttemptEnd};
+
+/// Entries at which producers start no more attempts.
+const FULL: usize = 20_000;
+/// Bytes of results and errors at which they start no more either.
+const FULL_BYTES: usize = 64 * 1024 * 1024;
+/// What one write holds at most.
+const BATCH: usize = 2_000;
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Something that has happened to an attempt.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// Its run has begun.
+    Started(Arc<Attempt>),
+    /// It has ended.
+    Finished {
+        attempt: Arc<Attempt>,
+        end: AttemptEnd,
+        /// The store has refused this very end before.
+        refused: bool,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn attempt(&self) -> &Arc<Attempt> {
+        match self {
+            Outcome::Started(attempt) | Outcome::Finished { attempt, .. } => attempt,
+        }
+    }
+
+    pub(crate) fn operation(&self) -> Operation {
+        match self {
+            Outcome::Started(attempt) => Operation::Start {
+                lease: attempt.lease(),
+                // Nobody reports the beginning of a run that has not begun.
+                started_at: attempt.started_at().unwrap_or(attempt.job.claimed_at),
+            },
+            Outcome::Finished { attempt, end, .. } => Operation::Finish {
+                lease: attempt.lease(),
+                started_at: attempt.started_at(),
+                end: end.clone(),
+            },
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Outcome::Finished { end: AttemptEnd::Completed { result: Some(result) }, .. } => result.len(),
+            Outcome::Finished {
+                end: AttemptEnd::Failed { error, .. } | AttemptEnd::Cancelled { error },
+                ..
+            } => error.message.len() + error.backtrace.as_ref().map_or(0, String::len),
+            _ => 0,
+        }
+    }
+}
+
+/// What has happened to attempts and is not written yet.
+#[derive(Default)]
+pub(crate) struct Outcomes {
+    state: SyncMutex<State>,
+    entries: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Told when something was added to nothing.
+    pub(crate) added: Notify,
+    /// Told when all of it is written.
+    pub(crate) emptied: Notify,
+    /// Held by whoever writes.
+    pub(crate) writing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Outcome>,
+    /// Sent to the store; not known to be written.
+    sent: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// The run of this attempt has begun.
+    pub(crate) fn started(&self, attempt: &Arc<Attempt>) {
+        self.add(Outcome::Started(attempt.clone()));
+    }
+
+    /// This attempt has ended.
+    pub(crate) fn finished(&self, attempt: &Arc<Attempt>, end: AttemptEnd) {
+        self.add(Outcome::Finished { attempt: attempt.clone(), end, refused: false });
+    }
+
+    /// Adds it after the others.
+    pub(crate) fn add(&self, outcome: Outcome) {
+        let mut state = self.state.lock();
+        self.entries.fetch_add(1, SeqCst);
+        self.bytes.fetch_add(outcome.bytes(), SeqCst);
+        state.waiting.push_back(outcome);
+        let first = state.waiting.len() == 1;
+        drop(state);
+        if first {
+            self.added.notify_one();
+        }
+    }
+
+    /// Whether so much waits that no more attempts should be started.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.load(SeqCst) >= FULL || self.bytes.load(SeqCst) >= FULL_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.load(SeqCst) == 0
+    }
+
+    /// How many attempts' ends are not known to be written.
+    pub(crate) fn unwritten_ends(&self) -> u64 {
+        let state = self.state.lock();
+        let all = state.waiting.iter().chain(&state.sent);
+        all.filter(|outcome| matches!(outcome, Outcome::Finished { .. })).count() as u64
+    }
+
+    /// What is to be written next: what was sent before and is not known to be written, else as much of what waits as
+    /// fits. The beginning of an attempt whose end is there too is left out, as the end says it.
+    pub(crate) fn next(&self) -> Vec<Outcome> {
+        let mut state = self.state.lock();
+        if state.sent.is_empty() {
+            let mut bytes = 0;
+            let mut batch = Vec::new();
+            while let Some(outcome) = state.waiting.front() {
+                bytes += outcome.bytes();
+                if batch.len() == BATCH || (bytes > BATCH_BYTES && !batch.is_empty()) {
+                    break;
+                }
+                batch.extend(state.waiting.pop_front());
+            }
+            let ended: HashSet<u64> = batch
+                .iter()
+                .filter(|outcome| matches!(outcome, Outcome::Finished { .. }))
+                .map(|outcome| outcome.attempt().job.token)
+                .collect();
+            let before = batch.len();
+            batch.retain(|outcome| match outcome {
+                Outcome::Started(attempt) => !ended.contains(&attempt.job.token),
+                Outcome::Finished { .. } => true,
+            });
+            self.entries.fetch_sub(before - batch.len(), SeqCst);
+            state.sent = batch;
+        }
+        state.sent.clone()
+    }
+
+    /// What [`next`](Self::next) gave is written.
+    pub(crate) fn written(&self) {
+        let sent = std::mem::take(&mut self.state.lock().sent);
+        self.bytes.fetch_sub(sent.iter().map(Outcome::bytes).sum(), SeqCst);
+        self.entries.fetch_sub(sent.len(), SeqCst);
+        if self.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use callboard_contracts::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::edges::store::record::ClaimedJob;
+
+    fn attempt(token: u64) -> Arc<Attempt> {
+        let job = ClaimedJob {
+            id: Uuid::nil(),
+            job_type: "noop".into(),
+            queue: "default".into(),
+            payload: "{}".into(),
+            metadata: None,
+            attempt: 1,
+            max_attempts: 1,
+            timeout: Duration::from_secs(1),
+            token,
+            correlation_id: Uuid::nil(),
+            created_at: Timestamp::MIN,
+            claimed_at: Timestamp::MIN,
+        };
+        let attempt = Attempt::new(job, Uuid::nil());
+        attempt.begin(Timestamp::from_micros(1));
+        Arc::new(attempt)
+    }
+
+    fn result(bytes: usize) -> AttemptEnd {
+        AttemptEnd::Completed { result: Some("x".repeat(bytes)) }
+    }
+
+    #[test]
+    fn a_beginning_whose_end_is_there_is_left_out() {
+        let outcomes = Outcomes::default();
+        let (both, begun) = (attempt(1), attempt(2));
+        outcomes.started(&both);
+        outcomes.started(&begun);
+        outcomes.finished(&both, result(1));
+        let operations: Vec<Operation> = outcomes.next().iter().map(Outcome::operation).collect();
+        assert!(
+            matches!(operations[..], [Operation::Start { lease, .. }, Operation::Finish { started_at: Some(_), .. }]
+            if lease.token == 2)
+        );
+        outcomes.written();
+        assert!(outcomes.is_empty());
+        assert!(outcomes.next().is_empty());
+    }
+
+    #[test]
+    fn what_was_not_written_is_sent_again_before_the_rest() {
+        let outcomes = Outcomes::default();
+        outcomes.finished(&attempt(1), result(1));
+        let sent = outcomes.next();
+        outcomes.finished(&attempt(2), result(1));
+        let again = outcomes.next();
+        assert_eq!((sent.len(), again.len()), (1, 1));
+        assert_eq!(again[0].attempt().job.token, 1);
+        assert_eq!(outcomes.unwritten_ends(), 2);
+        outcomes.written();
+        assert_eq!(outcomes.next()[0].attempt().job.token, 2);
+        outcomes.written();
+        assert!(outcomes.is_empty() && outcomes.next().is_empty());
+    }
+
+    #[test]
+    fn batches_and_the_whole_are_bounded_in_number_and_bytes() {
+        let outcomes = Outcomes::default();
+        for token in 0..5 {
+            outcomes.finished(&attempt(token), result(BATCH_BYTES / 2));
+        }
+        assert_eq!(outcomes.next().len(), 2);
+        outcomes.written();
+        for token in 0..BATCH as u64 * 2 {
+            outcomes.finished(&attempt(token), AttemptEnd::Released);
+        }
+        assert_eq!(outcomes.next().len(), 2);
+        outcomes.written();
+        assert_eq!(outcomes.next().len(), BATCH);
+        assert!(!outcomes.is_full());
+        for token in 0..(FULL_BYTES / BATCH_BYTES) as u64 {
+            outcomes.finished(&attempt(token), result(BATCH_BYTES + 1));
+        }
+        assert!(outcomes.is_full());
+        outcomes.written();
+        assert_eq!(outcomes.next().len(), BATCH);
+        outcomes.written();
+        assert_eq!(outcomes.next().len(), 1);
+        // One that is larger than a batch may be is a batch by itself.
+        outcomes.written();
+        assert_eq!(outcomes.next().len(), 1);
+        assert!(matches!(&outcomes.next()[0], outcome if outcome.bytes() > BATCH_BYTES));
+    }
+}

@@ -1,0 +1,180 @@
+//! The actor of one running attempt.
+
+use std::{rc::Rc, sync::Arc};
+
+use callboard_contracts::api::ErrorKind;
+use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+use tracing::Instrument;
+
+use super::{
+    attempt::{Attempt, EndReason},
+    ending::Ending,
+};
+use crate::{
+    failpoint,
+    jobs::{JobContext, context, registry::RunError},
+    roles::node::Node,
+};
+
+/// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
+/// hears as its supervisor does; what else happens to the job it says itself.
+pub(crate) struct JobActor {
+    attempt: Arc<Attempt>,
+    done: Rc<Notify>,
+}
+
+#[derive(Clone)]
+pub(crate) struct JobArgs {
+    node: Arc<Node>,
+    attempt: Arc<Attempt>,
+}
+
+/// The name of an attempt's actor. It ends in the token, which no other attempt has.
+fn name(attempt: &Attempt) -> String {
+    format!("{}#{}", attempt.job.id, attempt.job.token)
+}
+
+/// The token of the attempt whose actor has this name.
+pub(crate) fn token(name: &str) -> Option<u64> {
+    name.rsplit_once('#')?.1.parse().ok()
+}
+
+/// The specification of an attempt's actor.
+pub(crate) fn job(node: &Arc<Node>, attempt: &Arc<Attempt>) -> ChildSpec<JobActor> {
+    // It ends by itself within the grace; a little more, so that it is not killed while it says so.
+    let patience = node.config.cancel_grace + std::time::Duration::from_secs(1);
+    ChildSpec::new(name(attempt), JobArgs { node: node.clone(), attempt: attempt.clone() })
+        .restart(Restart::Temporary)
+        .shutdown(Shutdown::Timeout(patience))
+        .mailbox(MailboxSpec::bounded(1))
+}
+
+impl Actor for JobActor {
+    type Args = JobArgs;
+
+    async fn start(args: JobArgs, cx: &mut Context<Self>) -> Result<Self, StartError> {
+        let JobArgs { node, attempt } = args;
+        let done = Rc::new(Notify::new());
+        let actor = JobActor { attempt: attempt.clone(), done: done.clone() };
+        let run = async move {
+            let ending = run(&node, &attempt).await;
+            failpoint!("job.result.before");
+            node.report(&attempt, ending);
+            done.notify_one();
+        };
+        cx.spawn_then(run, |(), _, cx| cx.stop());
+        Ok(actor)
+    }
+
+    /// The attempt is handed back, unless it comes to its end within the grace.
+    async fn stopping(&mut self, _: &mut Context<Self>) {
+        if !self.attempt.is_reported() {
+            self.attempt.end(EndReason::NodeStops);
+            self.done.notified().await;
+        }
+    }
+}
+
+async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
+    let job = &attempt.job;
+    let Some(job_type) = node.registry.get(&job.job_type) else {
+        let message = format!("no handler for job type {:?} on node {:?}", job.job_type, node.name);
+        return Ending::failed(ErrorKind::Failed, message);
+    };
+    let started_at = node.store.now();
+    attempt.begin(started_at);
+    node.outcomes.started(attempt);
+    let span = tracing::info_span!(
+        "job", jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
+        "type" = job.job_type
+    );
+    let cx = JobContext::new(context::Inner {
+        id: job.id,
+        queue: job.queue.clone(),
+        attempt: job.attempt,
+        max_attempts: job.max_attempts,
+        correlation_id: job.correlation_id,
+        created_at: job.created_at,
+        started_at,
+        node: node.name.clone(),
+        cancelled: attempt.cancelled.clone(),
+        states: node.registry.states().clone(),
+    });
+    let work = async {
+        failpoint!("job.run.before");
+        let result = node.registry.run(job_type, &job.payload, cx).await;
+        failpoint!("job.run.after");
+        result
+    };
+    end_of(node, attempt, work).instrument(span).await
+}
+
+/// Runs `work` to its end, to the end of its time, or to that of the grace after somebody wants it to end.
+async fn end_of(
+    node: &Arc<Node>,
+    attempt: &Arc<Attempt>,
+    work: impl Future<Output = Result<Option<String>, RunError>>,
+) -> Ending {
+    let mut work = std::pin::pin!(work);
+    let limit = attempt.job.timeout;
+    let timed_out = tokio::select! {
+        biased;
+        result = &mut work => return ending(node, attempt, result),
+        () = attempt.cancelled.cancelled() => false,
+        () = sleep(limit) => true,
+    };
+    if timed_out {
+        attempt.cancelled.cancel();
+    }
+    let grace = node.config.cancel_grace;
+    let result = timeout(grace, &mut work).await;
+    let dropped = match result {
+        Ok(_) => String::new(),
+        Err(_) => format!("; it did not end within {grace:?} and was dropped"),
+    };
+    match (attempt.end_reason(), result) {
+        // Whoever finishes in spite of it has finished.
+        (Some(_), Ok(Ok(result))) => ending(node, attempt, Ok(result)),
+        (Some(EndReason::Cancelled), Ok(Err(error))) => Ending::cancelled(message(error).1),
+        (Some(EndReason::Cancelled), Err(_)) => Ending::cancelled(format!("cancelled{dropped}")),
+        (Some(_), _) => Ending::Released,
+        (None, _) => Ending::failed(ErrorKind::TimedOut, format!("took longer than {limit:?}{dropped}")),
+    }
+}
+
+fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunError>) -> Ending {
+    let limit = node.config.max_result;
+    match result {
+        Ok(Some(result)) if result.len() > limit => {
+            let message = format!("the result has {} bytes; {limit} are allowed", result.len());
+            Ending::fatal(ErrorKind::Failed, message)
+        }
+        Ok(result) => Ending::Completed(result),
+        Err(error) => match (attempt.end_reason(), message(error)) {
+            (Some(EndReason::Cancelled), (_, message, _)) => Ending::cancelled(message),
+            (Some(_), _) => Ending::Released,
+            (None, (kind, message, true)) => Ending::fatal(kind, message),
+            (None, (kind, message, false)) => Ending::failed(kind, message),
+        },
+    }
+}
+
+/// What kind of error it is, what it says, and whether it is final.
+fn message(error: RunError) -> (ErrorKind, String, bool) {
+    match error {
+        RunError::Job(error) => {
+            let is_final = error.is_final();
+            (ErrorKind::Failed, error.into_message(), is_final)
+        }
+        RunError::Payload(problem) => {
+            (ErrorKind::InvalidPayload, format!("the payload does not fit the job type: {problem}"), true)
+        }
+        RunError::Output(problem) => {
+            (ErrorKind::Failed, format!("the result cannot be written as JSON: {problem}"), true)
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The read model: answers what the outside asks.
+
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
+
+use callboard_contracts::{
+    EventEnvelope, JobState,
+    api::{JobDetail, JobList, JobSummary, JobTypeView, QueueView, Totals},
+};
+use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
+use serde::de::DeserializeOwned;
+
+use super::{
+    node::Node,
+    request::{GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents},
+};
+use crate::edges::store::{
+    StoreError, StoreHandle,
+    record::{JobRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+};
+
+/// Reads that may be under way at a time; further ones are told that the store is busy.
+const MOST_UNDER_WAY: usize = 1024;
+/// Jobs that one answer holds at most.
+const MOST_JOBS: u32 = 1000;
+
+/// Answers what the outside asks, from the store's readers. Many questions are under way at a time.
+pub struct ReadModel {
+    node: Arc<Node>,
+    job_types: Vec<JobTypeView>,
+    under_way: Rc<Cell<usize>>,
+}
+
+/// What a [`ReadModel`] is made from.
+#[derive(Clone)]
+pub struct ReadModelArgs(pub(super) Arc<Node>);
+
+impl Actor for ReadModel {
+    type Args = ReadModelArgs;
+
+    async fn start(args: ReadModelArgs, _: &mut Context<Self>) -> Result<Self, StartError> {
+        let node = args.0;
+        let job_types = node.registry.views(&node.config.defaults);
+        Ok(ReadModel { node, job_types, under_way: Rc::default() })
+    }
+}
+
+/// One read that is under way.
+struct UnderWay(Rc<Cell<usize>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl ReadModel {
+    /// Answers by `read`, unless too many reads are under way.
+    fn read<T: 'static, F>(
+        &self,
+        read: impl FnOnce(StoreHandle) -> F + 'static,
+    ) -> Later<Result<T, StoreError>>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let waiting = self.under_way.get();
+        if waiting >= MOST_UNDER_WAY {
+            return Later::new(async move { Err(StoreError::Busy { waiting }) });
+        }
+        self.under_way.set(waiting + 1);
+        let (store, under_way) = (self.node.store.clone(), UnderWay(self.under_way.clone()));
+        Later::new(async move {
+            let _under_way = under_way;
+            read(store).await
+        })
+    }
+}
+
+impl PlainHandler<GetJob> for ReadModel {
+    type Reply = Later<Result<Option<JobDetail>, StoreError>>;
+
+    fn handle(&mut self, request: GetJob, _: &mut Context<Self>) -> Self::Reply {
+        self.read(move |store| async move { store.job(request.id).await?.map(detail).transpose() })
+    }
+}
+
+impl PlainHandler<ListJobs> for ReadModel {
+    type Reply = Later<Result<JobList, StoreError>>;
+
+    fn handle(&mut self, request: ListJobs, _: &mut Context<Self>) -> Self::Reply {
+        let limit = request.limit.clamp(1, MOST_JOBS);
+        self.read(move |store| async move {
+            // One more than asked for tells whether there is a next page.
+            let mut jobs = store.jobs(request.filter, limit + 1).await?;
+            let more = jobs.len() > limit as usize;
+            jobs.truncate(limit as usize);
+            let last = jobs.last().map(|job| job.sequence.to_string());
+            Ok(JobList { next_cursor: last.filter(|_| more), jobs: jobs.into_iter().map(summary).collect() })
+        })
+    }
+}
+
+impl PlainHandler<GetJobs> for ReadModel {
+    type Reply = Later<Result<JobList, StoreError>>;
+
+    fn handle(&mut self, request: GetJobs, _: &mut Context<Self>) -> Self::Reply {
+        self.read(move |store| async move {
+            let mut ids = request.ids;
+            ids.truncate(MOST_JOBS as usize);
+            let jobs = store.jobs_by_id(ids).await?;
+            Ok(JobList { jobs: jobs.into_iter().map(summary).collect(), next_cursor: None })
+        })
+    }
+}
+
+impl PlainHandler<RecentEvents> for ReadModel {
+    type Reply = Later<Result<Vec<EventEnvelope>, StoreError>>;
+
+    fn handle(&mut self, request: RecentEvents, _: &mut Context<Self>) -> Self::Reply {
+        self.read(move |store| async move { store.recent_events(request.job, request.limit).await })
+    }
+}
+
+impl PlainHandler<ReadLog> for ReadModel {
+    type Reply = Later<Result<LogPage, StoreError>>;
+
+    fn handle(&mut self, request: ReadLog, _: &mut Context<Self>) -> Self::Reply {
+        self.read(
+            move |store| async move { store.events_after(request.after, request.job, request.limit).await },
+        )
+    }
+}
+
+impl PlainHandler<GetTotals> for ReadModel {
+    type Reply = Later<Result<Totals, StoreError>>;
+
+    fn handle(&mut self, _: GetTotals, _: &mut Context<Self>) -> Self::Reply {
+        self.read(|store| async move { store.totals().await })
+    }
+}
+
+impl PlainHandler<GetQueues> for ReadModel {
+    type Reply = Later<Result<Vec<QueueView>, StoreError>>;
+
+    fn handle(&mut self, _: GetQueues, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(|store| async move {
+            let mut views = BTreeMap::new();
+            for (known, totals) in store.queues().await? {
+                let served = node.queues.get(&known.name).map(|queue| &queue.settings);
+                views.insert(known.name.clone(), queue(&known, served, &totals));
+            }
+            for served in node.queues.values().map(|queue| &queue.settings) {
+                let empty = || queue(served, Some(served), &QueueTotals::default());
+                views.entry(served.name.clone()).or_insert_with(empty);
+            }
+            Ok(views.into_values().collect())
+        })
+    }
+}
+
+impl PlainHandler<GetJobTypes> for ReadModel {
+    type Reply = Vec<JobTypeView>;
+
+    fn handle(&mut self, _: GetJobTypes, _: &mut Context<Self>) -> Vec<JobTypeView> {
+        self.job_types.clone()
+    }
+}
+
+fn summary(job: JobRecord) -> JobSummary {
+    JobSummary {
+        id: job.id,
+        status: job.state.status(job.started_at.is_some()),
+        state: job.state,
+        job_type: job.job_type,
+        queue: job.queue,
+        attempt: job.attempt,
+        max_attempts: job.max_attempts,
+        created_at: job.created_at,
+        scheduled_at: job.scheduled_at,
+        started_at: job.started_at,
+        finished_at: job.finished_at,
+        wait_reason: job.wait_reason,
+        last_error: job.last_error,
+    }
+}
+
+fn detail(found: JobWithAttempts) -> Result<JobDetail, StoreError> {
+    let JobWithAttempts { mut job, attempts } = found;
+    let payload = std::mem::take(&mut job.payload);
+    let (metadata, result) = (job.metadata.take(), job.result.take());
+    Ok(JobDetail {
+        payload: json("payload", &payload)?,
+        metadata: metadata.map(|metadata| json("metadata", &metadata)).transpose()?,
+        result: result.map(|result| json("result", &result)).transpose()?,
+        timeout_ms: u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX),
+        correlation_id: job.correlation_id,
+        replay_of: job.replay_of,
+        cancel_requested_at: job.cancel_requested_at,
+        attempts,
+        summary: summary(job),
+    })
+}
+
+fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Corrupt(format!("the {what} of a job is no JSON: {error}")))
+}
+
+/// `known`: as the store has it. `served`: as this node has it, if it serves the queue.
+fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTotals) -> QueueView {
+    use JobState::{Available, Cancelled, Completed, Discarded, Executing, Pending, Retryable, Scheduled};
+    QueueView {
+        name: known.name.clone(),
+        concurrency: served.map_or(0, |served| served.concurrency),
+        max_backlog: served.unwrap_or(known).max_backlog,
+        pending: totals.count(Pending),
+        scheduled: totals.count(Scheduled),
+        available: totals.count(Available),
+        executing: totals.count(Executing),
+        retryable: totals.count(Retryable),
+        completed: totals.count(Completed),
+        cancelled: totals.count(Cancelled),
+        discarded: totals.count(Discarded),
+        oldest_available_at: totals.oldest_available_at,
+    }
+}

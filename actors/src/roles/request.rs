@@ -1,0 +1,185 @@
+//! What the outside may ask of the roles. The web and an embedding program use nothing else.
+
+use std::time::Duration;
+
+use callboard_contracts::{
+    EventEnvelope, JobState,
+    api::{
+        Cancelled, FieldError, JobDetail, JobList, JobTypeView, LogCursor, QueueView, Retried, Submitted,
+        Totals,
+    },
+};
+use callboard_supervisors::Message;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::edges::store::{
+    StoreError,
+    record::{JobFilter, LogPage},
+};
+
+/// In which form a job was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// As [`SubmitJob`](callboard_contracts::api::SubmitJob), under `/api/v1` or by an embedding program. The job's
+    /// type must have a handler.
+    Api,
+    /// As [`ContractJob`](callboard_contracts::ContractJob). A type without a handler may be held.
+    Contract,
+}
+
+/// To the gateway: store these jobs. The answer comes when every accepted one is durable, in the same order.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Vec<Result<Submitted, Refusal>>)]
+pub struct Submit {
+    /// In which form they are.
+    pub form: Form,
+    /// The jobs. Each is checked by itself.
+    pub jobs: Vec<Value>,
+    /// Ties together what this request causes.
+    pub correlation_id: Uuid,
+}
+
+/// Why a job, or a change of one, was not accepted. Nothing of it was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not have the right form.
+    #[error("{}", list(.0))]
+    Invalid(Vec<FieldError>),
+    /// Nobody handles its type.
+    #[error("no handler for job type {job_type:?}; there are {known}", known = .known.join(", "))]
+    UnknownType {
+        /// The type.
+        job_type: String,
+        /// The types that have one.
+        known: Vec<String>,
+    },
+    /// The server does not allow it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Another job has this id.
+    #[error("another job has the id {0}: choose a new one, or submit the very same job")]
+    Conflict(Uuid),
+    /// It is larger than a job may be.
+    #[error("the payload has {size} bytes; {limit} are allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The size allowed, in bytes.
+        limit: usize,
+    },
+    /// Its queue has too many waiting jobs.
+    #[error("queue {queue:?} has {waiting} waiting jobs and takes no more than {limit}; try again later")]
+    BacklogFull {
+        /// The queue.
+        queue: String,
+        /// Jobs that wait.
+        waiting: u64,
+        /// Jobs that may wait.
+        limit: u64,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NotFound(Uuid),
+    /// The job's state does not allow it.
+    #[error("the job is {state}: {detail}")]
+    WrongState {
+        /// The job's state.
+        state: JobState,
+        /// What would be possible.
+        detail: String,
+    },
+    /// The store cannot do it now.
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+    /// The server stops.
+    #[error("the server is shutting down")]
+    Stopping,
+}
+
+fn list(errors: &[FieldError]) -> String {
+    let lines: Vec<String> =
+        errors.iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect();
+    lines.join("; ")
+}
+
+/// To the gateway: call a job off.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Cancelled, Refusal>)]
+pub struct CancelJob {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the gateway: run a waiting job now, or a finished one again.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Retried, Refusal>)]
+pub struct RetryJob {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the read model: one job.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Option<JobDetail>, StoreError>)]
+pub struct GetJob {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the read model: a page of jobs, newest first.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<JobList, StoreError>)]
+pub struct ListJobs {
+    /// Which ones.
+    pub filter: JobFilter,
+    /// How many at most, 1 to 1000.
+    pub limit: u32,
+}
+
+/// To the read model: the states of these jobs, at most 1000; unknown ones are missing.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<JobList, StoreError>)]
+pub struct GetJobs {
+    /// The jobs.
+    pub ids: Vec<Uuid>,
+}
+
+/// To the read model: the newest events of contract 1.0.0, newest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<EventEnvelope>, StoreError>)]
+pub struct RecentEvents {
+    /// Only those of this job.
+    pub job: Option<Uuid>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// To the read model: the log after a place.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<LogPage, StoreError>)]
+pub struct ReadLog {
+    /// The place.
+    pub after: LogCursor,
+    /// Only events of this job.
+    pub job: Option<Uuid>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// To the read model: finished jobs, ever.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Totals, StoreError>)]
+pub struct GetTotals;
+
+/// To the read model: the queues.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<QueueView>, StoreError>)]
+pub struct GetQueues;
+
+/// To the read model: the job types that have a handler here.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Vec<JobTypeView>)]
+pub struct GetJobTypes;

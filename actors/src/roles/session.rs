@@ -1,0 +1,154 @@
+//! The session: this node's life on the store.
+
+use std::sync::Arc;
+
+use callboard_contracts::api::{AttemptError, ErrorKind};
+use callboard_supervisors::{Actor, Context, StartError};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{backoff::Backoff, condition::Condition, node::Node};
+use crate::edges::store::{
+    Operation, Outcome, StoreError,
+    record::{JobTypeRecord, NewSession},
+};
+
+/// Attempts that one write ends.
+const BATCH: u32 = 1000;
+
+/// Opens the node's session, says every heartbeat that the node lives, and closes the session in good order. While there
+/// is none, nothing is claimed. When the store does not know the session any more, the node was taken for dead: its
+/// attempts are killed before a new session is opened.
+pub(crate) struct Session {
+    node: Arc<Node>,
+}
+
+impl Actor for Session {
+    type Args = Arc<Node>;
+
+    async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
+        cx.spawn(run(node.clone(), cx.path()));
+        Ok(Session { node })
+    }
+
+    async fn stopping(&mut self, _: &mut Context<Self>) {
+        if let Err(error) = close(&self.node).await {
+            tracing::warn!(%error, "the session could not be closed; the next start will find it");
+        }
+    }
+}
+
+async fn run(node: Arc<Node>, path: String) {
+    let mut backoff = Backoff::default();
+    loop {
+        // A generation that crashed has left its session behind.
+        let session = *node.session.borrow();
+        let outcome = match session {
+            Some(id) => renew(&node, id).await,
+            None => open(&node).await,
+        };
+        match outcome {
+            Ok(()) => {
+                backoff.reset();
+                node.conditions.set(&path, Condition::Ready);
+                if node.session.borrow().is_some() {
+                    sleep(node.config.heartbeat).await;
+                }
+            }
+            Err(error) => {
+                let condition = match session {
+                    Some(_) => Condition::Degraded(error.to_string()),
+                    None => Condition::Starting(error.to_string()),
+                };
+                if node.conditions.set(&path, condition) {
+                    tracing::warn!(%error, "the node cannot say that it lives");
+                }
+                backoff.pause().await;
+            }
+        }
+    }
+}
+
+/// Opens a session, and says what the node serves, in one write.
+async fn open(node: &Node) -> Result<(), StoreError> {
+    let id = Uuid::now_v7();
+    let session = NewSession {
+        id,
+        node: node.config.node.clone(),
+        version: node.config.version.clone(),
+        process: std::process::id(),
+    };
+    let operations = vec![
+        Operation::PutQueues(node.config.queues.clone()),
+        Operation::PutJobTypes(job_types(node)),
+        Operation::OpenSession(session),
+    ];
+    for result in node.store.write_all(operations).await? {
+        result?;
+    }
+    tracing::info!(session = %id, node = node.config.node, "the node's session is open");
+    // Nothing that this node does comes before this place in the log.
+    node.counted.lock().get_or_insert(*node.store.committed().borrow());
+    node.session.send_replace(Some(id));
+    Ok(())
+}
+
+fn job_types(node: &Node) -> Vec<JobTypeRecord> {
+    let defaults = &node.config.defaults;
+    let record = |job_type: &crate::jobs::registry::JobType| {
+        let view = job_type.view(defaults);
+        JobTypeRecord {
+            timeout: job_type.options().timeout.unwrap_or(defaults.timeout),
+            job_type: view.job_type,
+            description: view.description,
+            queue: view.queue,
+            payload_schema: view.payload_schema.to_string(),
+            result_schema: view.result_schema.to_string(),
+            max_attempts: view.max_attempts,
+        }
+    };
+    node.registry.types().map(record).collect()
+}
+
+async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
+    if node.store.write(Operation::RenewSession { id }).await? == Outcome::NotFound {
+        tracing::error!(session = %id, "the node was taken for dead: its attempts are killed, and it begins anew");
+        // The producers hear of it and kill what runs under it.
+        node.session.send_replace(None);
+    }
+    Ok(())
+}
+
+/// Leaves in good order. Attempts that are left over, because they cannot be stopped or because the answer to their
+/// claim was lost, go on elsewhere.
+pub(crate) async fn close(node: &Node) -> Result<(), StoreError> {
+    let Some(id) = node.session.send_replace(None) else { return Ok(()) };
+    end_session(node, id, "its node stopped while it ran").await?;
+    tracing::info!(session = %id, "the node's session is closed");
+    Ok(())
+}
+
+/// Ends all attempts of a session, and the session.
+pub(crate) async fn end_session(node: &Node, session: Uuid, message: &str) -> Result<u64, StoreError> {
+    let error =
+        AttemptError { kind: ErrorKind::Lost, message: message.to_owned(), backtrace: None, is_final: false };
+    let mut rescued = 0;
+    loop {
+        let operation = Operation::Rescue { session, error: error.clone(), limit: BATCH };
+        match node.store.write(operation).await? {
+            Outcome::Moved { queues, count, .. } => {
+                rescued += u64::from(count);
+                node.wake(&queues);
+                if count < BATCH {
+                    break;
+                }
+            }
+            Outcome::NotFound => break,
+            other => {
+                return Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}")));
+            }
+        }
+    }
+    node.store.write(Operation::CloseSession { id: session }).await?;
+    Ok(rescued)
+}

@@ -1,0 +1,182 @@
+//! How the roles of a node are set up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use callboard_contracts::name;
+
+use crate::{
+    edges::store::record::{QueueSettings, Retention},
+    jobs::{JobDefaults, JobRegistry, MAX_ATTEMPTS},
+};
+
+/// What becomes of contract jobs of a type that nobody handles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownTypes {
+    /// They wait, `pending`, until a node handles their type.
+    #[default]
+    Hold,
+    /// They are refused.
+    Refuse,
+}
+
+/// How the roles of a node are set up. [`Default`] is what the shipped server does without configuration.
+#[derive(Clone, Debug)]
+pub struct RolesConfig {
+    /// The node's name, in sessions, logs and events.
+    pub node: String,
+    /// The program's version, in sessions.
+    pub version: String,
+    /// The queues that this node serves. Jobs for any other are refused.
+    pub queues: Vec<QueueSettings>,
+    /// What holds for a job type that does not say otherwise.
+    pub defaults: JobDefaults,
+    /// What becomes of contract jobs of a type that nobody handles.
+    pub unknown_types: UnknownTypes,
+    /// The largest payload of a job, with its metadata, in bytes.
+    pub max_payload: usize,
+    /// The largest result of a job, in bytes. A larger one fails the job for good.
+    pub max_result: usize,
+    /// How long an attempt that is to end may take to do so by itself.
+    pub cancel_grace: Duration,
+    /// How often the node says that it lives.
+    pub heartbeat: Duration,
+    /// For how long a node must not have said so to be dead.
+    pub session_ttl: Duration,
+    /// How often the rescuer looks for dead sessions.
+    pub rescue_interval: Duration,
+    /// Whether no other process can be on the store, so that every other session found at the start is dead. True for
+    /// a store that one process holds by a lock.
+    pub sole_owner: bool,
+    /// How long the scheduler sleeps at most; it wakes by itself when a job is due.
+    pub schedule_poll: Duration,
+    /// How long a producer goes without looking for jobs at most; it is woken when there are any.
+    pub claim_poll: Duration,
+    /// How long finished things are kept.
+    pub retention: Retention,
+    /// How often what has outlived its retention is deleted.
+    pub retention_interval: Duration,
+}
+
+impl Default for RolesConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        RolesConfig {
+            node: "node".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            queues: vec![QueueSettings {
+                name: "default".to_owned(),
+                concurrency: 50,
+                max_backlog: 1_000_000,
+            }],
+            defaults: JobDefaults::default(),
+            unknown_types: UnknownTypes::default(),
+            max_payload: 256 * 1024,
+            max_result: 1024 * 1024,
+            cancel_grace: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(2),
+            session_ttl: Duration::from_secs(10),
+            rescue_interval: Duration::from_secs(5),
+            sole_owner: true,
+            schedule_poll: Duration::from_secs(1),
+            claim_poll: Duration::from_secs(1),
+            retention: Retention {
+                completed: 7 * DAY,
+                cancelled: 30 * DAY,
+                discarded: 90 * DAY,
+                events: 7 * DAY,
+                events_max: 1_000_000,
+                batch: 1000,
+            },
+            retention_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct InvalidSetting {
+    /// Which one.
+    pub setting: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+impl RolesConfig {
+    /// Checks the settings, also against the job types that are to run.
+    ///
+    /// # Errors
+    /// The first that cannot work.
+    pub fn check(&self, registry: &JobRegistry) -> Result<(), InvalidSetting> {
+        let refuse =
+            |setting: &str, problem: String| Err(InvalidSetting { setting: setting.to_owned(), problem });
+        let mut names = BTreeSet::new();
+        for queue in &self.queues {
+            let setting = format!("queues.{}", queue.name);
+            if let Err(error) = name::check(&queue.name) {
+                return refuse("queues", error.to_string());
+            }
+            if !names.insert(&*queue.name) {
+                return refuse(&setting, "there are two queues of this name".to_owned());
+            }
+            if queue.concurrency == 0 || queue.max_backlog == 0 {
+                return refuse(&setting, "concurrency and max_backlog must be at least 1".to_owned());
+            }
+        }
+        let known = || names.iter().copied().collect::<Vec<_>>().join(", ");
+        if !names.contains(&*self.defaults.queue) {
+            let problem = format!("there is no queue {:?}; there are: {}", self.defaults.queue, known());
+            return refuse("defaults.queue", problem);
+        }
+        for job_type in registry.types() {
+            if let Some(queue) = &job_type.options().queue
+                && !names.contains(&**queue)
+            {
+                let problem = format!("its queue {queue:?} is not configured; there are: {}", known());
+                return refuse(&format!("job type {:?}", job_type.name()), problem);
+            }
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.defaults.max_attempts) {
+            return refuse("defaults.max_attempts", format!("must be from 1 to {MAX_ATTEMPTS}"));
+        }
+        if self.session_ttl < 2 * self.heartbeat {
+            return refuse("session_ttl", "must be at least twice the heartbeat".to_owned());
+        }
+        let times = [
+            ("defaults.timeout", self.defaults.timeout),
+            ("heartbeat", self.heartbeat),
+            ("rescue_interval", self.rescue_interval),
+            ("schedule_poll", self.schedule_poll),
+            ("claim_poll", self.claim_poll),
+            ("retention_interval", self.retention_interval),
+        ];
+        match times.into_iter().find(|(_, time)| time.is_zero()) {
+            Some((setting, _)) => refuse(setting, "must be longer than nothing".to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Noop;
+
+    fn problem(change: impl FnOnce(&mut RolesConfig)) -> String {
+        let registry = JobRegistry::builder().register::<Noop>().build().unwrap();
+        let mut config = RolesConfig::default();
+        config.check(&registry).unwrap();
+        change(&mut config);
+        config.check(&registry).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        assert!(problem(|config| config.queues[0].name = "a b".into()).contains("no valid name"));
+        assert!(problem(|config| config.queues.push(config.queues[0].clone())).contains("two queues"));
+        assert!(problem(|config| config.queues[0].concurrency = 0).contains("at least 1"));
+        assert!(problem(|config| config.queues[0].name = "mail".into()).contains("there are: mail"));
+        assert!(problem(|config| config.heartbeat = config.session_ttl).contains("twice"));
+        assert!(problem(|config| config.claim_poll = Duration::ZERO).contains("claim_poll"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Integration tests of callboard-actors.
+#![allow(clippy::unwrap_used, reason = "a test says by its panic what is wrong, also in its helpers")]
+
+mod command;
