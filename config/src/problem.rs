@@ -165,7 +165,10 @@ fn may_hold_secret(text: &SourceText, line: usize, shown: Option<usize>) -> bool
     if begins_value(own) {
         return false;
     }
-    (1..line).rev().map(|number| text.line(number)).find(|line| begins_value(line)).is_some_and(names_secret)
+    // A value that began further above, or nowhere, is taken for a secret.
+    const LINES: usize = 100;
+    let mut above = (1..line).rev().take(LINES).map(|number| text.line(number));
+    above.find(|line| begins_value(line)).is_none_or(names_secret) && line > 1
 }
 
 /// A configuration that is not usable, with everything that is wrong with it.
@@ -206,9 +209,10 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    pub(crate) fn push(&mut self, problem: Problem) {
+    /// Adds a problem. It is only made when it is kept: to place each of very many in a large file would take long.
+    pub(crate) fn push(&mut self, problem: impl FnOnce() -> Problem) {
         if self.list.len() < MOST {
-            self.list.push(problem);
+            self.list.push(problem());
         } else {
             self.omitted += 1;
         }

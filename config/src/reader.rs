@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
                 // What a queue has from the defaults of queues was reported there.
                 if own {
                     for fault in faults {
-                        self.problems.push(invalid(&key, entry, fault));
+                        self.problems.push(|| invalid(&key, entry, fault));
                     }
                 }
                 self.unread.insert(key.clone());

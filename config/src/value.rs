@@ -98,10 +98,10 @@ impl Setting for String {
 impl Setting for PathBuf {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let Some(text) = text(node) else {
-            return Err(Fault::mismatch("a path", node).into());
+            return Err(Fault::mismatch("a path of at least one character", node).into());
         };
         if text.is_empty() || text.contains('\0') {
-            return Err(Fault::mismatch("a path", node).into());
+            return Err(Fault::mismatch("a path of at least one character", node).into());
         }
         Ok(Self::from(text.as_ref()))
     }

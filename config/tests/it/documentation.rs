@@ -1,0 +1,1 @@
+//! `default.toml`, the structs and the page on configuration say the same.
