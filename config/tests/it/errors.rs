@@ -142,6 +142,8 @@ fn no_error_shows_a_secret() {
         ),
         format!("web = {{ token = \"{secret}\", lisen = 1 }}\n"),
         format!("token = \"{secret}\"\n"),
+        format!("[[web.tokens]]\nname = \"a\"\ntken = \"{secret}\n"),
+        format!("[web]\ntoken = \"\"\"\n{}\n{secret}\\q\n\"\"\"\n", "line\n".repeat(150)),
     ];
     for text in texts {
         let shown = errors(&text);

@@ -10,7 +10,7 @@ pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        Self(TempDir::new().expect("a folder for the test"))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -19,7 +19,7 @@ impl Folder {
 
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a file of the test");
         path
     }
 

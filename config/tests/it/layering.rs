@@ -57,7 +57,7 @@ fn a_higher_layer_wins_and_every_value_knows_its_own() {
     assert_eq!(loaded.settings.web.max_json_depth, 30);
     assert_eq!(loaded.settings.web.request_timeout, Duration::from_secs(120));
     let batch = loaded.sources().find(|value| value.key == "web.max_batch").unwrap();
-    assert_eq!(batch.source, &Source::File { path: high.as_path().into(), line: 3, column: 17 });
+    assert_eq!(batch.source, &Source::File { path: high.as_path().into(), line: 3, column: 18 });
 }
 
 #[test]
