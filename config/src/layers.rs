@@ -15,6 +15,9 @@ use crate::text::{Position, SourceText};
 /// What the names of our environment variables begin with.
 pub(crate) const PREFIX: &str = "CALLBOARD__";
 
+/// The place of what is in no file.
+const NOWHERE: Range<usize> = 0..0;
+
 /// Where values were read.
 #[derive(Clone)]
 pub(crate) enum Origin {
@@ -94,10 +97,10 @@ impl Layers {
                 let mut last_line = 0;
                 for error in errors {
                     // What follows on the same line is most often the same mistake again.
-                    let line = text.position(error.span.start).line;
+                    let line = text.line_number(error.span.start);
                     if line != last_line {
-                        let problem = Problem::new(format!("this is no TOML: {}", shortened(&error.message)));
-                        problems.push(origin.locate(problem, &error.span, false));
+                        let problem = || Problem::new(format!("this is no TOML: {}", error.message));
+                        problems.push(|| origin.locate(problem(), &error.span, false));
                     }
                     last_line = line;
                 }
@@ -116,75 +119,68 @@ impl Layers {
         for (name, value) in ours {
             let shown = name.to_string_lossy();
             let origin = Origin::Environment(Arc::from(shown.as_ref()));
-            let Some(path) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
-                problems.push(origin.locate(
-                    Problem::new("the name of this variable is not UTF-8"),
-                    &(0..0),
-                    false,
-                ));
-                continue;
+            let problem = match (name.to_str().and_then(|name| name.strip_prefix(PREFIX)), value.to_str()) {
+                (None, _) => Problem::new("the name of this variable is not UTF-8"),
+                (Some(_), None) => Problem::new("the value of this variable is not UTF-8"),
+                (Some(path), Some(value)) => {
+                    let key = Key(path.split("__").map(str::to_ascii_lowercase).collect());
+                    let known = self.schema.place(&key.segments()) == Place::Setting;
+                    if !known || variable(&key) == shown {
+                        self.add_value(key, Node::untyped(value.to_owned()), origin, problems);
+                        continue;
+                    }
+                    Problem::new("variables for settings are written in upper case")
+                        .with_key(key.to_string())
+                        .with_help(format!("help: did you mean `{}`?", variable(&key)))
+                }
             };
-            let key = Key(path.split("__").map(str::to_ascii_lowercase).collect());
-            let Some(value) = value.to_str() else {
-                let problem =
-                    Problem::new(format!("the value of `{key}` is not UTF-8")).with_key(key.to_string());
-                problems.push(origin.locate(problem, &(0..0), false));
-                continue;
-            };
-            if self.schema.place(&key.segments()) == Place::Setting && variable(&key) != shown {
-                let problem = Problem::new("variables for settings are written in upper case")
-                    .with_key(key.to_string())
-                    .with_help(format!("help: did you mean `{}`?", variable(&key)));
-                problems.push(origin.locate(problem, &(0..0), false));
-                continue;
-            }
-            self.add_value(key, Node::untyped(value.to_owned()), origin, problems);
+            problems.push(|| origin.locate(problem, &NOWHERE, false));
         }
     }
 
     /// Adds the value of one key, as a variable or flag sets it.
     pub(crate) fn add_value(&mut self, key: Key, node: Node, origin: Origin, problems: &mut Problems) {
         let segments = key.segments();
-        match self.schema.place(&segments) {
-            Place::Setting => {
-                if let [QUEUES, name, _] = segments[..] {
-                    if !is_queue_name(name) {
-                        let problem = no_queue_name(name);
-                        problems.push(origin.locate(problem.with_key(key.to_string()), &(0..0), false));
-                        return;
+        let problem = match self.schema.place(&segments) {
+            Place::Setting => match segments[..] {
+                [QUEUES, name, _] if !is_queue_name(name) => no_queue_name(&key, name),
+                _ => {
+                    if let [QUEUES, name, _] = segments[..] {
+                        self.queues.insert(name.to_owned());
                     }
-                    self.queues.insert(name.to_owned());
+                    self.values.insert(key, Entry { node, origin });
+                    return;
                 }
-                self.values.insert(key, Entry { node, origin });
-            }
+            },
             Place::Section => {
                 let problem = Problem::new(format!("`{}` is a section, not a setting", shown(&key)));
-                let problem = match self.schema.keys(&segments).next() {
-                    Some(first) => problem.with_help(format!(
-                        "help: set one of its keys, such as {}",
-                        origin.spell(&key.join(first))
-                    )),
+                let problem = problem.with_key(shown(&key));
+                match self.schema.keys(&segments).next() {
+                    Some(first) => {
+                        let first = origin.spell(&key.join(first));
+                        problem.with_help(format!("help: set one of its keys, such as {first}"))
+                    }
                     None => problem,
-                };
-                problems.push(origin.locate(problem.with_key(shown(&key)), &(0..0), false));
+                }
             }
-            Place::Unknown => problems.push(origin.locate(self.unknown(&key, &origin), &(0..0), false)),
-        }
+            Place::Unknown => self.unknown("key", &key, &origin),
+        };
+        problems.push(|| origin.locate(problem, &NOWHERE, false));
     }
 
     fn add_tables(&mut self, parent: &Key, members: Vec<Member>, origin: &Origin, problems: &mut Problems) {
         for Member { key: name, key_span, node } in members {
             let key = parent.join(&name);
-            match (self.schema.place(&key.segments()), node.value) {
+            let segments = key.segments();
+            match (self.schema.place(&segments), node.value) {
                 (Place::Setting, value) => {
                     let node = Node { value, span: node.span };
                     self.values.insert(key, Entry { node, origin: origin.clone() });
                 }
                 (Place::Section, Value::Table(members)) => {
-                    if let [QUEUES, name] = key.segments()[..] {
+                    if let [QUEUES, name] = segments[..] {
                         if !is_queue_name(name) {
-                            let problem = no_queue_name(name);
-                            problems.push(origin.locate(problem.with_key(shown(&key)), &key_span, true));
+                            problems.push(|| origin.locate(no_queue_name(&key, name), &key_span, true));
                             continue;
                         }
                         self.queues.insert(name.to_owned());
@@ -192,30 +188,28 @@ impl Layers {
                     self.add_tables(&key, members, origin, problems);
                 }
                 (Place::Section, value) => {
-                    let problem = Problem::new(format!(
-                        "`{}` is a section: expected a table, found {}",
-                        shown(&key),
-                        value.type_name()
-                    ));
-                    let problem =
-                        problem.with_key(shown(&key)).with_help(format!("help: write it as [{key}]"));
-                    problems.push(origin.locate(problem, &key_span, true));
+                    problems.push(|| origin.locate(no_table(&key, &value), &key_span, true));
                 }
-                (Place::Unknown, value) => {
-                    let mut problem = self.unknown(&key, origin);
-                    if let ([QUEUES, first, second], Value::Table(_)) = (&key.segments()[..], &value) {
-                        let joined = Key::from([QUEUES, &format!("{first}.{second}")]);
-                        problem =
-                            problem.with_help(format!("help: a queue name with dots is quoted: [{joined}]"));
-                    }
-                    problems.push(origin.locate(problem, &key_span, true));
-                }
+                (Place::Unknown, value) => problems.push(|| {
+                    let is_table = matches!(value, Value::Table(_));
+                    let what = if is_table && parent.0.is_empty() { "section" } else { "key" };
+                    let problem = self.unknown(what, &key, origin);
+                    let problem = match segments[..] {
+                        [QUEUES, first, second] if is_table => {
+                            let dotted = Key::from([QUEUES, &format!("{first}.{second}")]);
+                            let help =
+                                format!("help: a queue name with dots is quoted: [{}]", shown(&dotted));
+                            problem.with_help(help)
+                        }
+                        _ => problem,
+                    };
+                    origin.locate(problem, &key_span, true)
+                }),
             }
         }
     }
 
-    fn unknown(&self, key: &Key, origin: &Origin) -> Problem {
-        let what = if key.0.len() == 1 { "section" } else { "key" };
+    fn unknown(&self, what: &str, key: &Key, origin: &Origin) -> Problem {
         let problem = Problem::new(format!("unknown {what} `{}`", shown(key))).with_key(shown(key));
         match self.schema.nearest(key) {
             Some(near) => problem.with_help(format!("help: did you mean {}?", origin.spell(&near))),
@@ -249,7 +243,15 @@ fn is_queue_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 50 && name.bytes().all(fits)
 }
 
-fn no_queue_name(name: &str) -> Problem {
+fn no_queue_name(key: &Key, name: &str) -> Problem {
     Problem::new(format!("`{}` is no name for a queue", shortened(name)))
+        .with_key(shown(key))
         .with_help("help: a name is 1 to 50 of the letters a to z and A to Z, digits, `-`, `_` and `.`")
+}
+
+fn no_table(key: &Key, value: &Value) -> Problem {
+    let key = shown(key);
+    Problem::new(format!("`{key}` is a section: expected a table, found {}", value.type_name()))
+        .with_help(format!("help: write it as [{key}]"))
+        .with_key(key)
 }

@@ -132,7 +132,7 @@ impl Loader {
             Ok(text) => complete &= layers.add_file(text, problems),
             Err(error) if error.missing && may_be_missing => {}
             Err(error) => {
-                problems.push(unreadable(path, &error));
+                problems.push(|| unreadable(path, &error));
                 complete = false;
             }
         };

@@ -108,7 +108,7 @@ impl Excerpt {
     fn new(text: &SourceText, range: &Range<usize>, only_to_end: bool) -> Option<Self> {
         let Position { line, column } = text.position(range.start);
         let width = text.width_in_line(range);
-        if may_hold_secret(text, line, (only_to_end).then_some(column - 1 + width)) {
+        if may_hold_secret(text, line, only_to_end.then_some(column - 1 + width)) {
             return None;
         }
         let skipped = (column - 1).saturating_sub(Self::BEFORE);
@@ -141,31 +141,43 @@ impl Excerpt {
     }
 }
 
-/// Whether a line (its first characters, when only they are to be shown) may hold a secret: it, or a line above it that
-/// the same value may have begun in, names a token.
+/// Whether a line (its first characters, when only they are to be shown) may hold a secret: it names a token, or the line
+/// above it in which its value may have begun does, or its table.
 fn may_hold_secret(text: &SourceText, line: usize, shown: Option<usize>) -> bool {
     let names_secret = |text: &str| text.to_ascii_lowercase().contains("token");
     let own = text.line(line);
-    match shown {
-        Some(shown) => {
-            let before: String = own.chars().take(shown).collect();
-            // The key under the carets may itself be called so; only what follows an equals sign is a value.
-            return before.contains('=') && names_secret(&before);
-        }
-        None if names_secret(own) => return true,
-        None => {}
+    if let Some(shown) = shown {
+        let before: String = own.chars().take(shown).collect();
+        // The key under the carets may itself be called so; only what follows an equals sign is a value.
+        return before.contains('=') && names_secret(&before);
     }
+    if names_secret(own) {
+        return true;
+    }
+    let is_header = |line: &str| line.trim_start().starts_with('[');
     // The padding of a base64 text in several lines is not taken for a key's equals sign.
-    let begins_value = |line: &str| {
-        let assigns = line
-            .split_once('=')
-            .is_some_and(|(_, value)| !value.trim().is_empty() && !value.starts_with('='));
-        assigns || line.trim_start().starts_with('[')
+    let assigns = |line: &str| {
+        line.split_once('=').is_some_and(|(_, value)| !value.trim().is_empty() && !value.starts_with('='))
     };
-    if begins_value(own) {
+    if is_header(own) {
         return false;
     }
-    (1..line).rev().map(|number| text.line(number)).find(|line| begins_value(line)).is_some_and(names_secret)
+    let mut begun = assigns(own);
+    // What began further above is taken for a secret.
+    const LINES: usize = 100;
+    for number in (1..line).rev().take(LINES) {
+        let above = text.line(number);
+        if is_header(above) {
+            return names_secret(above);
+        }
+        if !begun && assigns(above) {
+            if names_secret(above) {
+                return true;
+            }
+            begun = true;
+        }
+    }
+    line > LINES && !begun
 }
 
 /// A configuration that is not usable, with everything that is wrong with it.
@@ -206,9 +218,10 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    pub(crate) fn push(&mut self, problem: Problem) {
+    /// Adds a problem. It is only made when it is kept: to place each of very many in a large file would take long.
+    pub(crate) fn push(&mut self, problem: impl FnOnce() -> Problem) {
         if self.list.len() < MOST {
-            self.list.push(problem);
+            self.list.push(problem());
         } else {
             self.omitted += 1;
         }

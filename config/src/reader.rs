@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
                 // What a queue has from the defaults of queues was reported there.
                 if own {
                     for fault in faults {
-                        self.problems.push(invalid(&key, entry, fault));
+                        self.problems.push(|| invalid(&key, entry, fault, T::SECRET));
                     }
                 }
                 self.unread.insert(key.clone());
@@ -98,12 +98,16 @@ fn default_key(key: &Key) -> Key {
     }
 }
 
-fn invalid(key: &Key, entry: &Entry, fault: Fault) -> Problem {
+fn invalid(key: &Key, entry: &Entry, fault: Fault, secret: bool) -> Problem {
     let problem =
         Problem::new(format!("invalid value for `{key}`: {}", fault.message)).with_key(key.to_string());
     let problem = match fault.help {
         Some(help) => problem.with_help(format!("help: {help}")),
         None => problem,
     };
+    // The line of a secret is not shown.
+    if secret {
+        return problem.with_source(entry.origin.source(&fault.span));
+    }
     entry.origin.locate(problem, &fault.span, false)
 }

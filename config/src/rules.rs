@@ -106,7 +106,7 @@ impl Rules<'_> {
         if let Some(help) = help {
             problem = problem.with_help(format!("help: {help}"));
         }
-        self.problems.push(entry.origin.locate(problem, &entry.node.span, false));
+        self.problems.push(|| entry.origin.locate(problem, &entry.node.span, false));
     }
 }
 

@@ -74,10 +74,15 @@ impl SourceText {
         }
     }
 
+    /// The line of a byte, from 1.
+    pub(crate) fn line_number(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset.min(self.text.len()))
+    }
+
     /// Line and column of a byte; a place past the end is that of the end.
     pub(crate) fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
-        let line = self.lines.partition_point(|start| *start <= offset);
+        let line = self.line_number(offset);
         let start = self.lines[line - 1];
         let bytes = &self.text.as_bytes()[start..offset];
         // Bytes that go on a character are not counted.

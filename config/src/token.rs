@@ -20,6 +20,8 @@ pub struct TokenSettings {
 }
 
 impl Setting for TokenSettings {
+    const SECRET: bool = true;
+
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         const KEYS: [&str; 3] = ["name", "role", "token"];
         let node = typed(node);

@@ -24,6 +24,9 @@ pub(crate) struct Fault {
 
 /// A type of setting.
 pub(crate) trait Setting: Sized {
+    /// Whether its values are, or hold, secrets.
+    const SECRET: bool = false;
+
     /// Reads it; the error has everything that is wrong.
     fn read(node: &Node) -> Result<Self, Vec<Fault>>;
 
@@ -98,10 +101,10 @@ impl Setting for String {
 impl Setting for PathBuf {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let Some(text) = text(node) else {
-            return Err(Fault::mismatch("a path", node).into());
+            return Err(Fault::mismatch("a path of at least one character", node).into());
         };
         if text.is_empty() || text.contains('\0') {
-            return Err(Fault::mismatch("a path", node).into());
+            return Err(Fault::mismatch("a path of at least one character", node).into());
         }
         Ok(Self::from(text.as_ref()))
     }
@@ -113,6 +116,8 @@ impl Setting for PathBuf {
 
 /// A secret never says what was found in its place.
 impl Setting for SecretString {
+    const SECRET: bool = true;
+
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let Some(text) = text(node) else {
             return Err(
@@ -135,6 +140,8 @@ impl Setting for SecretString {
 
 /// None is an empty string.
 impl<T: Setting> Setting for Option<T> {
+    const SECRET: bool = T::SECRET;
+
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         if text(node).is_some_and(|text| text.is_empty()) { Ok(None) } else { T::read(node).map(Some) }
     }
@@ -146,6 +153,8 @@ impl<T: Setting> Setting for Option<T> {
 
 /// Text without a type is a TOML array, or else a list with commas.
 impl<T: Setting> Setting for Vec<T> {
+    const SECRET: bool = T::SECRET;
+
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let node = typed(node);
         let items = match &node.value {
