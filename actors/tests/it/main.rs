@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "a test says by its panic what is wrong, also in its helpers")]
 
 mod command;
+mod pipeline;

@@ -23,7 +23,7 @@ use crate::edges::store::record::Lease;
 #[derive(Default)]
 pub(crate) struct Board {
     state: Mutex<State>,
-    /// Told whenever an attempt leaves, or a claim is answered.
+    /// Told whenever an attempt leaves, or a claim is over.
     pub(crate) left: Notify,
 }
 
@@ -69,12 +69,14 @@ impl Board {
         !std::mem::replace(&mut self.state.lock().claiming, true)
     }
 
-    /// The claim has been answered, with these.
-    pub(crate) fn end_claim(&self, claimed: impl IntoIterator<Item = Attempt>) {
-        let mut state = self.state.lock();
-        state.claiming = false;
-        state.ready.extend(claimed.into_iter().map(Arc::new));
-        drop(state);
+    /// These were claimed.
+    pub(crate) fn add(&self, claimed: impl Iterator<Item = Attempt>) {
+        self.state.lock().ready.extend(claimed.map(Arc::new));
+    }
+
+    /// The claim is over.
+    pub(crate) fn end_claim(&self) {
+        self.state.lock().claiming = false;
         self.left.notify_waiters();
     }
 

@@ -260,24 +260,29 @@ async fn claimed(
     operation: Operation,
     session: Uuid,
 ) -> Result<usize, StoreError> {
-    let answer = node.store.write(operation).await;
-    let jobs = match answer {
-        Ok(Outcome::Claimed(jobs)) => jobs,
-        Ok(other) => {
-            queue.board.end_claim([]);
-            return Err(StoreError::Failed(format!("a claim was answered with {other:?}")));
-        }
-        Err(error) => {
-            queue.board.end_claim([]);
-            return Err(error);
-        }
+    let claim = Claim { queue };
+    let jobs = match node.store.write(operation).await? {
+        Outcome::Claimed(jobs) => jobs,
+        other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
     let given = jobs.len();
-    queue.board.end_claim(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    drop(claim);
     if node.is_draining() {
         hand_back(node, queue);
     }
     Ok(given)
+}
+
+/// A claim that is under way.
+struct Claim<'a> {
+    queue: &'a Queue,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.queue.board.end_claim();
+    }
 }
 
 /// Gives what was claimed and not started back to the store.

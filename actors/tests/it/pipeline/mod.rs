@@ -1,0 +1,9 @@
+//! Jobs on their way from the gateway through a queue to their end, on a real store and a real actor system.
+
+mod endings;
+mod gate;
+mod harness;
+mod jobs;
+mod life;
+mod running;
+mod trouble;

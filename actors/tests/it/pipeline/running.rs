@@ -1,0 +1,108 @@
+//! Jobs that run.
+
+use callboard_actors::roles::request::{GetQueues, GetTotals, ListJobs, ReadLog};
+use callboard_contracts::{EventType, JobState, api::LogCursor};
+use serde_json::json;
+
+use super::harness::{Folder, Node};
+
+#[tokio::test]
+async fn a_job_goes_from_the_gateway_through_the_store_to_an_actor_and_back() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let submitted = node.submit(json!({"type": "noop"})).await.unwrap();
+    assert!(!submitted.duplicate);
+    let job = node.reaches(submitted.id, JobState::Completed).await;
+    assert_eq!((job.summary.attempt, job.result, job.attempts.len()), (1, None, 1));
+    assert!(job.summary.started_at.is_some() && job.summary.finished_at.is_some());
+
+    let log = ReadLog { after: LogCursor { epoch: 1, position: 0 }, job: Some(submitted.id), limit: 100 };
+    let log = node.handles.read_model.ask(log).await.unwrap().unwrap();
+    let types: Vec<EventType> = log.events.iter().map(|logged| logged.event.event_type).collect();
+    assert_eq!(types, [EventType::Created, EventType::Validated, EventType::Executed, EventType::Completed]);
+    assert!(log.events.iter().all(|logged| logged.event.correlation_id == job.correlation_id));
+    assert_eq!(log.events[0].event.event_id, submitted.event_id);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_knows_who_it_is_and_its_result_is_kept() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let payload = json!({"text": "ä \u{0} \"quoted\""});
+    let job = json!({"type": "echo", "payload": payload, "max_attempts": 7, "metadata": {"by": "me"}});
+    let submitted = node.submit(job).await.unwrap();
+    let job = node.reaches(submitted.id, JobState::Completed).await;
+    let expected = json!({
+        "text": payload["text"], "id": submitted.id, "attempt": 1, "max_attempts": 7, "queue": "default",
+        "correlation_id": job.correlation_id, "node": "test",
+    });
+    assert_eq!(job.result, Some(expected));
+    assert_eq!(serde_json::to_value(&job.payload).unwrap(), payload);
+    assert_eq!(serde_json::to_value(&job.metadata).unwrap(), json!({"by": "me"}));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn no_more_jobs_run_at_once_than_the_queue_allows_and_they_run_in_their_order() {
+    let folder = Folder::new();
+    let node = Node::configured(&folder, |config| config.queues[0].concurrency = 3).await;
+    let holds = node.submit_all(vec![json!({"type": "hold", "payload": {}}); 7]).await;
+    node.begun(3).await;
+    let views = node.handles.read_model.ask(GetQueues).await.unwrap().unwrap();
+    assert_eq!((views.len(), &*views[0].name, views[0].concurrency), (1, "default", 3));
+    let echoes = node.submit_all(vec![json!({"type": "echo", "payload": {"text": ""}}); 5]).await;
+    assert_eq!(*node.stage.begun.borrow(), 3);
+    node.stage.gate.add_permits(7);
+    for id in holds.iter().chain(&echoes) {
+        node.reaches(*id, JobState::Completed).await;
+    }
+    assert_eq!(*node.stage.begun.borrow(), 7);
+    let totals = node.handles.read_model.ask(GetTotals).await.unwrap().unwrap();
+    assert_eq!((totals.total_jobs, totals.completed_jobs, totals.failed_jobs), (12, 12, 0));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn lists_are_paged_from_the_newest_to_the_oldest() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let ids = node.submit_all(vec![json!({"type": "noop"}); 5]).await;
+    let mut seen = Vec::new();
+    let mut list = ListJobs { filter: Default::default(), limit: 2 };
+    loop {
+        let page = node.handles.read_model.ask(list.clone()).await.unwrap().unwrap();
+        seen.extend(page.jobs.iter().map(|job| job.id));
+        let Some(cursor) = page.next_cursor else { break };
+        assert_eq!(page.jobs.len(), 2);
+        list.filter.before = Some(cursor.parse().unwrap());
+    }
+    seen.reverse();
+    assert_eq!(seen, ids);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_count_what_has_happened() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    node.submit(json!({"type": "noop"})).await.unwrap();
+    node.submit(json!({"type": "fail", "payload": {"fatal": true}})).await.unwrap();
+    node.submit(json!({"type": "unheard-of"})).await.unwrap_err();
+    let expected = [
+        "gateway_jobs_submitted_total{type=\"noop\"} 1",
+        "gateway_jobs_submitted_total{type=\"other\"} 1",
+        "gateway_jobs_accepted_total 2",
+        "processor_jobs_processed_total 2",
+        "processor_jobs_completed_total 1",
+        "processor_jobs_failed_total 1",
+        "processor_job_processing_seconds_count 2",
+        "callboard_attempts_failed_total{type=\"fail\"} 1",
+    ];
+    node.until("the metrics say so", async || {
+        let text = node.handles.metrics.render();
+        expected.iter().all(|line| text.lines().any(|found| found == *line)).then_some(())
+    })
+    .await;
+    node.stop().await;
+}

@@ -1,0 +1,109 @@
+//! A store that makes trouble.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+};
+
+use callboard_actors::edges::store::{
+    Operation, OperationResult, Store, StoreError,
+    port::OpenSession,
+    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+};
+use callboard_contracts::{
+    EventEnvelope, Timestamp,
+    api::{LogCursor, Totals},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What trouble a [`Troubled`] store makes.
+#[derive(Default)]
+pub(super) struct Trouble {
+    /// Nothing can be written.
+    pub(super) outage: AtomicBool,
+    /// So many more times whoever writes from the control executor panics, which crashes a role.
+    pub(super) panics: AtomicU32,
+}
+
+/// Another store, with trouble.
+pub(super) struct Troubled {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) trouble: Arc<Trouble>,
+}
+
+impl Troubled {
+    fn panic_if_asked(&self) {
+        let on_control = std::thread::current().name().is_some_and(|name| name.contains("control"));
+        let take = |left: u32| left.checked_sub(1);
+        assert!(!on_control || self.trouble.panics.fetch_update(SeqCst, SeqCst, take).is_err(), "trouble");
+    }
+}
+
+impl Store for Troubled {
+    fn now(&self) -> Timestamp {
+        self.panic_if_asked();
+        self.store.now()
+    }
+
+    fn apply(&self, batch: Vec<Operation>) -> BoxFuture<'static, Result<Vec<OperationResult>, StoreError>> {
+        if self.trouble.outage.load(SeqCst) {
+            return async { Err(StoreError::Locked("a test has it".to_owned())) }.boxed();
+        }
+        self.store.apply(batch)
+    }
+
+    fn committed(&self) -> watch::Receiver<LogCursor> {
+        self.store.committed()
+    }
+
+    fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>> {
+        self.store.job(id)
+    }
+
+    fn jobs_by_id(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {
+        self.store.jobs_by_id(ids)
+    }
+
+    fn jobs(&self, filter: JobFilter, limit: u32) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {
+        self.store.jobs(filter, limit)
+    }
+
+    fn events_after(
+        &self,
+        after: LogCursor,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<LogPage, StoreError>> {
+        self.store.events_after(after, job, limit)
+    }
+
+    fn recent_events(
+        &self,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<EventEnvelope>, StoreError>> {
+        self.store.recent_events(job, limit)
+    }
+
+    fn totals(&self) -> BoxFuture<'static, Result<Totals, StoreError>> {
+        self.store.totals()
+    }
+
+    fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
+        self.store.queues()
+    }
+
+    fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {
+        self.store.job_types()
+    }
+
+    fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>> {
+        self.store.open_sessions()
+    }
+
+    fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        self.store.setting(key)
+    }
+}
