@@ -46,16 +46,18 @@ pub(super) fn claim(
 ) -> rusqlite::Result<Outcome> {
     tx.flush()?;
     failpoint!("store.claim.before");
-    let token = tx.next_token();
+    let newest = tx.memory.token;
     let mut statement = tx.connection.prepare_cached(
-        "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1, session = ?2, claimed_at = ?3,
+        "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1 + chosen.number, session = ?2, claimed_at = ?3,
                          updated_at = ?3, started_at = NULL, claims = claims + 1
-         WHERE sequence IN (SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2
-                            ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)
+         FROM (SELECT sequence, row_number() OVER () AS number
+               FROM (SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2
+                     ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
+         WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, claims,
-                   priority, scheduled_at, sequence",
+                   token",
     )?;
-    let mut rows = statement.query(params![token, session.as_bytes(), tx.now.as_micros(), queue, limit])?;
+    let mut rows = statement.query(params![newest, session.as_bytes(), tx.now.as_micros(), queue, limit])?;
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
         let job = ClaimedJob {
@@ -67,21 +69,20 @@ pub(super) fn claim(
             attempt: row.get(4)?,
             max_attempts: row.get(5)?,
             timeout: Duration::from_micros(row.get(6)?),
-            token,
+            token: row.get(10)?,
             correlation_id: id(row, 7)?,
             created_at: time(row, 8)?,
             claimed_at: tx.now,
         };
-        let first = row.get::<_, i64>(9)? == 1;
-        let order = (-row.get::<_, i64>(10)?, row.get::<_, i64>(11)?, row.get::<_, i64>(12)?);
-        claimed.push((order, first, job));
+        claimed.push((row.get::<_, i64>(9)? == 1, job));
     }
     drop(rows);
     drop(statement);
-    // What is returned has no order of its own.
-    claimed.sort_by_key(|(order, ..)| *order);
+    tx.memory.token += claimed.len() as u64;
+    // What is returned has no order of its own; tokens were given in the order of the queue.
+    claimed.sort_by_key(|(_, job)| job.token);
     let mut jobs = Vec::with_capacity(claimed.len());
-    for (_, first, job) in claimed {
+    for (first, job) in claimed {
         tx.count(queue, Some(JobState::Available), JobState::Executing);
         if first {
             tx.events.push(Event {
