@@ -22,7 +22,8 @@ use callboard_actors::{
 use callboard_config::Settings;
 use callboard_contracts::api::{Cancelled, JobDetail, Retried, SubmitJob, Submitted};
 use callboard_supervisors::{
-    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartSystemError,
+    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
+    StartSystemError,
     SupervisorSpec,
 };
 use serde_json::Value;
@@ -63,6 +64,9 @@ pub enum AppError {
     /// The tree did not start.
     #[error(transparent)]
     System(#[from] StartSystemError),
+    /// A part of the tree did not start.
+    #[error(transparent)]
+    Part(#[from] StartChildError),
     /// The job was refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -289,8 +293,7 @@ impl AppBuilder {
     pub async fn start(self) -> Result<App, AppError> {
         let settings = self.settings;
         let runner: CommandRunner = assembly::command_runner(&settings)?;
-        let cleaner = runner.clone();
-        let registry = self.registry.state(runner).build()?;
+        let registry = self.registry.state(runner.clone()).build()?;
         let conditions = Conditions::new();
         let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
             open: assembly::open_store(&settings),
@@ -300,37 +303,85 @@ impl AppBuilder {
             write_timeout: settings.store.write_timeout,
         });
         let roles = Roles::assemble(assembly::roles(&settings), registry, store.clone(), conditions.clone())?;
-        let handles = roles.handles.clone();
-        let root = subtree("root")
-            .child_of_edges(store_spec)
-            .supervisor(roles.observers)
-            .supervisor(self.application)
-            .supervisor(roles.queues)
-            .child(roles.gateway);
         let workers = match settings.system.executors {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
+        let edges = SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
+        let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
-        let app = App { system, handles, store, conditions, settings, address: None };
-        app.begin(cleaner, self.web).await
+        let app = App { system, handles: roles.handles.clone(), store, conditions, settings, address: None };
+        match app.clone().begin(roles, self.application, runner, self.web).await {
+            Ok(app) => Ok(app),
+            Err(error) => {
+                app.system.shutdown(STOP_LIMIT).await;
+                Err(error)
+            }
+        }
     }
 }
 
 impl App {
-    async fn begin(mut self, runner: CommandRunner, web: bool) -> Result<App, AppError> {
-        if let Err(error) = self.store.ready().await {
-            self.system.shutdown(STOP_LIMIT).await;
-            return Err(self.store_error(error));
-        }
-        // Only now is it certain that no other process uses the folder.
+    /// Starts the rest of the tree, in its order, once the store is open.
+    async fn begin(
+        mut self,
+        roles: Roles,
+        application: SupervisorSpec,
+        runner: CommandRunner,
+        web: bool,
+    ) -> Result<App, AppError> {
+        self.store.ready().await.map_err(|error| self.store_error(error))?;
+        // Only now is it certain that no other process uses the folder, and no program runs yet.
         if let Err(error) = runner.clean_workspace().await {
             tracing::warn!(%error, "folders of an earlier server's programs could not be removed");
         }
-        if web && let Err(error) = self.serve().await {
-            self.system.shutdown(STOP_LIMIT).await;
-            return Err(error);
+        let root = self.system.root();
+        root.start_supervisor(roles.observers).await?;
+        root.start_supervisor(application).await?;
+        root.start_supervisor(roles.queues).await?;
+        root.start_child(roles.gateway).await?;
+        if web {
+            self.serve().await?;
         }
         Ok(self)
+    }
+
+    #[cfg(feature = "web")]
+    async fn serve(&mut self) -> Result<(), AppError> {
+        let (spec, handle) = callboard_web::web(assembly::web(&self.settings), self.web_dependencies())?;
+        self.system.root().start_supervisor(spec).await?;
+        self.address = *handle.local_addr.borrow();
+        Ok(())
+    }
+
+    #[cfg(not(feature = "web"))]
+    async fn serve(&mut self) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    #[cfg(feature = "web")]
+    fn web_dependencies(&self) -> callboard_web::WebDependencies {
+        let Handles { gateway, read_model, metrics, .. } = &self.handles;
+        let metrics = metrics.clone();
+        // Not the system itself: the tree must not keep itself alive.
+        let (root, conditions) = (self.system.root(), self.conditions.clone());
+        callboard_web::WebDependencies {
+            submit: gateway.recipient(),
+            cancel: gateway.recipient(),
+            retry: gateway.recipient(),
+            get_job: read_model.recipient(),
+            list_jobs: read_model.recipient(),
+            get_jobs: read_model.recipient(),
+            recent_events: read_model.recipient(),
+            read_log: read_model.recipient(),
+            get_totals: read_model.recipient(),
+            get_queues: read_model.recipient(),
+            get_job_types: read_model.recipient(),
+            committed: self.store.committed(),
+            conditions: self.conditions.clone(),
+            metrics: std::sync::Arc::new(move || metrics.render()),
+            tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 }

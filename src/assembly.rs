@@ -86,7 +86,7 @@ pub(crate) fn command_runner(settings: &Settings) -> Result<CommandRunner, Comma
     Ok(CommandRunner {
         keep: match command.keep_workspace {
             config::KeepWorkspace::Never => KeepWorkspace::Never,
-            config::KeepWorkspace::Failed => KeepWorkspace::Failed,
+            config::KeepWorkspace::Failed => KeepWorkspace::OnFailure,
             config::KeepWorkspace::Always => KeepWorkspace::Always,
         },
         passed_env: command.env.clone(),
@@ -128,4 +128,37 @@ pub(crate) fn open_store(
         ..SqliteOptions::new(path)
     };
     Arc::new(move || Ok(SqliteStore::open(options.clone())? as Arc<dyn Store>))
+}
+
+#[cfg(feature = "web")]
+pub(crate) fn web(settings: &Settings) -> callboard_web::WebSettings {
+    use callboard_web::{Role, Token};
+    let web = &settings.web;
+    let role = |role: config::TokenRole| match role {
+        config::TokenRole::Viewer => Role::Viewer,
+        config::TokenRole::Operator => Role::Operator,
+        config::TokenRole::Admin => Role::Admin,
+    };
+    let named = web.tokens.iter().map(|token| Token {
+        name: token.name.clone(),
+        role: role(token.role),
+        secret: token.token.clone(),
+    });
+    let single = web.token.iter().map(|secret| Token {
+        name: "web.token".to_owned(),
+        role: Role::Admin,
+        secret: secret.clone(),
+    });
+    callboard_web::WebSettings {
+        listen: web.listen,
+        hosts: web.hosts.clone(),
+        tokens: single.chain(named).collect(),
+        max_body: web.max_body.as_usize(),
+        max_json_depth: web.max_json_depth,
+        max_batch: web.max_batch,
+        request_timeout: web.request_timeout,
+        workers: web.workers,
+        max_connections: web.max_connections,
+        sse_max_clients: web.sse_max_clients,
+    }
 }
