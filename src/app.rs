@@ -23,8 +23,7 @@ use callboard_config::Settings;
 use callboard_contracts::api::{Cancelled, JobDetail, Retried, SubmitJob, Submitted};
 use callboard_supervisors::{
     Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
-    StartSystemError,
-    SupervisorSpec,
+    StartSystemError, SupervisorSpec,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -307,7 +306,8 @@ impl AppBuilder {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let edges = SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
+        let edges =
+            SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
         let app = App { system, handles: roles.handles.clone(), store, conditions, settings, address: None };

@@ -17,7 +17,9 @@ pub enum ClientError {
         problem: String,
     },
     /// Nobody answers there.
-    #[error("no server answers at {url} ({problem}): start one with `callboard serve`, or name another with --url")]
+    #[error(
+        "no server answers at {url} ({problem}): start one with `callboard serve`, or name another with --url"
+    )]
     Unreachable {
         /// The address.
         url: String,
@@ -54,7 +56,11 @@ impl ClientError {
             cause = deeper.source();
         }
         let url = url.to_owned();
-        if error.is_connect() { ClientError::Unreachable { url, problem } } else { ClientError::Lost { url, problem } }
+        if error.is_connect() {
+            ClientError::Unreachable { url, problem }
+        } else {
+            ClientError::Lost { url, problem }
+        }
     }
 
     /// Whether the server may simply be away for a moment.

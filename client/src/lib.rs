@@ -14,8 +14,8 @@ mod error;
 use std::time::Duration;
 
 use callboard_contracts::api::{
-    Cancelled, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried, SubmitAnswer, SubmitMany,
-    Totals, TreeNode,
+    Cancelled, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried, SubmitAnswer,
+    SubmitMany, Totals, TreeNode,
 };
 pub use error::ClientError;
 use reqwest::{Method, Response, StatusCode, Url, header};
@@ -71,10 +71,10 @@ impl Client {
         query: &[(&str, String)],
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<A, ClientError> {
-        let mut url = self.base.join(path).map_err(|error| ClientError::Url {
-            url: path.to_owned(),
-            problem: error.to_string(),
-        })?;
+        let mut url = self
+            .base
+            .join(path)
+            .map_err(|error| ClientError::Url { url: path.to_owned(), problem: error.to_string() })?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -94,7 +94,9 @@ impl Client {
         let after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok());
         let retry_after = after.and_then(|after| after.parse().ok()).map(Duration::from_secs);
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::reach(self.url(), &error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| ClientError::reach(self.url(), &error))?
+        {
             if body.len() + chunk.len() > ANSWER_LIMIT {
                 return Err(ClientError::Answer(format!("it has more than {ANSWER_LIMIT} bytes")));
             }
@@ -110,7 +112,9 @@ impl Client {
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(ClientError::Refused { problem: Box::new(problem), retry_after }),
-            Err(_) => Err(ClientError::Answer(format!("it has the status {status} and is no problem of ours"))),
+            Err(_) => {
+                Err(ClientError::Answer(format!("it has the status {status} and is no problem of ours")))
+            }
         }
     }
 
@@ -118,7 +122,11 @@ impl Client {
         self.call(Method::GET, path, query, None::<&()>).await
     }
 
-    async fn post<A: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<A, ClientError> {
+    async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<A, ClientError> {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 

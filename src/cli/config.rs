@@ -18,7 +18,9 @@ pub(super) fn load(args: &ServeArgs) -> Result<Loaded, Failure> {
     }
     for setting in &args.set {
         let Some((key, value)) = setting.split_once('=') else {
-            return Err(Failure::usage(format!("--set {setting}: KEY=VALUE is needed, such as web.workers=4")));
+            return Err(Failure::usage(format!(
+                "--set {setting}: KEY=VALUE is needed, such as web.workers=4"
+            )));
         };
         loader = loader.set(key.trim(), value.trim(), "--set");
     }
@@ -46,7 +48,9 @@ pub(super) fn show(args: &ServeArgs, printer: Printer) -> Result<ExitCode, Failu
     if printer.json {
         let values: Vec<_> = loaded
             .sources()
-            .map(|value| json!({ "key": value.key, "value": value.value, "source": value.source.to_string() }))
+            .map(
+                |value| json!({ "key": value.key, "value": value.value, "source": value.source.to_string() }),
+            )
             .collect();
         printer.document(&values);
     } else {

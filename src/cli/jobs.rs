@@ -49,7 +49,11 @@ pub(super) struct ListArgs {
     limit: u32,
 }
 
-pub(super) async fn run(client: &Client, command: JobsCommand, printer: Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    client: &Client,
+    command: JobsCommand,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
     match command {
         JobsCommand::List(args) => list(client, args, printer).await,
         JobsCommand::Show { id } => {
@@ -77,7 +81,9 @@ pub(super) async fn run(client: &Client, command: JobsCommand, printer: Printer)
             for id in ids {
                 match client.retry(id).await {
                     Ok(retried) if printer.json => printer.record(&retried),
-                    Ok(retried) if retried.replay_of.is_some() => line(&format!("{}  a replay of {id}", retried.id)),
+                    Ok(retried) if retried.replay_of.is_some() => {
+                        line(&format!("{}  a replay of {id}", retried.id))
+                    }
                     Ok(retried) => line(&format!("{id}  {}", retried.state)),
                     Err(error) => all = printer.failure(&error.into()),
                 }

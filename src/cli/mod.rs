@@ -100,10 +100,16 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => runtime.block_on(serve::run(&args)),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
-        Command::Submit(args) => client().and_then(|client| runtime.block_on(submit::run(&client, args, printer))),
-        Command::Jobs(command) => client().and_then(|client| runtime.block_on(jobs::run(&client, command, printer))),
+        Command::Submit(args) => {
+            client().and_then(|client| runtime.block_on(submit::run(&client, args, printer)))
+        }
+        Command::Jobs(command) => {
+            client().and_then(|client| runtime.block_on(jobs::run(&client, command, printer)))
+        }
         Command::Queues => client().and_then(|client| runtime.block_on(queues::run(&client, printer))),
-        Command::Tree(args) => client().and_then(|client| runtime.block_on(tree::run(&client, &args, printer))),
+        Command::Tree(args) => {
+            client().and_then(|client| runtime.block_on(tree::run(&client, &args, printer)))
+        }
     };
     match done {
         Ok(code) => code,

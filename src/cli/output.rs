@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let rows = vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
+        let rows =
+            vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
         assert_eq!(table_lines(&["ID", "B"], &rows), ["ID    B", "a     long cell", "bbbb  c"]);
     }
 }

@@ -12,8 +12,17 @@ pub(super) async fn run(client: &Client, printer: Printer) -> Result<ExitCode, F
         printer.document(&queues);
         return Ok(ExitCode::SUCCESS);
     }
-    let headings =
-        ["QUEUE", "CONCURRENCY", "AVAILABLE", "EXECUTING", "RETRYABLE", "PENDING", "COMPLETED", "CANCELLED", "DISCARDED"];
+    let headings = [
+        "QUEUE",
+        "CONCURRENCY",
+        "AVAILABLE",
+        "EXECUTING",
+        "RETRYABLE",
+        "PENDING",
+        "COMPLETED",
+        "CANCELLED",
+        "DISCARDED",
+    ];
     let rows: Vec<Vec<String>> = queues
         .iter()
         .map(|queue| {

@@ -73,7 +73,8 @@ pub(super) struct SubmitArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?}: a number with a unit is needed, such as 30s"))?;
+    let number: u64 =
+        digits.parse().map_err(|_| format!("{text:?}: a number with a unit is needed, such as 30s"))?;
     match &text[digits.len()..] {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
@@ -220,7 +221,9 @@ impl Submission<'_> {
                             line(&submitted.id.to_string());
                         }
                     }
-                    ItemOutcome::Refused(problem) if matches!(problem.status, 429 | 503) && Instant::now() < deadline => {
+                    ItemOutcome::Refused(problem)
+                        if matches!(problem.status, 429 | 503) && Instant::now() < deadline =>
+                    {
                         again.push((*number, job.clone()));
                     }
                     ItemOutcome::Refused(problem) => {

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use callboard::{client::Client, contracts::api::{ActorKind, TreeNode}};
+use callboard::{
+    client::Client,
+    contracts::api::{ActorKind, TreeNode},
+};
 use clap::Args;
 
 use super::output::{Failure, Printer, line};

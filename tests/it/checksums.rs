@@ -29,7 +29,9 @@ fn files() -> Vec<PathBuf> {
             let kind = entry.file_type().expect("a kind");
             if kind.is_dir() {
                 walk(&path, found);
-            } else if kind.is_file() && path.extension().is_some_and(|end| end == "rs" || end == "toml" || end == "md") {
+            } else if kind.is_file()
+                && path.extension().is_some_and(|end| end == "rs" || end == "toml" || end == "md")
+            {
                 found.push(path);
             }
         }
@@ -135,7 +137,8 @@ fn two_thousand_checksums_are_right() {
     let server = Server::start(&options(None));
     let file = server.data.with_extension("ndjson");
     fs::write(&file, &work.lines).expect("a file");
-    let arguments = ["submit", "--file", file.to_str().expect("UTF-8"), "--wait", "--wait-timeout", "10m", "--json"];
+    let arguments =
+        ["submit", "--file", file.to_str().expect("UTF-8"), "--wait", "--wait-timeout", "10m", "--json"];
     let output = server.cli(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(check(&server, &work.expected), JOBS as u64, "one attempt each");
@@ -183,7 +186,12 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
         let mut submitter = submit(&server, &file);
         let status = server.wait();
         let death = Instant::now();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{failpoint}: {}", server.log());
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9),
+            "{failpoint}: {}",
+            server.log()
+        );
         let _ = submitter.kill();
         submitter.wait().expect("an end");
         no_orphan_one_second_after(death, &data);
@@ -194,7 +202,8 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
     }
 
     let server = Server::start_on(&data, &options(None)).expect("a server");
-    let arguments = ["submit", "--file", file.to_str().expect("UTF-8"), "--wait", "--wait-timeout", "10m", "--json"];
+    let arguments =
+        ["submit", "--file", file.to_str().expect("UTF-8"), "--wait", "--wait-timeout", "10m", "--json"];
     let output = server.cli(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let attempts = check(&server, &work.expected);
@@ -205,6 +214,7 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
     assert_eq!(totals["completedJobs"], JOBS, "{totals}");
     assert_eq!(totals["failedJobs"], 0, "{totals}");
     let queues: Value = server.get("/api/v1/queues").json();
-    let executing = queues.as_array().into_iter().flatten().map(|queue| queue["executing"].as_u64().unwrap_or(0));
+    let executing =
+        queues.as_array().into_iter().flatten().map(|queue| queue["executing"].as_u64().unwrap_or(0));
     assert_eq!(executing.sum::<u64>(), 0, "{queues}");
 }

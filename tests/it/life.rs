@@ -47,7 +47,8 @@ fn a_running_job_may_finish_before_an_orderly_stop() {
 
 #[test]
 fn a_job_that_does_not_finish_in_time_is_handed_back_without_counting() {
-    let options = Options::arguments(&["--set", "jobs.shutdown_grace=100ms", "--set", "jobs.cancel_grace=100ms"]);
+    let options =
+        Options::arguments(&["--set", "jobs.shutdown_grace=100ms", "--set", "jobs.cancel_grace=100ms"]);
     let mut server = Server::start(&options);
     let id = submit(&server, &json!({ "type": "sleep", "payload": { "ms": 600_000 } }));
     begun(&server, &id);

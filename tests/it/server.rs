@@ -44,7 +44,10 @@ pub struct Options {
 
 impl Options {
     pub fn arguments(arguments: &[&str]) -> Self {
-        Options { arguments: arguments.iter().map(|argument| argument.to_string()).collect(), ..Self::default() }
+        Options {
+            arguments: arguments.iter().map(|argument| argument.to_string()).collect(),
+            ..Self::default()
+        }
     }
 }
 
@@ -85,7 +88,10 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line).expect("a line, or the end");
         let Some(address) = line.trim().strip_prefix("listening on http://") else {
             let status = process.wait().expect("an end");
-            return Err(format!("{status}; stdout {line:?}; log: {}", fs::read_to_string(log).unwrap_or_default()));
+            return Err(format!(
+                "{status}; stdout {line:?}; log: {}",
+                fs::read_to_string(log).unwrap_or_default()
+            ));
         };
         let address = address.parse().expect("an address");
         Ok(Server { address, data: data.to_owned(), process, folder: None })
@@ -173,7 +179,8 @@ impl Server {
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }

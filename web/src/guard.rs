@@ -1,6 +1,6 @@
 //! Who may ask what: hosts, origins, content types and tokens, before anything is read.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use actix_web::{
     Error, HttpMessage,
@@ -45,17 +45,7 @@ pub(crate) async fn guard(
     };
     let started = tokio::time::Instant::now();
     let mut response = match allowed(&request, &state.settings) {
-        Ok(()) => {
-            let limit = time_limit(&path, &state.settings);
-            let http_request = request.request().clone();
-            match tokio::time::timeout(limit, next.call(request)).await {
-                Ok(answered) => answered?.map_into_boxed_body(),
-                Err(_) => {
-                    let trouble = Trouble::new(Kind::Timeout, format!("it took longer than {limit:?}"));
-                    ServiceResponse::new(http_request.clone(), trouble.answer(&http_request))
-                }
-            }
-        }
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
             let answer = trouble.answer(request.request());
             request.into_response(answer)
@@ -65,11 +55,6 @@ pub(crate) async fn guard(
     let status = response.status().as_u16();
     tracing::debug!(%method, path, status, correlationId = %correlation, elapsed = ?started.elapsed(), "request");
     Ok(response)
-}
-
-/// A stream has no end to wait for.
-fn time_limit(path: &str, settings: &WebSettings) -> Duration {
-    if path == "/api/v1/events" { Duration::from_secs(u64::from(u32::MAX)) } else { settings.request_timeout }
 }
 
 fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uuid) {

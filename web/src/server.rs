@@ -120,7 +120,12 @@ macro_rules! route {
         $(let resource = resource.route(web::method(Method::$method).to(
             |$state: Data<State>, $request: HttpRequest, $payload: Payload| async move {
                 let _ = &$payload;
-                let answer: Result<HttpResponse, Trouble> = $answer;
+                // A stream's head comes at once; only its body has no end.
+                let limit = $state.settings.request_timeout;
+                let answer: Result<HttpResponse, Trouble> =
+                    timeout(limit, async { $answer }).await.unwrap_or_else(|_| {
+                        Err(Trouble::new(Kind::Timeout, format!("it took longer than {limit:?}")))
+                    });
                 answer.unwrap_or_else(|trouble| trouble.answer(&$request))
             },
         ));)+
