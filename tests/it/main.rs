@@ -2,4 +2,5 @@
 
 mod checksums;
 mod life;
+mod requests;
 mod server;

@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 /// How long anything may take that is not itself under test. Long, because the machine may be busy; a test that
 /// fails waits this long once.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test.
-pub fn callboard() -> Command {
+pub(crate) fn callboard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
     // Nothing of the developer's own settings may reach a test.
     for (name, _) in std::env::vars_os() {
@@ -31,19 +31,19 @@ pub fn callboard() -> Command {
 }
 
 /// Runs the program to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     callboard().args(arguments).output().expect("the program starts")
 }
 
 /// How a server is to be started.
 #[derive(Default)]
-pub struct Options {
-    pub arguments: Vec<String>,
-    pub environment: Vec<(String, String)>,
+pub(crate) struct Options {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Options {
-    pub fn arguments(arguments: &[&str]) -> Self {
+    pub(crate) fn arguments(arguments: &[&str]) -> Self {
         Options {
             arguments: arguments.iter().map(|argument| argument.to_string()).collect(),
             ..Self::default()
@@ -52,16 +52,16 @@ impl Options {
 }
 
 /// A running server. Dropped, it is killed and its folder removed.
-pub struct Server {
-    pub address: SocketAddr,
-    pub data: PathBuf,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) data: PathBuf,
     process: Child,
     folder: Option<TempDir>,
 }
 
 impl Server {
     /// Starts a server on a new folder.
-    pub fn start(options: &Options) -> Server {
+    pub(crate) fn start(options: &Options) -> Server {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
         let mut server = Server::start_on(&data, options).unwrap_or_else(|said| panic!("no server: {said}"));
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Starts a server on a folder that is there already, or says what it said instead of serving.
-    pub fn start_on(data: &Path, options: &Options) -> Result<Server, String> {
+    pub(crate) fn start_on(data: &Path, options: &Options) -> Result<Server, String> {
         let log = data.with_extension("log");
         fs::create_dir_all(data.parent().expect("a folder in a folder")).expect("a folder");
         let errors = fs::File::options().create(true).append(true).open(&log).expect("a log file");
@@ -97,33 +97,33 @@ impl Server {
         Ok(Server { address, data: data.to_owned(), process, folder: None })
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// What the server has logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.data.with_extension("log")).expect("a log")
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = Pid::from_child(&self.process);
         kill_process(id, signal).expect("the process is there");
     }
 
     /// Kills the server as a power cut would, and gives its folder to the next one.
-    pub fn kill(mut self) -> (PathBuf, Option<TempDir>) {
+    pub(crate) fn kill(mut self) -> (PathBuf, Option<TempDir>) {
         self.process.kill().expect("the process is there");
         self.process.wait().expect("an end");
         (self.data.clone(), self.folder.take())
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the server ends", || {
             status = self.process.try_wait().expect("a child");
@@ -132,17 +132,17 @@ impl Server {
         status.expect("it has ended")
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.process.try_wait().expect("a child").is_some()
     }
 
     /// Takes the folder out, so that it outlives this server.
-    pub fn keep_folder(&mut self) -> Option<TempDir> {
+    pub(crate) fn keep_folder(&mut self) -> Option<TempDir> {
         self.folder.take()
     }
 
     /// Resident memory in bytes.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a process");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a size");
         let kilobytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
@@ -150,18 +150,18 @@ impl Server {
     }
 
     /// Runs the command line against this server.
-    pub fn cli(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program starts")
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = callboard();
         command.args(arguments).env("CALLBOARD_URL", self.url());
         command
     }
 
     /// Runs the command line and reads the JSON that it prints.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.cli(arguments);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         serde_json::from_str(&text).unwrap_or_else(|error| {
@@ -170,7 +170,7 @@ impl Server {
     }
 
     /// Sends raw bytes and reads the answer up to the end of its body.
-    pub fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
         // A server may refuse, and close, before it has read everything.
@@ -178,7 +178,7 @@ impl Server {
         Answer::read(&mut stream)
     }
 
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in headers {
@@ -192,11 +192,11 @@ impl Server {
         self.raw(request.as_bytes())
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], "")
     }
 
-    pub fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         self.request("POST", path, &[("Content-Type", "application/json")], body)
     }
 }
@@ -210,10 +210,10 @@ impl Drop for Server {
 
 /// An answer over HTTP.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -234,11 +234,11 @@ impl Answer {
         Answer { status: status.unwrap_or(0), headers, body }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
@@ -257,7 +257,7 @@ fn dechunk(mut body: &str) -> String {
 }
 
 /// Polls until `done`, for what gives no signal to another process. Fails the test after [`PATIENCE`].
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for this: {what}");

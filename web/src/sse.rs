@@ -102,10 +102,9 @@ impl Stream {
             }
             self.committed.mark_unchanged();
             let request = ReadLog { after: self.after, job: self.job, limit: PAGE };
-            match self.read_log.ask(request).await {
-                Ok(Ok(page)) => self.take(page),
-                // An outage is waited out; the client need not come again.
-                Ok(Err(_)) | Err(_) => {}
+            // An outage is waited out; the client need not come again.
+            if let Ok(Ok(page)) = self.read_log.ask(request).await {
+                self.take(page);
             }
             if self.ready.is_empty() {
                 let changed = tokio::time::timeout(KEEP_ALIVE, self.committed.changed()).await;

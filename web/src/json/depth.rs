@@ -122,7 +122,8 @@ mod tests {
         fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200), limit in 0_usize..5) {
             if let Err(TooDeep { line, column, .. }) = check_depth(&bytes, limit) {
                 let text = bytes.split(|byte| *byte == b'\n').nth(line - 1).unwrap();
-                prop_assert!(matches!(text[column - 1], b'[' | b'{'));
+                let is_bracket = matches!(text[column - 1], b'[' | b'{');
+                prop_assert!(is_bracket);
             }
         }
     }

@@ -123,8 +123,7 @@ fn make_available(tx: &mut Transaction<'_>, row: &mut JobRow) {
 /// The ids that a statement finds.
 fn ids(tx: &Transaction<'_>, sql: &str, parameters: &[&dyn ToSql]) -> rusqlite::Result<Vec<Uuid>> {
     let mut statement = tx.connection.prepare_cached(sql)?;
-    let found = statement.query_map(parameters, |row| id(row, 0))?.collect();
-    found
+    statement.query_map(parameters, |row| id(row, 0))?.collect()
 }
 
 /// Changes each of these jobs; gives the queues concerned.
