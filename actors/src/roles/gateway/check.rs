@@ -191,6 +191,10 @@ fn contract(mut value: Value) -> Result<Parsed, Refusal> {
 }
 
 fn read<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    // An array would be read as the fields in their order.
+    if !value.is_object() {
+        return Err(Refusal::Invalid(vec![error("", "a job is a JSON object".to_owned())]));
+    }
     serde_path_to_error::deserialize(value).map_err(|found| {
         Refusal::Invalid(vec![error(pointer(found.path()), bounded(found.inner().to_string()))])
     })
