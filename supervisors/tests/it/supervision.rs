@@ -1,0 +1,167 @@
+//! Restarts, their budget, and orderly ends.
+
+use std::time::Duration;
+
+use callboard_supervisors::{
+    ActorSystem, AskError, ChildSpec, DynamicSupervisorSpec, OnExhausted, Restart, Shutdown, StartChildError,
+    State, StopReason, SupervisorSpec,
+};
+use tokio::time::Instant;
+
+use crate::worker::{Count, Hold, Leave, PanicAsync, Worker, alone, local, ms, steady};
+
+#[test]
+fn an_orderly_stop_lets_the_handler_finish_and_refuses_the_rest() {
+    local(async {
+        let (_system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        let began = Instant::now();
+        let (held, behind, reason) = tokio::join!(
+            worker.ask(Hold(ms(1000))),
+            async {
+                tokio::time::sleep(ms(1)).await;
+                worker.ask(Count).await
+            },
+            async {
+                tokio::time::sleep(ms(2)).await;
+                worker.stop();
+                worker.watch().await
+            }
+        );
+        assert_eq!((held, behind, reason), (Ok(1), Err(AskError::Stopped), StopReason::Shutdown));
+        assert!(began.elapsed() >= ms(1000));
+        assert!(!worker.is_alive());
+    });
+}
+
+#[test]
+fn what_does_not_stop_in_time_is_killed() {
+    local(async {
+        let spec = ChildSpec::<Worker>::new("worker", ()).shutdown(Shutdown::Timeout(ms(50)));
+        let (system, worker) = alone(spec).await;
+        worker.tell(Hold(Duration::from_secs(900))).expect("room");
+        worker.inspect().await.expect("it is there");
+        let began = Instant::now();
+        let report = system.shutdown(Duration::from_secs(5)).await;
+        assert_eq!((worker.watch().await, report.is_clean()), (StopReason::Killed, true), "{report:?}");
+        assert_eq!(began.elapsed(), ms(50));
+    });
+}
+
+#[test]
+fn restart_kinds_differ_after_a_normal_end() {
+    local(async {
+        for (restart, lives) in
+            [(Restart::Permanent, true), (Restart::Transient, false), (Restart::Temporary, false)]
+        {
+            let (_system, worker) = alone(ChildSpec::<Worker>::new("worker", ()).restart(restart)).await;
+            worker.ask(Leave).await.expect("an answer");
+            if lives {
+                assert_eq!(worker.ask(Count).await, Ok((1, 1)), "{restart:?}");
+            } else {
+                assert_eq!(worker.watch().await, StopReason::Normal, "{restart:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_used_up_budget_escalates_and_the_queue_outlives_the_supervisors_restart() {
+    local(async {
+        let spec = ChildSpec::<Worker>::new("worker", ());
+        let worker = spec.actor_ref();
+        let inner = SupervisorSpec::new("inner").intensity(1, Duration::from_secs(60)).backoff(steady(ms(1)));
+        let root = SupervisorSpec::new("root").intensity(5, Duration::from_secs(60)).backoff(steady(ms(1)));
+        let root = root.supervisor(inner.child(spec));
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        for _ in 0..2 {
+            worker.tell(PanicAsync(false)).expect("room");
+        }
+        // It waits through both restarts of the actor and the one of its supervisor.
+        assert_eq!(worker.ask(Count).await, Ok((2, 1)));
+        let snapshot = system.snapshot();
+        assert_eq!(snapshot.find("inner").map(|inner| inner.generation), Some(1));
+    });
+}
+
+#[test]
+fn the_root_ends_when_its_budget_is_used_up_unless_it_retries_for_ever() {
+    local(async {
+        for (on_exhausted, ends) in [(OnExhausted::Escalate, true), (OnExhausted::RetryAtMaxBackoff, false)] {
+            let spec = ChildSpec::<Worker>::new("worker", ());
+            let worker = spec.actor_ref();
+            let root = SupervisorSpec::new("root")
+                .intensity(2, Duration::from_secs(60))
+                .backoff(steady(ms(1)))
+                .on_exhausted(on_exhausted);
+            let system =
+                ActorSystem::builder("test").local().start(root.child(spec)).await.expect("a system");
+            for _ in 0..3 {
+                worker.tell(PanicAsync(false)).expect("room");
+            }
+            if ends {
+                let StopReason::Escalated { child, .. } = system.terminated().await else {
+                    panic!("it escalates")
+                };
+                assert_eq!(child, "worker");
+            } else {
+                assert_eq!(worker.ask(Count).await, Ok((3, 1)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_dynamic_supervisor_holds_its_limit_and_forgets_what_has_ended() {
+    local(async {
+        let jobs = DynamicSupervisorSpec::new("jobs").max_children(2);
+        let handle = jobs.handle();
+        assert!(!handle.is_running());
+        let early = handle.spawn_child(ChildSpec::<Worker>::new("early", ()));
+        assert_eq!(early.err(), Some(StartChildError::NotRunning));
+        let root = SupervisorSpec::new("root").dynamic(jobs);
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let job = |name: &str| ChildSpec::<Worker>::new(name, ()).restart(Restart::Temporary);
+        let first = handle.start_child(job("first")).await.expect("it starts");
+        handle.start_child(job("second")).await.expect("it starts");
+        let third = handle.spawn_child(job("third"));
+        assert_eq!(third.err(), Some(StartChildError::Full { max_children: 2 }));
+        assert_eq!(first.ask(PanicAsync(true)).await, Err(AskError::Panicked));
+        assert!(matches!(first.watch().await, StopReason::Panicked { .. }));
+        assert_eq!(handle.len(), 1);
+        let taken = handle.spawn_child(job("second"));
+        assert_eq!(taken.err(), Some(StartChildError::NameTaken { name: "second".to_owned() }));
+        handle.start_child(job("first")).await.expect("the name is free again");
+        assert!(system.find::<Worker>("jobs/first").is_some_and(|found| found != first));
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
+
+#[test]
+fn mistakes_in_a_specification_are_named_before_anything_starts() {
+    local(async {
+        let root = SupervisorSpec::new("root")
+            .child(ChildSpec::<Worker>::new("twin", ()))
+            .supervisor(SupervisorSpec::new("twin"));
+        let error = ActorSystem::builder("test").local().start(root).await.expect_err("two of one name");
+        assert!(error.to_string().contains("twin"), "{error}");
+        let root = SupervisorSpec::new("root").supervisor(SupervisorSpec::new("a/b"));
+        let error = ActorSystem::builder("test").local().start(root).await.expect_err("a slash");
+        assert!(error.to_string().contains('/'), "{error}");
+    });
+}
+
+#[test]
+fn executors_of_their_own_carry_the_same_promises() {
+    let spec = ChildSpec::<Worker>::new("worker", ()).placement(callboard_supervisors::Placement::Workers);
+    let worker = spec.actor_ref();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let root = SupervisorSpec::new("root").backoff(steady(ms(1))).child(spec);
+        let system = ActorSystem::builder("test").executors(2).start(root).await.expect("a system");
+        assert_eq!(worker.ask(Count).await, Ok((0, 1)));
+        assert_eq!(worker.ask(PanicAsync(true)).await, Err(AskError::Panicked));
+        assert_eq!(worker.ask(Count).await, Ok((1, 1)));
+        assert_eq!(worker.state(), State::Running);
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
