@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     edges::store::StoreHandle,
-    jobs::{JobRegistry, retry},
+    jobs::{JobRegistry, registry::bounded, retry},
 };
 
 /// Where the node is in its life.
@@ -81,6 +81,7 @@ impl Node {
             };
             count.fetch_add(1, SeqCst);
         }
+        tell(attempt, &ending);
         let job = &attempt.job;
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
         let policy = policy.unwrap_or(self.config.defaults.retry);
@@ -112,6 +113,27 @@ impl Node {
                 std::future::pending::<()>().await;
             }
         }
+    }
+}
+
+/// Writes to the log how an attempt ended.
+fn tell(attempt: &Attempt, ending: &Ending) {
+    let job = &attempt.job;
+    macro_rules! tell {
+        ($level:ident, $($what:tt)+) => {
+            tracing::$level!(
+                jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
+                "type" = job.job_type, $($what)+
+            )
+        };
+    }
+    match ending {
+        Ending::Completed(_) => tell!(debug, "the job is completed"),
+        Ending::Failed(error) => {
+            tell!(info, kind = ?error.kind, error = bounded(error.message.clone()), "the attempt failed");
+        }
+        Ending::Cancelled(_) => tell!(info, "the job is cancelled"),
+        Ending::Released => tell!(info, "the attempt is handed back"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use callboard_contracts::api::{AttemptError, ErrorKind};
 use callboard_supervisors::{
-    Actor, ChildExited, Context, CrashRecord, DynamicSupervisor, Message, PlainHandler, StartError,
+    Actor, ChildExited, Context, CrashRecord, DynamicSupervisor, Message, PlainHandler, StartError, State,
     StopReason,
 };
 use tokio::sync::watch;
@@ -123,8 +123,9 @@ impl PlainHandler<ChildExited> for Producer {
 impl Producer {
     /// Starts what is claimed and claims what there is room for.
     fn work(&mut self, cx: &mut Context<Self>) {
-        if self.rebuffed || self.node.is_draining() || self.node.outcomes.is_full() {
-            // Each of these ends with a wake.
+        // Each of these ends with a wake, or with the next poll.
+        let suspended = cx.myself().state() == State::Suspended;
+        if suspended || self.rebuffed || self.node.is_draining() || self.node.outcomes.is_full() {
             return;
         }
         let concurrency = self.queue.settings.concurrency as usize;
@@ -229,9 +230,12 @@ impl Producer {
 
     /// The slow way for everything that a lost word would have been the fast way for.
     fn poll(&mut self, cx: &mut Context<Self>) {
-        for attempt in self.queue.board.sweep() {
-            let ending = abandoned(&attempt, None);
-            self.node.report(&attempt, ending);
+        // While the producer is suspended, words are not lost but wait.
+        if cx.myself().state() != State::Suspended {
+            for attempt in self.queue.board.sweep() {
+                let ending = abandoned(&attempt, None);
+                self.node.report(&attempt, ending);
+            }
         }
         self.more = true;
         self.work(cx);
@@ -263,6 +267,7 @@ async fn claimed(
     let claim = Claim { queue };
     let jobs = match node.store.write(operation).await? {
         Outcome::Claimed(jobs) => jobs,
+        Outcome::NotFound => return Err(StoreError::Failed("the node's session has ended".to_owned())),
         other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
     let given = jobs.len();

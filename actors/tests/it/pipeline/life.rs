@@ -91,7 +91,10 @@ async fn after_a_crash_the_attempts_of_the_dead_node_become_the_next_ones() {
     let job = node.reaches(last, JobState::Discarded).await;
     assert_eq!(job.attempts[0].error.as_ref().unwrap().kind, ErrorKind::Lost);
     assert_eq!(node.job(done).await.attempts.len(), 1);
-    assert!(node.handles.metrics.render().contains("callboard_attempts_rescued_total 2"));
+    node.until("the rescue is counted", async || {
+        node.handles.metrics.render().contains("callboard_attempts_rescued_total 2").then_some(())
+    })
+    .await;
     node.stop().await;
 }
 
@@ -155,8 +158,8 @@ async fn a_node_that_was_taken_for_dead_ends_its_attempts_and_begins_anew() {
         backtrace: None,
         is_final: false,
     };
-    node.store.write(Operation::Rescue { session, error, limit: 10 }).await.unwrap();
-    node.store.write(Operation::CloseSession { id: session }).await.unwrap();
+    let dead = [Operation::Rescue { session, error, limit: 10 }, Operation::CloseSession { id: session }];
+    node.store.write_all(dead.into()).await.unwrap();
     node.begun(2).await;
     let sessions = node.store.open_sessions().await.unwrap();
     assert!(sessions.len() == 1 && sessions[0].id != session, "{sessions:?}");
