@@ -71,6 +71,7 @@ impl Node {
     /// Decides what follows from the end of an attempt, and hands that to the completer. The first word about an
     /// attempt counts, and none if its session was lost.
     pub(crate) fn report(&self, attempt: &Arc<Attempt>, ending: Ending) {
+        let now = self.store.now();
         if !attempt.take_word() || attempt.end_reason() == Some(EndReason::SessionLost) {
             return;
         }
@@ -86,7 +87,7 @@ impl Node {
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
         let policy = policy.unwrap_or(self.config.defaults.retry);
         let random = if matches!(ending, Ending::Failed(_)) { retry::random() } else { 0.0 };
-        let end = ending.decide(job.attempt, job.max_attempts, policy, self.store.now(), random);
+        let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
         self.outcomes.finished(attempt, end);
     }
 

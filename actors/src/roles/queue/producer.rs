@@ -173,16 +173,17 @@ impl Producer {
         });
     }
 
-    /// An actor is gone. What it did not say itself is said here.
+    /// An actor is gone. What it did not say itself is said here; only then it leaves the board, so that a crash between
+    /// loses nothing.
     fn ended(&mut self, token: u64, exit: ChildExited) {
-        let Some(attempt) = self.queue.board.remove(token) else { return };
-        if attempt.is_reported() {
-            if let Some(time) = attempt.ran_for(self.node.store.now()) {
-                self.prefetch.ran(time);
-            }
-            return;
-        }
+        let board = &self.queue.board;
+        let Some(attempt) = board.running(token) else { return };
         match exit.crash {
+            _ if attempt.is_reported() => {
+                if let Some(time) = attempt.ran_for(self.node.store.now()) {
+                    self.prefetch.ran(time);
+                }
+            }
             Some(crash) if matches!(exit.reason, StopReason::Panicked { .. }) => {
                 self.panicked(attempt, crash);
             }
@@ -191,6 +192,7 @@ impl Producer {
                 self.node.report(&attempt, ending);
             }
         }
+        board.remove(token);
     }
 
     /// Tells of a panic. To name the places of a backtrace takes milliseconds, so that is done elsewhere; the attempt
@@ -271,7 +273,10 @@ async fn claimed(
         other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
     let given = jobs.len();
-    queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    // Those of a session that has ended meanwhile ended with it.
+    if *node.session.borrow() == Some(session) {
+        queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    }
     drop(claim);
     if node.is_draining() {
         hand_back(node, queue);
