@@ -1,1 +1,37 @@
 //! Supervised actors, and a job system that runs on them.
+//!
+//! The actor runtime is here without any feature: see [`Actor`], [`ChildSpec`], [`SupervisorSpec`] and [`ActorSystem`].
+//! The feature `jobs` adds typed jobs ([`jobs`]), `sqlite` the embedded store and [`App`], which puts it all together,
+//! `web` the HTTP endpoints, and `client` a typed HTTP client.
+//!
+//! `docs/architecture.md` shows the tree, a job's way through it, and the glossary.
+
+#[cfg(feature = "sqlite")]
+mod app;
+#[cfg(feature = "sqlite")]
+mod assembly;
+
+pub use callboard_supervisors::CallboardMessage as Message;
+pub use callboard_supervisors::*;
+
+#[cfg(feature = "sqlite")]
+pub use app::{App, AppBuilder, AppError, StopReport};
+#[cfg(feature = "client")]
+pub use callboard_client as client;
+#[cfg(feature = "sqlite")]
+pub use callboard_config as config;
+#[cfg(feature = "jobs")]
+pub use callboard_contracts as contracts;
+
+/// What a job is, and the job types that come with Callboard.
+#[cfg(feature = "jobs")]
+pub mod jobs {
+    pub use callboard_actors::{jobs::*, roles::request::Refusal};
+}
+
+/// Must be the first call of `main` in a program that runs `command` jobs: the program re-executes itself to guard the
+/// programs it starts, and this is where the guard takes over. It returns at once in every other case.
+#[cfg(feature = "jobs")]
+pub fn main_if_shim() {
+    callboard_actors::jobs::command::main_if_shim();
+}

@@ -1,3 +1,10 @@
 //! The `callboard` program.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callboard::main_if_shim();
+    cli::main()
+}

@@ -1,1 +1,36 @@
 //! Typed settings of Callboard and their sources.
+//!
+//! A [`Loader`] puts `default.toml`, files, environment variables (`CALLBOARD__SECTION__KEY`) and flags, in rising order,
+//! together to [`Settings`], and knows of each value where it was set. What is wrong is reported all at once, with key,
+//! place and what would be right.
+
+mod byte_size;
+mod choice;
+mod defaults;
+mod document;
+mod duration;
+mod key;
+mod layers;
+mod loader;
+mod problem;
+mod reader;
+mod rules;
+mod schema;
+mod settings;
+mod source;
+mod text;
+mod token;
+mod value;
+
+pub use byte_size::{ByteSize, ParseSizeError};
+pub use choice::{Durability, KeepWorkspace, LogFormat, TokenRole, UnknownTypes};
+pub use defaults::DEFAULT_TOML;
+pub use loader::{Loaded, Loader};
+pub use problem::{ConfigError, Problem};
+pub use settings::{
+    CommandSettings, DataSettings, JobsSettings, LogSettings, ObservatorySettings, QueueSettings,
+    RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings, StoreSettings,
+    SystemSettings, WebSettings,
+};
+pub use source::{EffectiveValue, Source};
+pub use token::TokenSettings;

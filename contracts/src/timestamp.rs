@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn text_goes_both_ways() {
-        for text in ["1969-12-31T23:59:59.999999Z", "2026-11-21T01:02:03.000004Z", "0000-01-01T00:00:00.000000Z"] {
+        for text in
+            ["1969-12-31T23:59:59.999999Z", "2026-11-21T01:02:03.000004Z", "0000-01-01T00:00:00.000000Z"]
+        {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
         }
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
@@ -169,7 +171,10 @@ mod tests {
         assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MIN.saturating_sub(Duration::MAX), Timestamp::MIN);
         let at = Timestamp::from_micros(5);
-        assert_eq!(at.saturating_add(Duration::from_micros(2)).saturating_since(at), Duration::from_micros(2));
+        assert_eq!(
+            at.saturating_add(Duration::from_micros(2)).saturating_since(at),
+            Duration::from_micros(2)
+        );
         assert_eq!(at.saturating_since(Timestamp::MAX), Duration::ZERO);
     }
 }

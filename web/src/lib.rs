@@ -1,1 +1,19 @@
-//! The web endpoints of Callboard.
+//! The web endpoints of Callboard: the old contract at the root, the own interface under `/api/v1`.
+//!
+//! [`web`] gives the subtree to be put into an actor system. The endpoints know the roles only by the messages they take.
+
+mod api;
+mod body;
+mod contract;
+mod guard;
+mod json;
+mod openapi;
+mod problem;
+mod server;
+mod settings;
+mod sse;
+mod tree;
+
+pub use server::{HttpServer, WebHandle, web};
+pub use settings::{Role, Token, WebDependencies, WebError, WebSettings};
+pub use tree::tree_node;

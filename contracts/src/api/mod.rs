@@ -11,9 +11,10 @@ pub mod tree;
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};
 pub use job::{
-    AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary, JobTypeView, Retried,
+    AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary,
+    JobTypeView, Retried,
 };
 pub use problem::{FieldError, Problem};
 pub use queue::QueueView;
-pub use submit::{ItemOutcome, SubmitAnswer, SubmitJob, SubmitMany, SubmittedItem, Submitted};
+pub use submit::{ItemOutcome, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use callboard_actors::{
-    edges::store::StoreHandle,
+    edges::store::{SqliteOptions, SqliteStore, Store, StoreEdge, StoreEdgeArgs, StoreHandle},
     jobs::registry::JobRegistryBuilder,
     roles::{
         Conditions, Handles, Roles, RolesConfig,
@@ -82,20 +82,31 @@ impl Node {
         change: impl FnOnce(&mut RolesConfig),
     ) -> Self {
         let trouble = Arc::new(Trouble::default());
-        let store = StoreHandle::wrap(Arc::new(Troubled {
-            store: StoreHandle::memory(folder.path()).inner(),
-            trouble: trouble.clone(),
-        }));
         let conditions = Conditions::new();
+        let options =
+            SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join("test.db")) };
+        let troubles = trouble.clone();
+        let (edge, store) = StoreEdge::spec(StoreEdgeArgs {
+            open: Arc::new(move || {
+                let store = SqliteStore::open(options.clone())?;
+                Ok(Arc::new(Troubled { store, trouble: troubles.clone() }) as Arc<dyn Store>)
+            }),
+            conditions: conditions.clone(),
+            batch_max: 1000,
+            queue_max: 8192,
+            write_timeout: Duration::from_secs(10),
+        });
         let mut config = RolesConfig { node: "test".to_owned(), ..RolesConfig::default() };
         change(&mut config);
         let roles =
             Roles::assemble(config, types.build().unwrap(), store.clone(), conditions.clone()).unwrap();
         let root = SupervisorSpec::new("root")
+            .supervisor(SupervisorSpec::new("edges").child(edge))
             .supervisor(roles.observers)
             .supervisor(roles.queues)
             .child(roles.gateway);
         let system = ActorSystem::builder("test").start(root).await.unwrap();
+        store.ready().await.unwrap();
         Node { system, handles: roles.handles, store, conditions, stage, trouble }
     }
 

@@ -1,0 +1,199 @@
+//! [`StoreHandle`]: the store as everybody but its edge sees it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use callboard_contracts::{
+    EventEnvelope, Timestamp,
+    api::{LogCursor, Totals},
+};
+use callboard_supervisors::{AskError, Message, Recipient};
+use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
+
+use super::{
+    Operation, OperationResult, Outcome, Store, StoreError,
+    port::OpenSession,
+    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+};
+
+/// To the edge: carry these out, together if they fit into one transaction.
+#[derive(Debug, Message)]
+#[message(reply = Result<Vec<OperationResult>, StoreError>)]
+pub(super) struct Write(pub(super) Vec<Operation>);
+
+/// What the edge and the handles share.
+pub(super) struct Link {
+    /// The open backend, or why there is none.
+    pub(super) backend: watch::Sender<Result<Arc<dyn Store>, StoreError>>,
+    pub(super) committed: watch::Sender<LogCursor>,
+}
+
+impl Link {
+    pub(super) fn set(&self, backend: Result<Arc<dyn Store>, StoreError>) {
+        // What was there before is dropped by whoever used it last.
+        drop(self.backend.send_replace(backend));
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct StoreHandle {
+    pub(super) edge: Recipient<Write>,
+    pub(super) link: Arc<Link>,
+    /// How long a call may take.
+    pub(super) limit: Duration,
+}
+
+impl StoreHandle {
+    /// Waits until the store is open.
+    ///
+    /// # Errors
+    /// As soon as it is certain that it cannot be opened as it is: in use by another process, damaged, of a newer
+    /// program, or not to be written. The edge goes on trying all the same.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        let mut backend = self.link.backend.subscribe();
+        loop {
+            match &*backend.borrow_and_update() {
+                Ok(_) => return Ok(()),
+                Err(StoreError::NotReady(_)) => {}
+                Err(error) => return Err(error.clone()),
+            }
+            if backend.changed().await.is_err() {
+                return Err(StoreError::NotReady("it is gone".to_owned()));
+            }
+        }
+    }
+
+    /// The store's clock; the system's while there is no store.
+    pub fn now(&self) -> Timestamp {
+        self.link.backend.borrow().as_ref().map_or_else(|_| Timestamp::now(), |store| store.now())
+    }
+
+    /// The newest place in the log, told after each commit. Good over reconnects.
+    pub fn committed(&self) -> watch::Receiver<LogCursor> {
+        self.link.committed.subscribe()
+    }
+
+    /// Carries out one write.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; after [`StoreError::TimedOut`] it may be sent again.
+    pub async fn write(&self, operation: Operation) -> Result<Outcome, StoreError> {
+        match self.write_all(vec![operation]).await?.pop() {
+            Some(result) => result,
+            None => Err(StoreError::Failed("the store gave no answer".to_owned())),
+        }
+    }
+
+    /// Carries out many writes, in one transaction if they fit.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), for all of them.
+    pub async fn write_all(&self, operations: Vec<Operation>) -> Result<Vec<OperationResult>, StoreError> {
+        if operations.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.edge.ask_within(self.limit, Write(operations)).await {
+            Ok(results) => results,
+            Err(AskError::TimedOut(limit)) => Err(StoreError::TimedOut(limit)),
+            Err(error) => Err(StoreError::NotReady(error.to_string())),
+        }
+    }
+
+    async fn read<T, F>(&self, read: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let backend = self.link.backend.borrow().clone()?;
+        timeout(self.limit, read(backend)).await.unwrap_or(Err(StoreError::TimedOut(self.limit)))
+    }
+
+    /// See [`Store::job`].
+    ///
+    /// # Errors
+    /// See [`StoreError`]; so for all reads.
+    pub async fn job(&self, id: Uuid) -> Result<Option<JobWithAttempts>, StoreError> {
+        self.read(|store| store.job(id)).await
+    }
+
+    /// See [`Store::jobs_by_id`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn jobs_by_id(&self, ids: Vec<Uuid>) -> Result<Vec<JobRecord>, StoreError> {
+        self.read(|store| store.jobs_by_id(ids)).await
+    }
+
+    /// See [`Store::jobs`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn jobs(&self, filter: JobFilter, limit: u32) -> Result<Vec<JobRecord>, StoreError> {
+        self.read(|store| store.jobs(filter, limit)).await
+    }
+
+    /// See [`Store::events_after`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn events_after(
+        &self,
+        after: LogCursor,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> Result<LogPage, StoreError> {
+        self.read(|store| store.events_after(after, job, limit)).await
+    }
+
+    /// See [`Store::recent_events`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn recent_events(
+        &self,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<EventEnvelope>, StoreError> {
+        self.read(|store| store.recent_events(job, limit)).await
+    }
+
+    /// See [`Store::totals`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(|store| store.totals()).await
+    }
+
+    /// See [`Store::queues`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn queues(&self) -> Result<Vec<(QueueSettings, QueueTotals)>, StoreError> {
+        self.read(|store| store.queues()).await
+    }
+
+    /// See [`Store::job_types`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_types(&self) -> Result<Vec<JobTypeRecord>, StoreError> {
+        self.read(|store| store.job_types()).await
+    }
+
+    /// See [`Store::open_sessions`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open_sessions(&self) -> Result<Vec<OpenSession>, StoreError> {
+        self.read(|store| store.open_sessions()).await
+    }
+
+    /// See [`Store::setting`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn setting(&self, key: String) -> Result<Option<String>, StoreError> {
+        self.read(|store| store.setting(key)).await
+    }
+}

@@ -1,0 +1,54 @@
+//! States, event types and outcomes as the numbers that stand in the file. They never change.
+
+use callboard_contracts::{EventType, JobState, api::AttemptOutcome};
+use uuid::Uuid;
+
+pub(super) fn state_of(code: i64) -> JobState {
+    usize::try_from(code)
+        .ok()
+        .and_then(|code| JobState::ALL.get(code))
+        .copied()
+        .unwrap_or(JobState::Discarded)
+}
+
+pub(super) fn event_code(event: EventType) -> i64 {
+    match event {
+        EventType::Created => 0,
+        EventType::Validated => 1,
+        EventType::Executed => 2,
+        EventType::Completed => 3,
+        EventType::Failed => 4,
+        EventType::AttemptStarted => 5,
+        EventType::AttemptFailed => 6,
+        EventType::Released => 7,
+        EventType::CancelRequested => 8,
+        EventType::MadeAvailable => 9,
+    }
+}
+
+pub(super) fn event_of(code: i64) -> EventType {
+    EventType::ALL.into_iter().find(|event| event_code(*event) == code).unwrap_or(EventType::MadeAvailable)
+}
+
+pub(super) fn outcome_code(outcome: AttemptOutcome) -> i64 {
+    match outcome {
+        AttemptOutcome::Completed => 0,
+        AttemptOutcome::Failed => 1,
+        AttemptOutcome::Cancelled => 2,
+        AttemptOutcome::Released => 3,
+    }
+}
+
+pub(super) fn outcome_of(code: i64) -> AttemptOutcome {
+    match code {
+        0 => AttemptOutcome::Completed,
+        1 => AttemptOutcome::Failed,
+        2 => AttemptOutcome::Cancelled,
+        _ => AttemptOutcome::Released,
+    }
+}
+
+/// An id as a multi-row statement takes it (`unhex`).
+pub(super) fn hex(id: Uuid) -> String {
+    id.as_simple().to_string()
+}

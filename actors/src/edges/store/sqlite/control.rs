@@ -1,0 +1,254 @@
+//! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
+
+use std::collections::BTreeSet;
+
+use callboard_contracts::{EventType, JobState, Timestamp, api::AttemptError};
+use rusqlite::{ToSql, params};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    attempts, enqueue,
+    jobs::{self, JobRow, id, time},
+    log::Event,
+    transaction::Transaction,
+};
+use crate::edges::store::{
+    Operation, Outcome,
+    record::{JobTypeRecord, Lease, NewSession, QueueSettings},
+};
+
+pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
+    match operation {
+        Operation::Cancel { id } => cancel(tx, *id),
+        Operation::Retry { id, replay_id, event_id, max_backlog } => {
+            retry(tx, *id, *replay_id, *event_id, *max_backlog)
+        }
+        Operation::Promote { limit } => promote(tx, *limit),
+        Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit),
+        Operation::Rescue { session, error, limit } => rescue(tx, *session, error, *limit),
+        Operation::OpenSession(session) => open_session(tx, session),
+        Operation::RenewSession { id } => {
+            let renewed = "UPDATE sessions SET seen_at = ?2 WHERE id = ?1 AND closed_at IS NULL";
+            touch_session(tx, *id, renewed)
+        }
+        Operation::CloseSession { id } => {
+            touch_session(tx, *id, "UPDATE sessions SET closed_at = coalesce(closed_at, ?2) WHERE id = ?1")
+        }
+        Operation::PutQueues(queues) => put_queues(tx, queues),
+        Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
+        Operation::PutSetting { key, value } => {
+            tx.put_setting(key, value)?;
+            Ok(Outcome::Done)
+        }
+        // The others have modules of their own.
+        Operation::Enqueue(_)
+        | Operation::Claim { .. }
+        | Operation::Start { .. }
+        | Operation::Finish { .. }
+        | Operation::Prune(_) => Ok(Outcome::Done),
+    }
+}
+
+fn take(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Option<JobRow>> {
+    jobs::load(tx, std::iter::once(id))?;
+    Ok(tx.rows.remove(&id))
+}
+
+fn cancel(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Outcome> {
+    let Some(mut row) = take(tx, id)? else { return Ok(Outcome::NotFound) };
+    let outcome = match (row.state, row.session) {
+        (state, _) if state.is_final() => Outcome::NotPossible { state },
+        (JobState::Executing, Some(session)) => {
+            if row.cancel_requested_at.is_none() {
+                row.cancel_requested_at = Some(tx.now);
+                row.changed = true;
+                tx.events.push(Event::of(&row, EventType::CancelRequested));
+            }
+            let lease = Lease { id, token: row.token };
+            Outcome::CancelRequested { lease, queue: row.queue.clone(), session }
+        }
+        _ => {
+            row.enter(JobState::Cancelled, tx);
+            row.wait_reason = None;
+            tx.events.push(Event::of(&row, EventType::Failed).error("cancelled before it ran"));
+            Outcome::Cancelled
+        }
+    };
+    tx.rows.insert(id, row);
+    Ok(outcome)
+}
+
+fn retry(
+    tx: &mut Transaction<'_>,
+    id: Uuid,
+    replay_id: Uuid,
+    event_id: Uuid,
+    max_backlog: u64,
+) -> rusqlite::Result<Outcome> {
+    let Some(mut row) = take(tx, id)? else { return Ok(Outcome::NotFound) };
+    let queue = row.queue.clone();
+    let outcome = match row.state {
+        state if state.is_final() => {
+            // Asked again because the first answer was lost: the replay is there already.
+            if let Some(replay) = take(tx, replay_id)? {
+                let state = replay.state;
+                tx.rows.insert(replay_id, replay);
+                Outcome::Replayed { id: replay_id, queue, state }
+            } else {
+                let waiting = tx.backlog(&queue);
+                if waiting >= max_backlog {
+                    Outcome::BacklogFull { waiting, limit: max_backlog }
+                } else {
+                    enqueue::replay(tx, &row, replay_id, event_id)?;
+                    Outcome::Replayed { id: replay_id, queue, state: JobState::Available }
+                }
+            }
+        }
+        JobState::Scheduled | JobState::Retryable => {
+            make_available(tx, &mut row);
+            Outcome::MadeAvailable { queue }
+        }
+        state => Outcome::NotPossible { state },
+    };
+    tx.rows.insert(id, row);
+    Ok(outcome)
+}
+
+fn make_available(tx: &mut Transaction<'_>, row: &mut JobRow) {
+    row.enter(JobState::Available, tx);
+    tx.events.push(Event::of(row, EventType::MadeAvailable));
+}
+
+/// The ids that a statement finds.
+fn ids(tx: &Transaction<'_>, sql: &str, parameters: &[&dyn ToSql]) -> rusqlite::Result<Vec<Uuid>> {
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let found = statement.query_map(parameters, |row| id(row, 0))?.collect();
+    found
+}
+
+/// Changes each of these jobs; gives the queues concerned.
+fn each(
+    tx: &mut Transaction<'_>,
+    ids: &[Uuid],
+    mut change: impl FnMut(&mut Transaction<'_>, &mut JobRow),
+) -> rusqlite::Result<Vec<String>> {
+    jobs::load(tx, ids.iter().copied())?;
+    let mut queues = BTreeSet::new();
+    for id in ids {
+        let Some(mut row) = tx.rows.remove(id) else { continue };
+        change(tx, &mut row);
+        queues.insert(row.queue.clone());
+        tx.rows.insert(*id, row);
+    }
+    tx.flush()?;
+    Ok(queues.into_iter().collect())
+}
+
+fn moved(queues: Vec<String>, count: usize, next_at: Option<Timestamp>) -> Outcome {
+    Outcome::Moved { queues, count: u32::try_from(count).unwrap_or(u32::MAX), next_at }
+}
+
+fn promote(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Outcome> {
+    tx.flush()?;
+    let due = ids(
+        tx,
+        "SELECT id FROM jobs WHERE state IN (1, 4) AND scheduled_at <= ?1 ORDER BY scheduled_at LIMIT ?2",
+        &[&tx.now.as_micros(), &limit],
+    )?;
+    let queues = each(tx, &due, make_available)?;
+    let mut next =
+        tx.connection.prepare_cached("SELECT min(scheduled_at) FROM jobs WHERE state IN (1, 4)")?;
+    let next_at: Option<i64> = next.query_row((), |row| row.get(0))?;
+    Ok(moved(queues, due.len(), next_at.map(Timestamp::from_micros)))
+}
+
+fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> rusqlite::Result<Outcome> {
+    tx.flush()?;
+    let held = ids(
+        tx,
+        "SELECT id FROM jobs WHERE state = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2",
+        &[&json!(job_types).to_string(), &limit],
+    )?;
+    let queues = each(tx, &held, make_available)?;
+    Ok(moved(queues, held.len(), None))
+}
+
+fn rescue(
+    tx: &mut Transaction<'_>,
+    session: Uuid,
+    error: &AttemptError,
+    limit: u32,
+) -> rusqlite::Result<Outcome> {
+    tx.flush()?;
+    let lost = ids(
+        tx,
+        "SELECT id FROM jobs WHERE state = 3 AND session = ?1 LIMIT ?2",
+        &[&session.as_bytes(), &limit],
+    )?;
+    let queues = each(tx, &lost, |tx, row| attempts::lose(tx, row, error))?;
+    Ok(moved(queues, lost.len(), None))
+}
+
+fn open_session(tx: &Transaction<'_>, session: &NewSession) -> rusqlite::Result<Outcome> {
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO sessions (id, node, version, process, opened_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
+    )?;
+    let NewSession { id, node, version, process } = session;
+    statement.execute(params![id.as_bytes(), node, version, process, tx.now.as_micros()])?;
+    Ok(Outcome::Done)
+}
+
+fn touch_session(tx: &Transaction<'_>, id: Uuid, sql: &str) -> rusqlite::Result<Outcome> {
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let touched = statement.execute(params![id.as_bytes(), tx.now.as_micros()])?;
+    Ok(if touched == 0 { Outcome::NotFound } else { Outcome::Done })
+}
+
+fn put_queues(tx: &Transaction<'_>, queues: &[QueueSettings]) -> rusqlite::Result<Outcome> {
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO queues (name, concurrency, max_backlog, updated_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, max_backlog = excluded.max_backlog,
+                                          updated_at = excluded.updated_at",
+    )?;
+    for QueueSettings { name, concurrency, max_backlog } in queues {
+        let max_backlog = i64::try_from(*max_backlog).unwrap_or(i64::MAX);
+        statement.execute(params![name, concurrency, max_backlog, tx.now.as_micros()])?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn put_job_types(tx: &Transaction<'_>, job_types: &[JobTypeRecord]) -> rusqlite::Result<Outcome> {
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT OR REPLACE INTO job_types
+            (name, description, queue, payload_schema, result_schema, max_attempts, timeout, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for job_type in job_types {
+        let timeout = i64::try_from(job_type.timeout.as_micros()).unwrap_or(i64::MAX);
+        statement.execute(params![
+            job_type.job_type,
+            job_type.description,
+            job_type.queue,
+            job_type.payload_schema,
+            job_type.result_schema,
+            job_type.max_attempts,
+            timeout,
+            tx.now.as_micros(),
+        ])?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// A session as a reader finds it.
+pub(super) fn read_session(
+    row: &rusqlite::Row<'_>,
+) -> rusqlite::Result<crate::edges::store::port::OpenSession> {
+    Ok(crate::edges::store::port::OpenSession {
+        id: id(row, 0)?,
+        node: row.get(1)?,
+        seen_at: time(row, 2)?,
+        executing: row.get(3)?,
+    })
+}

@@ -1,0 +1,180 @@
+//! Storing new jobs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use callboard_contracts::{EventType, JobState};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    code::{hex, state_of},
+    jobs::id,
+    log::Event,
+    transaction::Transaction,
+};
+use crate::edges::store::{Operation, OperationResult, Outcome, StoreError, record::NewJob};
+
+/// A job that is there already.
+struct Known {
+    fingerprint: [u8; 32],
+    event_id: Uuid,
+    state: JobState,
+}
+
+/// Stores a group of new jobs in one statement.
+pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
+    if let Some(refusal) = no_room(tx) {
+        return Ok(group.iter().map(|_| Err(refusal.clone())).collect());
+    }
+    // Jobs of this very transaction may be in `rows` only.
+    tx.flush()?;
+    let jobs: Vec<&NewJob> = group
+        .iter()
+        .filter_map(|operation| match operation {
+            Operation::Enqueue(job) => Some(&**job),
+            _ => None,
+        })
+        .collect();
+    let mut known = find(tx, &jobs)?;
+    let mut backlogs: HashMap<&str, u64> = HashMap::new();
+    let mut rows = Vec::with_capacity(jobs.len());
+    let mut results = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        if let Some(known) = known.get(&job.id) {
+            results.push(Ok(if known.fingerprint == job.fingerprint {
+                Outcome::Duplicate { event_id: known.event_id, state: known.state }
+            } else {
+                Outcome::Conflict
+            }));
+            continue;
+        }
+        let waiting = backlogs.entry(&job.queue).or_insert_with(|| tx.backlog(&job.queue));
+        if *waiting >= job.max_backlog {
+            results.push(Ok(Outcome::BacklogFull { waiting: *waiting, limit: job.max_backlog }));
+            continue;
+        }
+        *waiting += 1;
+        let state = if job.held.is_some() { JobState::Pending } else { JobState::Available };
+        known.insert(job.id, Known { fingerprint: job.fingerprint, event_id: job.event_id, state });
+        rows.push(row(tx, job, state));
+        created(tx, job, state);
+        results.push(Ok(Outcome::Enqueued { state }));
+    }
+    if !rows.is_empty() {
+        insert(tx, rows)?;
+    }
+    Ok(results)
+}
+
+/// The event and the count of a new job.
+fn created(tx: &mut Transaction<'_>, job: &NewJob, state: JobState) {
+    tx.count(&job.queue, None, state);
+    tx.events.push(Event {
+        id: job.event_id,
+        event: EventType::Created,
+        job: job.id,
+        job_type: job.job_type.clone(),
+        queue: job.queue.clone(),
+        job_created_at: tx.now,
+        correlation_id: job.correlation_id,
+        attempt: 0,
+        error: None,
+        duration: None,
+    });
+}
+
+fn row(tx: &mut Transaction<'_>, job: &NewJob, state: JobState) -> Value {
+    tx.memory.sequence += 1;
+    let fingerprint: String = job.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!([
+        tx.memory.sequence,
+        hex(job.id),
+        job.job_type,
+        job.queue,
+        state as usize,
+        job.payload,
+        job.metadata,
+        job.document,
+        fingerprint,
+        job.max_attempts,
+        u64::try_from(job.timeout.as_micros()).unwrap_or(u64::MAX >> 1),
+        job.held,
+        hex(job.correlation_id),
+        hex(job.event_id),
+    ])
+}
+
+fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
+                           timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at)
+         SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
+                unhex(value ->> 13), ?2, ?2, ?2
+         FROM json_each(?1)",
+    )?;
+    statement.execute((Value::Array(rows).to_string(), tx.now.as_micros()))?;
+    Ok(())
+}
+
+fn find(tx: &Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<BTreeMap<Uuid, Known>> {
+    let ids: Vec<String> = jobs.iter().map(|job| hex(job.id)).collect();
+    let mut statement = tx.connection.prepare_cached(
+        "SELECT id, fingerprint, created_event_id, state FROM jobs
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+    )?;
+    let mut rows = statement.query([json!(ids).to_string()])?;
+    let mut known = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let job = Known { fingerprint: row.get(1)?, event_id: id(row, 2)?, state: state_of(row.get(3)?) };
+        known.insert(id(row, 0)?, job);
+    }
+    Ok(known)
+}
+
+/// New jobs are refused before the disk is full, so that there is room for what is to be said of those that are there.
+fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
+    let folder = tx.options.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).ok()?;
+    let least = tx.options.min_free_space;
+    (free < least).then(|| {
+        let folder = folder.display();
+        StoreError::DiskFull(format!("{folder} has {free} bytes left, and new jobs need {least}"))
+    })
+}
+
+/// Stores a finished job again as a new one. `None`: there is no such job.
+pub(super) fn replay(
+    tx: &mut Transaction<'_>,
+    of: &super::jobs::JobRow,
+    replay_id: Uuid,
+    event_id: Uuid,
+) -> rusqlite::Result<()> {
+    tx.memory.sequence += 1;
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
+                           max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
+                           scheduled_at, partition_key, tags)
+         SELECT ?1, ?2, type, queue, 2, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
+                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags
+         FROM jobs WHERE sequence = ?5",
+    )?;
+    statement.execute((
+        tx.memory.sequence,
+        replay_id.as_bytes(),
+        event_id.as_bytes(),
+        tx.now.as_micros(),
+        of.sequence,
+    ))?;
+    tx.count(&of.queue, None, JobState::Available);
+    let event = Event {
+        id: event_id,
+        job: replay_id,
+        job_created_at: tx.now,
+        attempt: 0,
+        ..Event::of(of, EventType::Created)
+    };
+    tx.events.push(event);
+    Ok(())
+}

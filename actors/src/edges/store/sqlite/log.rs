@@ -1,0 +1,97 @@
+//! The event log: positions are given here, in the order of the changes.
+
+use std::time::Duration;
+
+use callboard_contracts::{EventType, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    code::{event_code, hex},
+    jobs::JobRow,
+    transaction::Transaction,
+};
+
+/// An event that waits for its position.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) id: Uuid,
+    pub(super) event: EventType,
+    pub(super) job: Uuid,
+    pub(super) job_type: String,
+    pub(super) queue: String,
+    pub(super) job_created_at: Timestamp,
+    pub(super) correlation_id: Uuid,
+    pub(super) attempt: u32,
+    pub(super) error: Option<String>,
+    pub(super) duration: Option<Duration>,
+}
+
+impl Event {
+    pub(super) fn of(row: &JobRow, event: EventType) -> Self {
+        Event {
+            id: Uuid::now_v7(),
+            event,
+            job: row.id,
+            job_type: row.job_type.clone(),
+            queue: row.queue.clone(),
+            job_created_at: row.created_at,
+            correlation_id: row.correlation_id,
+            attempt: row.attempt,
+            error: None,
+            duration: None,
+        }
+    }
+
+    pub(super) fn error(self, error: &str) -> Self {
+        Event { error: Some(error.to_owned()), ..self }
+    }
+
+    pub(super) fn lasting(self, duration: Option<Duration>) -> Self {
+        Event { duration, ..self }
+    }
+}
+
+/// Gives the events their positions and writes them in one statement.
+pub(super) fn insert(tx: &mut Transaction<'_>) -> rusqlite::Result<()> {
+    if tx.events.is_empty() {
+        return Ok(());
+    }
+    let mut position = tx.memory.position;
+    let rows: Vec<Value> = tx
+        .events
+        .iter()
+        .map(|event| {
+            position += 1;
+            json!([
+                position,
+                hex(event.id),
+                event_code(event.event),
+                hex(event.job),
+                event.job_type,
+                event.queue,
+                event.job_created_at.as_micros(),
+                hex(event.correlation_id),
+                event.attempt,
+                event.error,
+                event.duration.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX >> 1)),
+            ])
+        })
+        .collect();
+    tx.memory.position = position;
+    let mut statement = tx.connection.prepare_cached(
+        "INSERT INTO events (position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id,
+                             attempt, error, duration, instance, version)
+         SELECT value ->> 0, unhex(value ->> 1), value ->> 2, ?2, unhex(value ->> 3), value ->> 4, value ->> 5,
+                value ->> 6, unhex(value ->> 7), value ->> 8, value ->> 9, value ->> 10, ?3, ?4
+         FROM json_each(?1)",
+    )?;
+    let options = tx.options;
+    statement.execute((
+        Value::Array(rows).to_string(),
+        tx.now.as_micros(),
+        &options.node,
+        &options.version,
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The store on one SQLite file, for one process.
+//!
+//! One thread writes, some read; each has its own connection and a bounded queue, so nothing here blocks an executor.
+//! The writer is alone, so it keeps the counters of the log, the tokens and the totals in memory beside the tables.
+
+mod attempts;
+mod code;
+mod control;
+mod enqueue;
+mod error;
+mod jobs;
+mod log;
+mod open;
+mod read;
+mod retention;
+mod threads;
+mod transaction;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use callboard_contracts::{
+    EventEnvelope, Timestamp,
+    api::{LogCursor, Totals},
+};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use self::{open::FileLock, threads::Pool, writer::Writer};
+use super::{
+    Operation, OperationResult, Store, StoreError,
+    port::OpenSession,
+    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+};
+
+/// What a write that was answered survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    #[default]
+    Full,
+    /// The death of the process, but the last moments before a power cut may be lost.
+    Relaxed,
+}
+
+/// What the store takes for now.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The system's clock.
+    #[default]
+    System,
+    /// What a test says, in microseconds since 1970.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    fn now(&self) -> Timestamp {
+        match self {
+            Clock::System => Timestamp::now(),
+            Clock::Manual(micros) => Timestamp::from_micros(micros.load(Relaxed)),
+        }
+    }
+}
+
+/// How the store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database file. Its folder is made when it is missing.
+    pub path: PathBuf,
+    /// Default: full.
+    pub durability: Durability,
+    /// Threads that read. Default: 2.
+    pub readers: usize,
+    /// How long a statement waits for another connection's lock. Default: 5 s.
+    pub busy_timeout: Duration,
+    /// How long a read may take. Default: 10 s.
+    pub write_timeout: Duration,
+    /// Bytes of free space on the disk below which new jobs are refused. Default: 64 MiB.
+    pub min_free_space: u64,
+    /// Pages the file may have at most. Default: no limit but the disk's.
+    pub max_pages: Option<u32>,
+    /// Default: the system's.
+    pub clock: Clock,
+    /// This node's name, in events and attempts.
+    pub node: String,
+    /// The program's version, in events.
+    pub version: String,
+}
+
+impl SqliteOptions {
+    /// The defaults, for this file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        SqliteOptions {
+            path: path.into(),
+            durability: Durability::Full,
+            readers: 2,
+            busy_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(10),
+            min_free_space: 64 * 1024 * 1024,
+            max_pages: None,
+            clock: Clock::System,
+            node: "node".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// The store on one SQLite file. Dropping it ends its threads and frees the file; that blocks.
+pub struct SqliteStore {
+    clock: Clock,
+    committed: watch::Receiver<LogCursor>,
+    writer: Writer,
+    readers: Pool,
+    /// Last: the file is free only when nobody uses it any more.
+    _lock: FileLock,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it. Blocks.
+    ///
+    /// # Errors
+    /// `InUse` while another process has it, `TooNew`, `Corrupt` for what is no database of ours, and what the system
+    /// says. The file is left as it was then.
+    pub fn open(options: SqliteOptions) -> Result<Arc<Self>, StoreError> {
+        let lock = FileLock::take(&options)?;
+        let connection = open::writer(&options)?;
+        let (committed, receiver) = watch::channel(LogCursor::default());
+        let clock = options.clock.clone();
+        let readers = Pool::start(&options)?;
+        let writer = Writer::start(connection, options, committed)?;
+        Ok(Arc::new(SqliteStore { clock, committed: receiver, writer, readers, _lock: lock }))
+    }
+}
+
+impl Store for SqliteStore {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn apply(&self, batch: Vec<Operation>) -> BoxFuture<'static, Result<Vec<OperationResult>, StoreError>> {
+        self.writer.apply(batch)
+    }
+
+    fn committed(&self) -> watch::Receiver<LogCursor> {
+        self.committed.clone()
+    }
+
+    fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>> {
+        self.readers.run(move |connection| read::job(connection, id))
+    }
+
+    fn jobs_by_id(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {
+        self.readers.run(move |connection| read::jobs_by_id(connection, &ids))
+    }
+
+    fn jobs(&self, filter: JobFilter, limit: u32) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {
+        self.readers.run(move |connection| read::jobs(connection, &filter, limit))
+    }
+
+    fn events_after(
+        &self,
+        after: LogCursor,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<LogPage, StoreError>> {
+        self.readers.run(move |connection| read::events_after(connection, after, job, limit))
+    }
+
+    fn recent_events(
+        &self,
+        job: Option<Uuid>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<EventEnvelope>, StoreError>> {
+        self.readers.run(move |connection| read::recent_events(connection, job, limit))
+    }
+
+    fn totals(&self) -> BoxFuture<'static, Result<Totals, StoreError>> {
+        self.readers.run(read::totals)
+    }
+
+    fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
+        self.readers.run(read::queues)
+    }
+
+    fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {
+        self.readers.run(read::job_types)
+    }
+
+    fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>> {
+        self.readers.run(read::open_sessions)
+    }
+
+    fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
+        self.readers.run(move |connection| read::setting(connection, &key))
+    }
+}

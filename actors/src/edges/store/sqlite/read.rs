@@ -1,0 +1,342 @@
+//! What is read, each within one snapshot.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use callboard_contracts::{
+    EventEnvelope, EventType, JobState, JobStatus, Producer, Timestamp,
+    api::{AttemptView, LogCursor, Totals},
+};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, types::Value as SqlValue};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{
+    code::{event_of, hex, outcome_of, state_of},
+    control::read_session,
+    jobs::{id, optional_id, optional_time, time},
+};
+use crate::edges::store::{
+    port::OpenSession,
+    record::{
+        JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
+        QueueTotals,
+    },
+};
+
+/// Attempts of one job that are shown.
+const ATTEMPTS: u32 = 100;
+
+/// The columns of [`JobRecord`]; in lists what is long stays away.
+fn columns(full: bool) -> String {
+    let long = if full { "payload, metadata, result" } else { "'', NULL, NULL" };
+    format!(
+        "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
+         correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
+         finished_at, cancel_requested_at"
+    )
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    Ok(JobRecord {
+        sequence: row.get(0)?,
+        id: id(row, 1)?,
+        job_type: row.get(2)?,
+        queue: row.get(3)?,
+        state: state_of(row.get(4)?),
+        payload: row.get(5)?,
+        metadata: row.get(6)?,
+        result: row.get(7)?,
+        document: row.get(8)?,
+        attempt: row.get(9)?,
+        max_attempts: row.get(10)?,
+        timeout: Duration::from_micros(row.get(11)?),
+        wait_reason: row.get(12)?,
+        last_error: row.get(13)?,
+        correlation_id: id(row, 14)?,
+        created_event_id: id(row, 15)?,
+        replay_of: optional_id(row, 16)?,
+        created_at: time(row, 17)?,
+        updated_at: time(row, 18)?,
+        scheduled_at: time(row, 19)?,
+        claimed_at: optional_time(row, 20)?,
+        started_at: optional_time(row, 21)?,
+        finished_at: optional_time(row, 22)?,
+        cancel_requested_at: optional_time(row, 23)?,
+    })
+}
+
+pub(super) fn job(connection: &Connection, job: Uuid) -> rusqlite::Result<Option<JobWithAttempts>> {
+    let sql = format!("SELECT {} FROM jobs WHERE id = ?1", columns(true));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let Some(record) = statement.query_row([job.as_bytes()], record).optional()? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT number, outcome, node, claimed_at, started_at, finished_at, error FROM attempts WHERE job = ?1
+         ORDER BY token DESC LIMIT ?2",
+    )?;
+    let attempts = statement.query_map((job.as_bytes(), ATTEMPTS), |row| {
+        let error: Option<String> = row.get(6)?;
+        Ok(AttemptView {
+            attempt: row.get(0)?,
+            outcome: outcome_of(row.get(1)?),
+            node: row.get(2)?,
+            claimed_at: time(row, 3)?,
+            started_at: optional_time(row, 4)?,
+            finished_at: time(row, 5)?,
+            error: error.and_then(|error| serde_json::from_str(&error).ok()),
+        })
+    })?;
+    let mut attempts = attempts.collect::<rusqlite::Result<Vec<_>>>()?;
+    attempts.reverse();
+    Ok(Some(JobWithAttempts { job: record, attempts }))
+}
+
+pub(super) fn jobs_by_id(connection: &Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<JobRecord>> {
+    let list: Vec<String> = ids.iter().copied().map(hex).collect();
+    let sql = format!(
+        "SELECT {} FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1)) LIMIT 1000",
+        columns(false)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([json!(list).to_string()], record)?.collect()
+}
+
+pub(super) fn jobs(
+    connection: &Connection,
+    filter: &JobFilter,
+    limit: u32,
+) -> rusqlite::Result<Vec<JobRecord>> {
+    let mut conditions = Vec::new();
+    let mut values: Vec<SqlValue> = Vec::new();
+    if let Some(before) = filter.before {
+        values.push(i64::try_from(before).unwrap_or(i64::MAX).into());
+        conditions.push(format!("sequence < ?{}", values.len()));
+    }
+    if !filter.states.is_empty() {
+        let states: Vec<String> = filter.states.iter().map(|state| (*state as usize).to_string()).collect();
+        conditions.push(format!("state IN ({})", states.join(", ")));
+    }
+    for (column, value) in [("queue", &filter.queue), ("type", &filter.job_type)] {
+        if let Some(value) = value {
+            values.push(value.clone().into());
+            conditions.push(format!("{column} = ?{}", values.len()));
+        }
+    }
+    values.push(i64::from(limit).into());
+    let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let sql = format!(
+        "SELECT {} FROM jobs WHERE {condition} ORDER BY sequence DESC LIMIT ?{}",
+        columns(false),
+        values.len()
+    );
+    let parameters: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(&*parameters, record)?.collect()
+}
+
+const EVENT: &str = "e.position, e.id, e.type, e.occurred_at, e.job, e.job_type, e.queue, e.job_created_at, \
+    e.correlation_id, e.attempt, e.error, e.duration, e.instance, e.version, j.payload, j.metadata, j.document, \
+    CASE WHEN e.type = 3 THEN j.result END \
+    FROM events AS e LEFT JOIN jobs AS j ON j.id = e.job";
+
+fn logged(row: &Row<'_>, epoch: u64) -> rusqlite::Result<LoggedEvent> {
+    let event = event_of(row.get(2)?);
+    let occurred_at = time(row, 3)?;
+    let job = id(row, 4)?;
+    let job_type: String = row.get(5)?;
+    let duration: Option<u64> = row.get(11)?;
+    let object = |column: usize| -> rusqlite::Result<Option<Map<String, Value>>> {
+        let text: Option<String> = row.get(column)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    };
+    // The fields of the contract document that we do not know stay; those that we know are ours.
+    let mut payload = object(16)?.unwrap_or_default();
+    let created_at = time(row, 7)?;
+    payload.entry("createdAt").or_insert_with(|| json!(created_at));
+    payload.insert("id".to_owned(), json!(job));
+    payload.insert("type".to_owned(), json!(job_type));
+    payload.insert("status".to_owned(), json!(status_after(event)));
+    payload.insert("updatedAt".to_owned(), json!(occurred_at));
+    if let Some(object) = object(14)? {
+        payload.insert("payload".to_owned(), Value::Object(object));
+    }
+    if let Some(metadata) = object(15)? {
+        payload.insert("metadata".to_owned(), Value::Object(metadata));
+    }
+    if let Some(error) = row.get::<_, Option<String>>(10)? {
+        payload.insert("error".to_owned(), Value::String(error));
+    }
+    let result: Option<String> = row.get(17)?;
+    if let Some(result) = result.and_then(|result| serde_json::from_str(&result).ok()) {
+        payload.insert("result".to_owned(), result);
+    }
+    if !event.is_original() {
+        payload.insert("attempt".to_owned(), json!(row.get::<_, u32>(9)?));
+    }
+    Ok(LoggedEvent {
+        cursor: LogCursor { epoch, position: row.get(0)? },
+        queue: row.get(6)?,
+        job_type,
+        duration: duration.map(Duration::from_micros),
+        event: EventEnvelope {
+            contract_version: event.contract_version().to_owned(),
+            event_type: event,
+            event_id: id(row, 1)?,
+            occurred_at,
+            producer: Producer {
+                service: "callboard".to_owned(),
+                instance_id: row.get(12)?,
+                version: row.get(13)?,
+            },
+            correlation_id: id(row, 8)?,
+            idempotency_key: job.to_string(),
+            payload,
+        },
+    })
+}
+
+/// The job's status at the moment after the event.
+fn status_after(event: EventType) -> JobStatus {
+    match event {
+        EventType::Created | EventType::AttemptFailed | EventType::Released | EventType::MadeAvailable => {
+            JobStatus::Pending
+        }
+        EventType::Validated => JobStatus::Validated,
+        EventType::Executed | EventType::AttemptStarted | EventType::CancelRequested => JobStatus::Executing,
+        EventType::Completed => JobStatus::Completed,
+        EventType::Failed => JobStatus::Failed,
+    }
+}
+
+pub(super) fn events_after(
+    connection: &Connection,
+    after: LogCursor,
+    job: Option<Uuid>,
+    limit: u32,
+) -> rusqlite::Result<LogPage> {
+    let number = |key: &str| -> rusqlite::Result<Value> {
+        Ok(setting(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    };
+    let epoch = number("epoch")?.as_u64().unwrap_or(1);
+    let newest = number("counters")?["position"].as_u64().unwrap_or(0);
+    let mut first = connection.prepare_cached("SELECT min(position) FROM events")?;
+    let oldest = first.query_row((), |row| row.get::<_, Option<u64>>(0))?.unwrap_or(newest + 1);
+    let missed = after.epoch != epoch || after.position + 1 < oldest || after.position > newest;
+    // A reader of the very beginning has missed nothing as long as the beginning is there.
+    let reset = missed && !(after == LogCursor::default() && oldest == 1);
+    let from = if reset { oldest.saturating_sub(1) } else { after.position };
+    let events = match job {
+        None => {
+            let sql = format!("SELECT {EVENT} WHERE e.position > ?1 ORDER BY e.position LIMIT ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map((from, limit), |row| logged(row, epoch))?.collect::<rusqlite::Result<_>>()?
+        }
+        Some(job) => {
+            let sql =
+                format!("SELECT {EVENT} WHERE e.job = ?3 AND e.position > ?1 ORDER BY e.position LIMIT ?2");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_map((from, limit, job.as_bytes()), |row| logged(row, epoch))?;
+            found.collect::<rusqlite::Result<_>>()?
+        }
+    };
+    Ok(LogPage {
+        events,
+        oldest: LogCursor { epoch, position: oldest },
+        newest: LogCursor { epoch, position: newest },
+        reset,
+    })
+}
+
+pub(super) fn recent_events(
+    connection: &Connection,
+    job: Option<Uuid>,
+    limit: u32,
+) -> rusqlite::Result<Vec<EventEnvelope>> {
+    // Types 0 to 4 are those of contract 1.0.0.
+    let filter = if job.is_some() { "e.job = ?2 AND" } else { "?2 IS NULL AND" };
+    let sql = format!("SELECT {EVENT} WHERE {filter} e.type <= 4 ORDER BY e.position DESC LIMIT ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let job = job.map(|job| job.as_bytes().to_vec());
+    let events = statement.query_map((limit, job), |row| Ok(logged(row, 1)?.event))?;
+    events.collect()
+}
+
+pub(super) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(count) FILTER (WHERE state = 5), 0), coalesce(sum(count) FILTER (WHERE state > 5), 0)
+         FROM totals",
+    )?;
+    let (completed_jobs, failed_jobs): (u64, u64) =
+        statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let last = setting(connection, "last_finished_at")?.and_then(|text| text.parse().ok());
+    Ok(Totals {
+        total_jobs: completed_jobs + failed_jobs,
+        completed_jobs,
+        failed_jobs,
+        last_event_time: last.map(Timestamp::from_micros),
+    })
+}
+
+pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSettings, QueueTotals)>> {
+    let mut all: BTreeMap<String, (QueueSettings, QueueTotals)> = BTreeMap::new();
+    let unknown = |name: &str| {
+        let settings = QueueSettings { name: name.to_owned(), concurrency: 0, max_backlog: 0 };
+        (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
+    };
+    let mut statement = connection.prepare_cached("SELECT name, concurrency, max_backlog FROM queues")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let (settings, _) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
+        settings.concurrency = row.get(1)?;
+        settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
+    }
+    let mut statement = connection.prepare_cached("SELECT queue, state, count FROM totals")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let state = state_of(row.get(1)?) as usize;
+        let (_, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
+        totals.counts[state] = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
+    }
+    let mut oldest = connection.prepare_cached(
+        "SELECT min(scheduled_at) FROM jobs WHERE queue = ?1 AND state = 2 AND priority = 0",
+    )?;
+    for (name, (_, totals)) in &mut all {
+        if totals.count(JobState::Available) > 0 {
+            totals.oldest_available_at = oldest.query_row([name], |row| optional_time(row, 0))?;
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+pub(super) fn job_types(connection: &Connection) -> rusqlite::Result<Vec<JobTypeRecord>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, description, queue, payload_schema, result_schema, max_attempts, timeout FROM job_types
+         ORDER BY name",
+    )?;
+    let types = statement.query_map((), |row| {
+        Ok(JobTypeRecord {
+            job_type: row.get(0)?,
+            description: row.get(1)?,
+            queue: row.get(2)?,
+            payload_schema: row.get(3)?,
+            result_schema: row.get(4)?,
+            max_attempts: row.get(5)?,
+            timeout: Duration::from_micros(row.get(6)?),
+        })
+    })?;
+    types.collect()
+}
+
+pub(super) fn open_sessions(connection: &Connection) -> rusqlite::Result<Vec<OpenSession>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, node, seen_at, (SELECT count(*) FROM jobs WHERE state = 3 AND session = sessions.id)
+         FROM sessions WHERE closed_at IS NULL ORDER BY seen_at",
+    )?;
+    statement.query_map((), read_session)?.collect()
+}
+
+pub(super) fn setting(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM settings WHERE key = ?1")?;
+    statement.query_row([key], |row| row.get(0)).optional()
+}

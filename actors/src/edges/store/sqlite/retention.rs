@@ -1,0 +1,67 @@
+//! Deleting what has outlived its retention, in bounded steps. Totals stay.
+
+use std::time::Duration;
+
+use callboard_contracts::JobState;
+use rusqlite::params;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{code::hex, jobs::id, transaction::Transaction};
+use crate::edges::store::{Outcome, record::Retention};
+
+pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite::Result<Outcome> {
+    tx.flush()?;
+    let Retention { completed, cancelled, discarded, events, events_max, batch } = retention;
+    let kept = [
+        (JobState::Completed, completed),
+        (JobState::Cancelled, cancelled),
+        (JobState::Discarded, discarded),
+    ];
+    let mut jobs = 0;
+    for (state, age) in kept {
+        let left = u64::from(batch).saturating_sub(jobs);
+        jobs += delete_jobs(tx, state, age, left)?;
+    }
+    let deleted = delete_events(tx, events, events_max, batch)?;
+    let more = jobs >= u64::from(batch) || deleted >= u64::from(batch);
+    Ok(Outcome::Pruned { jobs, events: deleted, more })
+}
+
+fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64) -> rusqlite::Result<u64> {
+    let before = tx.now.saturating_sub(age).as_micros();
+    let mut find = tx.connection.prepare_cached(
+        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = ?1 AND finished_at < ?2
+         ORDER BY finished_at LIMIT ?3",
+    )?;
+    let found = find.query_map(params![state as i64, before, limit], |row| id(row, 0))?;
+    let found: Vec<Uuid> = found.collect::<Result<_, _>>()?;
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let list = json!(found.into_iter().map(hex).collect::<Vec<_>>()).to_string();
+    let mut attempts = tx
+        .connection
+        .prepare_cached("DELETE FROM attempts WHERE job IN (SELECT unhex(value) FROM json_each(?1))")?;
+    attempts.execute([&list])?;
+    let mut jobs = tx
+        .connection
+        .prepare_cached("DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))")?;
+    Ok(jobs.execute([&list])? as u64)
+}
+
+/// Deletes a prefix of the log: what is too old, or too much.
+fn delete_events(tx: &Transaction<'_>, age: Duration, max: u64, batch: u32) -> rusqlite::Result<u64> {
+    let before = tx.now.saturating_sub(age).as_micros();
+    let mut old = tx.connection.prepare_cached(
+        "SELECT coalesce(max(position), 0) FROM (SELECT position, occurred_at FROM events ORDER BY position LIMIT ?2)
+         WHERE occurred_at < ?1",
+    )?;
+    let too_old: u64 = old.query_row(params![before, batch], |row| row.get(0))?;
+    let too_many = tx.memory.position.saturating_sub(max);
+    let mut delete = tx.connection.prepare_cached(
+        "DELETE FROM events WHERE position IN (SELECT position FROM events WHERE position <= ?1
+                                               ORDER BY position LIMIT ?2)",
+    )?;
+    Ok(delete.execute(params![too_old.max(too_many), batch])? as u64)
+}

@@ -1,0 +1,93 @@
+//! Settings that are one word of a few.
+
+/// A setting that is one word of a fixed list.
+pub(crate) trait Choice: Copy + PartialEq + 'static {
+    /// Each word with its value.
+    const ALL: &'static [(&'static str, Self)];
+}
+
+/// Declares an enum whose variants are words in a configuration file.
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// The word that stands for it in configuration.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Choice for $name {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$variant),)+];
+        }
+    };
+}
+
+choice! {
+    /// How the program writes its log.
+    pub enum LogFormat {
+        /// Human on a terminal, else JSON.
+        Auto = "auto",
+        /// Lines for people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+choice! {
+    /// What a bearer token allows; each role may do what the ones before it may.
+    pub enum TokenRole {
+        /// Reads.
+        Viewer = "viewer",
+        /// Submits, cancels, retries.
+        Operator = "operator",
+        /// Everything.
+        Admin = "admin",
+    }
+}
+
+choice! {
+    /// What a write that was answered survives.
+    pub enum Durability {
+        /// A power cut (`synchronous = FULL`).
+        Full = "full",
+        /// The death of the program, but the last moments before a power cut may be lost (`synchronous = NORMAL`).
+        Relaxed = "relaxed",
+    }
+}
+
+choice! {
+    /// When the folder of a `command` attempt stays.
+    pub enum KeepWorkspace {
+        /// It is always removed.
+        Never = "never",
+        /// It stays after a failed attempt.
+        Failed = "failed",
+        /// It always stays.
+        Always = "always",
+    }
+}
+
+choice! {
+    /// What becomes of jobs, submitted by the old contract, of a type that nobody handles.
+    pub enum UnknownTypes {
+        /// They wait until somebody handles the type.
+        Hold = "hold",
+        /// They are refused.
+        Refuse = "refuse",
+    }
+}

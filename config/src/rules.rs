@@ -1,0 +1,246 @@
+//! What must hold of values and between them, beyond their types.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::key::{Key, shortened};
+use crate::layers::Layers;
+use crate::problem::{Problem, Problems};
+use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
+use crate::settings::{CommandSettings, QueueSettings, Settings, WebSettings};
+use crate::source::Source;
+use crate::value::Setting;
+
+/// Checks settings; what could not be read is left out.
+pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>, problems: &mut Problems) {
+    let mut rules = Rules { layers, unread, problems };
+    log(&mut rules, &settings.log.level);
+    web(&mut rules, &settings.web);
+    command(&mut rules, &settings.command);
+    numbers(&mut rules, settings);
+    durations(&mut rules, settings);
+    queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
+    for (name, settings) in &settings.queues {
+        queue(&mut rules, &Key::from([QUEUES, name]), settings);
+    }
+    if let Some(name) = &settings.system.node_name {
+        let fits =
+            name.len() <= 255 && !name.chars().any(|letter| letter.is_control() || letter.is_whitespace());
+        rules.require(
+            fits,
+            "system.node_name",
+            "a name has at most 255 bytes and no spaces or control characters",
+        );
+    }
+}
+
+struct Rules<'a> {
+    layers: &'a Layers,
+    unread: &'a BTreeSet<Key>,
+    problems: &'a mut Problems,
+}
+
+impl Rules<'_> {
+    /// Reports a value that breaks a rule.
+    fn require(&mut self, holds: bool, key: &str, rule: &str) {
+        if !holds {
+            self.report(&[Key::parse(key)], format!("invalid value for `{key}`: {rule}"), None);
+        }
+    }
+
+    fn range<T: PartialOrd + Display>(&mut self, key: &Key, value: T, least: T, most: T) {
+        if value < least || value > most {
+            let message = format!("invalid value for `{key}`: expected {least} to {most}, found {value}");
+            self.report(std::slice::from_ref(key), message, None);
+        }
+    }
+
+    fn at_least<T: PartialOrd + Display>(&mut self, key: &Key, value: T, least: T) {
+        if value < least {
+            let message = format!("invalid value for `{key}`: expected at least {least}, found {value}");
+            self.report(std::slice::from_ref(key), message, None);
+        }
+    }
+
+    fn not_zero(&mut self, key: &str, value: Duration) {
+        self.require(!value.is_zero(), key, "it must be longer than zero");
+    }
+
+    /// Reports a value that is larger than another which bounds it.
+    fn ordered<T: PartialOrd + Setting>(&mut self, (small, less): (&str, &T), (large, more): (&str, &T)) {
+        if less > more {
+            let message = format!(
+                "`{small}` ({}) must not be larger than `{large}` ({})",
+                less.render(),
+                more.render()
+            );
+            self.report(&[Key::parse(small), Key::parse(large)], message, None);
+        }
+    }
+
+    /// Reports a problem at the first of the keys that somebody set, and notes where the others were.
+    fn report(&mut self, keys: &[Key], message: String, help: Option<String>) {
+        if keys.iter().any(|key| self.unread.contains(key)) {
+            return;
+        }
+        // A queue's value that comes from the defaults of queues was checked there.
+        let entries: Vec<_> = keys.iter().filter_map(|key| Some((key, self.layers.get(key)?))).collect();
+        let source = |index: usize| {
+            let (_, entry): &(&Key, &crate::layers::Entry) = &entries[index];
+            entry.origin.source(&entry.node.span)
+        };
+        let set = (0..entries.len()).find(|index| source(*index) != Source::Default).unwrap_or(0);
+        let Some((key, entry)) = entries.get(set) else {
+            return;
+        };
+        let mut problem = Problem::new(message).with_key(key.to_string());
+        for (index, (other, _)) in entries.iter().enumerate() {
+            if index != set {
+                problem = problem.with_help(format!("note: `{other}` is set by: {}", source(index)));
+            }
+        }
+        if let Some(help) = help {
+            problem = problem.with_help(format!("help: {help}"));
+        }
+        self.problems.push(|| entry.origin.locate(problem, &entry.node.span, false));
+    }
+}
+
+fn key(text: &str) -> Key {
+    Key::parse(text)
+}
+
+fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
+    let Settings { web, store, retention, retry, system, .. } = settings;
+    rules.at_least(&key("web.max_body"), web.max_body.bytes(), 1);
+    rules.range(&key("web.max_json_depth"), web.max_json_depth, 1, 1_000);
+    rules.range(&key("web.max_batch"), web.max_batch, 1, 100_000);
+    rules.range(&key("web.workers"), web.workers, 1, 1_024);
+    rules.range(&key("web.max_connections"), web.max_connections, 1, 1_000_000);
+    rules.range(&key("web.sse_max_clients"), web.sse_max_clients, 0, 1_000_000);
+    rules.range(&key("store.batch_max"), store.batch_max, 1, 100_000);
+    rules.range(&key("store.queue_max"), store.queue_max, 1, 10_000_000);
+    rules.ordered(("store.batch_max", &store.batch_max), ("store.queue_max", &store.queue_max));
+    rules.range(&key("store.readers"), store.readers, 1, 64);
+    rules.at_least(&key("retention.events_max"), retention.events_max, 1);
+    rules.range(&key("retention.batch"), retention.batch, 1, 100_000);
+    rules.range(&key("retry.max_attempts"), retry.max_attempts, 1, 1_000);
+    rules.range(&key("retry.factor"), retry.factor, 1.0, 100.0);
+    rules.range(&key("retry.jitter"), retry.jitter, 0.0, 1.0);
+    rules.range(&key("system.executors"), system.executors, 0, 1_024);
+    rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));
+}
+
+fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
+    rules.range(&section.join("concurrency"), settings.concurrency, 1, 100_000);
+    rules.at_least(&section.join("max_backlog"), settings.max_backlog, 1);
+}
+
+fn durations(rules: &mut Rules<'_>, settings: &Settings) {
+    let Settings { web, store, retention, retry, jobs, command, scheduler, rescuer, .. } = settings;
+    for (key, value) in [
+        ("web.request_timeout", web.request_timeout),
+        ("store.write_timeout", store.write_timeout),
+        ("retention.events", retention.events),
+        ("retention.interval", retention.interval),
+        ("retry.min", retry.min),
+        ("jobs.timeout", jobs.timeout),
+        ("command.timeout", command.timeout),
+        ("scheduler.poll", scheduler.poll),
+        ("rescuer.heartbeat", rescuer.heartbeat),
+        ("rescuer.interval", rescuer.interval),
+    ] {
+        rules.not_zero(key, value);
+    }
+    rules.ordered(("retry.min", &retry.min), ("retry.max", &retry.max));
+    rules.ordered(("store.busy_timeout", &store.busy_timeout), ("store.write_timeout", &store.write_timeout));
+    if rescuer.session_ttl < rescuer.heartbeat * 2 {
+        let message = format!(
+            "`rescuer.session_ttl` ({}) must be at least twice `rescuer.heartbeat` ({}), or one late heartbeat ends a session",
+            rescuer.session_ttl.render(),
+            rescuer.heartbeat.render(),
+        );
+        rules.report(&[key("rescuer.session_ttl"), key("rescuer.heartbeat")], message, None);
+    }
+}
+
+fn web(rules: &mut Rules<'_>, web: &WebSettings) {
+    for host in &web.hosts {
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let address = bracketed.unwrap_or(host).parse::<IpAddr>().is_ok();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let name = !host.is_empty() && host.len() <= 253 && host.bytes().all(fits);
+        let rule = format!("\"{}\" is no host name (without scheme, port and path)", shortened(host));
+        rules.require(address || name, "web.hosts", &rule);
+    }
+    let mut names = BTreeMap::new();
+    let mut secrets: BTreeMap<&str, &str> = BTreeMap::new();
+    if let Some(token) = &web.token {
+        secrets.insert(token.expose_secret(), "web.token");
+    }
+    for token in &web.tokens {
+        let name = shortened(&token.name);
+        let fits =
+            !token.name.is_empty() && token.name.len() <= 100 && !token.name.contains(char::is_control);
+        rules.require(fits, "web.tokens", "a token's name has 1 to 100 bytes and no control characters");
+        let first = names.insert(&token.name, ()).is_none();
+        rules.require(first, "web.tokens", &format!("two tokens have the name \"{name}\""));
+        if let Some(other) = secrets.insert(token.token.expose_secret(), &token.name) {
+            let rule = format!("\"{name}\" and \"{}\" have the same secret", shortened(other));
+            rules.require(false, "web.tokens", &rule);
+        }
+    }
+    if !web.listen.ip().is_loopback() && web.token.is_none() && web.tokens.is_empty() {
+        let message =
+            format!("`web.listen` is {}, which other machines may reach, but no token is set", web.listen);
+        let help = "set `web.token` or `[[web.tokens]]`, or listen on 127.0.0.1".to_owned();
+        rules.report(&[key("web.listen"), key("web.token"), key("web.tokens")], message, Some(help));
+    }
+}
+
+fn command(rules: &mut Rules<'_>, command: &CommandSettings) {
+    for program in &command.programs {
+        let plain =
+            !program.is_empty() && !program.contains(['/', '\0']) && program != "." && program != "..";
+        let absolute = program.starts_with('/') && !program.ends_with('/') && !program.contains('\0');
+        let rule =
+            format!("\"{}\" is neither a plain name nor an absolute path of a program", shortened(program));
+        rules.require(plain || absolute, "command.programs", &rule);
+    }
+    for name in &command.env {
+        let fits = !name.is_empty() && !name.contains(['=', '\0']);
+        let rule = format!("\"{}\" is no name of an environment variable", shortened(name));
+        rules.require(fits, "command.env", &rule);
+    }
+}
+
+/// Catches what tracing would take for the name of a target, or drop: a level misspelled.
+fn log(rules: &mut Rules<'_>, directives: &str) {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    rules.require(!directives.trim().is_empty(), "log.level", "it is empty; \"off\" is no log");
+    // A directive with a span's fields may hold commas and equals signs of its own: tracing reads those.
+    if directives.contains('[') {
+        return;
+    }
+    for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let (level, alone) = match directive.rsplit_once('=') {
+            Some((_, level)) => (level.trim(), false),
+            None => (directive, true),
+        };
+        let near = nearest(level, LEVELS.into_iter());
+        if is_level(level) || (alone && near.is_none()) {
+            continue;
+        }
+        let message = format!("invalid value for `log.level`: \"{}\" is no level", shortened(level));
+        let help = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("levels are {}", LEVELS.join(", ")),
+        };
+        rules.report(&[key("log.level")], message, Some(help));
+    }
+}

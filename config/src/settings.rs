@@ -1,0 +1,286 @@
+//! The settings: plain structs, one a section. Their defaults stand in `default.toml`, from where the code takes them; the
+//! words on defaults here are checked against it by a test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::byte_size::ByteSize;
+use crate::choice::{Durability, KeepWorkspace, LogFormat, UnknownTypes};
+use crate::key::Key;
+use crate::reader::{Reader, Section};
+use crate::schema::QUEUE_DEFAULTS;
+use crate::token::TokenSettings;
+
+/// Declares a section: a plain struct, and how it is read (each field from the key of its name).
+macro_rules! section {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)+
+        }
+
+        impl Section for $name {
+            fn read(reader: &mut Reader<'_>, section: &Key) -> Self {
+                Self { $($field: reader.value(section, stringify!($field)),)+ }
+            }
+        }
+    };
+}
+
+/// Every setting of Callboard. [`Settings::default`] is `default.toml`.
+///
+/// Fields are public, so that an embedder can change them in code; the rules that a [`Loader`](crate::Loader) enforces (ranges, bounds
+/// between keys) are not checked again then.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where files are kept.
+    pub data: DataSettings,
+    /// What the program writes about itself.
+    pub log: LogSettings,
+    /// The HTTP server.
+    pub web: WebSettings,
+    /// The embedded store.
+    pub store: StoreSettings,
+    /// What is deleted, and when.
+    pub retention: RetentionSettings,
+    /// What becomes of a failed attempt.
+    pub retry: RetrySettings,
+    /// What a queue has where its own table does not say otherwise.
+    pub queue_defaults: QueueSettings,
+    /// The queues by name, `default` always among them; what their tables leave out is filled from `queue_defaults`.
+    pub queues: BTreeMap<String, QueueSettings>,
+    /// Bounds of every job.
+    pub jobs: JobsSettings,
+    /// Jobs of the type `command`.
+    pub command: CommandSettings,
+    /// The old contract.
+    pub observatory: ObservatorySettings,
+    /// The process.
+    pub system: SystemSettings,
+    /// What makes scheduled and retried jobs due.
+    pub scheduler: SchedulerSettings,
+    /// What gives jobs of dead nodes to living ones.
+    pub rescuer: RescuerSettings,
+}
+
+impl Settings {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            data: reader.section("data"),
+            log: reader.section("log"),
+            web: reader.section("web"),
+            store: reader.section("store"),
+            retention: reader.section("retention"),
+            retry: reader.section("retry"),
+            queue_defaults: reader.section(QUEUE_DEFAULTS),
+            queues: reader.queues(),
+            jobs: reader.section("jobs"),
+            command: reader.section("command"),
+            observatory: reader.section("observatory"),
+            system: reader.section("system"),
+            scheduler: reader.section("scheduler"),
+            rescuer: reader.section("rescuer"),
+        }
+    }
+
+    /// The settings of a queue: its own, or those of `queue_defaults` when it has no table.
+    pub fn queue(&self, name: &str) -> &QueueSettings {
+        self.queues.get(name).unwrap_or(&self.queue_defaults)
+    }
+
+    /// The folder under which attempts of `command` jobs have their own: `command.workspace`, or `workspace` in `data.dir`.
+    pub fn command_workspace(&self) -> PathBuf {
+        self.command.workspace.clone().unwrap_or_else(|| self.data.dir.join("workspace"))
+    }
+}
+
+section! {
+    /// `[data]`: where Callboard keeps its files.
+    pub struct DataSettings {
+        /// Folder of the database and of what belongs to it, relative to the working directory; made when it is missing.
+        /// Default: `callboard-data`.
+        pub dir: PathBuf,
+    }
+}
+
+section! {
+    /// `[log]`: what the program writes about itself.
+    pub struct LogSettings {
+        /// How it is written. Default: `auto`.
+        pub format: LogFormat,
+        /// Filter directives as of tracing's `EnvFilter`. Default: `info`.
+        pub level: String,
+    }
+}
+
+section! {
+    /// `[web]`: the HTTP server.
+    pub struct WebSettings {
+        /// Address and port; port 0 lets the system choose. Default: `127.0.0.1:8080`.
+        pub listen: SocketAddr,
+        /// Host names, without port, that requests may name besides the loopback names and the address itself.
+        /// Default: `[]`.
+        pub hosts: Vec<String>,
+        /// Bearer token with the role admin. Default: none.
+        pub token: Option<SecretString>,
+        /// Bearer tokens with a role each. Default: `[]`.
+        pub tokens: Vec<TokenSettings>,
+        /// Largest body of a request. Default: `1MiB`.
+        pub max_body: ByteSize,
+        /// Deepest nesting of arrays and objects in a JSON body. Default: `64`.
+        pub max_json_depth: usize,
+        /// Most jobs that one request may submit. Default: `1000`.
+        pub max_batch: usize,
+        /// Time a request may take from its head to its answer; event streams are not bound by it. Default: `30s`.
+        pub request_timeout: Duration,
+        /// Threads that serve HTTP. Default: `2`.
+        pub workers: usize,
+        /// Most open connections. Default: `4096`.
+        pub max_connections: usize,
+        /// Most clients that follow the event stream at a time. Default: `512`.
+        pub sse_max_clients: usize,
+    }
+}
+
+section! {
+    /// `[store]`: the embedded store.
+    pub struct StoreSettings {
+        /// What a write that was answered survives. Default: `full`.
+        pub durability: Durability,
+        /// Most members of one write transaction. Default: `1000`.
+        pub batch_max: usize,
+        /// Writes that may wait; more are refused until there is room. At least `batch_max`. Default: `8192`.
+        pub queue_max: usize,
+        /// Connections that only read. Default: `2`.
+        pub readers: usize,
+        /// Time that a statement waits for a lock of the database. Default: `5s`.
+        pub busy_timeout: Duration,
+        /// Time that a write may take, its waiting included; at least `busy_timeout`. Default: `10s`.
+        pub write_timeout: Duration,
+        /// Below this much free space on the disk new jobs are refused. Default: `64MiB`.
+        pub min_free_space: ByteSize,
+    }
+}
+
+section! {
+    /// `[retention]`: what is deleted, and when.
+    pub struct RetentionSettings {
+        /// Age, since its end, after which a completed job is deleted. Default: `7d`.
+        pub completed: Duration,
+        /// Age, since its end, after which a discarded (dead) job is deleted. Default: `90d`.
+        pub discarded: Duration,
+        /// Age, since its end, after which a cancelled job is deleted. Default: `30d`.
+        pub cancelled: Duration,
+        /// Age after which an event is deleted. Default: `7d`.
+        pub events: Duration,
+        /// Most events kept, whatever their age. Default: `1000000`.
+        pub events_max: u64,
+        /// Time between two rounds of deletion. Default: `1m`.
+        pub interval: Duration,
+        /// Most rows deleted in one transaction. Default: `1000`.
+        pub batch: usize,
+    }
+}
+
+section! {
+    /// `[retry]`: what becomes of a failed attempt, where the job does not say it.
+    pub struct RetrySettings {
+        /// Attempts in all, the first included. Default: `5`.
+        pub max_attempts: u32,
+        /// Wait before the second attempt. Default: `1s`.
+        pub min: Duration,
+        /// Longest wait between two attempts; at least `min`. Default: `10m`.
+        pub max: Duration,
+        /// What the wait grows by from attempt to attempt, 1 to 100. Default: `2.0`.
+        pub factor: f64,
+        /// Share of the wait that is drawn at random, up or down, 0 to 1. Default: `0.1`.
+        pub jitter: f64,
+    }
+}
+
+section! {
+    /// `[queue_defaults]` and `[queues.NAME]`: one queue.
+    pub struct QueueSettings {
+        /// Jobs of the queue that run at a time. Default: `50`.
+        pub concurrency: usize,
+        /// Waiting jobs after which new ones are refused until there is room. Default: `1000000`.
+        pub max_backlog: u64,
+    }
+}
+
+section! {
+    /// `[jobs]`: bounds of every job.
+    pub struct JobsSettings {
+        /// Time an attempt may take, where the job does not say it. Default: `15m`.
+        pub timeout: Duration,
+        /// Time a cancelled attempt has to end by itself before it is killed. Default: `5s`.
+        pub cancel_grace: Duration,
+        /// Time that running jobs have to end when the server stops; the rest is handed back. Default: `20s`.
+        pub shutdown_grace: Duration,
+        /// Largest payload of a job; at most `web.max_body`. Default: `256KiB`.
+        pub max_payload: ByteSize,
+        /// Largest result of a job. Default: `1MiB`.
+        pub max_result: ByteSize,
+    }
+}
+
+section! {
+    /// `[command]`: jobs of the type `command`.
+    pub struct CommandSettings {
+        /// Programs that may run: plain names, looked up in `PATH`, or absolute paths. Default: `[]`.
+        pub programs: Vec<String>,
+        /// Folder under which each attempt has its own; see [`Settings::command_workspace`]. Default: none.
+        pub workspace: Option<PathBuf>,
+        /// When an attempt's folder stays. Default: `never`.
+        pub keep_workspace: KeepWorkspace,
+        /// Names of the variables of the server's environment that programs see. Default: `[]`.
+        pub env: Vec<String>,
+        /// Most that is kept of each output stream. Default: `1MiB`.
+        pub max_output: ByteSize,
+        /// Time a program may run, where the job does not say it. Default: `10m`.
+        pub timeout: Duration,
+    }
+}
+
+section! {
+    /// `[observatory]`: the old contract.
+    pub struct ObservatorySettings {
+        /// What becomes of jobs of a type that nobody handles. Default: `hold`.
+        pub unknown_types: UnknownTypes,
+    }
+}
+
+section! {
+    /// `[system]`: the process.
+    pub struct SystemSettings {
+        /// Executor threads for actors; 0: as many as the machine has cores. Default: `0`.
+        pub executors: usize,
+        /// Name of this node in sessions and logs; none: the host name. Default: none.
+        pub node_name: Option<String>,
+    }
+}
+
+section! {
+    /// `[scheduler]`: what makes scheduled and retried jobs due.
+    pub struct SchedulerSettings {
+        /// Time between two looks for due jobs. Default: `1s`.
+        pub poll: Duration,
+    }
+}
+
+section! {
+    /// `[rescuer]`: what gives jobs of dead nodes to living ones.
+    pub struct RescuerSettings {
+        /// Time without a heartbeat after which a node's session is dead; at least twice `heartbeat`. Default: `10s`.
+        pub session_ttl: Duration,
+        /// Time between two heartbeats of a session. Default: `2s`.
+        pub heartbeat: Duration,
+        /// Time between two looks for dead sessions. Default: `5s`.
+        pub interval: Duration,
+    }
+}

@@ -1,0 +1,387 @@
+//! [`App`]: the whole tree, assembled.
+
+use std::{
+    any::type_name,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use callboard_actors::{
+    edges::store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
+    jobs::{
+        Job, JobRegistry, Noop, RegistryError, Sleep,
+        command::{CommandRequest, CommandRunner},
+        registry::JobRegistryBuilder,
+    },
+    roles::{
+        Conditions, DrainReport, Handles, Roles, RolesError,
+        request::{CancelJob, Form, GetJob, Refusal, RetryJob, Submit},
+    },
+};
+use callboard_config::Settings;
+use callboard_contracts::api::{Cancelled, JobDetail, Retried, SubmitJob, Submitted};
+use callboard_supervisors::{
+    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
+    StartSystemError, SupervisorSpec,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::assembly::{self, CommandSetupError};
+
+/// How long the tree has to stop once its work is handed over.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long one request to a role may take.
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why an [`App`] did not start, or did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The store cannot be used.
+    #[error("{}: {error}", .path.display())]
+    Store {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        error: StoreError,
+    },
+    /// A job type cannot be registered.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// `command` jobs cannot be set up.
+    #[error(transparent)]
+    Command(#[from] CommandSetupError),
+    /// A setting of the roles cannot work.
+    #[error(transparent)]
+    Roles(#[from] RolesError),
+    /// The web endpoints cannot be set up.
+    #[cfg(feature = "web")]
+    #[error(transparent)]
+    Web(#[from] callboard_web::WebError),
+    /// The tree did not start.
+    #[error(transparent)]
+    System(#[from] StartSystemError),
+    /// A part of the tree did not start.
+    #[error(transparent)]
+    Part(#[from] StartChildError),
+    /// The job was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The job is no JSON object, as a payload must be.
+    #[error("a {job_type} does not serialise as a JSON object")]
+    NoObject {
+        /// The Rust type.
+        job_type: &'static str,
+    },
+    /// A role did not answer.
+    #[error("the server did not answer: {0}")]
+    Unanswered(#[from] AskError),
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NotFound(Uuid),
+}
+
+/// What became of an [`App`] that was stopped.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// The running jobs.
+    pub jobs: DrainReport,
+    /// The tree.
+    pub tree: ShutdownReport,
+}
+
+/// Describes an [`App`] before its start.
+#[must_use = "an app runs when it is started"]
+pub struct AppBuilder {
+    settings: Settings,
+    registry: JobRegistryBuilder,
+    application: SupervisorSpec,
+    web: bool,
+}
+
+/// Supervised actors, jobs, the embedded store and, if wanted, the web endpoints in one tree.
+///
+/// Clones are handles of the same one. Dropping the last one kills what runs; [`stop`](Self::stop) ends it in order.
+#[derive(Clone)]
+pub struct App {
+    system: ActorSystem,
+    handles: Handles,
+    store: StoreHandle,
+    conditions: Conditions,
+    settings: Settings,
+    address: Option<SocketAddr>,
+}
+
+impl App {
+    /// An app with the default settings, the built-in job types and no web endpoints.
+    pub fn builder() -> AppBuilder {
+        let registry =
+            JobRegistry::builder().register::<Noop>().register::<Sleep>().register::<CommandRequest>();
+        AppBuilder {
+            settings: Settings::default(),
+            registry,
+            application: SupervisorSpec::new("application")
+                .on_start_failure(OnStartFailure::Retry)
+                .on_exhausted(OnExhausted::RetryAtMaxBackoff),
+            web: false,
+        }
+    }
+
+    /// The tree.
+    pub fn system(&self) -> &ActorSystem {
+        &self.system
+    }
+
+    /// What the actors say about themselves.
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The settings it runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where the web endpoints are, if there are any.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Submits a job with its type's options. It is stored durably when this returns.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] says why the job was not accepted; nothing of it is stored then.
+    pub async fn submit<J: Job>(&self, job: &J) -> Result<Submitted, AppError> {
+        let Ok(Value::Object(payload)) = serde_json::to_value(job) else {
+            return Err(AppError::NoObject { job_type: type_name::<J>() });
+        };
+        self.submit_job(SubmitJob { job_type: J::TYPE.to_owned(), payload, ..SubmitJob::default() }).await
+    }
+
+    /// Submits a job that says everything itself.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub async fn submit_job(&self, job: SubmitJob) -> Result<Submitted, AppError> {
+        let jobs = vec![serde_json::to_value(job).unwrap_or(Value::Null)];
+        let request = Submit { form: Form::Api, jobs, correlation_id: Uuid::now_v7() };
+        let mut answers = self.handles.gateway.ask_within(ASK_LIMIT, request).await?;
+        match answers.pop() {
+            Some(answer) => Ok(answer?),
+            None => Err(AppError::Unanswered(AskError::Stopped)),
+        }
+    }
+
+    /// The job as it stands.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] for a job that was never submitted or is deleted already.
+    pub async fn job(&self, id: Uuid) -> Result<JobDetail, AppError> {
+        let found = self.handles.read_model.ask_within(ASK_LIMIT, GetJob { id }).await?;
+        let found = found.map_err(|error| self.store_error(error))?;
+        found.ok_or(AppError::NotFound(id))
+    }
+
+    /// Waits until the job is completed, cancelled or dead, and gives it. Dropping the future only ends the waiting.
+    ///
+    /// # Errors
+    /// As [`job`](Self::job).
+    pub async fn wait(&self, id: Uuid) -> Result<JobDetail, AppError> {
+        let mut committed = self.store.committed();
+        loop {
+            committed.mark_unchanged();
+            let job = self.job(id).await?;
+            if job.summary.state.is_final() {
+                return Ok(job);
+            }
+            if committed.changed().await.is_err() {
+                return Err(AppError::Unanswered(AskError::Stopped));
+            }
+        }
+    }
+
+    /// Calls a job off.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`], for example because it is finished.
+    pub async fn cancel(&self, id: Uuid) -> Result<Cancelled, AppError> {
+        Ok(self.handles.gateway.ask_within(ASK_LIMIT, CancelJob { id }).await??)
+    }
+
+    /// Runs a waiting job now, or a finished one again as a new job.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`], for example because it runs.
+    pub async fn retry(&self, id: Uuid) -> Result<Retried, AppError> {
+        Ok(self.handles.gateway.ask_within(ASK_LIMIT, RetryJob { id }).await??)
+    }
+
+    /// Stops in good order: no new jobs, running ones may finish within `jobs.shutdown_grace`, the rest is handed back;
+    /// then the tree stops.
+    pub async fn stop(&self) -> StopReport {
+        let jobs = self.handles.drain.run(self.settings.jobs.shutdown_grace).await;
+        let tree = self.system.shutdown(STOP_LIMIT).await;
+        StopReport { jobs, tree }
+    }
+
+    fn store_error(&self, error: StoreError) -> AppError {
+        AppError::Store { path: database(&self.settings), error }
+    }
+}
+
+fn database(settings: &Settings) -> PathBuf {
+    settings.data.dir.join(assembly::DATABASE)
+}
+
+impl AppBuilder {
+    /// All settings at once. Later calls change single ones.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Changes the settings.
+    pub fn configure(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// The folder of the database. Default: `callboard-data` in the working directory.
+    pub fn data_dir(self, folder: impl AsRef<Path>) -> Self {
+        self.configure(|settings| settings.data.dir = folder.as_ref().to_owned())
+    }
+
+    /// Adds a job type.
+    pub fn job<J: Job>(mut self) -> Self {
+        self.registry = self.registry.register::<J>();
+        self
+    }
+
+    /// A value that jobs reach by [`JobContext::state`](crate::jobs::JobContext::state).
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.registry = self.registry.state(value);
+        self
+    }
+
+    /// Adds an actor of the embedding program, under the supervisor `application`.
+    pub fn actor<A: Actor>(mut self, actor: ChildSpec<A>) -> Self {
+        self.application = self.application.child(actor);
+        self
+    }
+
+    /// Adds a supervisor of the embedding program, under the supervisor `application`.
+    pub fn supervisor(mut self, supervisor: SupervisorSpec) -> Self {
+        self.application = self.application.supervisor(supervisor);
+        self
+    }
+
+    /// Serves the web endpoints at `web.listen`.
+    #[cfg(feature = "web")]
+    pub fn web(mut self) -> Self {
+        self.web = true;
+        self
+    }
+
+    /// Starts everything, and waits until the store is open, or says why it cannot be.
+    ///
+    /// # Errors
+    /// See [`AppError`]. Nothing is left running.
+    pub async fn start(self) -> Result<App, AppError> {
+        let settings = self.settings;
+        let runner: CommandRunner = assembly::command_runner(&settings)?;
+        let registry = self.registry.state(runner.clone()).build()?;
+        let conditions = Conditions::new();
+        let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
+            open: assembly::open_store(&settings),
+            conditions: conditions.clone(),
+            batch_max: settings.store.batch_max,
+            queue_max: settings.store.queue_max,
+            write_timeout: settings.store.write_timeout,
+        });
+        let roles = Roles::assemble(assembly::roles(&settings), registry, store.clone(), conditions.clone())?;
+        let workers = match settings.system.executors {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let edges =
+            SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
+        let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
+        let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
+        let app = App { system, handles: roles.handles.clone(), store, conditions, settings, address: None };
+        match app.clone().begin(roles, self.application, runner, self.web).await {
+            Ok(app) => Ok(app),
+            Err(error) => {
+                app.system.shutdown(STOP_LIMIT).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl App {
+    /// Starts the rest of the tree, in its order, once the store is open.
+    async fn begin(
+        mut self,
+        roles: Roles,
+        application: SupervisorSpec,
+        runner: CommandRunner,
+        web: bool,
+    ) -> Result<App, AppError> {
+        self.store.ready().await.map_err(|error| self.store_error(error))?;
+        // Only now is it certain that no other process uses the folder, and no program runs yet.
+        if let Err(error) = runner.clean_workspace().await {
+            tracing::warn!(%error, "folders of an earlier server's programs could not be removed");
+        }
+        let root = self.system.root();
+        root.start_supervisor(roles.observers).await?;
+        root.start_supervisor(application).await?;
+        root.start_supervisor(roles.queues).await?;
+        root.start_child(roles.gateway).await?;
+        if web {
+            self.serve().await?;
+        }
+        Ok(self)
+    }
+
+    #[cfg(feature = "web")]
+    async fn serve(&mut self) -> Result<(), AppError> {
+        let (spec, handle) = callboard_web::web(assembly::web(&self.settings), self.web_dependencies())?;
+        self.system.root().start_supervisor(spec).await?;
+        self.address = *handle.local_addr.borrow();
+        Ok(())
+    }
+
+    #[cfg(not(feature = "web"))]
+    async fn serve(&mut self) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    #[cfg(feature = "web")]
+    fn web_dependencies(&self) -> callboard_web::WebDependencies {
+        let Handles { gateway, read_model, metrics, .. } = &self.handles;
+        let metrics = metrics.clone();
+        // Not the system itself: the tree must not keep itself alive.
+        let (root, conditions) = (self.system.root(), self.conditions.clone());
+        callboard_web::WebDependencies {
+            submit: gateway.recipient(),
+            cancel: gateway.recipient(),
+            retry: gateway.recipient(),
+            get_job: read_model.recipient(),
+            list_jobs: read_model.recipient(),
+            get_jobs: read_model.recipient(),
+            recent_events: read_model.recipient(),
+            read_log: read_model.recipient(),
+            get_totals: read_model.recipient(),
+            get_queues: read_model.recipient(),
+            get_job_types: read_model.recipient(),
+            committed: self.store.committed(),
+            conditions: self.conditions.clone(),
+            metrics: std::sync::Arc::new(move || metrics.render()),
+            tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The actor's side of the runtime.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    actor::Actor,
+    core::{Caught, SideWork, Turn},
+    meta::ActorId,
+    reference::{ActorRef, Shared},
+};
+
+type Repeated<A> = Box<dyn FnMut(&mut A, &mut Context<A>)>;
+
+/// What an actor knows of itself and asks of the runtime. Owned, so it can be held across an await.
+pub struct Context<A: Actor> {
+    shared: Arc<Shared<A>>,
+    generation: u64,
+    started: Vec<SideWork<A>>,
+    stopping: bool,
+}
+
+impl<A: Actor> Context<A> {
+    pub(crate) fn new(shared: Arc<Shared<A>>, generation: u64) -> Self {
+        Context { shared, generation, started: Vec::new(), stopping: false }
+    }
+
+    /// The actor's own address. An actor that keeps it (or a clone) still ends only by an order or by
+    /// [`stop`](Self::stop), never because references are dropped.
+    pub fn myself(&self) -> ActorRef<A> {
+        ActorRef::new(self.shared.clone())
+    }
+
+    /// The actor's identity; the same in every generation.
+    pub fn id(&self) -> ActorId {
+        self.shared.meta.id()
+    }
+
+    /// The actor's name below its supervisor.
+    pub fn name(&self) -> &str {
+        self.shared.meta.name()
+    }
+
+    /// The actor's name within the system: the names from below the root down to this one, as in `edges/store`.
+    pub fn path(&self) -> String {
+        self.shared.meta.path()
+    }
+
+    /// Counts the restarts, from 0.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Stops this actor after the current message, orderly: [`Actor::stopping`] runs. A permanent child is then
+    /// started again, the others end with [`StopReason::Normal`](crate::StopReason::Normal).
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Runs a future beside the mailbox, from the end of the current handler on; it is dropped when this generation
+    /// ends. A panic in it ends the generation.
+    pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
+        self.started.push(Caught::new(async move {
+            future.await;
+            None
+        }));
+    }
+
+    /// As [`spawn`](Self::spawn); what the future yields then gets a turn on the actor.
+    pub fn spawn_then<T: 'static>(
+        &mut self,
+        future: impl Future<Output = T> + 'static,
+        then: impl FnOnce(T, &mut A, &mut Context<A>) + 'static,
+    ) {
+        self.started.push(Caught::new(async move {
+            let output = future.await;
+            Some(Box::new(move |actor: &mut A, cx: &mut Context<A>| then(output, actor, cx)) as Turn<A>)
+        }));
+    }
+
+    /// Runs `f` on the actor after `delay`, unless this generation ends before or the timer is cancelled.
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        f: impl FnOnce(&mut A, &mut Context<A>) + 'static,
+    ) -> TimerHandle {
+        let handle = TimerHandle::default();
+        self.at(Instant::now() + delay, handle.clone(), f);
+        handle
+    }
+
+    /// Runs `f` on the actor every `period`, the first time after one period, until this generation ends or the timer
+    /// is cancelled. The timer's resolution, and so the shortest period, is a millisecond. Runs that fell due while the actor was busy are made up for by one, not by many.
+    pub fn interval(
+        &mut self,
+        period: Duration,
+        f: impl FnMut(&mut A, &mut Context<A>) + 'static,
+    ) -> TimerHandle {
+        let handle = TimerHandle::default();
+        let period = period.max(Duration::from_millis(1));
+        let first = Instant::now() + period;
+        self.at(first, handle.clone(), tick(first, period, handle.clone(), Box::new(f)));
+        handle
+    }
+
+    fn at(&mut self, due: Instant, handle: TimerHandle, f: impl FnOnce(&mut A, &mut Context<A>) + 'static) {
+        self.started.push(Caught::new(async move {
+            let mut sleep = std::pin::pin!(sleep_until(due));
+            let fired = poll_fn(|task| {
+                if handle.0.cancelled.get() {
+                    return Poll::Ready(false);
+                }
+                *handle.0.waker.borrow_mut() = Some(task.waker().clone());
+                sleep.as_mut().poll(task).map(|()| true)
+            });
+            if !fired.await {
+                return None;
+            }
+            Some(Box::new(move |actor: &mut A, cx: &mut Context<A>| {
+                if !handle.0.cancelled.get() {
+                    f(actor, cx);
+                }
+            }) as Turn<A>)
+        }));
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Side work asked for since the last call.
+    pub(crate) fn take_started(&mut self) -> std::vec::Drain<'_, SideWork<A>> {
+        self.started.drain(..)
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        !self.started.is_empty()
+    }
+}
+
+fn tick<A: Actor>(due: Instant, period: Duration, handle: TimerHandle, mut f: Repeated<A>) -> Turn<A> {
+    Box::new(move |actor, cx| {
+        f(actor, cx);
+        if !handle.0.cancelled.get() {
+            let due = (due + period).max(Instant::now());
+            cx.at(due, handle.clone(), tick(due, period, handle, f));
+        }
+    })
+}
+
+#[derive(Default)]
+struct TimerState {
+    cancelled: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// A timer of an actor. Dropping it does nothing: the timer goes on.
+#[derive(Clone, Default)]
+pub struct TimerHandle(Rc<TimerState>);
+
+impl TimerHandle {
+    /// The timer does not fire any more, not even if it fell due already.
+    pub fn cancel(&self) {
+        self.0.cancelled.set(true);
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! [`Core`]: the actor's loop body.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context as Task, Poll},
+};
+
+use crate::{
+    actor::{Actor, StartError},
+    context::Context,
+    core::{Caught, Running, Seat, Sides, bury, exclusive::run_stopping},
+    envelope::Boxed,
+    error::AskError,
+    label::{Label, Labelled},
+    meta::State,
+    reference::Shared,
+    task::{STOP, SUSPEND},
+};
+
+/// Messages and turns before the actor lets its neighbours on the thread have theirs.
+const BUDGET: usize = 128;
+
+/// How a turn ended.
+pub(crate) enum Progress<A: Actor> {
+    /// Nothing to do, or the budget is spent.
+    Idle,
+    /// A future that holds the actor must be waited for.
+    Exclusive(Running<A>),
+    /// The stop hook is done.
+    Stop,
+}
+
+/// The user's actor, the messages in its hand and its side work.
+pub struct Core<A: Actor> {
+    shared: Arc<Shared<A>>,
+    /// `None` only while it is dropped.
+    args: Option<Box<A::Args>>,
+    seat: Option<Box<Seat<A>>>,
+    hand: VecDeque<Boxed<A>>,
+    pending: Option<Running<A>>,
+    sides: Option<Box<Sides<A>>>,
+    /// Of the message in hand, or of the last one.
+    label: &'static Label,
+    /// The stop hook has begun.
+    closing: bool,
+}
+
+impl<A: Actor> Core<A> {
+    pub(crate) fn new(shared: Arc<Shared<A>>, args: A::Args) -> Self {
+        Core {
+            shared,
+            args: Some(Box::new(args)),
+            seat: None,
+            hand: VecDeque::new(),
+            pending: None,
+            sides: None,
+            label: <() as Labelled>::LABEL,
+            closing: false,
+        }
+    }
+
+    /// Keeps `future` where a panic cannot drop it, polls it once, and takes the seat back if it is done.
+    pub(crate) fn exclusive(
+        &mut self,
+        future: impl Future<Output = Result<Box<Seat<A>>, StartError>> + 'static,
+        task: &mut Task<'_>,
+    ) {
+        let running = self.pending.insert(Caught::new(future));
+        if let Poll::Ready(done) = Pin::new(running).poll(task) {
+            self.pending = None;
+            self.home(done);
+        }
+    }
+
+    pub(crate) fn take_pending(&mut self) -> Option<Running<A>> {
+        self.pending.take()
+    }
+
+    pub(crate) fn seat(&mut self) -> Option<&mut Seat<A>> {
+        self.seat.as_deref_mut()
+    }
+
+    pub(crate) fn leave_seat(&mut self) -> Option<Box<Seat<A>>> {
+        self.seat.take()
+    }
+
+    pub(crate) fn is_home(&self) -> bool {
+        self.seat.is_some()
+    }
+
+    /// The seat is back, or there will be none.
+    pub(crate) fn home(&mut self, done: Result<Box<Seat<A>>, StartError>) {
+        match done {
+            Ok(seat) => {
+                self.seat = Some(seat);
+                if self.shared.meta.state() == State::Starting {
+                    self.shared.started();
+                }
+                self.collect();
+            }
+            Err(error) => self.shared.meta.start_failed(error.to_string()),
+        }
+    }
+
+    /// Starts a generation.
+    pub(crate) fn begin(&mut self, task: &mut Task<'_>) {
+        let Some(args) = self.args.as_deref().cloned() else { return };
+        let shared = self.shared.clone();
+        let start = async move {
+            let generation = shared.meta.generation();
+            let mut cx = Context::new(shared, generation);
+            let actor = A::start(args, &mut cx).await?;
+            Ok(Box::new(Seat { actor, cx }))
+        };
+        self.exclusive(start, task);
+    }
+
+    /// Drops what is left of a generation. The messages in hand stay for the next one.
+    pub(crate) fn clear(&mut self) {
+        self.closing = false;
+        self.shared.meta.set_current(0);
+        bury(self.pending.take());
+        bury(self.sides.take());
+        bury(self.seat.take());
+    }
+
+    /// Takes over what the actor asked for through its context.
+    fn collect(&mut self) {
+        let Some(seat) = self.seat.as_mut() else { return };
+        if seat.cx.has_started() {
+            self.sides.get_or_insert_default().add(seat.cx.take_started());
+        }
+    }
+
+    /// Side work goes on while an exclusive future holds the actor.
+    pub(crate) fn beside(&mut self, task: &mut Task<'_>) {
+        if let Some(sides) = self.sides.as_mut() {
+            sides.work(task);
+        }
+    }
+
+    /// Gives one due turn. False: none is due.
+    fn side_turn(&mut self, task: &mut Task<'_>) -> bool {
+        let (Some(sides), Some(seat)) = (self.sides.as_mut(), self.seat.as_mut()) else { return false };
+        let Some(turn) = sides.next(task) else { return false };
+        turn(&mut seat.actor, &mut seat.cx);
+        self.collect();
+        true
+    }
+
+    fn handle(&mut self, envelope: Boxed<A>, task: &mut Task<'_>) {
+        let label = envelope.label();
+        if !std::ptr::eq(self.label, label) {
+            self.label = label;
+            label.publish();
+        }
+        self.shared.meta.handling(label.address());
+        envelope.open(self, task);
+        self.collect();
+    }
+
+    /// Works until there is nothing to do, an exclusive future must be waited for, or the budget is spent.
+    pub(crate) fn turn(&mut self, task: &mut Task<'_>) -> Progress<A> {
+        for _ in 0..BUDGET {
+            if let Some(running) = self.pending.take() {
+                self.shared.meta.keep_busy();
+                return Progress::Exclusive(running);
+            }
+            if self.sides.is_some() {
+                // A crash in here is no message's fault.
+                self.shared.meta.set_current(0);
+                if self.side_turn(task) {
+                    continue;
+                }
+            }
+            let Some(seat) = self.seat.as_ref() else {
+                return Progress::Idle;
+            };
+            let flags = self.shared.flags.load(Relaxed);
+            if flags & STOP != 0 || seat.cx.is_stopping() || self.closing {
+                if std::mem::replace(&mut self.closing, true) {
+                    return Progress::Stop;
+                }
+                self.shared.meta.set_current(0);
+                self.shared.meta.set_state(State::Stopping);
+                run_stopping(self, task);
+                continue;
+            }
+            let next = if flags & SUSPEND == 0 { self.next() } else { None };
+            let Some(envelope) = next else {
+                self.shared.meta.set_current(0);
+                return Progress::Idle;
+            };
+            self.handle(envelope, task);
+        }
+        // `yield_now` would put off the wake until the driver was polled; this is requeued at once.
+        task.waker().wake_by_ref();
+        Progress::Idle
+    }
+
+    fn next(&mut self) -> Option<Boxed<A>> {
+        self.hand.pop_front().or_else(|| self.shared.mailbox.take(&mut self.hand))
+    }
+}
+
+impl<A: Actor> Drop for Core<A> {
+    fn drop(&mut self) {
+        self.shared.mailbox.close();
+        for envelope in self.hand.drain(..) {
+            envelope.refuse(AskError::Stopped);
+        }
+        self.clear();
+        bury(self.args.take());
+    }
+}

@@ -1,0 +1,80 @@
+//! A message on its way, its type erased.
+
+use std::{any::Any, task::Context as Task};
+
+use crate::{
+    actix::Message,
+    actor::Actor,
+    core::{Core, bury},
+    error::{AskError, SendError},
+    handler::Handler,
+    label::{Label, Labelled},
+    reply::{Answer, ReplyTo},
+};
+
+pub(crate) struct Sealed<M: Message> {
+    message: M,
+    to: ReplyTo<M::Result>,
+}
+
+impl<M: Message> Sealed<M> {
+    pub(crate) fn tell(message: M) -> Box<Self> {
+        Box::new(Sealed { message, to: ReplyTo::nobody() })
+    }
+
+    pub(crate) fn ask(message: M) -> (Box<Self>, Answer<M::Result>) {
+        let (to, answer) = ReplyTo::pair();
+        (Box::new(Sealed { message, to }), answer)
+    }
+}
+
+/// An envelope that was not taken.
+pub(crate) type Refused<M> = SendError<Box<Sealed<M>>>;
+
+/// Its message is given back.
+impl<M: Message> From<Refused<M>> for SendError<M> {
+    fn from(refused: Refused<M>) -> Self {
+        match refused {
+            SendError::Full(envelope) => SendError::Full(envelope.message),
+            SendError::Stopped(envelope) => SendError::Stopped(envelope.message),
+        }
+    }
+}
+
+/// What the mailbox holds. `A` may be `!Send`: it only names the receiver.
+pub(crate) trait Envelope<A>: Send {
+    /// Hands the message to its handler.
+    fn open(self: Box<Self>, core: &mut Core<A>, task: &mut Task<'_>)
+    where
+        A: Actor;
+    fn label(&self) -> &'static Label;
+    /// Tells the asker, if any, and drops the message; a panicking `Drop` of it stays in here.
+    fn refuse(self: Box<Self>, why: AskError);
+    /// The way back to the [`Sealed`] that was put in.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+pub(crate) type Boxed<A> = Box<dyn Envelope<A>>;
+
+impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
+    fn open(self: Box<Self>, core: &mut Core<A>, task: &mut Task<'_>) {
+        let Sealed { message, to } = *self;
+        // Nobody waits for the answer any more, so the work is not done.
+        if !to.is_abandoned() {
+            A::__run(core, message, to, task);
+        }
+    }
+
+    fn label(&self) -> &'static Label {
+        M::LABEL
+    }
+
+    fn refuse(mut self: Box<Self>, why: AskError) {
+        self.to.refuse(why);
+        bury(self);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

@@ -1,0 +1,127 @@
+//! What can go wrong when something is sent, asked or started.
+
+use std::{fmt, time::Duration};
+
+use crate::meta::StopReason;
+
+/// Why a message was not taken. The message is handed back.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<M> {
+    /// The mailbox is full, and stayed so for as long as its policy waits.
+    #[error("the mailbox is full")]
+    Full(M),
+    /// The actor is gone for good.
+    #[error("the actor has stopped")]
+    Stopped(M),
+}
+
+impl<M> SendError<M> {
+    /// The message that was not taken.
+    pub fn into_message(self) -> M {
+        match self {
+            SendError::Full(message) | SendError::Stopped(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Full(_) => "Full",
+            SendError::Stopped(_) => "Stopped",
+        })
+    }
+}
+
+/// Why an ask got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The mailbox is full, and stayed so for as long as its policy waits. The message was not taken.
+    #[error("the mailbox is full")]
+    Full,
+    /// The actor panicked on this message, or on another one while this one was in flight.
+    #[error("the actor panicked before it answered")]
+    Panicked,
+    /// The actor stopped, or was killed or restarted, before it answered.
+    #[error("the actor stopped before it answered")]
+    Stopped,
+    /// The message was turned away by the mailbox's policy (`DropNewest`).
+    #[error("the mailbox was full and its policy drops what comes last")]
+    Refused,
+    /// The message was taken, and displaced by a newer one (`DropOldest`).
+    #[error("the message was displaced by a newer one")]
+    Evicted,
+    /// No answer came within the limit. The message may still be handled, unless it is still waiting:
+    /// a waiting ask whose caller went away is skipped.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+impl<M> From<SendError<M>> for AskError {
+    fn from(refused: SendError<M>) -> Self {
+        match refused {
+            SendError::Full(_) => AskError::Full,
+            SendError::Stopped(_) => AskError::Stopped,
+        }
+    }
+}
+
+/// A specification that cannot work: where, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}`: {problem}")]
+pub struct SpecError {
+    /// The path of the child or supervisor, from below the root.
+    pub path: String,
+    /// What is wrong with it, and what would be right.
+    pub problem: String,
+}
+
+/// Why a child was not started at run time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartChildError {
+    /// The supervisor is not running: not started yet, restarting, stopping or stopped.
+    #[error("the supervisor is not running")]
+    NotRunning,
+    /// The dynamic supervisor has as many children as it may have.
+    #[error("the supervisor has its {max_children} children already")]
+    Full {
+        /// Its limit.
+        max_children: usize,
+    },
+    /// A living child has the name.
+    #[error("there is a child `{name}` already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The specification cannot work.
+    #[error(transparent)]
+    Invalid(#[from] SpecError),
+    /// The child was started, and ended before it ran.
+    #[error("the child did not start: {0}")]
+    NotStarted(StopReason),
+}
+
+/// Why an [`ActorSystem`](crate::ActorSystem) did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartSystemError {
+    /// The specification cannot work.
+    #[error(transparent)]
+    Invalid(#[from] SpecError),
+    /// The program is built with `panic = "abort"`: no panic could be survived.
+    #[error("the program is built with panic = \"abort\"; supervision needs panic = \"unwind\"")]
+    PanicAborts,
+    /// No worker executor was asked for.
+    #[error("a system needs at least one worker executor")]
+    NoExecutors,
+    /// A thread could not be started.
+    #[error("an executor thread could not be started")]
+    Thread(#[from] std::io::Error),
+    /// The root supervisor did not start. Whatever had started was stopped again.
+    #[error("the root supervisor did not start: {0}")]
+    RootFailed(StopReason),
+}

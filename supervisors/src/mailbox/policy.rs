@@ -1,0 +1,52 @@
+//! How large a mailbox is, and what happens when it is full.
+
+use std::time::Duration;
+
+/// What happens to a message when the mailbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is refused, at once.
+    Reject,
+    /// `send` and `ask` wait up to this long for room, in the order in which they came; `tell` refuses at once.
+    Block(Duration),
+    /// It is taken and dropped; an asker hears `Refused`.
+    DropNewest,
+    /// It is taken, and the one that has waited longest is dropped; its asker hears `Evicted`. The message in the
+    /// actor's hand is out of reach, so with a capacity of 1 there may be one in hand and one in the queue.
+    DropOldest,
+}
+
+/// How large a mailbox is, and what happens when it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxSpec {
+    pub(crate) capacity: usize,
+    pub(crate) overflow: Overflow,
+}
+
+impl MailboxSpec {
+    /// Room for this many messages, those in the actor's hand included. At least 1.
+    pub fn bounded(capacity: usize) -> Self {
+        MailboxSpec { capacity, ..MailboxSpec::default() }
+    }
+
+    /// What happens when it is full.
+    pub fn overflow(self, overflow: Overflow) -> Self {
+        MailboxSpec { overflow, ..self }
+    }
+
+    /// How many messages the actor may take at once: small where the policy must still reach waiting ones.
+    pub(crate) fn batch(&self) -> usize {
+        match self.overflow {
+            Overflow::DropOldest => 1,
+            _ => (self.capacity / 4).clamp(1, 64),
+        }
+    }
+}
+
+/// 1024 messages, `Block(1 s)`.
+impl Default for MailboxSpec {
+    fn default() -> Self {
+        MailboxSpec { capacity: 1024, overflow: Overflow::Block(Duration::from_secs(1)) }
+    }
+}

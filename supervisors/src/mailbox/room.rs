@@ -1,0 +1,171 @@
+//! Senders that wait for room: first come, first let in, as many at once as a batch freed.
+//!
+//! A waiting sender's message waits here with it, so the actor's side lets it in without the sender being run first,
+//! and nobody who comes later can take its place.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    task::{Context as Task, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+
+use crate::{
+    actix::Message,
+    envelope::{Boxed, Refused, Sealed},
+    error::{AskError, SendError},
+    handler::Handler,
+    mailbox::Mailbox,
+};
+
+struct Waiter<A> {
+    ticket: u64,
+    envelope: Boxed<A>,
+    waker: Waker,
+}
+
+/// In order of their tickets.
+pub(super) struct WaitingRoom<A> {
+    next_ticket: u64,
+    waiters: VecDeque<Waiter<A>>,
+}
+
+impl<A> Default for WaitingRoom<A> {
+    fn default() -> Self {
+        WaitingRoom { next_ticket: 0, waiters: VecDeque::new() }
+    }
+}
+
+impl<A> WaitingRoom<A> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    pub(super) fn enter(&mut self, envelope: Boxed<A>, waker: &Waker) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiters.push_back(Waiter { ticket, envelope, waker: waker.clone() });
+        ticket
+    }
+
+    pub(super) fn next(&mut self) -> Option<(Boxed<A>, Waker)> {
+        self.waiters.pop_front().map(|waiter| (waiter.envelope, waiter.waker))
+    }
+
+    pub(super) fn wakers(&self) -> Vec<Waker> {
+        self.waiters.iter().map(|waiter| waiter.waker.clone()).collect()
+    }
+
+    fn find(&self, ticket: u64) -> Option<usize> {
+        self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
+    }
+
+    fn leave(&mut self, ticket: u64) -> Option<Boxed<A>> {
+        let at = self.find(ticket)?;
+        self.waiters.remove(at).map(|waiter| waiter.envelope)
+    }
+}
+
+enum Admission<M: Message> {
+    New(Box<Sealed<M>>),
+    Waiting(u64),
+    Done,
+}
+
+/// One sender's wait. Dropped while waiting, it takes its message out again.
+struct Wait<'a, A: Handler<M>, M: Message> {
+    mailbox: &'a Mailbox<A>,
+    admission: Admission<M>,
+}
+
+impl<A: Handler<M>, M: Message> Unpin for Wait<'_, A, M> {}
+
+impl<A: Handler<M>, M: Message> Wait<'_, A, M> {
+    /// The message, if it was not let in.
+    fn leave(&mut self) -> Option<Box<Sealed<M>>> {
+        let Admission::Waiting(ticket) = std::mem::replace(&mut self.admission, Admission::Done) else {
+            return None;
+        };
+        let mut inner = self.mailbox.inner.lock();
+        let envelope = inner.waiting.as_mut().and_then(|room| room.leave(ticket));
+        drop(inner);
+        envelope.and_then(|envelope| envelope.into_any().downcast().ok())
+    }
+}
+
+impl<A: Handler<M>, M: Message> Future for Wait<'_, A, M> {
+    type Output = Result<(), Refused<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.admission, Admission::Done) {
+            Admission::New(envelope) => match self.mailbox.enter_or_wait(envelope, task.waker()) {
+                Ok(None) => Poll::Ready(Ok(())),
+                Ok(Some(ticket)) => {
+                    self.admission = Admission::Waiting(ticket);
+                    Poll::Pending
+                }
+                Err(refused) => Poll::Ready(Err(refused)),
+            },
+            Admission::Waiting(ticket) => {
+                let mut inner = self.mailbox.inner.lock();
+                let closed = inner.closed;
+                let waiter = inner.waiting.as_mut().and_then(|room| {
+                    let at = room.find(ticket)?;
+                    room.waiters.get_mut(at)
+                });
+                let Some(waiter) = waiter else { return Poll::Ready(Ok(())) };
+                if !closed {
+                    if !waiter.waker.will_wake(task.waker()) {
+                        waiter.waker = task.waker().clone();
+                    }
+                    drop(inner);
+                    self.admission = Admission::Waiting(ticket);
+                    return Poll::Pending;
+                }
+                drop(inner);
+                self.admission = Admission::Waiting(ticket);
+                Poll::Ready(match self.leave() {
+                    Some(envelope) => Err(SendError::Stopped(envelope)),
+                    None => Ok(()),
+                })
+            }
+            Admission::Done => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<A: Handler<M>, M: Message> Drop for Wait<'_, A, M> {
+    fn drop(&mut self) {
+        if let Some(envelope) = self.leave() {
+            crate::envelope::Envelope::<A>::refuse(envelope, AskError::Stopped);
+        }
+    }
+}
+
+impl<A> Mailbox<A> {
+    /// Waits up to `limit` for room.
+    pub(super) async fn wait_for_room<M: Message>(
+        &self,
+        envelope: Box<Sealed<M>>,
+        limit: Duration,
+    ) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        let mut wait = Wait { mailbox: self, admission: Admission::New(envelope) };
+        match timeout(limit, &mut wait).await {
+            Ok(admitted) => admitted,
+            Err(_) => match wait.leave() {
+                Some(envelope) => {
+                    self.count_refusal();
+                    Err(SendError::Full(envelope))
+                }
+                // Let in at the last moment.
+                None => Ok(()),
+            },
+        }
+    }
+}

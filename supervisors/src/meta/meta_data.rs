@@ -1,0 +1,341 @@
+//! [`Meta`]: identity, state and counters.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    label::Label,
+    meta::{CrashRecord, CurrentMessage, StopReason},
+};
+
+/// Identifies an actor or a supervisor within the process; the same in every generation, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActorId(u64);
+
+impl ActorId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        ActorId(NEXT.fetch_add(1, Relaxed))
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What a node of the tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An actor.
+    Actor,
+    /// A supervisor of declared children.
+    Supervisor,
+    /// A supervisor of children that come and go.
+    Dynamic,
+}
+
+impl Kind {
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Actor => "actor",
+            Kind::Supervisor => "supervisor",
+            Kind::Dynamic => "dynamic",
+        }
+    }
+}
+
+/// What an actor or a supervisor is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum State {
+    /// Declared and not running: not started yet, or its supervisor is down. Its mailbox takes messages.
+    Idle,
+    /// Its start is under way.
+    Starting,
+    /// It handles messages.
+    Running,
+    /// It handles no messages until it is resumed.
+    Suspended,
+    /// It crashed and waits for its supervisor's verdict, or for the end of a backoff.
+    Crashed,
+    /// It is stopping.
+    Stopping,
+    /// It does not end although it was killed: it blocks its thread.
+    Stuck,
+    /// Gone for good.
+    Stopped,
+}
+
+impl State {
+    const ALL: [State; 8] = [
+        State::Idle,
+        State::Starting,
+        State::Running,
+        State::Suspended,
+        State::Crashed,
+        State::Stopping,
+        State::Stuck,
+        State::Stopped,
+    ];
+
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Starting => "starting",
+            State::Running => "running",
+            State::Suspended => "suspended",
+            State::Crashed => "crashed",
+            State::Stopping => "stopping",
+            State::Stuck => "stuck",
+            State::Stopped => "stopped",
+        }
+    }
+}
+
+/// Where a node hangs in the tree. The root's own name is no part of a path.
+pub(crate) struct Place {
+    pub(crate) above: Option<Arc<Place>>,
+    pub(crate) name: Arc<str>,
+}
+
+impl Place {
+    /// The path of `name` below `path`, which is empty for the root.
+    pub(crate) fn join(path: &str, name: &str) -> String {
+        if path.is_empty() { name.into() } else { format!("{path}/{name}") }
+    }
+
+    pub(crate) fn path_of(above: Option<&Arc<Place>>, name: &str) -> String {
+        let mut names = vec![name];
+        let mut at = above;
+        while let Some(place) = at {
+            names.push(&place.name);
+            at = place.above.as_ref();
+        }
+        names.pop();
+        names.reverse();
+        names.join("/")
+    }
+}
+
+#[derive(Default)]
+struct Past {
+    /// Why it is gone for good, or why the last generation ended.
+    reason: Option<StopReason>,
+    last_crash: Option<Arc<CrashRecord>>,
+    start_error: Option<String>,
+}
+
+/// Counters are written by the actor's thread alone, without read-modify-write.
+pub(crate) struct Meta {
+    id: ActorId,
+    name: Arc<str>,
+    type_name: &'static str,
+    kind: Kind,
+    above: OnceLock<Arc<Place>>,
+    state: AtomicU8,
+    generation: AtomicU64,
+    handled: AtomicU64,
+    panics: AtomicU64,
+    /// Address of the [`Label`] of the message in hand; 0 when idle.
+    current: AtomicUsize,
+    /// Since when, in nanoseconds, it is known that `seen` messages were handled: nobody reads a clock per message.
+    seen: AtomicU64,
+    seen_at: AtomicU64,
+    past: Mutex<Past>,
+    /// Told when it has started and when it is gone.
+    changed: Notify,
+}
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Meta {
+    pub(crate) fn new(name: Arc<str>, kind: Kind, type_name: &'static str) -> Self {
+        Meta {
+            id: ActorId::next(),
+            name,
+            type_name,
+            kind,
+            above: OnceLock::new(),
+            state: AtomicU8::new(State::Idle as u8),
+            generation: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            current: AtomicUsize::new(0),
+            seen: AtomicU64::new(u64::MAX),
+            seen_at: AtomicU64::new(0),
+            past: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> ActorId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Called once, when it is put into the tree.
+    pub(crate) fn put_below(&self, place: Arc<Place>) {
+        // A second call could only come from a specification used twice, which its types rule out.
+        let _ = self.above.set(place);
+    }
+
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::new(Place { above: self.above.get().cloned(), name: self.name.clone() })
+    }
+
+    pub(crate) fn path(&self) -> String {
+        Place::path_of(self.above.get(), &self.name)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::ALL.get(usize::from(self.state.load(Acquire))).copied().unwrap_or(State::Stopped)
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Release);
+    }
+
+    /// As [`set_state`](Self::set_state), and whoever waits for it hears of it.
+    pub(crate) fn announce(&self, state: State) {
+        self.set_state(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Relaxed);
+    }
+
+    pub(crate) fn handling(&self, label: usize) {
+        self.current.store(label, Relaxed);
+        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(crate) fn set_current(&self, label: usize) {
+        self.current.store(label, Relaxed);
+    }
+
+    pub(crate) fn current_type(&self) -> Option<&'static str> {
+        Label::lookup(self.current.load(Relaxed))
+    }
+
+    /// A handler keeps the actor over an await: worth a look at the clock.
+    pub(crate) fn keep_busy(&self) {
+        self.see(self.handled.load(Relaxed));
+    }
+
+    fn see(&self, handled: u64) -> u64 {
+        let now = u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.seen_at.store(now, Relaxed);
+        self.seen.store(handled, Relaxed);
+        now
+    }
+
+    /// The message in hand and how long it has been there at least. A handler that blocks the thread counts from the
+    /// first look at it.
+    pub(crate) fn current(&self) -> Option<CurrentMessage> {
+        let message_type = self.current_type()?;
+        let handled = self.handled.load(Relaxed);
+        if self.seen.load(Relaxed) != handled {
+            self.see(handled);
+        }
+        let now = u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let busy = Duration::from_nanos(now.saturating_sub(self.seen_at.load(Relaxed)));
+        Some(CurrentMessage { message_type, busy })
+    }
+
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Relaxed)
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn start_failed(&self, error: String) {
+        self.past.lock().start_error = Some(error);
+    }
+
+    pub(crate) fn take_start_error(&self) -> Option<String> {
+        self.past.lock().start_error.take()
+    }
+
+    pub(crate) fn record(&self, crash: Arc<CrashRecord>) {
+        self.past.lock().last_crash = Some(crash);
+    }
+
+    pub(crate) fn last_crash(&self) -> Option<Arc<CrashRecord>> {
+        self.past.lock().last_crash.clone()
+    }
+
+    pub(crate) fn set_reason(&self, reason: StopReason) {
+        self.past.lock().reason = Some(reason);
+    }
+
+    pub(crate) fn last_reason(&self) -> Option<StopReason> {
+        self.past.lock().reason.clone()
+    }
+
+    /// Gone for good.
+    pub(crate) fn end(&self, reason: StopReason) {
+        self.set_reason(reason);
+        self.announce(State::Stopped);
+    }
+
+    /// Waits until `done` says so of the state.
+    pub(crate) async fn wait_until(&self, done: impl Fn(State) -> bool) -> State {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let state = self.state();
+            if done(state) {
+                return state;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until it is gone for good.
+    pub(crate) async fn watch(&self) -> StopReason {
+        self.wait_until(|state| state == State::Stopped).await;
+        self.last_reason().unwrap_or(StopReason::Killed)
+    }
+}

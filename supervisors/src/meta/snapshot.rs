@@ -1,0 +1,122 @@
+//! Snapshots of one actor and of the whole tree.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    meta::{ActorId, CrashRecord, Kind, State, StopReason},
+    supervisor::Strategy,
+};
+
+/// The message in an actor's hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrentMessage {
+    /// Its Rust type.
+    pub message_type: &'static str,
+    /// How long it has been in hand, at least. For a handler that blocks its thread this counts from the first
+    /// snapshot that saw it.
+    pub busy: Duration,
+}
+
+/// One node of the tree, read from atomics: nobody is asked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ActorSnapshot {
+    /// Its identity.
+    pub id: ActorId,
+    /// Its name below its supervisor.
+    pub name: Arc<str>,
+    /// Its name within the system.
+    pub path: String,
+    /// Its Rust type; for supervisors, the strategy's name.
+    pub type_name: &'static str,
+    /// Actor, supervisor or dynamic supervisor.
+    pub kind: Kind,
+    /// What it is doing.
+    pub state: State,
+    /// Counts the restarts, from 0.
+    pub generation: u64,
+    /// Messages that wait or are in hand. 0 for supervisors.
+    pub depth: usize,
+    /// How many it holds at most. 0 for supervisors.
+    pub capacity: usize,
+    /// Messages refused or dropped for want of room.
+    pub refused: u64,
+    /// Messages handled, by all generations.
+    pub handled: u64,
+    /// Panics of all generations.
+    pub panics: u64,
+    /// The message in hand.
+    pub current: Option<CurrentMessage>,
+    /// Why it is gone, or why the generation before this one ended.
+    pub last_reason: Option<StopReason>,
+    /// The last crash.
+    pub last_crash: Option<Arc<CrashRecord>>,
+    /// What a supervisor adds.
+    pub supervision: Option<SupervisionSnapshot>,
+    /// In start order. A dynamic supervisor lists its 256 oldest.
+    pub children: Vec<ActorSnapshot>,
+}
+
+/// What only supervisors have.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SupervisionSnapshot {
+    /// Which children a crash concerns.
+    pub strategy: Strategy,
+    /// Restarts within the period that ends now.
+    pub recent_restarts: usize,
+    /// How many it allows within the period.
+    pub intensity: usize,
+    /// The period.
+    pub period: Duration,
+    /// The budget was used up and is not free again: it retries at maximum backoff.
+    pub exhausted: bool,
+    /// How many children there are, listed or not.
+    pub child_count: usize,
+    /// How many there may be. None where there is no limit.
+    pub max_children: Option<usize>,
+    /// Ends of children's generations so far.
+    pub exits: u64,
+    /// How many of them were crashes.
+    pub crashes: u64,
+    /// The last 16 of these, oldest first.
+    pub last_crashes: Vec<Arc<CrashRecord>>,
+    /// Exits that could not be told to the recipient of `on_exit`.
+    pub unreported_exits: u64,
+}
+
+/// The whole tree.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TreeSnapshot {
+    /// The system's name.
+    pub system: Arc<str>,
+    /// When it was taken.
+    pub at: SystemTime,
+    /// The root supervisor.
+    pub root: ActorSnapshot,
+}
+
+impl TreeSnapshot {
+    /// The node with this path; the empty path is the root.
+    pub fn find(&self, path: &str) -> Option<&ActorSnapshot> {
+        path.split('/')
+            .filter(|name| !name.is_empty())
+            .try_fold(&self.root, |node, name| node.children.iter().find(|child| &*child.name == name))
+    }
+}
+
+impl ActorSnapshot {
+    /// This node and all below it, parents first.
+    pub fn walk(&self) -> impl Iterator<Item = &ActorSnapshot> {
+        let mut open = vec![self];
+        std::iter::from_fn(move || {
+            let node = open.pop()?;
+            open.extend(node.children.iter().rev());
+            Some(node)
+        })
+    }
+}

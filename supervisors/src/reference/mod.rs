@@ -1,0 +1,10 @@
+//! What a caller holds.
+
+mod actor_ref;
+mod patience;
+mod recipient;
+mod shared;
+
+pub use actor_ref::ActorRef;
+pub use recipient::Recipient;
+pub(crate) use shared::{Node, Shared};

@@ -1,0 +1,38 @@
+//! A time limit that costs nothing when the answer is near.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+/// Gives `future` up to `limit`. None: it took longer.
+///
+/// The timer is set at the second look only: the first time the task just goes to the end of its thread's queue, behind
+/// the actor that is about to answer. Most asks within a thread are answered by then.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut looked = false;
+    let early = poll_fn(|task| {
+        if let Poll::Ready(done) = future.as_mut().poll(task) {
+            return Poll::Ready(Some(done));
+        }
+        if std::mem::replace(&mut looked, true) {
+            return Poll::Ready(None);
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    });
+    if let Some(done) = early.await {
+        return Some(done);
+    }
+    let mut timer = pin!(sleep(limit));
+    poll_fn(|task| match future.as_mut().poll(task) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => timer.as_mut().poll(task).map(|()| None),
+    })
+    .await
+}

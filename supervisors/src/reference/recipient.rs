@@ -1,0 +1,132 @@
+//! [`Recipient`]: an address, the actor's type erased.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::{
+    actix::Message,
+    actor::Actor,
+    envelope::{Refused, Sealed},
+    error::{AskError, SendError},
+    handler::Handler,
+    meta::ActorId,
+    reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
+};
+
+type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
+
+/// `Arc<Shared<A>>` becomes `Arc<dyn Receive<M>>` without an allocation.
+trait Receive<M: Message>: Send + Sync {
+    fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
+    /// `Full` is not final: the sender goes on to [`admit`](Self::admit).
+    fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
+    fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M>;
+    fn id(&self) -> ActorId;
+    fn path(&self) -> String;
+}
+
+impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
+    fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        self.mailbox.offer(envelope)
+    }
+
+    fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        self.mailbox.try_admit(envelope)
+    }
+
+    fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M> {
+        Box::pin(async move { self.mailbox.admit(envelope).await })
+    }
+
+    fn id(&self) -> ActorId {
+        self.meta.id()
+    }
+
+    fn path(&self) -> String {
+        self.meta.path()
+    }
+}
+
+/// Any actor that handles `M`. The same as an [`ActorRef`], for one message type.
+pub struct Recipient<M: Message>(Arc<dyn Receive<M>>);
+
+impl<M: Message> Clone for Recipient<M> {
+    fn clone(&self) -> Self {
+        Recipient(self.0.clone())
+    }
+}
+
+impl<M: Message> PartialEq for Recipient<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl<M: Message> Eq for Recipient<M> {}
+
+impl<M: Message> fmt::Debug for Recipient<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({} `{}`)", self.id(), self.0.path())
+    }
+}
+
+impl<M: Message> Recipient<M> {
+    pub(crate) fn new<A: Handler<M>>(shared: Arc<Shared<A>>) -> Self {
+        Recipient(shared)
+    }
+
+    /// As [`ActorRef::tell`].
+    ///
+    /// # Errors
+    /// `Full` when there is no room, `Stopped` when the actor is gone for good.
+    pub fn tell(&self, message: M) -> Result<(), SendError<M>> {
+        Ok(self.0.offer(Sealed::tell(message))?)
+    }
+
+    /// As [`ActorRef::send`].
+    ///
+    /// # Errors
+    /// `Full` when there was no room in time, `Stopped` when the actor is gone for good.
+    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        Ok(self.admit(Sealed::tell(message)).await?)
+    }
+
+    /// As [`ActorRef::ask`]: 5 s at most.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask(&self, message: M) -> Result<M::Result, AskError> {
+        self.ask_within(ASK_LIMIT, message).await
+    }
+
+    /// As [`ActorRef::ask_within`].
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask_within(&self, limit: Duration, message: M) -> Result<M::Result, AskError> {
+        let (envelope, answer) = Sealed::ask(message);
+        let asked = async {
+            self.admit(envelope).await.map_err(SendError::<M>::from)?;
+            answer.await.unwrap_or(Err(AskError::Stopped))
+        };
+        within(limit, asked).await.unwrap_or(Err(AskError::TimedOut(limit)))
+    }
+
+    /// The identity of the actor behind it.
+    pub fn id(&self) -> ActorId {
+        self.0.id()
+    }
+
+    async fn admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        // An admission that need not wait costs no box.
+        match self.0.try_admit(envelope) {
+            Err(SendError::Full(envelope)) => self.0.clone().admit(envelope).await,
+            settled => settled,
+        }
+    }
+}
+
+impl<A: Actor + Handler<M>, M: Message> From<ActorRef<A>> for Recipient<M> {
+    fn from(actor: ActorRef<A>) -> Self {
+        actor.recipient()
+    }
+}

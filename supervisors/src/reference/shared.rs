@@ -1,0 +1,137 @@
+//! [`Shared`]: all that the two sides of an address share.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::SeqCst, fence},
+    },
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    actor::Actor,
+    error::SpecError,
+    mailbox::{Mailbox, MailboxSpec},
+    meta::{ActorSnapshot, Kind, Meta, State, StopReason},
+    task::{Link, ORDERS, Order, Orders},
+};
+
+/// `Send + Sync` without a word of unsafe, although `A` may be neither.
+pub(crate) struct Shared<A: Actor> {
+    pub(crate) meta: Meta,
+    pub(crate) mailbox: Mailbox<A>,
+    orders: Mutex<Orders>,
+    /// Bits of `task`: orders wait, stop, suspend. One relaxed load per message.
+    pub(crate) flags: AtomicU8,
+    /// The way to the supervisor; set when the actor is launched.
+    link: std::sync::OnceLock<Link>,
+}
+
+impl<A: Actor> Shared<A> {
+    pub(crate) fn new(name: Arc<str>, mailbox: MailboxSpec) -> Self {
+        Shared {
+            meta: Meta::new(name, Kind::Actor, std::any::type_name::<A>()),
+            mailbox: Mailbox::new(mailbox),
+            orders: Mutex::default(),
+            flags: AtomicU8::new(0),
+            link: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Before anybody else has the address.
+    pub(crate) fn set_mailbox(&mut self, mailbox: MailboxSpec) {
+        self.mailbox = Mailbox::new(mailbox);
+    }
+
+    pub(crate) fn set_link(&self, link: Link) {
+        let _ = self.link.set(link);
+    }
+
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.link.get()
+    }
+
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
+        self.flags.fetch_and(!ORDERS, SeqCst);
+        self.orders.lock().take()
+    }
+
+    /// The first message can be handled.
+    pub(crate) fn started(&self) {
+        let suspended = self.flags.load(SeqCst) & crate::task::SUSPEND != 0;
+        self.meta.announce(if suspended { State::Suspended } else { State::Running });
+        if let Some(link) = self.link() {
+            link.started(self.meta.generation());
+        }
+    }
+
+    /// Gone for good: what waits is refused.
+    pub(crate) fn end(&self, reason: StopReason) {
+        self.mailbox.close();
+        self.meta.end(reason);
+    }
+}
+
+/// A child as its supervisor sees it: an actor, or a supervisor.
+pub(crate) trait Node: Send + Sync + 'static {
+    fn meta(&self) -> &Meta;
+    fn order(&self, order: Order);
+    fn snapshot(&self) -> ActorSnapshot;
+    /// Ends one that has no task: never launched.
+    fn discard(&self, reason: StopReason);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// The first mistake in what is declared below, of a supervisor whose path will be this.
+    fn check_below(&self, _path: &str) -> Result<(), SpecError> {
+        Ok(())
+    }
+    /// The child with this name, of a supervisor.
+    fn child(&self, _name: &str) -> Option<Arc<dyn Node>> {
+        None
+    }
+}
+
+impl<A: Actor> Node for Shared<A> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.lock().push(order);
+        self.flags.fetch_or(ORDERS, SeqCst);
+        fence(SeqCst);
+        self.mailbox.wake();
+    }
+
+    fn snapshot(&self) -> ActorSnapshot {
+        let meta = &self.meta;
+        ActorSnapshot {
+            id: meta.id(),
+            name: meta.name().clone(),
+            path: meta.path(),
+            type_name: meta.type_name(),
+            kind: meta.kind(),
+            state: meta.state(),
+            generation: meta.generation(),
+            depth: self.mailbox.depth(),
+            capacity: self.mailbox.spec().capacity,
+            refused: self.mailbox.refused(),
+            handled: meta.handled(),
+            panics: meta.panics(),
+            current: meta.current(),
+            last_reason: meta.last_reason(),
+            last_crash: meta.last_crash(),
+            supervision: None,
+            children: Vec::new(),
+        }
+    }
+
+    fn discard(&self, reason: StopReason) {
+        self.end(reason);
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

@@ -1,0 +1,51 @@
+//! [`Backoff`]: how long a crashed child waits.
+
+use std::time::Duration;
+
+/// How long a child waits before it is restarted: `min`, then `factor` times as long with every further crash, up to
+/// `max`; each spread evenly by `jitter` to either side. A child that was healthy for `reset_after` begins at `min` again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    /// Before the first restart. 0 is allowed: at once.
+    pub min: Duration,
+    /// Before any restart, jitter aside.
+    pub max: Duration,
+    /// At least 1.
+    pub factor: f64,
+    /// From 0 to 1: 0.2 is 20 % to either side.
+    pub jitter: f64,
+    /// How long a child must run to be taken for healthy.
+    pub reset_after: Duration,
+}
+
+/// 100 ms to 10 s, doubled each time, 20 % jitter, reset after 10 s.
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff {
+            min: Duration::from_millis(100),
+            max: Duration::from_secs(10),
+            factor: 2.0,
+            jitter: 0.2,
+            reset_after: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Backoff {
+    /// The pause before restart number `attempt` (from 0) in a row. `random` is in `0.0..1.0`.
+    pub(crate) fn pause(&self, attempt: u32, random: f64) -> Duration {
+        let exponent = i32::try_from(attempt).unwrap_or(i32::MAX);
+        let grown = self.min.as_secs_f64() * self.factor.powi(exponent);
+        self.spread(grown.min(self.max.as_secs_f64()), random)
+    }
+
+    /// The longest pause.
+    pub(crate) fn longest(&self, random: f64) -> Duration {
+        self.spread(self.max.as_secs_f64(), random)
+    }
+
+    fn spread(&self, seconds: f64, random: f64) -> Duration {
+        let spread = seconds * (1.0 + self.jitter * (2.0 * random - 1.0));
+        Duration::try_from_secs_f64(spread).unwrap_or(self.max)
+    }
+}

@@ -1,0 +1,141 @@
+//! [`ChildSpec`]: how a child is made, restarted and stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    actor::Actor,
+    executor::{Executor, Placement},
+    mailbox::{MailboxSpec, Overflow},
+    reference::{ActorRef, Node, Shared},
+    supervisor::Runtime,
+    task::{Launch, Link},
+};
+
+/// Which ends of a child are followed by a restart. A stop by [`ActorRef::stop`] never is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Restart {
+    /// Every end.
+    #[default]
+    Permanent,
+    /// A crash or a kill; not a [`Context::stop`](crate::Context::stop).
+    Transient,
+    /// None.
+    Temporary,
+}
+
+/// How a child is stopped by its supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Orderly; killed when it takes longer than this.
+    Timeout(Duration),
+    /// Orderly, however long it takes. The default of supervisors, whose children have limits of their own.
+    Infinity,
+    /// Killed at once, without its stop hook.
+    Brutal,
+}
+
+/// 5 s.
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown::Timeout(Duration::from_secs(5))
+    }
+}
+
+/// How a child is made, restarted and stopped. The address exists from here on, so that specifications can be wired to each
+/// other before anything runs; messages wait until the actor does.
+#[must_use = "a child runs when its specification is given to a supervisor"]
+pub struct ChildSpec<A: Actor> {
+    shared: Arc<Shared<A>>,
+    args: A::Args,
+    restart: Restart,
+    shutdown: Shutdown,
+    placement: Placement,
+    /// The first mistake that was made here.
+    problem: Option<String>,
+}
+
+impl<A: Actor> ChildSpec<A> {
+    /// `name` must be unique below the supervisor, not empty, and without a `/`.
+    pub fn new(name: impl Into<Arc<str>>, args: A::Args) -> Self {
+        ChildSpec {
+            shared: Arc::new(Shared::new(name.into(), MailboxSpec::default())),
+            args,
+            restart: Restart::default(),
+            shutdown: Shutdown::default(),
+            placement: Placement::default(),
+            problem: None,
+        }
+    }
+
+    /// Default: permanent.
+    pub fn restart(self, restart: Restart) -> Self {
+        ChildSpec { restart, ..self }
+    }
+
+    /// Default: 5 s.
+    pub fn shutdown(self, shutdown: Shutdown) -> Self {
+        ChildSpec { shutdown, ..self }
+    }
+
+    /// Default: 1024 messages, `Block(1 s)`. To be called before [`actor_ref`](Self::actor_ref).
+    pub fn mailbox(mut self, mailbox: MailboxSpec) -> Self {
+        match Arc::get_mut(&mut self.shared) {
+            Some(shared) => shared.set_mailbox(mailbox),
+            None => {
+                let problem = "the mailbox was set after the address was handed out; call `mailbox` first";
+                self.problem.get_or_insert_with(|| problem.into());
+            }
+        }
+        self
+    }
+
+    /// Default: where the supervisor says.
+    pub fn placement(self, placement: Placement) -> Self {
+        ChildSpec { placement, ..self }
+    }
+
+    /// The address the actor will have.
+    pub fn actor_ref(&self) -> ActorRef<A> {
+        ActorRef::new(self.shared.clone())
+    }
+
+    pub(super) fn into_entry(self) -> Entry {
+        let mut problem = self.problem;
+        let mailbox = self.shared.mailbox.spec();
+        if mailbox.capacity == 0 {
+            problem.get_or_insert("a mailbox needs room for at least 1 message".into());
+        }
+        if mailbox.overflow == Overflow::Block(Duration::ZERO) {
+            problem.get_or_insert("`Block` of no time is `Reject`; say so".into());
+        }
+        let (shared, args, shutdown) = (self.shared.clone(), self.args, self.shutdown);
+        Entry {
+            node: self.shared,
+            restart: self.restart,
+            shutdown,
+            placement: self.placement,
+            problem,
+            launch: Box::new(move |generation, link, executor, _| {
+                let launch = Launch::new(shared, args, shutdown, generation, link, executor.clone());
+                executor.run(move || {
+                    if let Some(task) = launch.into_task() {
+                        tokio::task::spawn_local(task);
+                    }
+                });
+            }),
+        }
+    }
+}
+
+/// Runs a child for the first time: its generation, the way to its supervisor, and where.
+pub(super) type LaunchFn = Box<dyn FnOnce(u64, Link, Arc<Executor>, &Arc<Runtime>) + Send>;
+
+/// A specification, its type erased.
+pub(super) struct Entry {
+    pub(super) node: Arc<dyn Node>,
+    pub(super) restart: Restart,
+    pub(super) shutdown: Shutdown,
+    pub(super) placement: Placement,
+    pub(super) problem: Option<String>,
+    pub(super) launch: LaunchFn,
+}

@@ -1,0 +1,163 @@
+//! [`DynamicSupervisorSpec`] and [`DynamicSupervisor`]: children that come and go.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    actor::Actor,
+    error::StartChildError,
+    executor::Placement,
+    meta::{ActorSnapshot, Kind, State, StopReason},
+    reference::{ActorRef, Node, Recipient},
+    supervisor::{
+        Backoff, ChildExited, ChildSpec, OnExhausted, OnStartFailure, Restart, Shutdown, SupervisorNode,
+        child::Entry, spec::Common,
+    },
+    task::Order,
+};
+
+/// A supervisor of children that are started at run time. They are stopped all together, under one timer, and none is
+/// started again when the supervisor itself is restarted.
+#[must_use = "a supervisor runs when its specification is given to another one"]
+pub struct DynamicSupervisorSpec(Common);
+
+impl DynamicSupervisorSpec {
+    /// `name` must be unique below the supervisor above, not empty, and without a `/`.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        DynamicSupervisorSpec(Common::new(name.into(), Kind::Dynamic))
+    }
+
+    /// At most so many children at a time. Default: no limit. A child counts until its end has been told to the
+    /// recipient of [`on_exit`](Self::on_exit).
+    pub fn max_children(mut self, max: usize) -> Self {
+        self.0.max_children = Some(max);
+        self
+    }
+
+    /// At most so many restarts of children within the period; temporary children have none. Default: 8 in 60 s.
+    pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
+        self.0.rules.intensity = restarts;
+        self.0.rules.period = period;
+        self
+    }
+
+    /// The pauses before restarts. See [`Backoff`] for the default.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.0.rules.backoff = backoff;
+        self
+    }
+
+    /// What follows when a new child does not start. Default: fail, and the child is gone.
+    pub fn on_start_failure(mut self, what: OnStartFailure) -> Self {
+        self.0.rules.on_start_failure = what;
+        self
+    }
+
+    /// Default: escalate.
+    pub fn on_exhausted(mut self, what: OnExhausted) -> Self {
+        self.0.rules.on_exhausted = what;
+        self
+    }
+
+    /// Which ends of this supervisor are followed by a restart. Default: permanent.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.0.restart = restart;
+        self
+    }
+
+    /// How this supervisor is stopped by the one above. Default: infinity, as its children have limits.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.0.shutdown = shutdown;
+        self
+    }
+
+    /// Where the children run that do not say; with [`Placement::Workers`] each gets the least loaded worker executor.
+    /// Default: as above.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.0.placement = placement;
+        self
+    }
+
+    /// Whom every end of a child is told.
+    pub fn on_exit(mut self, recipient: Recipient<ChildExited>) -> Self {
+        self.0.on_exit = Some(recipient);
+        self
+    }
+
+    /// A handle that is good before the start, and over restarts.
+    pub fn handle(&self) -> DynamicSupervisor {
+        DynamicSupervisor(self.0.node.clone())
+    }
+
+    pub(super) fn into_entry(self) -> Entry {
+        self.0.into_entry()
+    }
+}
+
+/// The handle of a dynamic supervisor.
+#[derive(Clone)]
+pub struct DynamicSupervisor(Arc<SupervisorNode>);
+
+impl fmt::Debug for DynamicSupervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynamicSupervisor(`{}`)", self.path())
+    }
+}
+
+impl DynamicSupervisor {
+    /// Starts a child and does not wait for it. Messages can be sent to it at once. Whether its start succeeds is told
+    /// to the recipient of `on_exit` and by [`ActorRef::watch`].
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the child then.
+    pub fn spawn_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
+        self.0.spawn_child(child)
+    }
+
+    /// Starts a child and waits until it runs. Dropping the future leaves the child to start.
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the child then.
+    pub async fn start_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
+        self.0.start_child(child).await
+    }
+
+    /// How many children there are.
+    pub fn len(&self) -> usize {
+        self.0.child_count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether children can be started now.
+    pub fn is_running(&self) -> bool {
+        self.0.meta().state() == State::Running
+    }
+
+    /// The child with this name.
+    pub fn find<A: Actor>(&self, name: &str) -> Option<ActorRef<A>> {
+        super::handle::find(&self.0, name)
+    }
+
+    /// Its name within the system.
+    pub fn path(&self) -> String {
+        self.0.meta().path()
+    }
+
+    /// It and its children, without asking anybody.
+    pub fn snapshot(&self) -> ActorSnapshot {
+        self.0.snapshot()
+    }
+
+    /// Stops it and all its children for good.
+    pub fn stop(&self) {
+        self.0.order(Order::Stop);
+    }
+
+    /// Waits until it is gone for good.
+    pub async fn watch(&self) -> StopReason {
+        self.0.meta().watch().await
+    }
+}

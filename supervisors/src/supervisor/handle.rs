@@ -1,0 +1,99 @@
+//! [`Supervisor`]: the handle of a supervisor of declared children.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    actor::Actor,
+    error::StartChildError,
+    meta::{ActorSnapshot, State, StopReason},
+    reference::{ActorRef, Node, Shared},
+    supervisor::{ChildSpec, DynamicSupervisorSpec, SupervisorNode, SupervisorSpec},
+    task::Order,
+};
+
+/// The handle of a supervisor of declared children.
+#[derive(Clone)]
+pub struct Supervisor(Arc<SupervisorNode>);
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Supervisor(`{}`)", self.path())
+    }
+}
+
+impl Supervisor {
+    pub(crate) fn new(node: Arc<SupervisorNode>) -> Self {
+        Supervisor(node)
+    }
+
+    pub(crate) fn node(&self) -> &Arc<SupervisorNode> {
+        &self.0
+    }
+
+    /// Starts one more child, after the others, and waits until it runs. From then on it is as the declared ones are: it
+    /// is started again when this supervisor is restarted. Dropping the future leaves the child to start.
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the child then.
+    pub async fn start_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
+        self.0.start_child(child).await
+    }
+
+    /// As [`start_child`](Self::start_child), for a supervisor with all below it.
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the supervisor then.
+    pub async fn start_supervisor(&self, supervisor: SupervisorSpec) -> Result<(), StartChildError> {
+        self.0.start_entry(supervisor.0.into_entry()).await
+    }
+
+    /// As [`start_child`](Self::start_child), for a dynamic supervisor.
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the supervisor then.
+    pub async fn start_dynamic(&self, supervisor: DynamicSupervisorSpec) -> Result<(), StartChildError> {
+        self.0.start_entry(supervisor.into_entry()).await
+    }
+
+    /// The actor at this path below here, as in `edges/store`. None if there is none or it is of another type.
+    pub fn find<A: Actor>(&self, path: &str) -> Option<ActorRef<A>> {
+        find(&self.0, path)
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.0.meta().state()
+    }
+
+    /// Whether all its children have been started and it is not stopping.
+    pub fn is_running(&self) -> bool {
+        self.state() == State::Running
+    }
+
+    /// Its name within the system.
+    pub fn path(&self) -> String {
+        self.0.meta().path()
+    }
+
+    /// It and all below it, without asking anybody.
+    pub fn snapshot(&self) -> ActorSnapshot {
+        self.0.snapshot()
+    }
+
+    /// Stops it and all below it for good, in reverse order.
+    pub fn stop(&self) {
+        self.0.order(Order::Stop);
+    }
+
+    /// Waits until it is gone for good.
+    pub async fn watch(&self) -> StopReason {
+        self.0.meta().watch().await
+    }
+}
+
+/// The actor at `path` below `node`.
+pub(super) fn find<A: Actor>(node: &Arc<SupervisorNode>, path: &str) -> Option<ActorRef<A>> {
+    let from: Arc<dyn Node> = node.clone();
+    let found = path.split('/').try_fold(from, |at, name| at.child(name))?;
+    found.into_any().downcast::<Shared<A>>().ok().map(ActorRef::new)
+}

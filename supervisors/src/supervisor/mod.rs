@@ -1,0 +1,24 @@
+//! Supervision: specifications, the pure strategy, and the tasks that carry out what it says.
+
+mod backoff;
+mod child;
+mod dynamic;
+mod events;
+mod handle;
+mod inbox;
+mod intensity;
+mod spec;
+mod strategy;
+mod supervisor_task;
+mod tree;
+mod validate;
+
+pub use backoff::Backoff;
+pub use child::{ChildSpec, Restart, Shutdown};
+pub use dynamic::{DynamicSupervisor, DynamicSupervisorSpec};
+pub use events::ChildExited;
+pub use handle::Supervisor;
+pub(crate) use inbox::Inbox;
+pub(crate) use spec::start_root;
+pub use spec::{OnExhausted, OnStartFailure, Strategy, SupervisorSpec};
+pub(crate) use tree::{Runtime, SupervisorNode};

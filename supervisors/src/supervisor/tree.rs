@@ -1,0 +1,375 @@
+//! [`SupervisorNode`]: what a supervisor and the holders of its handle share; [`Runtime`]: what the whole tree shares.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{
+    actor::Actor,
+    error::{SpecError, StartChildError},
+    executor::{Executor, Executors, Placement},
+    meta::{ActorSnapshot, CrashRecord, Kind, Meta, State, StopReason, SupervisionSnapshot},
+    reference::{ActorRef, Node, Recipient},
+    supervisor::{
+        ChildExited, ChildSpec, Inbox, Strategy,
+        child::{Entry, LaunchFn},
+        strategy::{Action, Key, Plan, Rules},
+        validate,
+    },
+    task::{Link, Order},
+};
+
+/// Children of a dynamic supervisor that a snapshot lists.
+const LISTED: usize = 256;
+/// Crashes that a supervisor remembers.
+pub(super) const REMEMBERED: usize = 16;
+
+/// What the whole tree shares.
+pub(crate) struct Runtime {
+    pub(crate) executors: Executors,
+    epoch: Instant,
+    /// Paths of children that did not end although they were killed. Bounded by the number of threads they block, and
+    /// of no more use after the report of the shutdown.
+    stuck: Mutex<Vec<String>>,
+}
+
+impl Runtime {
+    pub(crate) fn new(executors: Executors) -> Self {
+        Runtime { executors, epoch: Instant::now(), stuck: Mutex::default() }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    pub(super) fn report_stuck(&self, path: String) {
+        self.stuck.lock().push(path);
+    }
+
+    pub(crate) fn stuck(&self) -> Vec<String> {
+        self.stuck.lock().clone()
+    }
+}
+
+/// A number in `0.0..1.0`, good enough to spread restarts.
+pub(super) fn random() -> f64 {
+    let bits = RandomState::new().build_hasher().finish() >> 11;
+    // 53 bits fit a double exactly.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    let fraction = bits as f64 / (1u64 << 53) as f64;
+    fraction
+}
+
+/// Where the children run that do not say.
+#[derive(Clone)]
+pub(super) enum Home {
+    One(Arc<Executor>),
+    EachWorker,
+}
+
+impl Home {
+    fn executor(&self, placement: Placement, runtime: &Runtime) -> Arc<Executor> {
+        match (placement, self) {
+            (Placement::Control, _) => runtime.executors.control().clone(),
+            (Placement::Parent, Home::One(executor)) => executor.clone(),
+            (Placement::Workers, _) | (Placement::Parent, Home::EachWorker) => {
+                runtime.executors.worker().clone()
+            }
+        }
+    }
+}
+
+pub(super) struct ChildRecord {
+    pub(super) node: Arc<dyn Node>,
+    placement: Placement,
+    /// Until it has been launched.
+    launch: Option<LaunchFn>,
+}
+
+/// Set by the specification, then by the task.
+pub(super) struct Body {
+    pub(super) plan: Plan,
+    pub(super) children: BTreeMap<Key, ChildRecord>,
+    names: HashMap<Arc<str>, Key>,
+    next_key: Key,
+    /// What the specification declares, until the supervisor is launched.
+    declared: Vec<Entry>,
+    max_children: Option<usize>,
+    pub(super) on_exit: Option<Recipient<ChildExited>>,
+    /// Ends that the recipient had no room for yet.
+    pub(super) untold: VecDeque<ChildExited>,
+    pub(super) place: Option<(Arc<Runtime>, Home)>,
+    pub(super) exits: u64,
+    pub(super) crashes: u64,
+    pub(super) last_crashes: VecDeque<Arc<CrashRecord>>,
+    pub(super) unreported_exits: u64,
+}
+
+/// Something to be done without the lock: it may run user code.
+pub(super) type Deferred = Box<dyn FnOnce() + Send>;
+
+impl Body {
+    fn insert(&mut self, entry: Entry) -> Key {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.names.insert(entry.node.meta().name().clone(), key);
+        let Entry { node, placement, launch, .. } = entry;
+        self.children.insert(key, ChildRecord { node, placement, launch: Some(launch) });
+        key
+    }
+
+    /// Starts a generation of a child: launches it the first time, orders it later.
+    pub(super) fn start(&mut self, link: Link, generation: u64, after: Duration) -> Option<Deferred> {
+        let (runtime, home) = self.place.clone()?;
+        let child = self.children.get_mut(&link.child)?;
+        let Some(launch) = child.launch.take() else {
+            child.node.order(Order::Start { generation, after });
+            return None;
+        };
+        let executor = home.executor(child.placement, &runtime);
+        Some(Box::new(move || launch(generation, link, executor, &runtime)))
+    }
+
+    /// Forgets a child and closes its address, if it is not closed yet.
+    pub(super) fn close(&mut self, key: Key) -> Option<Deferred> {
+        let child = self.children.remove(&key)?;
+        let name = child.node.meta().name();
+        if self.names.get(name) == Some(&key) {
+            self.names.remove(name);
+        }
+        if child.launch.is_some() {
+            return Some(Box::new(move || {
+                child.node.discard(StopReason::Shutdown);
+                crate::core::bury(child.launch);
+            }));
+        }
+        if child.node.meta().state() != State::Stopped {
+            child.node.order(Order::Close);
+        }
+        None
+    }
+
+    /// Children, and ends of children that nobody has heard of yet.
+    fn count(&self) -> usize {
+        self.children.len() + self.untold.len()
+    }
+}
+
+/// A supervisor as others see it.
+pub(crate) struct SupervisorNode {
+    meta: Meta,
+    pub(super) inbox: Arc<Inbox>,
+    body: Mutex<Body>,
+}
+
+impl SupervisorNode {
+    pub(super) fn new(name: Arc<str>, kind: Kind) -> Arc<Self> {
+        let rules = Rules::new(kind == Kind::Dynamic);
+        Arc::new(SupervisorNode {
+            meta: Meta::new(name, kind, Strategy::OneForOne.as_str()),
+            inbox: Arc::default(),
+            body: Mutex::new(Body {
+                plan: Plan::new(rules),
+                children: BTreeMap::new(),
+                names: HashMap::new(),
+                next_key: 0,
+                declared: Vec::new(),
+                max_children: None,
+                on_exit: None,
+                untold: VecDeque::new(),
+                place: None,
+                exits: 0,
+                crashes: 0,
+                last_crashes: VecDeque::new(),
+                unreported_exits: 0,
+            }),
+        })
+    }
+
+    /// What the specification says. To be called once, before the supervisor is launched.
+    pub(super) fn configure(
+        &self,
+        rules: Rules,
+        max_children: Option<usize>,
+        on_exit: Option<Recipient<ChildExited>>,
+        declared: Vec<Entry>,
+    ) {
+        let mut body = self.body.lock();
+        body.plan = Plan::new(rules);
+        body.max_children = max_children;
+        body.on_exit = on_exit;
+        body.declared = declared;
+    }
+
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Body) -> T) -> T {
+        f(&mut self.body.lock())
+    }
+
+    pub(super) fn link(&self, child: Key) -> Link {
+        Link { inbox: self.inbox.clone(), child }
+    }
+
+    /// Hangs the declared children below this supervisor, which hangs in the tree itself by now.
+    pub(super) fn take_in_declared(&self) {
+        let place = self.meta.place();
+        let mut body = self.body.lock();
+        for entry in std::mem::take(&mut body.declared) {
+            entry.node.meta().put_below(place.clone());
+            let (restart, shutdown) = (entry.restart, entry.shutdown);
+            let key = body.insert(entry);
+            // Nothing runs yet, so nothing is to be done.
+            body.plan.add(key, restart, shutdown);
+        }
+    }
+
+    pub(super) fn child_count(&self) -> usize {
+        self.body.lock().children.len()
+    }
+
+    fn add(&self, entry: Entry) -> Result<(), StartChildError> {
+        let path = crate::meta::Place::join(&self.meta.path(), entry.node.meta().name());
+        validate::check_one(&path, &entry)?;
+        let mut body = self.body.lock();
+        if !body.plan.is_running() || body.place.is_none() {
+            return Err(StartChildError::NotRunning);
+        }
+        if let Some(max_children) = body.max_children.filter(|max| body.count() >= *max) {
+            return Err(StartChildError::Full { max_children });
+        }
+        let name = entry.node.meta().name().clone();
+        if body.names.contains_key(&name) {
+            return Err(StartChildError::NameTaken { name: name.to_string() });
+        }
+        entry.node.meta().put_below(self.meta.place());
+        let (restart, shutdown) = (entry.restart, entry.shutdown);
+        let key = body.insert(entry);
+        let mut deferred = None;
+        for action in body.plan.add(key, restart, shutdown) {
+            if let Action::Start { child, generation, after } = action {
+                deferred = body.start(self.link(child), generation, after);
+            }
+        }
+        drop(body);
+        if let Some(launch) = deferred {
+            launch();
+        }
+        Ok(())
+    }
+
+    pub(super) fn spawn_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
+        let actor = child.actor_ref();
+        self.add(child.into_entry())?;
+        Ok(actor)
+    }
+
+    pub(super) async fn start_child<A: Actor>(
+        &self,
+        child: ChildSpec<A>,
+    ) -> Result<ActorRef<A>, StartChildError> {
+        let actor = child.actor_ref();
+        self.start_entry(child.into_entry()).await?;
+        Ok(actor)
+    }
+
+    pub(super) async fn start_entry(&self, entry: Entry) -> Result<(), StartChildError> {
+        let node = entry.node.clone();
+        self.add(entry)?;
+        let settled = |state| matches!(state, State::Running | State::Suspended | State::Stopped);
+        match node.meta().wait_until(settled).await {
+            State::Stopped => {
+                let reason = node.meta().last_reason().unwrap_or(StopReason::Killed);
+                Err(StartChildError::NotStarted(reason))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Node for SupervisorNode {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn order(&self, order: Order) {
+        self.inbox.order(order);
+    }
+
+    fn snapshot(&self) -> ActorSnapshot {
+        let body = self.body.lock();
+        let now = body.place.as_ref().map(|(runtime, _)| runtime.now()).unwrap_or_default();
+        let (rules, intensity) = (body.plan.rules(), body.plan.intensity());
+        let supervision = SupervisionSnapshot {
+            strategy: rules.strategy,
+            recent_restarts: intensity.recent(now),
+            intensity: intensity.limit(),
+            period: intensity.period(),
+            exhausted: body.plan.is_exhausted(now),
+            child_count: body.children.len(),
+            max_children: body.max_children,
+            exits: body.exits,
+            crashes: body.crashes,
+            last_crashes: body.last_crashes.iter().cloned().collect(),
+            unreported_exits: body.unreported_exits,
+        };
+        let listed = if rules.dynamic { LISTED } else { usize::MAX };
+        let children: Vec<_> = body.children.values().take(listed).map(|child| child.node.clone()).collect();
+        drop(body);
+        let meta = &self.meta;
+        ActorSnapshot {
+            id: meta.id(),
+            name: meta.name().clone(),
+            path: meta.path(),
+            type_name: meta.type_name(),
+            kind: meta.kind(),
+            state: meta.state(),
+            generation: meta.generation(),
+            depth: 0,
+            capacity: 0,
+            refused: 0,
+            handled: 0,
+            panics: 0,
+            current: None,
+            last_reason: meta.last_reason(),
+            last_crash: meta.last_crash(),
+            supervision: Some(supervision),
+            children: children.iter().map(|child| child.snapshot()).collect(),
+        }
+    }
+
+    fn discard(&self, reason: StopReason) {
+        self.take_in_declared();
+        let keys: Vec<Key> = self.with(|body| body.children.keys().copied().collect());
+        for key in keys {
+            if let Some(rest) = self.with(|body| body.close(key)) {
+                rest();
+            }
+        }
+        self.meta.end(reason);
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn check_below(&self, path: &str) -> Result<(), SpecError> {
+        validate::check(path, self.body.lock().declared.iter())
+    }
+
+    fn child(&self, name: &str) -> Option<Arc<dyn Node>> {
+        let body = self.body.lock();
+        match body.names.get(name) {
+            Some(key) => body.children.get(key).map(|child| child.node.clone()),
+            None => {
+                let declared = body.declared.iter().find(|entry| &**entry.node.meta().name() == name);
+                declared.map(|entry| entry.node.clone())
+            }
+        }
+    }
+}

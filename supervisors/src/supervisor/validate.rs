@@ -1,0 +1,81 @@
+//! Finds what cannot work before anything starts.
+
+use std::{collections::HashSet, time::Duration};
+
+use crate::{
+    error::SpecError,
+    meta::Place,
+    supervisor::{Backoff, OnExhausted, child::Entry, spec::Common, strategy::Rules},
+};
+
+/// The first mistake in a supervisor's own settings.
+pub(super) fn problem_of(supervisor: &Common) -> Option<String> {
+    let Rules { period, backoff, .. } = &supervisor.rules;
+    if period.is_zero() {
+        return Some("the intensity's period must be longer than 0".into());
+    }
+    if supervisor.max_children == Some(0) {
+        return Some("`max_children` must be at least 1".into());
+    }
+    backoff_problem(backoff)
+}
+
+fn backoff_problem(backoff: &Backoff) -> Option<String> {
+    let Backoff { min, max, factor, jitter, .. } = backoff;
+    if min > max {
+        return Some(format!("the backoff's min ({min:?}) must not be longer than its max ({max:?})"));
+    }
+    if !factor.is_finite() || *factor < 1.0 {
+        return Some(format!("the backoff's factor must be at least 1, not {factor}"));
+    }
+    if !(0.0..=1.0).contains(jitter) {
+        return Some(format!("the backoff's jitter must be from 0 to 1, not {jitter}"));
+    }
+    None
+}
+
+/// The first mistake in these children and all below them, as they would hang below `path`.
+pub(super) fn check<'a>(path: &str, entries: impl Iterator<Item = &'a Entry>) -> Result<(), SpecError> {
+    let mut names = HashSet::new();
+    for entry in entries {
+        let name = entry.node.meta().name();
+        let path = Place::join(path, name);
+        check_one(&path, entry)?;
+        if !names.insert(name.clone()) {
+            return Err(SpecError { path, problem: "two children of one supervisor have this name".into() });
+        }
+    }
+    Ok(())
+}
+
+/// The first mistake in this entry and all below it.
+pub(super) fn check_one(path: &str, entry: &Entry) -> Result<(), SpecError> {
+    let name = entry.node.meta().name();
+    let problem = if name.is_empty() {
+        Some("a name must not be empty".into())
+    } else if name.contains('/') {
+        Some("a name must not contain a `/`, which separates the names of a path".into())
+    } else {
+        entry.problem.clone()
+    };
+    match problem {
+        Some(problem) => Err(SpecError { path: path.into(), problem }),
+        None => entry.node.check_below(path),
+    }
+}
+
+/// The pauses up to the last restart that the budget allows take longer than its period: the budget is never used up
+/// by one child, so that `on_exhausted` never happens.
+pub(super) fn is_unreachable(rules: &Rules) -> bool {
+    if rules.on_exhausted != OnExhausted::Escalate {
+        return false;
+    }
+    let mut total = Duration::ZERO;
+    for attempt in 0..rules.intensity {
+        total += rules.backoff.pause(u32::try_from(attempt).unwrap_or(u32::MAX), 0.5);
+        if total > rules.period {
+            return true;
+        }
+    }
+    false
+}

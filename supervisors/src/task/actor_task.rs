@@ -1,0 +1,337 @@
+//! [`ActorTask`]: polls the actor inside `catch_unwind`, obeys orders, reports deaths.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context as Task, Poll},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Sleep, sleep};
+
+use crate::{
+    actix::Stage,
+    actor::Actor,
+    core::{Core, bury, empty_morgue},
+    error::AskError,
+    executor::Executor,
+    meta::{CrashRecord, State, StopReason},
+    reference::{Node, Shared},
+    reply::ending,
+    supervisor::Shutdown,
+    task::{Cause, Exit, Link, ORDERS, Order, Panic, STOP, SUSPEND, caught},
+};
+
+/// All that travels to the executor where the actor will live: the actor itself may be `!Send`.
+pub(crate) struct Launch<A: Actor> {
+    inner: Option<(Arc<Shared<A>>, A::Args)>,
+    shutdown: Shutdown,
+    generation: u64,
+    executor: Arc<Executor>,
+}
+
+impl<A: Actor> Launch<A> {
+    pub(crate) fn new(
+        shared: Arc<Shared<A>>,
+        args: A::Args,
+        shutdown: Shutdown,
+        generation: u64,
+        link: Link,
+        executor: Arc<Executor>,
+    ) -> Self {
+        shared.set_link(link);
+        executor.add_load();
+        Launch { inner: Some((shared, args)), shutdown, generation, executor }
+    }
+
+    /// To be called on the executor's thread.
+    pub(crate) fn into_task(mut self) -> Option<ActorTask<A>> {
+        let (shared, args) = self.inner.take()?;
+        Some(ActorTask {
+            stage: Some(Stage::new(Core::new(shared.clone(), args))),
+            shared,
+            phase: Phase::Pause(None),
+            generation: self.generation,
+            closing: None,
+            deadline: None,
+            shutdown: self.shutdown,
+            executor: self.executor.clone(),
+        })
+    }
+}
+
+/// The executor went away before the actor got there.
+impl<A: Actor> Drop for Launch<A> {
+    fn drop(&mut self) {
+        if let Some((shared, args)) = self.inner.take() {
+            bury(args);
+            self.executor.drop_load();
+            lose(&shared, self.generation);
+        }
+    }
+}
+
+fn lose<A: Actor>(shared: &Shared<A>, generation: u64) {
+    shared.end(StopReason::Killed);
+    if let Some(link) = shared.link() {
+        link.exited(Exit {
+            generation,
+            cause: Cause::Lost,
+            reason: StopReason::Killed,
+            crash: None,
+            ended: true,
+        });
+    }
+}
+
+enum Phase {
+    /// Between two generations, until the supervisor says what comes.
+    Idle,
+    /// The next generation begins after this.
+    Pause(Option<Pin<Box<Sleep>>>),
+    Active,
+}
+
+/// Lives as long as the address: one task for all generations.
+pub(crate) struct ActorTask<A: Actor> {
+    shared: Arc<Shared<A>>,
+    /// `None` once the actor is gone for good.
+    stage: Option<Stage<A>>,
+    phase: Phase,
+    /// The one that runs, or comes next, or was the last.
+    generation: u64,
+    /// The orderly end that is under way.
+    closing: Option<Cause>,
+    /// When an end that nobody else times becomes a kill.
+    deadline: Option<Pin<Box<Sleep>>>,
+    shutdown: Shutdown,
+    executor: Arc<Executor>,
+}
+
+impl<A: Actor> ActorTask<A> {
+    fn obey(&mut self) {
+        if self.shared.flags.load(Relaxed) & ORDERS == 0 {
+            return;
+        }
+        for order in self.shared.take_orders() {
+            if self.stage.is_none() {
+                return;
+            }
+            self.execute(order);
+        }
+    }
+
+    fn execute(&mut self, order: Order) {
+        let active = matches!(self.phase, Phase::Active);
+        match order {
+            Order::Stop if active => self.close(Cause::Stopped),
+            Order::Stop => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
+            Order::Kill if active => self.end_generation(StopReason::Killed, Cause::Crash, None),
+            Order::Kill => {}
+            Order::Restart if active => self.close(Cause::RestartAsked),
+            Order::Restart => {}
+            Order::Suspend => {
+                self.shared.flags.fetch_or(SUSPEND, Relaxed);
+                if self.shared.meta.state() == State::Running {
+                    self.shared.meta.set_state(State::Suspended);
+                }
+            }
+            Order::Resume => {
+                self.shared.flags.fetch_and(!SUSPEND, Relaxed);
+                if self.shared.meta.state() == State::Suspended {
+                    self.shared.meta.set_state(State::Running);
+                }
+            }
+            Order::Inspect(to) => {
+                // Whoever asked may be gone.
+                let _ = to.send(self.shared.snapshot());
+            }
+            Order::Start { generation, after } => {
+                self.generation = generation;
+                // A sleep of nothing would still be rounded up to the timer's next millisecond.
+                self.phase = Phase::Pause((!after.is_zero()).then(|| Box::pin(sleep(after))));
+            }
+            Order::Halt { for_good } => match for_good {
+                _ if active => {
+                    if self.closing != Some(Cause::Stopped) {
+                        self.closing = Some(if for_good { Cause::Stopped } else { Cause::Halted });
+                    }
+                    self.deadline = None;
+                    self.shared.flags.fetch_or(STOP, Relaxed);
+                }
+                true => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
+                false => self.end_generation(StopReason::Shutdown, Cause::Halted, None),
+            },
+            Order::Abort { for_good: true } => self.finish(StopReason::Killed, Some(Cause::Stopped)),
+            Order::Abort { for_good: false } => {
+                self.end_generation(StopReason::Killed, Cause::Halted, None);
+            }
+            Order::Close => {
+                let reason = self.shared.meta.last_reason().unwrap_or(StopReason::Shutdown);
+                self.finish(reason, None);
+            }
+        }
+    }
+
+    /// An orderly end that this task times itself.
+    fn close(&mut self, cause: Cause) {
+        if self.closing.is_some_and(|closing| closing != Cause::RestartAsked) {
+            return;
+        }
+        self.closing = Some(cause);
+        self.shared.flags.fetch_or(STOP, Relaxed);
+        match self.shutdown {
+            Shutdown::Infinity => self.deadline = None,
+            Shutdown::Timeout(limit) => self.deadline = Some(Box::pin(sleep(limit))),
+            Shutdown::Brutal => self.deadline = Some(Box::pin(sleep(Duration::ZERO))),
+        }
+    }
+
+    /// The deadline has passed: no hook runs any more.
+    fn kill(&mut self) {
+        match self.closing {
+            Some(Cause::RestartAsked) => {
+                self.end_generation(StopReason::Killed, Cause::RestartAsked, None);
+            }
+            _ => self.finish(StopReason::Killed, Some(Cause::Stopped)),
+        }
+    }
+
+    /// Drops what is left of the generation; the address stays, and the supervisor says what comes.
+    fn end_generation(&mut self, reason: StopReason, cause: Cause, panic: Option<Panic>) {
+        let why = if panic.is_some() { AskError::Panicked } else { AskError::Stopped };
+        if let Some(stage) = self.stage.as_mut() {
+            // A panic in here was one of a Drop, and what it belonged to is gone.
+            if ending(why, || caught(|| stage.clear())).is_err() {
+                tracing::error!(actor = self.shared.meta.path(), "clearing away a generation panicked");
+            }
+        }
+        empty_morgue();
+        self.shared.flags.fetch_and(!STOP, Relaxed);
+        self.closing = None;
+        self.deadline = None;
+        self.phase = Phase::Idle;
+        let crash = self.record(&reason, cause, panic);
+        self.shared.meta.set_reason(reason.clone());
+        self.shared.meta.set_state(if cause == Cause::Crash { State::Crashed } else { State::Idle });
+        self.report(reason, cause, crash, false);
+    }
+
+    fn record(&self, reason: &StopReason, cause: Cause, panic: Option<Panic>) -> Option<Arc<CrashRecord>> {
+        let meta = &self.shared.meta;
+        if panic.is_some() {
+            meta.count_panic();
+        } else if cause != Cause::Crash {
+            return None;
+        }
+        let (location, backtrace) = panic.map_or((None, None), |panic| (panic.location, panic.backtrace));
+        let crash = Arc::new(CrashRecord {
+            at: SystemTime::now(),
+            actor: meta.id(),
+            path: meta.path(),
+            actor_type: meta.type_name(),
+            generation: self.generation,
+            reason: reason.clone(),
+            location,
+            backtrace,
+        });
+        meta.record(crash.clone());
+        Some(crash)
+    }
+
+    fn report(&self, reason: StopReason, cause: Cause, crash: Option<Arc<CrashRecord>>, ended: bool) {
+        if let Some(link) = self.shared.link() {
+            link.exited(Exit { generation: self.generation, cause, reason, crash, ended });
+        }
+    }
+
+    /// The end for good: no hook runs on whatever state is left. `cause`: what the supervisor hears, unless it knows.
+    fn finish(&mut self, reason: StopReason, cause: Option<Cause>) {
+        self.finish_after(reason, cause, None);
+    }
+
+    fn finish_after(&mut self, reason: StopReason, cause: Option<Cause>, panic: Option<Panic>) {
+        let Some(stage) = self.stage.take() else { return };
+        let why = if panic.is_some() { AskError::Panicked } else { AskError::Stopped };
+        ending(why, || bury(stage));
+        empty_morgue();
+        self.executor.drop_load();
+        let crash = cause.and_then(|cause| self.record(&reason, cause, panic));
+        self.shared.end(reason.clone());
+        if let Some(cause) = cause {
+            self.report(reason, cause, crash, true);
+        }
+    }
+
+    /// The actor's loop has ended by itself.
+    fn ended(&mut self) {
+        if let Some(error) = self.shared.meta.take_start_error() {
+            return self.broke(StopReason::StartFailed(error), None);
+        }
+        match self.closing {
+            None => self.end_generation(StopReason::Normal, Cause::Finished, None),
+            Some(Cause::Stopped) => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
+            Some(cause) => self.end_generation(StopReason::Shutdown, cause, None),
+        }
+    }
+
+    fn panicked(&mut self, panic: Panic) {
+        let message = self.shared.meta.current_type();
+        let reason = StopReason::Panicked { message, payload: panic.text.clone() };
+        self.broke(reason, Some(panic));
+    }
+
+    /// A panic, or a start that failed. One that was ending anyhow is not brought back to life by it.
+    fn broke(&mut self, reason: StopReason, panic: Option<Panic>) {
+        match self.closing {
+            Some(Cause::Stopped) => self.finish_after(reason, Some(Cause::Stopped), panic),
+            Some(Cause::Halted) => self.end_generation(reason, Cause::Halted, panic),
+            _ if self.shared.meta.state() == State::Stopping => {
+                self.end_generation(reason, Cause::Finished, panic);
+            }
+            _ => self.end_generation(reason, Cause::Crash, panic),
+        }
+    }
+}
+
+impl<A: Actor> Future for ActorTask<A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.shared.mailbox.awake(task);
+        this.obey();
+        if this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(task).is_ready()) {
+            this.kill();
+        }
+        loop {
+            let Some(stage) = this.stage.as_mut() else {
+                return Poll::Ready(());
+            };
+            match &mut this.phase {
+                Phase::Idle => return Poll::Pending,
+                Phase::Pause(pause) => {
+                    if let Some(pause) = pause {
+                        std::task::ready!(pause.as_mut().poll(task));
+                    }
+                    this.shared.meta.set_generation(this.generation);
+                    this.shared.meta.set_state(State::Starting);
+                    this.phase = Phase::Active;
+                }
+                Phase::Active => match caught(|| stage.poll(task)) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(())) => this.ended(),
+                    Err(panic) => this.panicked(panic),
+                },
+            }
+        }
+    }
+}
+
+/// Aborted, or its executor shut down.
+impl<A: Actor> Drop for ActorTask<A> {
+    fn drop(&mut self) {
+        self.finish(StopReason::Killed, Some(Cause::Lost));
+    }
+}

@@ -1,0 +1,233 @@
+//! `/api/v1`.
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use callboard_actors::{
+    edges::store::record::JobFilter,
+    roles::request::{
+        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, RetryJob,
+    },
+};
+use callboard_contracts::{
+    JobState,
+    api::{ItemOutcome, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
+};
+use callboard_supervisors::{Message, Recipient};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    body,
+    problem::{Kind, Trouble},
+    settings::{WebDependencies, WebSettings},
+};
+
+type Answer = Result<HttpResponse, Trouble>;
+
+/// What every request reaches.
+pub(crate) struct State {
+    pub(crate) settings: WebSettings,
+    pub(crate) roles: WebDependencies,
+    /// Clients that follow the events.
+    pub(crate) seats: Arc<AtomicUsize>,
+}
+
+impl State {
+    pub(crate) async fn ask<M: Message>(
+        &self,
+        role: &Recipient<M>,
+        message: M,
+    ) -> Result<M::Result, Trouble> {
+        Ok(role.ask_within(self.settings.request_timeout, message).await?)
+    }
+}
+
+/// The query's names and values, decoded.
+pub(crate) fn query(request: &HttpRequest) -> Vec<(String, String)> {
+    web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map_or_else(|_| Vec::new(), web::Query::into_inner)
+}
+
+fn job_id(text: &str) -> Result<Uuid, Trouble> {
+    Uuid::try_parse(text).map_err(|_| {
+        Trouble::parameter("id", "a job's id is a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057")
+    })
+}
+
+pub(crate) async fn submit(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let job = body::json(&read, &state.settings)?;
+    let mut answers = state.ask(&state.roles.submit, body::submit(Form::Api, vec![job], request)).await?;
+    let answer =
+        answers.pop().ok_or_else(|| Trouble::new(Kind::Unavailable, "the gateway gave no answer"))??;
+    let place = format!("/api/v1/jobs/{}", answer.id);
+    Ok(HttpResponse::Accepted().insert_header((header::LOCATION, place)).json(answer))
+}
+
+pub(crate) async fn submit_many(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let (jobs, unreadable) =
+        if body::is_ndjson(request) { lines(&read, state) } else { (array(&read, state)?, Vec::new()) };
+    let limit = state.settings.max_batch;
+    let total = jobs.len() + unreadable.len();
+    if total > limit {
+        let detail = format!("{total} jobs in one request; {limit} are allowed");
+        return Err(Trouble::new(Kind::TooLarge, detail));
+    }
+    let (places, jobs): (Vec<usize>, Vec<Value>) = jobs.into_iter().unzip();
+    let answers = state.ask(&state.roles.submit, body::submit(Form::Api, jobs, request)).await?;
+    let answers = answers.into_iter().map(|answer| answer.map_err(Trouble::from));
+    let mut items: Vec<SubmittedItem> = places
+        .into_iter()
+        .zip(answers)
+        .chain(unreadable.into_iter().map(|(index, error)| (index, Err(error))))
+        .map(item)
+        .collect();
+    items.sort_by_key(|item| item.index);
+    let accepted = items.iter().filter(|item| matches!(item.outcome, ItemOutcome::Accepted(_))).count();
+    let refused = items.len() - accepted;
+    Ok(HttpResponse::Ok().json(SubmitAnswer { accepted, refused, items }))
+}
+
+fn item((index, answer): (usize, Result<callboard_contracts::api::Submitted, Trouble>)) -> SubmittedItem {
+    match answer {
+        Ok(submitted) => SubmittedItem { index, status: 202, outcome: ItemOutcome::Accepted(submitted) },
+        Err(trouble) => {
+            let status = trouble.status();
+            SubmittedItem { index, status, outcome: ItemOutcome::Refused(trouble.problem(None)) }
+        }
+    }
+}
+
+fn array(read: &[u8], state: &State) -> Result<Vec<(usize, Value)>, Trouble> {
+    let many: SubmitMany = serde_json::from_value(body::json(read, &state.settings)?)
+        .map_err(|error| Trouble::new(Kind::Malformed, format!("{{\"jobs\": […]}} is needed: {error}")))?;
+    Ok(many.jobs.into_iter().enumerate().collect())
+}
+
+/// Jobs with their places, and what could not be read.
+type Lines = (Vec<(usize, Value)>, Vec<(usize, Trouble)>);
+
+/// One job a line; empty lines are passed over and do not count.
+fn lines(read: &[u8], state: &State) -> Lines {
+    let lines = read.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
+    for (index, line) in lines.enumerate() {
+        match body::json(line, &state.settings) {
+            Ok(job) => jobs.push((index, job)),
+            Err(trouble) => unreadable.push((index, trouble)),
+        }
+    }
+    (jobs, unreadable)
+}
+
+pub(crate) async fn lookup(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let mut asked = body::json(&read, &state.settings)?;
+    let ids: Vec<Uuid> = serde_json::from_value(asked["ids"].take())
+        .map_err(|error| Trouble::new(Kind::Malformed, format!("{{\"ids\": [UUIDs]}} is needed: {error}")))?;
+    if ids.len() > 1000 {
+        return Err(Trouble::new(Kind::TooLarge, format!("{} ids; 1000 are allowed", ids.len())));
+    }
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_jobs, GetJobs { ids }).await??))
+}
+
+pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
+    let mut filter = JobFilter::default();
+    let mut limit = 50;
+    for (name, value) in query(request) {
+        match &*name {
+            "state" => {
+                for state in value.split(',').filter(|state| !state.is_empty()) {
+                    let state: JobState =
+                        state.parse().map_err(|error| Trouble::parameter("state", format!("{error}")))?;
+                    filter.states.push(state);
+                }
+            }
+            "queue" => filter.queue = Some(value),
+            "type" => filter.job_type = Some(value),
+            "limit" => {
+                let number = value.parse().ok().filter(|number| (1..=1000).contains(number));
+                limit =
+                    number.ok_or_else(|| Trouble::parameter("limit", "a number from 1 to 1000 is needed"))?;
+            }
+            "cursor" => {
+                let before = value.parse().ok();
+                let before =
+                    before.ok_or_else(|| Trouble::parameter("cursor", "this is no cursor of ours"))?;
+                filter.before = Some(before);
+            }
+            other => {
+                let known = "there are state, queue, type, limit and cursor";
+                return Err(Trouble::parameter(&other.chars().take(50).collect::<String>(), known));
+            }
+        }
+    }
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.list_jobs, ListJobs { filter, limit }).await??))
+}
+
+pub(crate) async fn job(state: &State, id: &str) -> Answer {
+    let id = job_id(id)?;
+    match state.ask(&state.roles.get_job, GetJob { id }).await?? {
+        Some(job) => Ok(HttpResponse::Ok().json(job)),
+        None => Err(Trouble::new(Kind::NotFound, format!("there is no job {id}"))),
+    }
+}
+
+pub(crate) async fn cancel(state: &State, id: &str) -> Answer {
+    let id = job_id(id)?;
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.cancel, CancelJob { id }).await??))
+}
+
+pub(crate) async fn retry(state: &State, id: &str) -> Answer {
+    let id = job_id(id)?;
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.retry, RetryJob { id }).await??))
+}
+
+pub(crate) async fn queues(state: &State) -> Answer {
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_queues, GetQueues).await??))
+}
+
+pub(crate) async fn queue(state: &State, name: &str) -> Answer {
+    let queues = state.ask(&state.roles.get_queues, GetQueues).await??;
+    match queues.into_iter().find(|queue| queue.name == name) {
+        Some(queue) => Ok(HttpResponse::Ok().json(queue)),
+        None => Err(Trouble::new(Kind::NotFound, "there is no such queue")),
+    }
+}
+
+pub(crate) async fn job_types(state: &State) -> Answer {
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_job_types, GetJobTypes).await?))
+}
+
+pub(crate) async fn tree(state: &State) -> Answer {
+    // Backtraces are resolved for it, which takes a while.
+    let tree = state.roles.tree.clone();
+    match web::block(move || tree()).await {
+        Ok(tree) => Ok(HttpResponse::Ok().json(tree)),
+        Err(error) => Err(Trouble::new(Kind::Unavailable, error.to_string())),
+    }
+}
+
+pub(crate) async fn stats(state: &State) -> Answer {
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_totals, GetTotals).await??))
+}
+
+pub(crate) fn live(state: &State) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "live", "version": state.roles.version }))
+}
+
+pub(crate) fn ready(state: &State) -> HttpResponse {
+    let conditions = &state.roles.conditions;
+    let readiness = Readiness {
+        status: conditions.overall().to_owned(),
+        version: state.roles.version.to_owned(),
+        reasons: conditions.reasons(),
+    };
+    let mut response = match readiness.status.as_str() {
+        "ready" => HttpResponse::Ok(),
+        _ => HttpResponse::ServiceUnavailable(),
+    };
+    response.json(readiness)
+}

@@ -1,0 +1,77 @@
+//! The routes of the old gateway and read model.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use callboard_actors::{
+    edges::store::record::JobFilter,
+    roles::{
+        Condition,
+        request::{Form, GetTotals, ListJobs, RecentEvents},
+    },
+};
+use callboard_contracts::JobAccepted;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    api::State,
+    body,
+    problem::{Kind, Trouble},
+};
+
+type Answer = Result<HttpResponse, Trouble>;
+
+pub(crate) async fn submit(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let job = body::json(&read, &state.settings)?;
+    let mut answers =
+        state.ask(&state.roles.submit, body::submit(Form::Contract, vec![job], request)).await?;
+    let answer =
+        answers.pop().ok_or_else(|| Trouble::new(Kind::Unavailable, "the gateway gave no answer"))??;
+    Ok(HttpResponse::Accepted().json(JobAccepted { job_id: answer.id, event_id: answer.event_id }))
+}
+
+pub(crate) async fn stats(state: &State) -> Answer {
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_totals, GetTotals).await??))
+}
+
+pub(crate) async fn recent_jobs(state: &State) -> Answer {
+    let request = ListJobs { filter: JobFilter::default(), limit: 10 };
+    let list = state.ask(&state.roles.list_jobs, request).await??;
+    let jobs: Vec<_> = list
+        .jobs
+        .iter()
+        .map(|job| json!({ "id": job.id, "type": job.job_type, "status": job.status, "createdAt": job.created_at }))
+        .collect();
+    Ok(HttpResponse::Ok().json(jobs))
+}
+
+pub(crate) async fn recent_events(state: &State, request: &HttpRequest) -> Answer {
+    let mut job = None;
+    for (name, value) in crate::api::query(request) {
+        if name == "jobId" {
+            // An id that is none has no events.
+            let Ok(id) = Uuid::try_parse(&value) else { return Ok(HttpResponse::Ok().json(json!([]))) };
+            job = Some(id);
+        }
+    }
+    let events = state.ask(&state.roles.recent_events, RecentEvents { job, limit: 50 }).await??;
+    Ok(HttpResponse::Ok().json(events))
+}
+
+/// The process lives.
+pub(crate) fn alive(state: &State) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok", "version": state.roles.version }))
+}
+
+/// What the bus was to the old gateway, the store is to this one.
+pub(crate) fn healthz(state: &State) -> HttpResponse {
+    match state.roles.conditions.get("edges/store") {
+        Some(Condition::Ready) | None => alive(state),
+        Some(condition) => HttpResponse::ServiceUnavailable()
+            .json(json!({ "status": "not_ready", "reason": condition.to_string() })),
+    }
+}
+
+pub(crate) fn metrics(state: &State) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((state.roles.metrics)())
+}

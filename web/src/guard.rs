@@ -1,0 +1,175 @@
+//! Who may ask what: hosts, origins, content types and tokens, before anything is read.
+
+use std::net::IpAddr;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::{
+    api::State,
+    body::{CORRELATION, Correlation},
+    problem::{Kind, Trouble},
+    settings::{Role, WebSettings},
+};
+
+/// The routes of the old read side, which pages of any origin may read.
+const READ_SIDE: [&str; 7] =
+    ["/stats", "/jobs/recent", "/events", "/health", "/healthz", "/readyz", "/openapi.json"];
+/// What whoever runs the server asks without a token.
+const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/api/v1/live", "/api/v1/ready"];
+
+/// Every request goes through here.
+pub(crate) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let given = text(request.headers(), CORRELATION).and_then(|id| Uuid::try_parse(id).ok());
+    let correlation = given.unwrap_or_else(Uuid::now_v7);
+    request.extensions_mut().insert(Correlation(correlation));
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    let started = tokio::time::Instant::now();
+    let mut response = match allowed(&request, &state.settings) {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(trouble) => {
+            let answer = trouble.answer(request.request());
+            request.into_response(answer)
+        }
+    };
+    finish(response.headers_mut(), &method, &path, correlation);
+    let status = response.status().as_u16();
+    tracing::debug!(%method, path, status, correlationId = %correlation, elapsed = ?started.elapsed(), "request");
+    Ok(response)
+}
+
+fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uuid) {
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(HeaderName::from_static(CORRELATION), &correlation.to_string());
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    if READ_SIDE.contains(&path) && (method == Method::GET || method == Method::OPTIONS) {
+        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, OPTIONS");
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn allowed(request: &ServiceRequest, settings: &WebSettings) -> Result<(), Trouble> {
+    check_host(request.headers(), settings)?;
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe {
+        check_origin(request.headers(), settings)?;
+        check_content_type(request)?;
+    }
+    let role = if safe { Role::Viewer } else { Role::Operator };
+    check_token(request, settings, role)
+}
+
+/// A page of another site that has its own name point here is stopped by the name.
+fn check_host(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Trouble> {
+    let Some(host) = text(headers, "host") else {
+        return Err(Trouble::new(Kind::Misdirected, "the request names no host"));
+    };
+    let name = host_name(host);
+    if is_ours(name, settings) {
+        return Ok(());
+    }
+    let shown: String = host.chars().take(100).collect();
+    Err(Trouble::new(
+        Kind::Misdirected,
+        format!("the request names the host {shown:?}; if that is this server, add it to web.hosts"),
+    ))
+}
+
+/// Without the port, and without the brackets of an IPv6 address.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    }
+}
+
+fn is_ours(name: &str, settings: &WebSettings) -> bool {
+    if name.eq_ignore_ascii_case("localhost")
+        || settings.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+    {
+        return true;
+    }
+    // An address is no name that somebody else could have point here.
+    name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || !settings.tokens.is_empty())
+}
+
+fn check_origin(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Trouble> {
+    let cross_site =
+        text(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let foreign = text(headers, "origin").is_some_and(|origin| {
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        let same = text(headers, "host").is_some_and(|ours| ours.eq_ignore_ascii_case(host));
+        !(same && is_ours(host_name(host), settings))
+    });
+    if cross_site || foreign {
+        return Err(Trouble::new(Kind::Forbidden, "a page of another site may not change anything here"));
+    }
+    Ok(())
+}
+
+fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
+    let kind = request.content_type();
+    if kind.eq_ignore_ascii_case("application/json")
+        || (kind.eq_ignore_ascii_case("application/x-ndjson") && request.path() == "/api/v1/jobs/batch")
+    {
+        return Ok(());
+    }
+    let shown: String = kind.chars().take(100).collect();
+    Err(Trouble::new(Kind::MediaType, format!("the content type is {shown:?}; application/json is needed")))
+}
+
+fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -> Result<(), Trouble> {
+    if settings.tokens.is_empty() || PROBES.contains(&request.path()) {
+        return Ok(());
+    }
+    let given = text(request.headers(), "authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let Some(given) = given else {
+        return Err(Trouble::new(Kind::Unauthorized, "send a token: Authorization: Bearer …"));
+    };
+    // Digests have one length, and all tokens are compared: the time taken says nothing.
+    let given = Sha256::digest(given.as_bytes());
+    let mut found = None;
+    for token in &settings.tokens {
+        let known = Sha256::digest(token.secret.expose_secret().as_bytes());
+        if bool::from(given.as_slice().ct_eq(known.as_slice())) {
+            found = Some(token);
+        }
+    }
+    match found {
+        None => Err(Trouble::new(Kind::Unauthorized, "this token is not known")),
+        Some(token) if token.role < needed => {
+            let (has, needed) = (token.role.as_str(), needed.as_str());
+            Err(Trouble::new(Kind::Forbidden, format!("this token has the role {has}; {needed} is needed")))
+        }
+        Some(_) => Ok(()),
+    }
+}

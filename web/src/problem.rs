@@ -1,0 +1,171 @@
+//! Problems, in the form of `/api/v1` (RFC 9457) and of the old contract.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
+use callboard_actors::{edges::store::StoreError, roles::request::Refusal};
+use callboard_contracts::api::{FieldError, Problem};
+use callboard_supervisors::AskError;
+use serde_json::json;
+
+/// When it is worth trying again what failed for a reason that passes by itself.
+const SOON: u64 = 1;
+
+/// Why a request is not carried out.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    kind: Kind,
+    detail: String,
+    errors: Vec<FieldError>,
+    /// In seconds.
+    retry_after: Option<u64>,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $slug:literal $title:literal,)+) => {
+        /// Every kind of problem: its status, the last part of its type, its title.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($name,)+ }
+
+        impl Kind {
+            fn parts(self) -> (u16, &'static str, &'static str) {
+                match self { $(Kind::$name => ($status, $slug, $title),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    Malformed = 400 "malformed" "The request cannot be read",
+    Invalid = 422 "invalid" "The request does not fit its schema",
+    UnknownType = 422 "unknown-job-type" "Nobody handles this job type",
+    Unauthorized = 401 "unauthorized" "A token is needed",
+    Forbidden = 403 "forbidden" "This is not allowed",
+    NotFound = 404 "not-found" "There is nothing here",
+    MethodNotAllowed = 405 "method-not-allowed" "This cannot be done here",
+    Timeout = 408 "timeout" "The request took too long",
+    Conflict = 409 "conflict" "Another job has this id",
+    WrongState = 409 "wrong-state" "The job's state does not allow this",
+    TooLarge = 413 "too-large" "The request is too large",
+    MediaType = 415 "media-type" "The content type is not accepted",
+    Misdirected = 421 "misdirected" "The request names another host",
+    BacklogFull = 429 "backlog-full" "The queue takes no more jobs now",
+    Unavailable = 503 "unavailable" "This cannot be done now",
+}
+
+impl Trouble {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let retry_after = (kind == Kind::Unavailable).then_some(SOON);
+        Trouble { kind, detail: detail.into(), errors: Vec::new(), retry_after }
+    }
+
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match &*errors {
+            [only] => format!("{}: {}", only.pointer, only.message),
+            several => format!("{} fields are wrong", several.len()),
+        };
+        Trouble { errors, ..Trouble::new(Kind::Invalid, detail) }
+    }
+
+    pub(crate) fn parameter(name: &str, message: impl Into<String>) -> Self {
+        let error = FieldError { pointer: name.to_owned(), message: message.into() };
+        Trouble { kind: Kind::Malformed, ..Trouble::invalid(vec![error]) }
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.kind.parts().0
+    }
+
+    /// The problem as `/api/v1` writes it.
+    pub(crate) fn problem(self, instance: Option<String>) -> Problem {
+        let (status, slug, title) = self.kind.parts();
+        Problem {
+            problem_type: format!("urn:callboard:problem:{slug}"),
+            title: title.to_owned(),
+            status,
+            detail: self.detail,
+            instance,
+            errors: self.errors,
+        }
+    }
+
+    /// The answer, in the form that the request's path has.
+    pub(crate) fn answer(self, request: &HttpRequest) -> HttpResponse {
+        self.respond(request.path(), crate::body::correlation_of(request).map(|id| id.to_string()))
+    }
+
+    pub(crate) fn respond(self, path: &str, instance: Option<String>) -> HttpResponse {
+        let old = !path.starts_with("/api/");
+        // The old contract knows no 422.
+        let status = if old && self.status() == 422 { 400 } else { self.status() };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponseBuilder::new(status);
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.kind == Kind::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"callboard\""));
+        }
+        if old {
+            return response.json(self.old());
+        }
+        response.content_type("application/problem+json").json(self.problem(instance))
+    }
+
+    /// The problem as the old contract writes it.
+    fn old(self) -> serde_json::Value {
+        if self.kind != Kind::Invalid {
+            return json!({ "error": self.detail });
+        }
+        let details: Vec<_> = self
+            .errors
+            .iter()
+            .map(|error| json!({ "path": error.pointer, "message": error.message }))
+            .collect();
+        json!({ "error": "Invalid job data", "details": details })
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        let kind = match refusal {
+            Refusal::Invalid(errors) => return Trouble::invalid(errors),
+            Refusal::Unavailable(error) => return error.into(),
+            Refusal::BacklogFull { retry_after, .. } => {
+                let seconds = retry_after.as_secs_f64().ceil().max(1.0);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "whole and positive"
+                )]
+                let retry_after = Some(seconds as u64);
+                return Trouble { retry_after, ..Trouble::new(Kind::BacklogFull, detail) };
+            }
+            Refusal::UnknownType { .. } => Kind::UnknownType,
+            Refusal::Forbidden(_) => Kind::Forbidden,
+            Refusal::Conflict(_) => Kind::Conflict,
+            Refusal::TooLarge { .. } => Kind::TooLarge,
+            Refusal::NotFound(_) => Kind::NotFound,
+            Refusal::WrongState { .. } => Kind::WrongState,
+            Refusal::Stopping => Kind::Unavailable,
+        };
+        Trouble::new(kind, detail)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Trouble::new(Kind::Unavailable, error.to_string())
+    }
+}
+
+impl From<AskError> for Trouble {
+    fn from(error: AskError) -> Self {
+        Trouble::new(
+            Kind::Unavailable,
+            format!("the server is too busy, or restarting a part of itself: {error}"),
+        )
+    }
+}

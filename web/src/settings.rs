@@ -1,0 +1,112 @@
+//! How the endpoints are set up, and what they need of the roles.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use callboard_actors::roles::{
+    Conditions,
+    request::{
+        CancelJob, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents,
+        RetryJob, Submit,
+    },
+};
+use callboard_contracts::api::{LogCursor, TreeNode};
+use callboard_supervisors::Recipient;
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+/// What a token allows; each role may do what the ones before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Submits, cancels, retries.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// In lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// A bearer token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Whose it is; shown in logs.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The secret itself.
+    pub secret: SecretString,
+}
+
+/// How the endpoints are set up.
+#[derive(Clone, Debug)]
+pub struct WebSettings {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Host names, without port, that requests may name besides the loopback names and the address itself.
+    pub hosts: Vec<String>,
+    /// With any of these, every request but the probes needs one.
+    pub tokens: Vec<Token>,
+    /// Bytes of a body at most.
+    pub max_body: usize,
+    /// Levels of arrays and objects in a JSON body at most.
+    pub max_json_depth: usize,
+    /// Jobs in one request at most.
+    pub max_batch: usize,
+    /// How long a request may take from its head to its answer.
+    pub request_timeout: Duration,
+    /// Threads that serve.
+    pub workers: usize,
+    /// Open connections at most.
+    pub max_connections: usize,
+    /// Clients that follow the event stream at most.
+    pub sse_max_clients: usize,
+}
+
+/// What the endpoints need of the roles.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each is the recipient of the message it is named after")]
+pub struct WebDependencies {
+    pub submit: Recipient<Submit>,
+    pub cancel: Recipient<CancelJob>,
+    pub retry: Recipient<RetryJob>,
+    pub get_job: Recipient<GetJob>,
+    pub list_jobs: Recipient<ListJobs>,
+    pub get_jobs: Recipient<GetJobs>,
+    pub recent_events: Recipient<RecentEvents>,
+    pub read_log: Recipient<ReadLog>,
+    pub get_totals: Recipient<GetTotals>,
+    pub get_queues: Recipient<GetQueues>,
+    pub get_job_types: Recipient<GetJobTypes>,
+    /// The newest place in the log, told after each commit.
+    pub committed: watch::Receiver<LogCursor>,
+    /// What the actors say about themselves.
+    pub conditions: Conditions,
+    /// The numbers as Prometheus reads them.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The supervision tree as it is now.
+    pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
+    /// The program's version.
+    pub version: &'static str,
+}
+
+/// Why the endpoints cannot be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebError {
+    /// Everybody could use them.
+    #[error(
+        "web.listen is {0}, which other machines can reach, and no token is configured: set web.token (or \
+         web.tokens), or listen on a loopback address such as 127.0.0.1:8080"
+    )]
+    NeedsToken(SocketAddr),
+}

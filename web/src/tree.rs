@@ -1,0 +1,71 @@
+//! The supervision tree as the interface shows it.
+
+use std::{sync::Arc, time::UNIX_EPOCH};
+
+use callboard_actors::roles::Conditions;
+use callboard_contracts::{
+    Timestamp,
+    api::{ActorKind, CrashView, TreeNode},
+};
+use callboard_supervisors::{ActorSnapshot, CrashRecord, Kind, StopReason};
+
+/// Children of one node that are shown.
+const CHILDREN: usize = 100;
+/// Characters of a backtrace that are shown.
+const BACKTRACE: usize = 8 * 1024;
+
+/// The node and all below it. Resolving backtraces takes milliseconds: not on an executor's thread.
+pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions) -> TreeNode {
+    let supervision = node.supervision.as_ref();
+    let last_crashes = match supervision {
+        Some(supervision) => supervision.last_crashes.iter().rev().map(crash_view).collect(),
+        None => node.last_crash.iter().map(crash_view).collect(),
+    };
+    TreeNode {
+        path: node.path.clone(),
+        name: node.name.to_string(),
+        kind: match node.kind {
+            Kind::Supervisor => ActorKind::Supervisor,
+            Kind::Dynamic => ActorKind::DynamicSupervisor,
+            _ => ActorKind::Actor,
+        },
+        actor_type: node.type_name.to_owned(),
+        state: node.state.as_str().to_owned(),
+        condition: conditions.get(&node.path).map(|condition| condition.to_string()),
+        generation: node.generation,
+        restarts: supervision.map_or(0, |supervision| count(supervision.recent_restarts)),
+        restarts_allowed: supervision.map_or(0, |supervision| count(supervision.intensity)),
+        mailbox_depth: node.depth,
+        mailbox_capacity: node.capacity,
+        refused: node.refused,
+        handled: node.handled,
+        crashes: supervision.map_or(node.panics, |supervision| supervision.crashes),
+        current_message: node.current.map(|current| current.message_type.to_owned()),
+        last_crashes,
+        children: node.children.iter().take(CHILDREN).map(|child| tree_node(child, conditions)).collect(),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn crash_view(crash: &Arc<CrashRecord>) -> CrashView {
+    let micros = crash.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    let message_type = match &crash.reason {
+        StopReason::Panicked { message, .. } => message.map(str::to_owned),
+        _ => None,
+    };
+    let backtrace = crash.backtrace.as_ref().map(|backtrace| {
+        let text = backtrace.to_string();
+        text.chars().take(BACKTRACE).collect()
+    });
+    CrashView {
+        at: Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX)),
+        actor: crash.path.clone(),
+        generation: crash.generation,
+        message_type,
+        reason: crash.reason.to_string(),
+        backtrace,
+    }
+}
