@@ -19,7 +19,7 @@ pub use error::{CheckError, JobError};
 pub use job::Job;
 pub use noop::Noop;
 pub use options::{JobDefaults, JobOptions, MAX_ATTEMPTS};
-pub use registry::{JobRegistry, RegistryError};
+pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};
 pub use retry::RetryPolicy;
 pub use sleep::Sleep;
 pub use states::{MissingState, States};

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    condition::Condition,
     node::{Node, Stage},
     queue::{Ending, Queue, attempt::EndReason, producer::hand_back},
     session,
@@ -45,7 +46,7 @@ impl Drain {
     /// draining state; calling again goes on.
     pub async fn run(&self, patience: Duration) -> DrainReport {
         let node = &self.node;
-        node.stage.send_replace(Stage::Draining);
+        self.begin();
         // The producers do this too, but may be down.
         self.queues().for_each(|queue| hand_back(node, queue));
         if !self.empty_within(patience).await {
@@ -72,8 +73,13 @@ impl Drain {
 
     /// Asks all that run to end now, without waiting any longer: for the second Ctrl-C.
     pub fn hurry(&self) {
-        self.node.stage.send_replace(Stage::Draining);
+        self.begin();
         self.queues().for_each(|queue| queue.board.end_all(EndReason::NodeStops));
+    }
+
+    fn begin(&self) {
+        self.node.stage.send_replace(Stage::Draining);
+        self.node.conditions.set("queues", Condition::Stopping);
     }
 
     fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     edges::store::StoreHandle,
-    jobs::{JobRegistry, retry},
+    jobs::{JobRegistry, registry::bounded, retry},
 };
 
 /// Where the node is in its life.
@@ -71,6 +71,7 @@ impl Node {
     /// Decides what follows from the end of an attempt, and hands that to the completer. The first word about an
     /// attempt counts, and none if its session was lost.
     pub(crate) fn report(&self, attempt: &Arc<Attempt>, ending: Ending) {
+        let now = self.store.now();
         if !attempt.take_word() || attempt.end_reason() == Some(EndReason::SessionLost) {
             return;
         }
@@ -81,11 +82,12 @@ impl Node {
             };
             count.fetch_add(1, SeqCst);
         }
+        tell(attempt, &ending);
         let job = &attempt.job;
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
         let policy = policy.unwrap_or(self.config.defaults.retry);
         let random = if matches!(ending, Ending::Failed(_)) { retry::random() } else { 0.0 };
-        let end = ending.decide(job.attempt, job.max_attempts, policy, self.store.now(), random);
+        let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
         self.outcomes.finished(attempt, end);
     }
 
@@ -112,6 +114,27 @@ impl Node {
                 std::future::pending::<()>().await;
             }
         }
+    }
+}
+
+/// Writes to the log how an attempt ended.
+fn tell(attempt: &Attempt, ending: &Ending) {
+    let job = &attempt.job;
+    macro_rules! tell {
+        ($level:ident, $($what:tt)+) => {
+            tracing::$level!(
+                jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
+                "type" = job.job_type, $($what)+
+            )
+        };
+    }
+    match ending {
+        Ending::Completed(_) => tell!(debug, "the job is completed"),
+        Ending::Failed(error) => {
+            tell!(info, kind = ?error.kind, error = bounded(error.message.clone()), "the attempt failed");
+        }
+        Ending::Cancelled(_) => tell!(info, "the job is cancelled"),
+        Ending::Released => tell!(info, "the attempt is handed back"),
     }
 }
 

@@ -22,6 +22,8 @@ use crate::edges::store::{
 const MOST_UNDER_WAY: usize = 1024;
 /// Jobs that one answer holds at most.
 const MOST_JOBS: u32 = 1000;
+/// Events that one answer holds at most.
+const MOST_EVENTS: u32 = 5000;
 
 /// Answers what the outside asks, from the store's readers. Many questions are under way at a time.
 pub struct ReadModel {
@@ -116,7 +118,9 @@ impl PlainHandler<RecentEvents> for ReadModel {
     type Reply = Later<Result<Vec<EventEnvelope>, StoreError>>;
 
     fn handle(&mut self, request: RecentEvents, _: &mut Context<Self>) -> Self::Reply {
-        self.read(move |store| async move { store.recent_events(request.job, request.limit).await })
+        self.read(move |store| async move {
+            store.recent_events(request.job, request.limit.min(MOST_EVENTS)).await
+        })
     }
 }
 
@@ -124,9 +128,9 @@ impl PlainHandler<ReadLog> for ReadModel {
     type Reply = Later<Result<LogPage, StoreError>>;
 
     fn handle(&mut self, request: ReadLog, _: &mut Context<Self>) -> Self::Reply {
-        self.read(
-            move |store| async move { store.events_after(request.after, request.job, request.limit).await },
-        )
+        self.read(move |store| async move {
+            store.events_after(request.after, request.job, request.limit.min(MOST_EVENTS)).await
+        })
     }
 }
 

@@ -66,7 +66,6 @@ async fn look(node: &Node, others_are_dead: bool, seen_since: Instant) -> Result
         }
         let message = format!("its node {:?} died while it ran", session.node);
         let rescued = end_session(node, session.id, &message).await?;
-        node.metrics.rescued(rescued);
         tracing::warn!(session = %session.id, node = session.node, rescued, "a dead node's attempts were ended");
     }
     Ok(())

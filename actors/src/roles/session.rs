@@ -40,11 +40,16 @@ impl Actor for Session {
 
 async fn run(node: Arc<Node>, path: String) {
     let mut backoff = Backoff::default();
+    if node.session.borrow().is_none() {
+        node.conditions.set(&path, Condition::Starting("its session is not open yet".to_owned()));
+    }
     loop {
         // A generation that crashed has left its session behind.
         let session = *node.session.borrow();
         let outcome = match session {
             Some(id) => renew(&node, id).await,
+            // It was closed for good.
+            None if node.is_draining() => return,
             None => open(&node).await,
         };
         match outcome {
@@ -111,7 +116,9 @@ fn job_types(node: &Node) -> Vec<JobTypeRecord> {
 }
 
 async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
-    if node.store.write(Operation::RenewSession { id }).await? == Outcome::NotFound {
+    let lost = node.store.write(Operation::RenewSession { id }).await? == Outcome::NotFound;
+    // It may have been closed in the meantime, in good order.
+    if lost && *node.session.borrow() == Some(id) {
         tracing::error!(session = %id, "the node was taken for dead: its attempts are killed, and it begins anew");
         // The producers hear of it and kill what runs under it.
         node.session.send_replace(None);
@@ -128,27 +135,39 @@ pub(crate) async fn close(node: &Node) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends all attempts of a session, and the session.
+/// Ends all attempts of a session, and the session. How many attempts that were.
+///
+/// The last of them end in the same transaction as the session, so that none is begun between.
 pub(crate) async fn end_session(node: &Node, session: Uuid, message: &str) -> Result<u64, StoreError> {
     let error =
         AttemptError { kind: ErrorKind::Lost, message: message.to_owned(), backtrace: None, is_final: false };
+    let rescue = || Operation::Rescue { session, error: error.clone(), limit: BATCH };
     let mut rescued = 0;
     loop {
-        let operation = Operation::Rescue { session, error: error.clone(), limit: BATCH };
-        match node.store.write(operation).await? {
-            Outcome::Moved { queues, count, .. } => {
-                rescued += u64::from(count);
-                node.wake(&queues);
-                if count < BATCH {
-                    break;
-                }
-            }
-            Outcome::NotFound => break,
-            other => {
-                return Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}")));
-            }
+        let few = ended(node, node.store.write(rescue()).await?, &mut rescued)?;
+        if few {
+            break;
         }
     }
-    node.store.write(Operation::CloseSession { id: session }).await?;
+    let close = Operation::CloseSession { id: session };
+    let mut results = node.store.write_all(vec![rescue(), close]).await?.into_iter();
+    if let Some(result) = results.next() {
+        ended(node, result?, &mut rescued)?;
+    }
+    results.try_for_each(|result| result.map(drop))?;
     Ok(rescued)
+}
+
+/// Counts what a rescue has done. Whether there was less to do than it may do.
+fn ended(node: &Node, outcome: Outcome, rescued: &mut u64) -> Result<bool, StoreError> {
+    match outcome {
+        Outcome::Moved { queues, count, .. } => {
+            *rescued += u64::from(count);
+            node.metrics.rescued(count.into());
+            node.wake(&queues);
+            Ok(count < BATCH)
+        }
+        Outcome::NotFound => Ok(true),
+        other => Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}"))),
+    }
 }

@@ -10,6 +10,7 @@ use callboard_contracts::{
     api::{Cancelled, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
+use serde_json::Value;
 use tokio::task::yield_now;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use super::{
     queue::{Ending, attempt::EndReason, board::Found},
     request::{CancelJob, Refusal, RetryJob, Submit},
 };
-use crate::edges::store::{Operation, OperationResult, Outcome, StoreError, record::NewJob};
+use crate::edges::store::{Operation, OperationResult, Outcome, StoreError};
 
 /// Jobs that may be under way to the store at a time; further requests are told that it is busy.
 const MOST_UNDER_WAY: usize = 50_000;
@@ -122,65 +123,54 @@ fn refuse_all(count: usize, refusal: Refusal) -> Vec<Result<Submitted, Refusal>>
 
 async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>> {
     let Submit { form, jobs, correlation_id } = request;
-    let mut answers = Vec::with_capacity(jobs.len());
-    let mut good = Vec::with_capacity(jobs.len());
+    let mut checked = Vec::with_capacity(jobs.len());
+    let mut operations = Vec::with_capacity(jobs.len());
     for (index, value) in jobs.into_iter().enumerate() {
         if index > 0 && index % CHECKED_AT_ONCE == 0 {
             yield_now().await;
         }
-        let job_type = value.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let job_type = value.get("type").and_then(Value::as_str).unwrap_or_default();
         node.metrics.submitted(job_type);
-        match check::check(node, form, value, correlation_id) {
-            Ok(job) => {
-                // Its answer follows.
-                answers.push(Err(Refusal::Stopping));
-                good.push((index, job));
-            }
-            Err(refusal) => answers.push(Err(refusal)),
-        }
+        checked.push(check::check(node, form, value, correlation_id).map(|job| {
+            let sent = Sent { id: job.id, event_id: job.event_id, queue: job.queue.clone() };
+            operations.push(Operation::Enqueue(Box::new(job)));
+            sent
+        }));
     }
-    if good.is_empty() {
-        return answers;
-    }
-    let stored: Vec<Stored> = good.iter().map(|(index, job)| Stored::of(*index, job)).collect();
-    let operations = good.into_iter().map(|(_, job)| Operation::Enqueue(Box::new(job))).collect();
-    match node.store.write_all(operations).await {
-        Ok(results) => {
-            let mut awake = BTreeSet::new();
-            for (stored, result) in stored.into_iter().zip(results) {
-                if matches!(result, Ok(Outcome::Enqueued { state: JobState::Available })) {
-                    awake.insert(stored.queue.clone());
-                }
-                let index = stored.index;
-                answers[index] = stored.answer(node, result);
-            }
-            node.wake(&awake);
+    let written = if operations.is_empty() { Ok(Vec::new()) } else { node.store.write_all(operations).await };
+    let results = match written {
+        Ok(results) => results,
+        Err(error) => return checked.into_iter().map(|one| one.and(Err(error.clone().into()))).collect(),
+    };
+    let mut results = results.into_iter();
+    let mut awake = BTreeSet::new();
+    let answers = checked.into_iter().map(|one| {
+        let sent = one?;
+        let result = results.next();
+        if matches!(result, Some(Ok(Outcome::Enqueued { state: JobState::Available })))
+            && !awake.contains(&sent.queue)
+        {
+            awake.insert(sent.queue.clone());
         }
-        Err(error) => {
-            for stored in stored {
-                answers[stored.index] = Err(error.clone().into());
-            }
-        }
-    }
+        sent.answer(node, result)
+    });
+    let answers = answers.collect();
+    node.wake(&awake);
     answers
 }
 
-/// What is needed of a job for the answer about it.
-struct Stored {
-    index: usize,
+/// A job that was sent to the store.
+struct Sent {
     id: Uuid,
     event_id: Uuid,
     queue: String,
 }
 
-impl Stored {
-    fn of(index: usize, job: &NewJob) -> Self {
-        Stored { index, id: job.id, event_id: job.event_id, queue: job.queue.clone() }
-    }
-
-    fn answer(self, node: &Node, result: OperationResult) -> Result<Submitted, Refusal> {
-        let Stored { id, event_id, queue, .. } = self;
-        match result? {
+impl Sent {
+    fn answer(self, node: &Node, result: Option<OperationResult>) -> Result<Submitted, Refusal> {
+        let Sent { id, event_id, queue } = self;
+        let unanswered = || Err(StoreError::Failed("it gave no answer about this job".to_owned()));
+        match result.unwrap_or_else(unanswered)? {
             Outcome::Enqueued { state } => {
                 node.metrics.accepted();
                 Ok(Submitted { id, event_id, state, duplicate: false })

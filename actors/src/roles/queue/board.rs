@@ -120,11 +120,15 @@ impl Board {
         }
     }
 
-    /// Its actor is gone.
-    pub(crate) fn remove(&self, token: u64) -> Option<Arc<Attempt>> {
-        let removed = self.state.lock().running.remove(&token)?;
+    /// One that was started.
+    pub(crate) fn running(&self, token: u64) -> Option<Arc<Attempt>> {
+        Some(self.state.lock().running.get(&token)?.attempt.clone())
+    }
+
+    /// Its actor is gone, and its end is told.
+    pub(crate) fn remove(&self, token: u64) {
+        self.state.lock().running.remove(&token);
         self.left.notify_waiters();
-        Some(removed.attempt)
     }
 
     /// One that has been removed keeps its place until [`free_place`](Self::free_place).

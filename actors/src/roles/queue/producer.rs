@@ -7,7 +7,7 @@ use std::{
 
 use callboard_contracts::api::{AttemptError, ErrorKind};
 use callboard_supervisors::{
-    Actor, ChildExited, Context, CrashRecord, DynamicSupervisor, Message, PlainHandler, StartError,
+    Actor, ChildExited, Context, CrashRecord, DynamicSupervisor, Message, PlainHandler, StartError, State,
     StopReason,
 };
 use tokio::sync::watch;
@@ -123,8 +123,9 @@ impl PlainHandler<ChildExited> for Producer {
 impl Producer {
     /// Starts what is claimed and claims what there is room for.
     fn work(&mut self, cx: &mut Context<Self>) {
-        if self.rebuffed || self.node.is_draining() || self.node.outcomes.is_full() {
-            // Each of these ends with a wake.
+        // Each of these ends with a wake, or with the next poll.
+        let suspended = cx.myself().state() == State::Suspended;
+        if suspended || self.rebuffed || self.node.is_draining() || self.node.outcomes.is_full() {
             return;
         }
         let concurrency = self.queue.settings.concurrency as usize;
@@ -172,16 +173,17 @@ impl Producer {
         });
     }
 
-    /// An actor is gone. What it did not say itself is said here.
+    /// An actor is gone. What it did not say itself is said here; only then it leaves the board, so that a crash between
+    /// loses nothing.
     fn ended(&mut self, token: u64, exit: ChildExited) {
-        let Some(attempt) = self.queue.board.remove(token) else { return };
-        if attempt.is_reported() {
-            if let Some(time) = attempt.ran_for(self.node.store.now()) {
-                self.prefetch.ran(time);
-            }
-            return;
-        }
+        let board = &self.queue.board;
+        let Some(attempt) = board.running(token) else { return };
         match exit.crash {
+            _ if attempt.is_reported() => {
+                if let Some(time) = attempt.ran_for(self.node.store.now()) {
+                    self.prefetch.ran(time);
+                }
+            }
             Some(crash) if matches!(exit.reason, StopReason::Panicked { .. }) => {
                 self.panicked(attempt, crash);
             }
@@ -190,6 +192,7 @@ impl Producer {
                 self.node.report(&attempt, ending);
             }
         }
+        board.remove(token);
     }
 
     /// Tells of a panic. To name the places of a backtrace takes milliseconds, so that is done elsewhere; the attempt
@@ -229,9 +232,12 @@ impl Producer {
 
     /// The slow way for everything that a lost word would have been the fast way for.
     fn poll(&mut self, cx: &mut Context<Self>) {
-        for attempt in self.queue.board.sweep() {
-            let ending = abandoned(&attempt, None);
-            self.node.report(&attempt, ending);
+        // While the producer is suspended, words are not lost but wait.
+        if cx.myself().state() != State::Suspended {
+            for attempt in self.queue.board.sweep() {
+                let ending = abandoned(&attempt, None);
+                self.node.report(&attempt, ending);
+            }
         }
         self.more = true;
         self.work(cx);
@@ -263,10 +269,14 @@ async fn claimed(
     let claim = Claim { queue };
     let jobs = match node.store.write(operation).await? {
         Outcome::Claimed(jobs) => jobs,
+        Outcome::NotFound => return Err(StoreError::Failed("the node's session has ended".to_owned())),
         other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
     let given = jobs.len();
-    queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    // Those of a session that has ended meanwhile ended with it.
+    if *node.session.borrow() == Some(session) {
+        queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
+    }
     drop(claim);
     if node.is_draining() {
         hand_back(node, queue);
