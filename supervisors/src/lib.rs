@@ -40,8 +40,6 @@
 //! # Ok::<(), StartSystemError>(())
 //! # }).unwrap();
 //! ```
-//!
-//! `docs/runtime-semantics.md` is the contract: what is promised, and what is not.
 
 mod actix;
 mod actor;
