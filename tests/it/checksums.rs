@@ -168,21 +168,26 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
     let data = folder.path().join("data");
     let file = folder.path().join("jobs.ndjson");
     let log = folder.path().join("failpoints.log");
-    fs::write(&file, &work.lines).expect("a file");
 
+    // Which hits may kill. Claims are few, as each takes as many jobs as there is room for, and the first comes before
+    // the server serves; so do the first commits.
     let failpoints = [
-        "store.claim.before",
-        "store.claim.after",
-        "job.run.before",
-        "job.run.after",
-        "job.result.before",
-        "store.commit.before",
-        "store.commit.after",
+        ("store.claim.before", 2..4),
+        ("store.claim.after", 2..4),
+        ("job.run.before", 1..20),
+        ("job.run.after", 1..20),
+        ("job.result.before", 1..20),
+        ("store.commit.before", 10..30),
+        ("store.commit.after", 10..30),
     ];
-    for failpoint in failpoints {
-        let hit = 2 + random.below(20);
+    // Every life has work of its own to die in, whatever the ones before it have done already.
+    let lines: Vec<&str> = work.lines.lines().collect();
+    let parts = lines.chunks(JOBS / (failpoints.len() + 1));
+    for ((failpoint, hits), part) in failpoints.clone().into_iter().zip(parts) {
+        fs::write(&file, part.join("\n")).expect("a file");
+        let hit = hits.start + random.below(hits.end - hits.start);
+        println!("{failpoint}: hit {hit} kills");
         let mut server = Server::start_on(&data, &options(Some((failpoint, hit, &log)))).expect("a server");
-        // Submitting again is harmless: every line has its id.
         let mut submitter = submit(&server, &file);
         let status = server.wait();
         let death = Instant::now();
@@ -197,10 +202,12 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
         no_orphan_one_second_after(death, &data);
     }
     let hits = fs::read_to_string(&log).expect("a log of hits");
-    for failpoint in failpoints {
+    for (failpoint, _) in &failpoints {
         assert!(hits.contains(failpoint), "{failpoint} was hit: {hits}");
     }
 
+    // Submitting again is harmless: every line has its id.
+    fs::write(&file, &work.lines).expect("a file");
     let server = Server::start_on(&data, &options(None)).expect("a server");
     let arguments =
         ["submit", "--file", file.to_str().expect("UTF-8"), "--wait", "--wait-timeout", "10m", "--json"];
