@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use callboard::{client::Client, contracts::api::JobDetail};
+use callboard::{
+    client::{Client, JobQuery},
+    contracts::{JobState, api::JobDetail},
+};
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
@@ -37,7 +40,7 @@ pub(super) enum JobsCommand {
 pub(super) struct ListArgs {
     /// Only jobs in this state, such as discarded. May be given more than once.
     #[arg(long)]
-    state: Vec<String>,
+    state: Vec<JobState>,
     /// Only jobs of this queue.
     #[arg(long)]
     queue: Option<String>,
@@ -94,10 +97,13 @@ pub(super) async fn run(
 }
 
 async fn list(client: &Client, args: ListArgs, printer: Printer) -> Result<ExitCode, Failure> {
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(args.state.into_iter().map(|state| ("state", state)));
-    query.extend(args.queue.map(|queue| ("queue", queue)));
-    query.extend(args.job_type.map(|job_type| ("type", job_type)));
+    let query = JobQuery {
+        states: args.state,
+        queue: args.queue,
+        job_type: args.job_type,
+        limit: Some(args.limit),
+        cursor: None,
+    };
     let list = client.jobs(&query).await?;
     if printer.json {
         printer.document(&list);
