@@ -7,11 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     ServeArgs, config, logging,
-    output::{Failure, line},
+    output::{Failure, INTERRUPTED, line},
 };
-
-/// The exit code of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 /// The signals that end the server.
 struct Signals {
