@@ -103,8 +103,14 @@ impl ClientBuilder {
         let wrong = |problem: &str| ClientError::Url { url: url.clone(), problem: problem.to_owned() };
         let mut base =
             Url::parse(&url).map_err(|error| wrong(&format!("{error}; http://HOST:PORT is needed")))?;
-        if base.scheme() != "http" {
-            return Err(wrong("only http is spoken; put a TLS proxy before a server on another machine"));
+        match base.scheme() {
+            "http" => {}
+            "https" => {
+                return Err(wrong(
+                    "https is not spoken; give the http address, or that of a local TLS tunnel",
+                ));
+            }
+            _ => return Err(wrong("http://HOST:PORT is needed")),
         }
         if !base.username().is_empty() || base.password().is_some() {
             return Err(wrong("it has a user or a password in it; servers are asked with a token"));
@@ -139,9 +145,9 @@ mod tests {
         let cases = [
             ("", "HOST"),
             ("127.0.0.1:8080", "HOST"),
-            ("localhost:8080", "only http"),
+            ("localhost:8080", "HOST"),
             ("https://127.0.0.1", "TLS"),
-            ("ftp://x", "only http"),
+            ("ftp://x", "HOST"),
             ("http://me:secret@127.0.0.1", "token"),
             ("http://127.0.0.1/?a=b", "query"),
         ];

@@ -228,7 +228,8 @@ impl<'p> Sender<'p> {
 
     /// The message, and what of the jobs is known to be stored.
     pub(super) fn with_account(&self, message: &str) -> String {
-        let mut text = format!("{message}; {} jobs were accepted", self.accepted);
+        let were = if self.accepted == 1 { "job was" } else { "jobs were" };
+        let mut text = format!("{message}; {} {were} accepted", self.accepted);
         if let Some(last) = &self.last {
             text.push_str(&format!(", the last answer was for {last}"));
         }
@@ -243,7 +244,7 @@ impl<'p> Sender<'p> {
         if self.accepted + self.refused + self.unreadable < 2 {
             return;
         }
-        let mut parts = vec![format!("{} jobs accepted", self.accepted)];
+        let mut parts = vec![format!("{} accepted", self.accepted)];
         for (count, what) in [(self.refused, "refused"), (self.unreadable, "unreadable")] {
             if count > 0 {
                 parts.push(format!("{count} {what}"));
