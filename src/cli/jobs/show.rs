@@ -1,6 +1,6 @@
 //! `callboard jobs show`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use callboard::{
     client::Client,
@@ -42,7 +42,7 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     let mut add = |name: &str, value: &str| lines.push(format!("{name:<NAMES$}{}", clean(value)));
     add("queue", &summary.queue);
     add("attempt", &format!("{} of {}", summary.attempt, summary.max_attempts));
-    add("timeout", &format!("{} ms an attempt", job.timeout_ms));
+    add("timeout", &format!("{:?} an attempt", Duration::from_millis(job.timeout_ms)));
     let times = [
         ("created", Some(summary.created_at)),
         ("scheduled", Some(summary.scheduled_at).filter(|at| *at != summary.created_at)),
@@ -143,7 +143,7 @@ pub(super) mod tests {
 01890a5d-ac96-774b-bcce-b302099a8057  command  discarded
 queue      reports
 attempt    2 of 2
-timeout    600000 ms an attempt
+timeout    600s an attempt
 created    2026-01-01T00:00:00.000000Z
 scheduled  2026-01-01T00:00:01.000000Z
 started    2026-01-01T00:00:02.000000Z

@@ -137,7 +137,13 @@ impl<'p> Sender<'p> {
                     let status = problem.status;
                     vec![SubmittedItem { index: 0, status, outcome: ItemOutcome::Refused(*problem) }]
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // Any other refusal says that nothing was done.
+                    let unknown = matches!(error, ClientError::Lost { .. } | ClientError::Answer(_))
+                        || matches!(error.status(), Some(502..=504));
+                    self.in_flight = if unknown { self.in_flight } else { 0 };
+                    return Err(error.into());
+                }
             };
             self.in_flight = 0;
             let sent = part.len();
@@ -228,8 +234,12 @@ impl<'p> Sender<'p> {
 
     /// The message, and what of the jobs is known to be stored.
     pub(super) fn with_account(&self, message: &str) -> String {
-        let were = if self.accepted == 1 { "job was" } else { "jobs were" };
-        let mut text = format!("{message}; {} {were} accepted", self.accepted);
+        let accepted = match self.accepted {
+            0 => "no job was".to_owned(),
+            1 => "1 job was".to_owned(),
+            several => format!("{several} jobs were"),
+        };
+        let mut text = format!("{message}; {accepted} accepted");
         if let Some(last) = &self.last {
             text.push_str(&format!(", the last answer was for {last}"));
         }

@@ -194,7 +194,9 @@ impl<'p> Watch<'p> {
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 let open = self.ledger.open.len();
-                let message = format!("{open} jobs have not finished within {:?}; they go on", self.limit);
+                let have = if open == 1 { "job has" } else { "jobs have" };
+                let still = if open == 1 { "it goes on" } else { "they go on" };
+                let message = format!("{open} {have} not finished within {:?}; {still}", self.limit);
                 return Err(Failure { code: SOME_FAILED, message });
             }
             if !self.ledger.due.is_empty() && self.away_since.is_none() {

@@ -50,7 +50,7 @@ fn people_see_a_table_and_the_whole_of_a_job() {
         "{}  sleep  completed\n\
          queue      default\n\
          attempt    1 of 5\n\
-         timeout    900000 ms an attempt\n\
+         timeout    900s an attempt\n\
          created    TIME\n\
          started    TIME\n\
          finished   TIME\n\

@@ -123,6 +123,30 @@ fn what_is_no_callboard_server_is_told() {
 }
 
 #[test]
+fn a_server_that_is_not_ready_is_asked_a_few_times() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        for _ in 0..4 {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let request = BufReader::new(stream.try_clone().expect("a socket"));
+            assert!(request.lines().any(|line| line.expect("ASCII").is_empty()), "a whole request");
+            let body =
+                r#"{"type":"x","title":"This cannot be done now","status":503,"detail":"the disk is full"}"#;
+            let length = body.len();
+            let head = "HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nConnection: close";
+            write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{body}").expect("an answer");
+        }
+    });
+    let output = run(&["queues", "--url", &url]);
+    server.join().expect("no panic");
+    assert_eq!(
+        (code(&output), &*err(&output)),
+        (4, "callboard: This cannot be done now: the disk is full\n")
+    );
+}
+
+#[test]
 fn tokens_come_from_a_file_or_the_environment() {
     let server = Server::start(&Options::arguments(&["--set", "web.token=a-long-enough-secret-for-a-test"]));
     let without = server.cli(&["queues"]);
@@ -136,6 +160,7 @@ fn tokens_come_from_a_file_or_the_environment() {
 
     let submitted = server.cli(&["submit", "noop"]);
     assert_eq!(code(&submitted), 4, "{}", err(&submitted));
+    assert!(err(&submitted).ends_with("; no job was accepted\n"), "{}", err(&submitted));
 
     let wrong =
         server.command(&["queues"]).env("CALLBOARD_TOKEN", "wrong").output().expect("the program starts");

@@ -1,5 +1,10 @@
 //! `tree`, `queues`, `config show`, `completions`, and colours.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
 use super::{code, err, out};
 use crate::server::{Options, Server, callboard, run};
 
@@ -41,6 +46,23 @@ queues (running)  restarts N/N
     let wrong = server.cli(&["tree", "--path", "edges/stor"]);
     let said = "callboard: there is no node \"edges/stor\" in the tree; below \"edges\" there is store\n";
     assert_eq!((code(&wrong), &*err(&wrong)), (1, said));
+}
+
+#[test]
+fn the_tree_is_watched_until_nobody_looks() {
+    let server = Server::start(&Options::default());
+    let mut command = server.command(&["tree", "--watch=100ms", "--json", "--depth", "0"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    for _ in 0..3 {
+        let line = lines.next().expect("another one").expect("UTF-8");
+        let tree: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
+        assert_eq!((&tree["name"], &tree["children"]), (&"root".into(), &serde_json::Value::Null));
+    }
+    drop(lines);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!((code(&output), &*err(&output)), (0, ""));
 }
 
 #[test]

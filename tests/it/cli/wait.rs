@@ -49,7 +49,7 @@ fn jobs_are_not_waited_for_longer_than_wanted() {
         FIRST,
     ];
     let output = server.cli(&arguments);
-    let said = "callboard: 1 jobs have not finished within 200ms; they go on; 1 job was accepted\n";
+    let said = "callboard: 1 job has not finished within 200ms; it goes on; 1 job was accepted\n";
     assert_eq!((code(&output), &*err(&output)), (1, said));
 }
 
