@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     LogChoice, ServeArgs,
-    output::{Failure, Printer, table},
+    output::{Cell, Failure, Printer, Table},
 };
 
 /// The settings of these flags, over the environment, the file and the defaults.
@@ -54,11 +54,11 @@ pub(super) fn show(args: &ServeArgs, printer: Printer) -> Result<ExitCode, Failu
             .collect();
         printer.document(&values);
     } else {
-        let rows: Vec<Vec<String>> = loaded
+        let rows: Vec<Vec<Cell>> = loaded
             .sources()
-            .map(|value| vec![value.key.to_owned(), value.value.to_owned(), value.source.to_string()])
+            .map(|value| vec![value.key.into(), value.value.into(), value.source.to_string().into()])
             .collect();
-        table(&["KEY", "VALUE", "SOURCE"], &rows);
+        Table::new(printer, &["KEY", "VALUE", "SOURCE"]).print(&rows);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,36 +1,58 @@
 //! The command line.
 
+mod completions;
 mod config;
+mod connection;
+#[cfg(test)]
+mod documentation;
 mod jobs;
 mod logging;
 mod output;
+mod progress;
 mod queues;
 mod serve;
+mod style;
 mod submit;
 mod tree;
+mod values;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use callboard::client::{Client, ClientError};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use connection::Connection;
 use output::{Failure, Printer};
+use style::ColorChoice;
 
 /// Supervised actors, and a job system that runs on them.
 #[derive(Debug, Parser)]
-#[command(name = "callboard", version, max_term_width = 100)]
+#[command(name = "callboard", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
-    /// The server's address.
-    #[arg(long, global = true, env = "CALLBOARD_URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// The token to send, if the server asks for one.
-    #[arg(long, global = true, env = "CALLBOARD_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Print JSON, for programs.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 a job failed, or something was refused; 2 wrong usage or input; 3 no server answers; 4 the server \
+refuses to work (token, not ready); 130 interrupted.";
+
+/// How things are printed.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct OutputArgs {
+    /// Print JSON, for programs: one document, or one object a line for what comes one by one.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Show no progress and no summary; results and errors stay.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// When to use colours; in the automatic case on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +71,8 @@ enum Command {
     /// Show the settings and where each comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the completions of a shell.
+    Completions(completions::CompletionsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,44 +110,30 @@ enum LogChoice {
     Json,
 }
 
-/// Reads the command line and does what it says. Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 out of time,
-/// 4 no server.
+/// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let printer = Printer { json: cli.json };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return printer.failure(&Failure::failed(error.to_string())),
-    };
-    let client = || Client::new(&cli.url, cli.token.clone().map(Into::into)).map_err(Failure::from);
-    let done = match cli.command {
-        Command::Serve(args) => runtime.block_on(serve::run(&args)),
-        Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
-        Command::Submit(args) => {
-            client().and_then(|client| runtime.block_on(submit::run(&client, args, printer)))
-        }
-        Command::Jobs(command) => {
-            client().and_then(|client| runtime.block_on(jobs::run(&client, command, printer)))
-        }
-        Command::Queues => client().and_then(|client| runtime.block_on(queues::run(&client, printer))),
-        Command::Tree(args) => {
-            client().and_then(|client| runtime.block_on(tree::run(&client, &args, printer)))
-        }
-    };
-    match done {
+    // Help and usage errors are printed before the arguments are known as a whole.
+    let matches = Cli::command().color(style::asked_for(std::env::args_os()).of_clap()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let OutputArgs { json, quiet, color } = cli.output;
+    let printer = Printer { json, quiet, colours: color.holds_for(&std::io::stdout()) };
+    match run(cli, printer) {
         Ok(code) => code,
         Err(failure) => printer.failure(&failure),
     }
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let code = match &error {
-            ClientError::Url { .. } => 2,
-            ClientError::Unreachable { .. } | ClientError::Lost { .. } => 4,
-            _ => 1,
-        };
-        Failure { code, message: error.to_string() }
+fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
+    let client = || cli.connection.client();
+    match cli.command {
+        Command::Serve(args) => runtime.block_on(serve::run(&args)),
+        Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
+        Command::Completions(args) => completions::run(args),
+        Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),
+        Command::Jobs(command) => runtime.block_on(jobs::run(&client()?, command, printer)),
+        Command::Queues => runtime.block_on(queues::run(&client()?, printer)),
+        Command::Tree(args) => runtime.block_on(tree::run(&client()?, &args, printer)),
     }
 }

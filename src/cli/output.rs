@@ -1,12 +1,28 @@
 //! What is printed: for people, or as JSON for programs.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     process::ExitCode,
 };
 
+use callboard::contracts::JobState;
+use clap::builder::styling::Style;
 use serde::Serialize;
 use serde_json::json;
+
+use super::style;
+
+/// A job failed, or something was refused or went wrong.
+pub(crate) const SOME_FAILED: u8 = 1;
+/// Wrong usage or input.
+pub(crate) const USAGE: u8 = 2;
+/// No server answers.
+pub(crate) const NO_SERVER: u8 = 3;
+/// The server answers, and refuses to work.
+pub(crate) const REFUSED: u8 = 4;
+/// Ended by Ctrl-C.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -17,11 +33,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Failure { code: 1, message: message.into() }
+        Failure { code: SOME_FAILED, message: message.into() }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Failure { code: 2, message: message.into() }
+        Failure { code: USAGE, message: message.into() }
     }
 }
 
@@ -29,16 +45,26 @@ impl Failure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) colours: bool,
 }
 
 impl Printer {
+    /// Says on standard error what went wrong.
     pub(crate) fn failure(self, failure: &Failure) -> ExitCode {
         if self.json {
-            eprintln!("{}", json!({ "error": failure.message }));
+            say(&json!({ "error": failure.message, "exit_code": failure.code }).to_string());
         } else {
-            eprintln!("callboard: {}", failure.message);
+            say(&format!("callboard: {}", clean_lines(&failure.message)));
         }
         ExitCode::from(failure.code)
+    }
+
+    /// Says something on standard error that is no result and no error.
+    pub(crate) fn note(self, text: &str) {
+        if !self.json && !self.quiet {
+            say(&clean_lines(text));
+        }
     }
 
     /// A whole answer.
@@ -50,43 +76,186 @@ impl Printer {
     pub(crate) fn record(self, value: &impl Serialize) {
         line(&serde_json::to_string(value).unwrap_or_default());
     }
+
+    /// The text in this style, where colours are wanted.
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
+        if self.colours { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    pub(crate) fn state(self, state: JobState) -> String {
+        self.paint(style::of_state(state), state.as_str())
+    }
 }
 
-/// Prints a line. Whoever read it may have gone away, as `head` does; then there is nobody to tell.
+/// Standard error may be closed; then there is nobody to tell.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a line of a result. Whoever read it may have gone away, as `head` does; then the program ends, for it has
+/// nothing else to do.
 pub(crate) fn line(text: &str) {
-    if writeln!(io::stdout(), "{text}").is_err() {
+    if !try_line(text) {
         std::process::exit(0);
     }
 }
 
-/// Prints rows under headings, each column as wide as it must be.
-pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
-    table_lines(headings, rows).iter().for_each(|row| line(row));
-}
-
-fn table_lines(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
-    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+/// Prints a line of a result, and says whether somebody still reads. Ends the program if the line cannot be written,
+/// for example on a full disk: half a result must not look like a whole one.
+pub(crate) fn try_line(text: &str) -> bool {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
+        Err(error) => {
+            say(&format!("callboard: standard output cannot be written: {error}"));
+            std::process::exit(i32::from(SOME_FAILED))
         }
     }
-    let format = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let body = rows.iter().map(|row| format(row.iter().map(String::as_str).collect()));
-    std::iter::once(format(headings.to_vec())).chain(body).collect()
+}
+
+/// The text without what a terminal would obey: a job's error must not move somebody's cursor.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
+}
+
+/// The same, with its lines left as they are.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// The first line, cleaned and cut to a length that fits.
+pub(crate) fn first_line(text: &str, limit: usize) -> String {
+    let first = text.lines().next().unwrap_or("");
+    let mut short: String = clean(first).chars().take(limit).collect();
+    if first.chars().count() > limit {
+        short.pop();
+        short.push('…');
+    }
+    short
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+    to_the_right: bool,
+}
+
+impl Cell {
+    pub(crate) fn number(number: impl Into<u64>) -> Self {
+        Cell { text: number.into().to_string(), to_the_right: true, ..Cell::default() }
+    }
+
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Cell { text: clean(&text.into()).into_owned(), style, to_the_right: false }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Cell::styled(text, Style::new())
+    }
+}
+
+/// Rows under headings, each column as wide as its widest cell so far.
+#[derive(Debug)]
+pub(crate) struct Table {
+    printer: Printer,
+    headings: Vec<&'static str>,
+    widths: Vec<usize>,
+    headed: bool,
+}
+
+impl Table {
+    pub(crate) fn new(printer: Printer, headings: &[&'static str]) -> Self {
+        let widths = headings.iter().map(|heading| heading.chars().count()).collect();
+        Table { printer, headings: headings.to_vec(), widths, headed: false }
+    }
+
+    /// Prints rows, below the headings if they are the first ones.
+    pub(crate) fn print(&mut self, rows: &[Vec<Cell>]) {
+        self.lines(rows).iter().for_each(|row| line(row));
+    }
+
+    pub(crate) fn lines(&mut self, rows: &[Vec<Cell>]) -> Vec<String> {
+        for row in rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.chars().count());
+            }
+        }
+        let right: Vec<bool> = match rows.first() {
+            Some(row) => row.iter().map(|cell| cell.to_the_right).collect(),
+            None => vec![false; self.headings.len()],
+        };
+        let mut lines = Vec::new();
+        if !std::mem::replace(&mut self.headed, true) {
+            let cell = |(heading, to_the_right): (&&str, &bool)| Cell {
+                text: (*heading).to_owned(),
+                style: style::HEADING,
+                to_the_right: *to_the_right,
+            };
+            lines.push(self.row(&self.headings.iter().zip(&right).map(cell).collect::<Vec<_>>()));
+        }
+        lines.extend(rows.iter().map(|row| self.row(row)));
+        lines
+    }
+
+    fn row(&self, cells: &[Cell]) -> String {
+        let mut text = String::new();
+        // Blanks are added when something follows them, so that no line ends in blanks.
+        let mut blanks = 0;
+        for (cell, width) in cells.iter().zip(&self.widths) {
+            let missing = width - cell.text.chars().count();
+            if !cell.text.is_empty() {
+                let before = if cell.to_the_right { missing } else { 0 };
+                text.push_str(&" ".repeat(blanks + before));
+                text.push_str(&self.printer.paint(cell.style, &cell.text));
+                blanks = missing - before + 2;
+            } else {
+                blanks += missing + 2;
+            }
+        }
+        text
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAIN: Printer = Printer { json: false, quiet: false, colours: false };
+
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let rows =
-            vec![vec!["a".to_owned(), "long cell".to_owned()], vec!["bbbb".to_owned(), "c".to_owned()]];
-        assert_eq!(table_lines(&["ID", "B"], &rows), ["ID    B", "a     long cell", "bbbb  c"]);
+        let rows = [
+            vec![Cell::from("a"), Cell::number(1_u32), "long cell".into()],
+            vec!["bbbb".into(), Cell::number(1000_u32), "".into()],
+        ];
+        let mut table = Table::new(PLAIN, &["ID", "N", "TEXT"]);
+        assert_eq!(table.lines(&rows), ["ID       N  TEXT", "a        1  long cell", "bbbb  1000"]);
+        assert_eq!(table.lines(&rows[..1]), ["a        1  long cell"], "as wide as before, and headed once");
+        assert_eq!(Table::new(PLAIN, &["ID", "N"]).lines(&[]), ["ID  N"]);
+    }
+
+    #[test]
+    fn colours_do_not_count_as_width() {
+        let coloured = Printer { colours: true, ..PLAIN };
+        let mut table = Table::new(coloured, &["A", "B"]);
+        let lines = table.lines(&[vec![Cell::styled("x", style::of_state(JobState::Completed)), "y".into()]]);
+        assert_eq!(lines, ["\u{1b}[1mA\u{1b}[0m  \u{1b}[1mB\u{1b}[0m", "\u{1b}[32mx\u{1b}[0m  y"]);
+    }
+
+    #[test]
+    fn nothing_is_left_for_a_terminal_to_obey() {
+        assert_eq!(clean("a\u{1b}[2Jb\tc"), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(clean_lines("a\nb\r\nc\u{7}"), "a\nb\nc\u{fffd}");
+        assert_eq!(first_line("0123456789\nmore", 5), "0123…");
+        assert_eq!(first_line("01234", 5), "01234");
+        assert_eq!(first_line("", 5), "");
     }
 }

@@ -7,11 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     ServeArgs, config, logging,
-    output::{Failure, line},
+    output::{Failure, INTERRUPTED, try_line},
 };
-
-/// The exit code of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 /// The signals that end the server.
 struct Signals {
@@ -47,7 +44,8 @@ pub(super) async fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(error.to_string()))?;
     let app = App::builder().settings(settings).web().start().await.map_err(explain)?;
     if let Some(address) = app.address() {
-        line(&format!("listening on http://{address}"));
+        // Whoever is to read it may be away; the server serves all the same.
+        try_line(&format!("listening on http://{address}"));
     }
     tokio::select! {
         () = signals.next() => {}

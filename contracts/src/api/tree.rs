@@ -24,7 +24,7 @@ pub enum ActorKind {
 pub struct CrashView {
     /// When.
     pub at: Timestamp,
-    /// The path of the actor that crashed.
+    /// The path of the actor that crashed, such as `edges/store`.
     pub actor: String,
     /// Its generation, from 0.
     pub generation: u64,
@@ -42,7 +42,7 @@ pub struct CrashView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TreeNode {
-    /// Its path, such as `root/edges/store`.
+    /// Its path below the root, such as `edges/store`; the root's own is empty.
     pub path: String,
     /// Its name, the path's last part.
     pub name: String,
@@ -81,4 +81,28 @@ pub struct TreeNode {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     pub children: Vec<TreeNode>,
+}
+
+impl TreeNode {
+    /// The node with this path; the empty path is the root.
+    ///
+    /// ```
+    /// # use callboard_contracts::api::TreeNode;
+    /// # fn example(tree: &TreeNode) {
+    /// if let Some(store) = tree.find("edges/store") {
+    ///     println!("the store is {}", store.state);
+    /// }
+    /// # }
+    /// ```
+    pub fn find(&self, path: &str) -> Option<&TreeNode> {
+        if self.path == path {
+            return Some(self);
+        }
+        // Only one child can lead there.
+        let leads = |child: &&TreeNode| {
+            path.strip_prefix(child.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.children.iter().find(leads)?.find(path)
+    }
 }

@@ -1,0 +1,39 @@
+//! `callboard jobs …`.
+
+mod change;
+mod list;
+mod selection;
+mod show;
+
+use std::process::ExitCode;
+
+use callboard::client::Client;
+use clap::Subcommand;
+
+use super::output::{Failure, Printer};
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub(super) enum JobsCommand {
+    /// List jobs, newest first.
+    List(list::ListArgs),
+    /// Show a job with its attempts.
+    Show(show::ShowArgs),
+    /// Call jobs off.
+    Cancel(selection::Selection),
+    /// Run waiting jobs now, and finished ones again as new jobs.
+    Retry(selection::Selection),
+}
+
+pub(super) async fn run(
+    client: &Client,
+    command: JobsCommand,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
+    match command {
+        JobsCommand::List(args) => list::run(client, args, printer).await,
+        JobsCommand::Show(args) => show::run(client, &args, printer).await,
+        JobsCommand::Cancel(selection) => change::cancel(client, selection, printer).await,
+        JobsCommand::Retry(selection) => change::retry(client, selection, printer).await,
+    }
+}
