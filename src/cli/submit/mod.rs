@@ -1,6 +1,7 @@
 //! `callboard submit`.
 
 mod input;
+mod ledger;
 mod sender;
 mod wait;
 
