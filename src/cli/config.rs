@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{
     LogChoice, ServeArgs,
-    output::{Cell, Failure, Printer, Table},
+    output::{Failure, Printer},
+    table::{Cell, Table},
 };
 
 /// The settings of these flags, over the environment, the file and the defaults.

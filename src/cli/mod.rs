@@ -13,6 +13,7 @@ mod queues;
 mod serve;
 mod style;
 mod submit;
+mod table;
 mod tree;
 mod values;
 

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use callboard::{client::Client, contracts::api::QueueView};
 
-use super::output::{Cell, Failure, Printer, Table};
+use super::{
+    output::{Failure, Printer},
+    table::{Cell, Table},
+};
 
 pub(super) async fn run(client: &Client, printer: Printer) -> Result<ExitCode, Failure> {
     let queues = client.queues().await?;

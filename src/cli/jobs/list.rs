@@ -12,8 +12,10 @@ use callboard::{
 use clap::Args;
 
 use super::super::{
-    output::{Cell, Failure, Printer, Table, first_line},
-    style, values,
+    output::{Failure, Printer, first_line},
+    style,
+    table::{Cell, Table},
+    values,
 };
 
 /// Jobs of one request at most.

@@ -1,6 +1,7 @@
 //! `callboard submit`.
 
 mod input;
+mod ledger;
 mod sender;
 mod wait;
 
@@ -88,6 +89,7 @@ pub(super) async fn run(
     client.clone().with_retry(RetryPolicy::never()).ready().await?;
     let client = client.with_retry(PATIENT);
 
+    // Without a bound, for it carries no more than the ids that must be kept to the end anyway.
     let (tell, told) = mpsc::unbounded_channel();
     let mut sender = Sender::new(client.clone(), printer, &progress, args.wait.then_some(tell));
     let mut watch = wait::Watch::new(client, printer, &progress, args.wait_timeout);

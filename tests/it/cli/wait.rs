@@ -1,6 +1,7 @@
 //! `submit --wait`: outcomes, exit codes, and a server that dies in the middle.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Read},
     process::Stdio,
 };
@@ -79,6 +80,34 @@ fn a_server_that_is_killed_and_started_again_is_waited_for() {
     let mut said = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
     assert_eq!((child.wait().expect("an end").code(), &*said), (Some(0), "2 accepted, 2 completed\n"));
+    drop((server, folder));
+}
+
+#[test]
+fn a_server_that_is_killed_while_jobs_are_sent_gets_each_of_them_once() {
+    const JOBS: usize = 5000;
+    let server = Server::start(&Options::default());
+    let proxy = Proxy::start(server.address);
+    let mut command = callboard();
+    command.args(["submit", "noop", "--count", &JOBS.to_string()]).env("CALLBOARD_URL", proxy.url());
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut first = String::new();
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    // Byte by byte, so that the rest is left to be read below.
+    BufReader::with_capacity(1, stdout).read_line(&mut first).expect("an id");
+    let (data, folder) = server.kill();
+    let server = Server::start_on(&data, &Options::default()).expect("a server on the same folder");
+    proxy.pass_to(server.address);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!((code(&output), &*err(&output)), (0, "5000 accepted\n"));
+    let rest = out(&output);
+    let ids: HashSet<&str> = rest.lines().chain([first.trim()]).collect();
+    assert_eq!(ids.len(), JOBS);
+    let queue = server.get("/api/v1/queues/default").json();
+    let states = ["available", "executing", "retryable", "completed"];
+    let stored: u64 = states.iter().filter_map(|state| queue[*state].as_u64()).sum();
+    assert_eq!(stored, JOBS as u64, "{queue}");
     drop((server, folder));
 }
 
