@@ -24,7 +24,9 @@ fn add(command: &mut Command, name: &str, text: &mut String) {
         .map(|line| line.trim_end().to_owned())
         .collect();
     text.push_str(&format!("\n### `{name}`\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
-    for child in command.get_subcommands_mut().filter(|child| child.get_name() != "help") {
+    for child in
+        command.get_subcommands_mut().filter(|child| child.get_name() != "help" && !child.is_hide_set())
+    {
         let name = format!("{name} {}", child.get_name());
         add(child, &name, text);
     }

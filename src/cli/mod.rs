@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod completions;
 mod config;
 mod connection;
@@ -72,6 +73,9 @@ enum Command {
     /// Show the settings and where each comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Measure this program on this machine.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -131,6 +135,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve(args) => runtime.block_on(serve::run(&args)),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
+        Command::Bench(command) => runtime.block_on(bench::run(command, printer)),
         Command::Completions(args) => completions::run(args),
         Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),
         Command::Jobs(command) => runtime.block_on(jobs::run(&client()?, command, printer)),

@@ -105,7 +105,7 @@ fn submit(server: &Server, file: &Path) -> std::process::Child {
 }
 
 /// Processes that work in a folder below `data`, or that carry it in their command line.
-fn processes_of(data: &Path) -> BTreeSet<(u32, String)> {
+pub(crate) fn processes_of(data: &Path) -> BTreeSet<(u32, String)> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };

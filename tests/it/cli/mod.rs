@@ -1,5 +1,6 @@
 //! The command line, against the real server.
 
+mod bench;
 mod jobs;
 mod proxy;
 mod refusals;

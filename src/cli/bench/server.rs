@@ -1,0 +1,159 @@
+//! The server that is measured.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use callboard::{
+    App,
+    client::Client,
+    config::{Durability, Settings},
+};
+use clap::{Args, ValueEnum};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+};
+use uuid::Uuid;
+
+use super::{
+    super::output::{Failure, line},
+    machine,
+    probe::Probe,
+};
+
+/// What the server says once it can be reached.
+const LISTENING: &str = "listening on http://";
+/// How long a killed server may take to be gone.
+const END_LIMIT: Duration = Duration::from_secs(2);
+/// Its log, which is shown if it does not start.
+const LOG: &str = "server.log";
+
+/// When an answered write is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityChoice {
+    /// After a power cut.
+    Full,
+    /// After the death of the program.
+    Relaxed,
+}
+
+impl DurabilityChoice {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            DurabilityChoice::Full => "full",
+            DurabilityChoice::Relaxed => "relaxed",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    #[arg(long)]
+    data: PathBuf,
+    #[arg(long)]
+    concurrency: usize,
+    #[arg(long, value_enum)]
+    durability: DurabilityChoice,
+}
+
+pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
+    let mut settings = Settings::default();
+    settings.data.dir = args.data.clone();
+    settings.web.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    settings.store.durability = match args.durability {
+        DurabilityChoice::Full => Durability::Full,
+        DurabilityChoice::Relaxed => Durability::Relaxed,
+    };
+    let queue = settings.queues.entry("default".to_owned()).or_insert(settings.queue_defaults.clone());
+    queue.concurrency = args.concurrency;
+    let app = App::builder().settings(settings).job::<Probe>().web().start().await;
+    let app = app.map_err(|error| Failure::failed(error.to_string()))?;
+    if let Some(address) = app.address() {
+        line(&format!("{LISTENING}{address}"));
+    }
+    let mut end = Vec::new();
+    let _ = tokio::io::stdin().take(1).read_to_end(&mut end).await;
+    // Nothing of it is kept, so nothing needs an end in good order.
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server in a process and a folder of its own. Dropped, it is killed and the folder removed.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) client: Client,
+    process: Child,
+    _folder: Folder,
+}
+
+impl Server {
+    pub(super) async fn start(
+        place: &Path,
+        concurrency: usize,
+        durability: DurabilityChoice,
+    ) -> Result<Server, Failure> {
+        let folder = Folder::create(place)?;
+        let log = folder.0.join(LOG);
+        let failed =
+            |error: std::io::Error| Failure::failed(format!("the server cannot be started: {error}"));
+        let mut process = Command::new(std::env::current_exe().map_err(failed)?)
+            .args(["bench", "server", "--concurrency", &concurrency.to_string()])
+            .args(["--durability", durability.name(), "--data"])
+            .arg(folder.0.join("data"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&log).map_err(failed)?)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let mut said = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut said).await.map_err(failed)?;
+        }
+        let address = said.trim().strip_prefix(LISTENING).and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let log = fs::read_to_string(log).unwrap_or_default();
+            return Err(Failure::failed(format!("the server did not start: {}", log.trim())));
+        };
+        let client = Client::new(&format!("http://{address}"), None)?;
+        Ok(Server { address, client, process, _folder: folder })
+    }
+
+    /// Resident bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.process.id().map_or(0, machine::resident)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Only a dead server writes nothing more into the folder, which goes next. A killed process ends at once.
+        let _ = self.process.start_kill();
+        let began = Instant::now();
+        while matches!(self.process.try_wait(), Ok(None)) && began.elapsed() < END_LIMIT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A folder that is removed with the value.
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn create(place: &Path) -> Result<Folder, Failure> {
+        let path = place.join(format!("callboard-bench-{}", Uuid::now_v7().simple()));
+        let created = std::path::absolute(&path).and_then(|path| fs::create_dir_all(&path).map(|()| path));
+        created.map(Folder).map_err(|error| Failure::usage(format!("--place {}: {error}", place.display())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is only in the way.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,89 @@
+//! `bench`: with few jobs, every part of it, and what is left behind.
+
+use std::{
+    fs,
+    io::Read,
+    process::{Child, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{code, err, out};
+use crate::server::{callboard, eventually, run};
+
+fn bench(place: &TempDir, more: &[&str]) -> Child {
+    let mut command = callboard();
+    command.args(["bench", "jobs", "--concurrency", "5", "--connections", "4", "--place"]).arg(place.path());
+    command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+}
+
+fn folders(place: &TempDir) -> usize {
+    fs::read_dir(place.path()).expect("a folder").count()
+}
+
+#[test]
+fn every_part_is_measured_and_nothing_is_left() {
+    let place = TempDir::new().expect("a folder");
+    let jobs = ["--jobs", "1500", "--latency-jobs", "5", "--post-jobs", "100", "--durability", "relaxed"];
+    let output = bench(&place, &jobs).wait_with_output().expect("an end");
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let at = |pointer: &str| report.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {report}"));
+    assert_eq!(at("/durability"), "relaxed");
+    assert_eq!(at("/optimised"), !cfg!(debug_assertions));
+    assert_eq!(at("/bulk_enqueue/jobs"), 1500);
+    // Each job is validated, executed and completed; so is the one that told where the log was, and the other one of
+    // the kind is created. Each of the five that were in the way fails, as it is cancelled, and says before that it is
+    // asked to.
+    let events = at("/drain/events").as_u64().expect("a number");
+    assert!((1500 * 3 + 4..=1500 * 3 + 4 + 5 * 2).contains(&events), "{events}");
+    for positive in [
+        "/machine/cores",
+        "/machine/memory_bytes",
+        "/machine/disk_sync_us",
+        "/bulk_enqueue/jobs_per_second",
+        "/drain/jobs_per_second",
+        "/start_latency/p50_ms",
+        "/post_jobs/jobs_per_second",
+        "/post_jobs_while_draining/jobs_per_second",
+        "/memory/idle_bytes",
+    ] {
+        assert!(at(positive).as_f64().is_some_and(|number| number > 0.0), "{positive}: {report}");
+    }
+    for part in ["/start_latency", "/post_jobs", "/post_jobs_while_draining"] {
+        let times =
+            ["p50_ms", "p95_ms", "p99_ms", "max_ms"].map(|name| at(&format!("{part}/{name}")).as_f64());
+        assert!(times.is_sorted(), "{part}: {report}");
+    }
+    assert_eq!(folders(&place), 0);
+}
+
+#[test]
+fn interrupted_it_leaves_no_server_and_no_folder() {
+    let place = TempDir::new().expect("a folder");
+    let mut bench = bench(&place, &["--latency-jobs", "1000000"]);
+    eventually("a server has its folder", || folders(&place) == 1);
+    kill_process(Pid::from_child(&bench), Signal::INT).expect("it is there");
+    let status = bench.wait().expect("an end");
+    let mut said = String::new();
+    bench.stdout.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+    assert_eq!((status.code(), said.as_str()), (Some(130), ""));
+    assert_eq!(crate::checksums::processes_of(place.path()).len(), 0);
+    assert_eq!(folders(&place), 0);
+}
+
+#[test]
+fn what_cannot_be_measured_is_told() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let place = file.path().display().to_string();
+    let output = run(&["bench", "jobs", "--place", &place]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).starts_with(&format!("callboard: --place {place}: ")), "{}", err(&output));
+    for (flag, value) in [("--jobs", "0"), ("--connections", "4001"), ("--concurrency", "x")] {
+        let output = run(&["bench", "jobs", flag, value]);
+        assert_eq!(code(&output), 2);
+        assert!(err(&output).contains(flag), "{}", err(&output));
+    }
+}
