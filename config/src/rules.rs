@@ -22,6 +22,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     web(&mut rules, &settings.web);
     command(&mut rules, &settings.command);
     numbers(&mut rules, settings);
+    results(&mut rules, settings);
     durations(&mut rules, settings);
     queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
     for (name, settings) in &settings.queues {
@@ -133,6 +134,24 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.range(&key("retry.jitter"), retry.jitter, 0.0, 1.0);
     rules.range(&key("system.executors"), system.executors, 0, 1_024);
     rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));
+}
+
+/// Whatever a program writes must fit into its job's result.
+fn results(rules: &mut Rules<'_>, settings: &Settings) {
+    /// Two streams, of which JSON writes a byte with up to six.
+    const LONGEST: u64 = 2 * 6;
+    /// Everything else that the result of a `command` says.
+    const FRAME: u64 = 1024;
+    let (result, output) = (settings.jobs.max_result, settings.command.max_output);
+    if result.bytes() < output.bytes().saturating_mul(LONGEST).saturating_add(FRAME) {
+        let message = format!(
+            "`jobs.max_result` ({}) is too small for `command.max_output` ({}): the result of a program holds two streams, \
+             and JSON may write a byte with six; {LONGEST} times `command.max_output` and {FRAME} bytes are needed",
+            result.render(),
+            output.render()
+        );
+        rules.report(&[key("jobs.max_result"), key("command.max_output")], message, None);
+    }
 }
 
 fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {

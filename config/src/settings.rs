@@ -224,7 +224,7 @@ section! {
         pub shutdown_grace: Duration,
         /// Largest payload of a job; at most `web.max_body`. Default: `256KiB`.
         pub max_payload: ByteSize,
-        /// Largest result of a job. Default: `1MiB`.
+        /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB. Default: `16MiB`.
         pub max_result: ByteSize,
     }
 }

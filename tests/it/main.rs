@@ -3,5 +3,6 @@
 mod checksums;
 mod cli;
 mod life;
+mod output;
 mod requests;
 mod server;

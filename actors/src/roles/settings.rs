@@ -71,7 +71,7 @@ impl Default for RolesConfig {
             defaults: JobDefaults::default(),
             unknown_types: UnknownTypes::default(),
             max_payload: 256 * 1024,
-            max_result: 1024 * 1024,
+            max_result: 16 * 1024 * 1024,
             cancel_grace: Duration::from_secs(5),
             heartbeat: Duration::from_secs(2),
             session_ttl: Duration::from_secs(10),

@@ -62,7 +62,8 @@ fn values_that_contradict_each_other() {
     let folder = Folder::new();
     let path = folder.write(
         "callboard.toml",
-        "[retry]\nmin = \"20m\"\n[store]\nqueue_max = 10\n[rescuer]\nheartbeat = \"6s\"\n[web]\nlisten = \"0.0.0.0:80\"\n",
+        "[retry]\nmin = \"20m\"\n[store]\nqueue_max = 10\n[rescuer]\nheartbeat = \"6s\"\n[web]\nlisten = \"0.0.0.0:80\"\n\
+         [command]\nmax_output = \"8MiB\"\n",
     );
     let loader = Loader::new().file(path).environment(variables([("CALLBOARD__JOBS__MAX_PAYLOAD", "2MiB")]));
     assert_snapshot!(folder.errors(loader));
