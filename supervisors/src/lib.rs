@@ -70,7 +70,7 @@ pub use crate::{
         ActorId, ActorSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason, SupervisionSnapshot,
         TreeSnapshot,
     },
-    reference::{ActorRef, Recipient},
+    reference::{ActorHandle, ActorRef, Recipient},
     supervisor::{
         Backoff, ChildExited, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, OnExhausted,
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,

@@ -18,7 +18,7 @@ use super::{
     node::{Drained, DueTime, Node, Stage},
     outcomes::Outcomes,
     pruner::Pruner,
-    queue::{Queue, queue},
+    queue::{self, Queue},
     read_model::{ReadModel, ReadModelArgs},
     rescuer::Rescuer,
     scheduler::Scheduler,
@@ -131,7 +131,7 @@ impl Roles {
             .child(read_model);
         let completer = ChildSpec::<Completer>::new("completer", node.clone());
         let queues = node.queues.values().fold(subtree("queues").child(completer), |queues, one| {
-            queues.supervisor(queue(&node, one).on_exit(exits.clone()))
+            queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone()))
         });
         Ok(Roles { observers, queues, gateway, handles })
     }

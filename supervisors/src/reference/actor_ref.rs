@@ -11,7 +11,7 @@ use crate::{
     error::{AskError, SendError},
     handler::Handler,
     meta::{ActorId, ActorSnapshot, State, StopReason},
-    reference::{Node, Recipient, Shared, patience::within},
+    reference::{ActorHandle, Node, Recipient, Shared, patience::within},
     task::Order,
 };
 
@@ -107,6 +107,11 @@ impl<A: Actor> ActorRef<A> {
         A: Handler<M>,
     {
         Recipient::new(self.0.clone())
+    }
+
+    /// This address for whoever needs to know nothing of its messages.
+    pub fn handle(&self) -> ActorHandle {
+        ActorHandle::new(self.0.clone())
     }
 
     /// Waits until the actor is gone for good; restarts do not count. Returns at once if it is gone already.

@@ -1,10 +1,12 @@
 //! What a caller holds.
 
+mod actor_handle;
 mod actor_ref;
 mod patience;
 mod recipient;
 mod shared;
 
+pub use actor_handle::ActorHandle;
 pub use actor_ref::ActorRef;
 pub use recipient::Recipient;
 pub(crate) use shared::{Node, Shared};

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setsid};
 use rustix::thread::set_no_new_privs;
 
-use super::shim::fail;
+use super::own_process::fail;
 use super::wire::{Launch, NotStarted, frame, read_frame_blocking};
 
 /// The exit code that goes with a [`NotStarted`] frame; only a reader without the frame would look at it.

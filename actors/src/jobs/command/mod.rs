@@ -38,6 +38,7 @@ mod job;
 #[cfg(target_os = "linux")]
 mod launcher;
 mod output;
+mod own_process;
 #[cfg(target_os = "linux")]
 mod process_tree;
 mod request;
@@ -51,7 +52,8 @@ mod workspace;
 pub use allow_list::{AllowList, AllowListError, AllowedProgram, Refusal};
 pub use error::CommandError;
 pub use output::CommandOutput;
+pub use own_process::executable;
 pub use request::{CommandRequest, InvalidRequest};
 pub use runner::{AttemptName, CommandRunner};
-pub use shim::{executable, main_if_shim};
+pub use shim::main_if_shim;
 pub use workspace::KeepWorkspace;

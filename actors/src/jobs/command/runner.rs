@@ -13,7 +13,7 @@ use super::error::CommandError;
 use super::output::CommandOutput;
 use super::request::CommandRequest;
 use super::workspace::KeepWorkspace;
-use super::{shim, wire, workspace};
+use super::{own_process, wire, workspace};
 
 /// Runs allow-listed programs, each under a shim of its own.
 ///
@@ -54,7 +54,7 @@ impl CommandRunner {
     /// Where the system cannot tell which binary is running.
     pub fn new(allow: AllowList, workspace: impl Into<PathBuf>) -> io::Result<Self> {
         Ok(Self {
-            shim: shim::executable()?,
+            shim: own_process::executable()?,
             allow,
             workspace: workspace.into(),
             keep: KeepWorkspace::default(),

@@ -1,7 +1,7 @@
 //! How the binary becomes a shim.
 
-use std::path::PathBuf;
-
+#[cfg(not(target_os = "linux"))]
+use super::own_process::fail;
 use super::wire::{LAUNCH_WORD, SHIM_WORD};
 
 /// Turns the process into a shim or a launcher if it was started as one; else does nothing.
@@ -24,16 +24,6 @@ pub fn main_if_shim() {
     }
 }
 
-/// The running binary, as the shim to re-execute.
-///
-/// On Linux it is the file that runs, also after another was put in its place, so that an upgrade does not mix versions.
-///
-/// # Errors
-/// Where the system cannot tell.
-pub fn executable() -> std::io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
-}
-
 #[cfg(target_os = "linux")]
 fn become_shim() -> ! {
     super::supervision::main()
@@ -52,12 +42,4 @@ fn become_shim() -> ! {
 #[cfg(not(target_os = "linux"))]
 fn become_launcher(_shim: Option<i32>) -> ! {
     fail("programs can be run on Linux only")
-}
-
-/// Says on standard error why the process is no use, and ends it.
-pub(super) fn fail(problem: &str) -> ! {
-    use std::io::Write;
-    // Nobody is left to hear of an error in reporting an error.
-    let _ = writeln!(std::io::stderr(), "callboard shim: {problem} (started by the server, not by hand)");
-    std::process::exit(125)
 }

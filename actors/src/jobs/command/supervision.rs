@@ -14,8 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 
+use super::own_process::{executable, fail};
 use super::process_tree::signal_descendants;
-use super::shim::{executable, fail};
 use super::wire::{
     Ending, GREETING, LAUNCH_WORD, Launch, NotStarted, ORDER_END, ORDER_KILL, Report, frame, read_frame,
 };

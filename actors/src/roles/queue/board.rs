@@ -8,15 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use callboard_supervisors::ActorRef;
+use callboard_supervisors::ActorHandle;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{
-    attempt::{Attempt, EndReason},
-    job_actor::JobActor,
-};
+use super::attempt::{Attempt, EndReason};
 use crate::edges::store::record::Lease;
 
 /// The attempts that a node holds of one queue.
@@ -48,7 +45,7 @@ impl State {
 struct Running {
     attempt: Arc<Attempt>,
     /// `None` only while it is being started.
-    actor: Option<ActorRef<JobActor>>,
+    actor: Option<ActorHandle>,
     /// It was seen to be gone once; the word of its end may still be on its way.
     missing: bool,
 }
@@ -105,7 +102,7 @@ impl Board {
     }
 
     /// It runs.
-    pub(crate) fn started(&self, token: u64, actor: ActorRef<JobActor>) {
+    pub(crate) fn started(&self, token: u64, actor: ActorHandle) {
         // Its end may have been told already.
         if let Some(running) = self.state.lock().running.get_mut(&token) {
             running.actor = Some(actor);

@@ -14,10 +14,13 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    Ending, MAX_BACKTRACE_BYTES, Queue,
+    Ending, Queue,
     attempt::{Attempt, EndReason},
-    cut, job_actor,
+    cut,
+    ending::MAX_BACKTRACE_BYTES,
+    job_actor,
     prefetch::Prefetch,
+    queue_state::Wake,
 };
 use crate::{
     edges::store::{Operation, Outcome, StoreError},
@@ -29,10 +32,6 @@ use crate::{
 const LARGEST_CLAIM: usize = 1000;
 /// How long a producer leaves the store or its supervisor alone after it was turned away.
 const REBUFF: Duration = Duration::from_millis(250);
-
-/// There may be jobs to claim or to start.
-#[derive(Clone, Copy, Debug, Message)]
-pub(crate) struct Wake;
 
 /// A claim was answered. What it gave is on the board already.
 #[derive(Clone, Debug, Message)]
@@ -132,7 +131,7 @@ impl Producer {
         while let Some(attempt) = self.queue.board.next(concurrency) {
             let token = attempt.job.token;
             match self.jobs.spawn_child(job_actor::job(&self.node, &attempt)) {
-                Ok(actor) => self.queue.board.started(token, actor),
+                Ok(actor) => self.queue.board.started(token, actor.handle()),
                 Err(error) => {
                     tracing::warn!(queue = self.queue.settings.name, %error, "a job's actor could not be started");
                     self.queue.board.put_back(token);

@@ -1,0 +1,64 @@
+//! What a queue is on this node, and outlives a crash of its producer.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use callboard_supervisors::{Message, Recipient};
+use parking_lot::Mutex;
+
+use super::{board::Board, drain_rate::DrainRate};
+use crate::edges::store::record::QueueSettings;
+
+/// To a producer: there may be jobs to claim or to start.
+#[derive(Clone, Copy, Debug, Message)]
+pub(crate) struct Wake;
+
+/// A queue on this node.
+pub(crate) struct Queue {
+    pub(crate) settings: QueueSettings,
+    pub(crate) board: Board,
+    rate: Mutex<DrainRate>,
+    started: Instant,
+    pub(super) producer: OnceLock<Recipient<Wake>>,
+    /// A wake is on its way to the producer.
+    pub(crate) waking: AtomicBool,
+}
+
+impl Queue {
+    pub(crate) fn new(settings: QueueSettings) -> Self {
+        Queue {
+            settings,
+            board: Board::default(),
+            rate: Mutex::default(),
+            started: Instant::now(),
+            producer: OnceLock::new(),
+            waking: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells the producer that there may be jobs to claim or to start. Many calls make one message.
+    pub(crate) fn wake(&self) {
+        if let Some(producer) = self.producer.get()
+            && !self.waking.swap(true, SeqCst)
+            && producer.tell(Wake).is_err()
+        {
+            // Its mailbox is full, so it is awake; or it is gone.
+            self.waking.store(false, SeqCst);
+        }
+    }
+
+    /// So many attempts have left the queue, and that is written.
+    pub(crate) fn left(&self, count: u64) {
+        self.rate.lock().record(self.started.elapsed().as_secs(), count);
+    }
+
+    /// When it is worth trying again for one whose job found `waiting` jobs in the queue.
+    pub(crate) fn retry_after(&self, waiting: u64) -> Duration {
+        self.rate.lock().retry_after(self.started.elapsed().as_secs(), waiting, self.settings.max_backlog)
+    }
+}

@@ -1,0 +1,36 @@
+//! The actors of a queue.
+
+use std::sync::Arc;
+
+use callboard_supervisors::{
+    ChildSpec, DynamicSupervisorSpec, MailboxSpec, OnExhausted, OnStartFailure, Placement, SupervisorSpec,
+};
+
+use super::{
+    Queue,
+    producer::{Producer, ProducerArgs},
+};
+use crate::roles::node::Node;
+
+/// The queue's subtree: its running jobs, and the producer that starts them.
+pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> SupervisorSpec {
+    let concurrency = queue.settings.concurrency as usize;
+    let jobs = DynamicSupervisorSpec::new("jobs")
+        // The producer keeps the concurrency; children that are on their way out, or do not go, come on top.
+        .max_children(concurrency.saturating_mul(2).saturating_add(16))
+        .placement(Placement::Workers);
+    let args = ProducerArgs { node: node.clone(), queue: queue.clone(), jobs: jobs.handle() };
+    let producer = ChildSpec::<Producer>::new("producer", args)
+        .placement(Placement::Control)
+        // Each running job can end at any time, and none of these words may be lost.
+        .mailbox(MailboxSpec::bounded(concurrency.saturating_mul(4).saturating_add(1024)));
+    let address = producer.actor_ref();
+    let exits = address.recipient();
+    // A queue's subtree is made once a node.
+    let _ = queue.producer.set(address.recipient());
+    SupervisorSpec::new(format!("queue-{}", queue.settings.name))
+        .on_start_failure(OnStartFailure::Retry)
+        .on_exhausted(OnExhausted::RetryAtMaxBackoff)
+        .dynamic(jobs.on_exit(exits))
+        .child(producer)
+}
