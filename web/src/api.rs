@@ -14,7 +14,9 @@ use callboard_contracts::{
     api::{ItemOutcome, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
 };
 use callboard_supervisors::{Message, Recipient};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -22,6 +24,15 @@ use crate::{
     problem::{Kind, Trouble},
     settings::{WebDependencies, WebSettings},
 };
+
+/// Jobs to look up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookUp {
+    /// Their ids, at most 1000.
+    #[schema(max_items = 1000)]
+    ids: Vec<Uuid>,
+}
 
 type Answer = Result<HttpResponse, Trouble>;
 
@@ -124,8 +135,7 @@ fn lines(read: &[u8], state: &State) -> Lines {
 
 pub(crate) async fn lookup(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
     let read = body::read(request, payload, &state.settings).await?;
-    let mut asked = body::json(&read, &state.settings)?;
-    let ids: Vec<Uuid> = serde_json::from_value(asked["ids"].take())
+    let LookUp { ids } = serde_json::from_value(body::json(&read, &state.settings)?)
         .map_err(|error| Trouble::new(Kind::Malformed, format!("{{\"ids\": [UUIDs]}} is needed: {error}")))?;
     if ids.len() > 1000 {
         return Err(Trouble::new(Kind::TooLarge, format!("{} ids; 1000 are allowed", ids.len())));

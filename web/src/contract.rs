@@ -8,8 +8,10 @@ use callboard_actors::{
         request::{Form, GetTotals, ListJobs, RecentEvents},
     },
 };
-use callboard_contracts::JobAccepted;
+use callboard_contracts::{JobAccepted, JobStatus, Timestamp, api::JobSummary};
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +19,28 @@ use crate::{
     body,
     problem::{Kind, Trouble},
 };
+
+/// A job as the old read model shows it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecentJob {
+    /// Its id.
+    id: Uuid,
+    /// Its type.
+    #[serde(rename = "type")]
+    job_type: String,
+    /// Where it is on its way.
+    status: JobStatus,
+    /// When it was made.
+    created_at: Timestamp,
+}
+
+impl From<JobSummary> for RecentJob {
+    fn from(job: JobSummary) -> Self {
+        let JobSummary { id, job_type, status, created_at, .. } = job;
+        RecentJob { id, job_type, status, created_at }
+    }
+}
 
 type Answer = Result<HttpResponse, Trouble>;
 
@@ -37,11 +61,7 @@ pub(crate) async fn stats(state: &State) -> Answer {
 pub(crate) async fn recent_jobs(state: &State) -> Answer {
     let request = ListJobs { filter: JobFilter::default(), limit: 10 };
     let list = state.ask(&state.roles.list_jobs, request).await??;
-    let jobs: Vec<_> = list
-        .jobs
-        .iter()
-        .map(|job| json!({ "id": job.id, "type": job.job_type, "status": job.status, "createdAt": job.created_at }))
-        .collect();
+    let jobs: Vec<RecentJob> = list.jobs.into_iter().map(RecentJob::from).collect();
     Ok(HttpResponse::Ok().json(jobs))
 }
 

@@ -9,6 +9,8 @@ mod guard;
 mod json;
 mod openapi;
 mod problem;
+mod route;
+mod routes;
 mod server;
 mod settings;
 mod sse;

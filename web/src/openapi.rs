@@ -1,30 +1,43 @@
-//! The OpenAPI 3.1 document, made from the types.
+//! The OpenAPI 3.1 document, made from the routes and the types.
 
 use actix_web::HttpResponse;
+use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
-    ContractJob, EventEnvelope, JobAccepted,
+    ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        Cancelled, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried, SubmitAnswer,
-        SubmitJob, SubmitMany, Submitted, Totals, TreeNode,
+        Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried,
+        SubmitAnswer, SubmitJob, SubmitMany, Submitted, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::api::State;
+use crate::{
+    api::{LookUp, State},
+    contract::RecentJob,
+    guard,
+    problem::{ContractProblem, Kind, Trouble},
+    route::{Body, Parameter, Route, Schema},
+    routes::routes,
+};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
     Cancelled,
     ContractJob,
+    ContractProblem,
     EventEnvelope,
+    EventRecord,
     JobAccepted,
     JobDetail,
     JobList,
+    JobState,
     JobTypeView,
+    LookUp,
     Problem,
     QueueView,
     Readiness,
+    RecentJob,
     Retried,
     SubmitAnswer,
     SubmitJob,
@@ -35,129 +48,260 @@ use crate::api::State;
 )))]
 struct Schemas;
 
-/// An operation: method, path, what it does, the schema of its body, the status and the schema of its answer.
-type Operation = (&'static str, &'static str, &'static str, Option<&'static str>, u16, Option<&'static str>);
+/// Where schemas are.
+const COMPONENTS: &str = "#/components/schemas/";
 
-const OPERATIONS: [Operation; 24] = [
-    ("post", "/jobs", "Submit a job (contract job 1.0.0).", Some("ContractJob"), 202, Some("JobAccepted")),
-    ("get", "/jobs/recent", "The 10 newest jobs.", None, 200, None),
-    ("get", "/stats", "Totals of finished jobs.", None, 200, Some("Totals")),
-    ("get", "/events", "The 50 newest events, of all jobs or of `jobId`.", None, 200, None),
-    ("get", "/health", "Whether the process lives.", None, 200, None),
-    ("get", "/readyz", "Whether the process lives.", None, 200, None),
-    ("get", "/healthz", "Whether the store works.", None, 200, None),
-    ("get", "/metrics", "Numbers for Prometheus.", None, 200, None),
-    ("get", "/openapi.json", "This document.", None, 200, None),
-    ("post", "/api/v1/jobs", "Submit a job.", Some("SubmitJob"), 202, Some("Submitted")),
-    (
-        "get",
-        "/api/v1/jobs",
-        "List jobs, newest first (state, queue, type, limit, cursor).",
-        None,
-        200,
-        Some("JobList"),
-    ),
-    (
-        "post",
-        "/api/v1/jobs/batch",
-        "Submit many jobs, each by itself.",
-        Some("SubmitMany"),
-        200,
-        Some("SubmitAnswer"),
-    ),
-    ("post", "/api/v1/jobs/lookup", "Look up to 1000 jobs up by `ids`.", None, 200, Some("JobList")),
-    ("get", "/api/v1/jobs/{id}", "A job with its attempts.", None, 200, Some("JobDetail")),
-    ("post", "/api/v1/jobs/{id}/cancel", "Call a job off.", None, 200, Some("Cancelled")),
-    (
-        "post",
-        "/api/v1/jobs/{id}/retry",
-        "Run a waiting job now, or a finished one again.",
-        None,
-        200,
-        Some("Retried"),
-    ),
-    ("get", "/api/v1/queues", "The queues and what they hold.", None, 200, None),
-    ("get", "/api/v1/queues/{name}", "A queue and what it holds.", None, 200, Some("QueueView")),
-    ("get", "/api/v1/job-types", "The job types that are handled here.", None, 200, None),
-    ("get", "/api/v1/tree", "The supervision tree.", None, 200, Some("TreeNode")),
-    ("get", "/api/v1/stats", "Totals of finished jobs.", None, 200, Some("Totals")),
-    ("get", "/api/v1/live", "Whether the process lives.", None, 200, None),
-    (
-        "get",
-        "/api/v1/ready",
-        "Whether everything works; 503 with the reasons if not.",
-        None,
-        200,
-        Some("Readiness"),
-    ),
-    ("get", "/api/v1/events", "Follow the events (server-sent; resume with Last-Event-ID).", None, 200, None),
-];
-
-pub(crate) fn document(state: &State) -> HttpResponse {
-    HttpResponse::Ok().json(build(state.roles.version))
+pub(crate) async fn document(state: &State) -> Result<HttpResponse, Trouble> {
+    let job_types = state.ask(&state.roles.get_job_types, GetJobTypes).await?;
+    Ok(HttpResponse::Ok().json(build(state.roles.version, &job_types)))
 }
 
-fn build(version: &str) -> Value {
-    let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+fn build(version: &str, job_types: &[JobTypeView]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for (method, path, summary, body, status, answer) in OPERATIONS {
-        let media = if path.ends_with("/events") && path.starts_with("/api") {
-            "text/event-stream"
-        } else if path == "/metrics" {
-            "text/plain"
-        } else {
-            "application/json"
-        };
-        let schema = answer.map_or_else(|| json!({}), reference);
-        let mut responses = Map::new();
-        responses.insert(
-            status.to_string(),
-            json!({ "description": summary, "content": { media: { "schema": schema } } }),
-        );
-        if path.starts_with("/api/") {
-            responses.insert(
-                "default".to_owned(),
-                json!({
-                    "description": "Why it was not done.",
-                    "content": { "application/problem+json": { "schema": reference("Problem") } },
-                }),
-            );
-        }
-        let mut operation = json!({ "summary": summary, "responses": responses });
-        if let Some(body) = body {
-            operation["requestBody"] =
-                json!({ "required": true, "content": { "application/json": { "schema": reference(body) } } });
-        }
-        let parameters: Vec<Value> = path
-            .split('/')
-            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
-            .collect();
-        operation["parameters"] = Value::Array(parameters);
-        paths.entry(path).or_insert_with(|| json!({}))[method] = operation;
+    for route in routes() {
+        let method = route.method.as_str().to_ascii_lowercase();
+        paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation(&route);
     }
     let mut components = serde_json::to_value(Schemas::openapi()).unwrap_or_default()["components"].take();
     components["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+    payloads(&mut components["schemas"], job_types);
     json!({
         "openapi": "3.1.0",
-        "info": { "title": "Callboard", "version": version },
+        "info": {
+            "title": "Callboard",
+            "version": version,
+            "description": "Supervised actors, and a job system that runs on them.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
         "paths": paths,
         "components": components,
     })
 }
 
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "operationId": route.id,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": responses(route),
+        // With no token configured none is needed.
+        "security": if guard::is_probe(route.path) { json!([]) } else { json!([{ "token": [] }, {}]) },
+    });
+    if !route.description.is_empty() {
+        operation["description"] = route.description.into();
+    }
+    if let Some(body) = &route.body {
+        operation["requestBody"] = request_body(body);
+    }
+    operation
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let mut described = json!({
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "required": parameter.place == "path",
+        "schema": parameter.schema,
+    });
+    if parameter.schema["type"] == "array" {
+        described["style"] = "form".into();
+        described["explode"] = false.into();
+    }
+    described
+}
+
+fn request_body(body: &Body) -> Value {
+    let mut content =
+        json!({ "application/json": { "schema": schema(body.schema), "example": body.example } });
+    if let Some(line) = body.lines {
+        content["application/x-ndjson"] = json!({
+            "schema": { "type": "string", "description": "One object a line.", "contentSchema": schema(line) },
+            "example": "{\"type\":\"noop\"}\n{\"type\":\"sleep\",\"payload\":{\"ms\":250}}\n",
+        });
+    }
+    json!({ "required": true, "content": content })
+}
+
+fn schema(schema: Schema) -> Value {
+    match schema {
+        Schema::Named(name) => json!({ "$ref": format!("{COMPONENTS}{name}") }),
+        Schema::ListOf(name) => {
+            json!({ "type": "array", "items": { "$ref": format!("{COMPONENTS}{name}") } })
+        }
+        Schema::Object => json!({ "type": "object" }),
+        Schema::Text => json!({ "type": "string" }),
+    }
+}
+
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for answer in &route.answers {
+        let mut response = json!({
+            "description": answer.description,
+            "content": { answer.media: { "schema": schema(answer.schema) } },
+        });
+        if answer.description.contains("`Location`") {
+            response["headers"] = json!({ "Location": header("Where the job is.") });
+        }
+        responses.insert(answer.status.to_string(), response);
+    }
+    let (media, problem) = if route.is_contract() {
+        ("application/json", "ContractProblem")
+    } else {
+        ("application/problem+json", "Problem")
+    };
+    for kind in route.all_problems() {
+        let status = kind.status(route.is_contract());
+        let response = responses.entry(status.to_string()).or_insert_with(|| json!({ "description": "" }));
+        let said = response["description"].as_str().unwrap_or_default();
+        let said =
+            if said.is_empty() { kind.title().to_owned() } else { format!("{said} · {}", kind.title()) };
+        response["description"] = said.into();
+        response["content"][media] = json!({ "schema": schema(Schema::Named(problem)) });
+        if matches!(kind, Kind::BacklogFull | Kind::Unavailable) {
+            response["headers"] = json!({ "Retry-After": header("When to try again, in seconds.") });
+        }
+    }
+    Value::Object(responses)
+}
+
+fn header(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
+/// Adds the payloads of the job types, and says in `SubmitJob` which belongs to which.
+fn payloads(schemas: &mut Value, job_types: &[JobTypeView]) {
+    let mut choices = Vec::new();
+    for job_type in job_types {
+        let name = format!("Payload.{}", job_type.job_type);
+        let mut payload = job_type.payload_schema.clone();
+        if let Some(payload) = payload.as_object_mut() {
+            payload.remove("$schema");
+        }
+        relocate(&mut payload, &format!("{COMPONENTS}{name}"));
+        schemas[&name] = payload;
+        choices.push(json!({
+            "if": { "properties": { "type": { "const": job_type.job_type } } },
+            "then": { "properties": { "payload": { "$ref": format!("{COMPONENTS}{name}") } } },
+        }));
+    }
+    if !choices.is_empty() {
+        schemas["SubmitJob"]["allOf"] = choices.into();
+    }
+}
+
+/// References of a schema to itself, now that it is a part of a larger document.
+fn relocate(schema: &mut Value, place: &str) {
+    match schema {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(reference) if name == "$ref" && reference.starts_with('#') => {
+                        *reference = format!("{place}{}", &reference[1..]);
+                    }
+                    value => relocate(value, place),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| relocate(item, place)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use callboard_actors::jobs::{JobDefaults, JobRegistry, Sleep, command::CommandRequest};
+
     use super::*;
 
-    #[test]
-    fn every_reference_has_its_schema() {
-        let document = build("0.0.0");
-        let text = document.to_string();
-        for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
-            let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    /// The document with job types of which one has definitions of its own.
+    fn document() -> Value {
+        let registry =
+            JobRegistry::builder().register::<Sleep>().register::<CommandRequest>().build().unwrap();
+        build("0.0.0", &registry.views(&JobDefaults::default()))
+    }
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(reference)) = fields.get("$ref") {
+                    found.push(reference.clone());
+                }
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
         }
-        assert_eq!(document["paths"].as_object().unwrap().len(), 23);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 30);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("within the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn examples_fit_their_schemas_and_others_do_not() {
+        let document = document();
+        for route in routes() {
+            let Some(body) = &route.body else { continue };
+            let mut whole = schema(body.schema);
+            whole["components"] = document["components"].clone();
+            let validator = jsonschema::validator_for(&whole).unwrap();
+            if let Err(error) = validator.validate(&body.example) {
+                panic!("{}: {error}", route.path);
+            }
+            assert!(!validator.is_valid(&json!({ "colour": "red" })), "{}", route.path);
+        }
+        let mut submit = schema(Schema::Named("SubmitJob"));
+        submit["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&submit).unwrap();
+        assert!(validator.is_valid(&json!({ "type": "sleep", "payload": { "ms": 1 } })));
+        assert!(!validator.is_valid(&json!({ "type": "sleep", "payload": { "ms": "long" } })));
+        assert!(!validator.is_valid(&json!({ "type": "command", "payload": {} })));
+        assert!(validator.is_valid(&json!({ "type": "another", "payload": { "ms": "long" } })));
+    }
+
+    #[test]
+    fn every_operation_says_what_it_needs_and_gives() {
+        let mut ids = BTreeSet::new();
+        for route in routes() {
+            assert!(ids.insert(route.id), "{} is there twice", route.id);
+            assert!(!route.tag.is_empty() && !route.summary.is_empty(), "{}", route.id);
+            assert!(route.answers.iter().any(|answer| answer.status < 300), "{}", route.id);
+            let named: BTreeSet<&str> =
+                route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let described: BTreeSet<&str> = route
+                .parameters
+                .iter()
+                .filter(|parameter| parameter.place == "path")
+                .map(|parameter| parameter.name)
+                .collect();
+            assert_eq!(named, described, "{}", route.id);
+        }
+    }
+
+    #[test]
+    fn a_status_names_every_problem_that_has_it() {
+        let document = document();
+        let submit = &document["paths"]["/api/v1/jobs"]["post"]["responses"];
+        let said = submit["422"]["description"].as_str().unwrap();
+        assert_eq!(said, "The request does not fit its schema · Nobody handles this job type");
+        assert!(submit["429"]["headers"]["Retry-After"].is_object());
+        assert!(submit["422"]["content"]["application/problem+json"].is_object());
+        // The old contract knows no 422.
+        let old = &document["paths"]["/jobs"]["post"]["responses"];
+        assert!(old["422"].is_null() && old["400"]["content"]["application/json"].is_object());
+        assert_eq!(document["paths"]["/api/v1/ready"]["get"]["security"], json!([]));
     }
 }

@@ -7,7 +7,8 @@ use actix_web::{
 use callboard_actors::{edges::store::StoreError, roles::request::Refusal};
 use callboard_contracts::api::{FieldError, Problem};
 use callboard_supervisors::AskError;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// When it is worth trying again what failed for a reason that passes by itself.
 const SOON: u64 = 1;
@@ -54,6 +55,40 @@ kinds! {
     Unavailable = 503 "unavailable" "This cannot be done now",
 }
 
+impl Kind {
+    /// The status, on a path of the old contract or on one of ours.
+    pub(crate) fn status(self, contract: bool) -> u16 {
+        match self.parts().0 {
+            // The old contract knows no 422.
+            422 if contract => 400,
+            status => status,
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        self.parts().2
+    }
+}
+
+/// A problem as the old contract writes it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ContractProblem {
+    /// What is wrong.
+    error: String,
+    /// Each field of the job that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<ContractDetail>,
+}
+
+/// A field of a job that is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ContractDetail {
+    /// Where, as a JSON pointer.
+    path: String,
+    /// What is wrong, and what would be right.
+    message: String,
+}
+
 impl Trouble {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let retry_after = (kind == Kind::Unavailable).then_some(SOON);
@@ -74,7 +109,7 @@ impl Trouble {
     }
 
     pub(crate) fn status(&self) -> u16 {
-        self.kind.parts().0
+        self.kind.status(false)
     }
 
     /// The problem as `/api/v1` writes it.
@@ -97,9 +132,7 @@ impl Trouble {
 
     pub(crate) fn respond(self, path: &str, instance: Option<String>) -> HttpResponse {
         let old = !path.starts_with("/api/");
-        // The old contract knows no 422.
-        let status = if old && self.status() == 422 { 400 } else { self.status() };
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.kind.status(old)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponseBuilder::new(status);
         if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
@@ -113,17 +146,15 @@ impl Trouble {
         response.content_type("application/problem+json").json(self.problem(instance))
     }
 
-    /// The problem as the old contract writes it.
-    fn old(self) -> serde_json::Value {
+    fn old(self) -> ContractProblem {
         if self.kind != Kind::Invalid {
-            return json!({ "error": self.detail });
+            return ContractProblem { error: self.detail, details: Vec::new() };
         }
-        let details: Vec<_> = self
-            .errors
-            .iter()
-            .map(|error| json!({ "path": error.pointer, "message": error.message }))
-            .collect();
-        json!({ "error": "Invalid job data", "details": details })
+        let detail = |error: FieldError| ContractDetail { path: error.pointer, message: error.message };
+        ContractProblem {
+            error: "Invalid job data".to_owned(),
+            details: self.errors.into_iter().map(detail).collect(),
+        }
     }
 }
 

@@ -16,13 +16,12 @@ use callboard_supervisors::{
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    api::{self, State},
-    contract,
+    api::State,
     guard::guard,
-    openapi,
     problem::{Kind, Trouble},
+    route::Route,
+    routes::routes,
     settings::{WebDependencies, WebError, WebSettings},
-    sse,
 };
 
 /// The server's place on the board of conditions.
@@ -84,7 +83,7 @@ impl Actor for HttpServer {
             Data::new(State { settings: settings.clone(), roles: args.roles.clone(), seats: Arc::default() });
         let server = actix_web::HttpServer::new(move || {
             let app = App::new().app_data(state.clone()).wrap(from_fn(guard));
-            routes().into_iter().fold(app, App::service).default_service(web::to(nowhere))
+            resources().into_iter().fold(app, App::service).default_service(web::to(nowhere))
         })
         .workers(settings.workers)
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
@@ -113,25 +112,36 @@ impl Actor for HttpServer {
     }
 }
 
-/// Makes a route of a function of the state, the request and the body.
-macro_rules! route {
-    ($path:literal, $($method:ident => |$state:ident, $request:ident, $payload:ident| $answer:expr),+ $(,)?) => {{
-        let resource = web::resource($path).name($path);
-        $(let resource = resource.route(web::method(Method::$method).to(
-            |$state: Data<State>, $request: HttpRequest, $payload: Payload| async move {
-                let _ = &$payload;
-                // A stream's head comes at once; only its body has no end.
-                let limit = $state.settings.request_timeout;
-                let answer: Result<HttpResponse, Trouble> =
-                    timeout(limit, async { $answer }).await.unwrap_or_else(|_| {
-                        Err(Trouble::new(Kind::Timeout, format!("it took longer than {limit:?}")))
-                    });
-                answer.unwrap_or_else(|trouble| trouble.answer(&$request))
-            },
-        ));)+
-        let methods = [$(stringify!($method)),+].join(", ");
-        otherwise(resource, methods)
-    }};
+/// What the server serves, made from the routes: one resource a path.
+fn resources() -> Vec<Resource> {
+    let mut paths: Vec<(&'static str, Vec<Route>)> = Vec::new();
+    for route in routes() {
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, routes)) => routes.push(route),
+            None => paths.push((route.path, vec![route])),
+        }
+    }
+    // A path that is spelled out stands above one with a parameter in that place.
+    paths.sort_by_key(|(path, _)| path.contains('{'));
+    paths.into_iter().map(|(path, routes)| resource(path, routes)).collect()
+}
+
+fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
+    let methods: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
+    let resource = routes.into_iter().fold(web::resource(path), |resource, route| {
+        let handler = route.handler;
+        let served = move |state: Data<State>, request: HttpRequest, payload: Payload| async move {
+            // A stream's head comes at once; only its body has no end.
+            let limit = state.settings.request_timeout;
+            let answer =
+                timeout(limit, handler(state, request.clone(), payload)).await.unwrap_or_else(|_| {
+                    Err(Trouble::new(Kind::Timeout, format!("it took longer than {limit:?}")))
+                });
+            answer.unwrap_or_else(|trouble| trouble.answer(&request))
+        };
+        resource.route(web::method(route.method).to(served))
+    });
+    otherwise(resource, methods.join(", "))
 }
 
 /// What a route does not do.
@@ -150,41 +160,6 @@ fn otherwise(resource: Resource, methods: String) -> Resource {
             answer
         }
     }))
-}
-
-fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
-    request.match_info().get(name).unwrap_or("")
-}
-
-/// Every route; `openapi.rs` describes the same.
-fn routes() -> Vec<Resource> {
-    vec![
-        route!("/jobs", POST => |state, request, payload| contract::submit(&state, &request, payload).await),
-        route!("/jobs/recent", GET => |state, request, payload| contract::recent_jobs(&state).await),
-        route!("/stats", GET => |state, request, payload| contract::stats(&state).await),
-        route!("/events", GET => |state, request, payload| contract::recent_events(&state, &request).await),
-        route!("/health", GET => |state, request, payload| Ok(contract::alive(&state))),
-        route!("/readyz", GET => |state, request, payload| Ok(contract::alive(&state))),
-        route!("/healthz", GET => |state, request, payload| Ok(contract::healthz(&state))),
-        route!("/metrics", GET => |state, request, payload| Ok(contract::metrics(&state))),
-        route!("/openapi.json", GET => |state, request, payload| Ok(openapi::document(&state))),
-        route!("/api/v1/jobs",
-            POST => |state, request, payload| api::submit(&state, &request, payload).await,
-            GET => |state, request, payload| api::list(&state, &request).await),
-        route!("/api/v1/jobs/batch", POST => |state, request, payload| api::submit_many(&state, &request, payload).await),
-        route!("/api/v1/jobs/lookup", POST => |state, request, payload| api::lookup(&state, &request, payload).await),
-        route!("/api/v1/jobs/{id}", GET => |state, request, payload| api::job(&state, part(&request, "id")).await),
-        route!("/api/v1/jobs/{id}/cancel", POST => |state, request, payload| api::cancel(&state, part(&request, "id")).await),
-        route!("/api/v1/jobs/{id}/retry", POST => |state, request, payload| api::retry(&state, part(&request, "id")).await),
-        route!("/api/v1/queues", GET => |state, request, payload| api::queues(&state).await),
-        route!("/api/v1/queues/{name}", GET => |state, request, payload| api::queue(&state, part(&request, "name")).await),
-        route!("/api/v1/job-types", GET => |state, request, payload| api::job_types(&state).await),
-        route!("/api/v1/tree", GET => |state, request, payload| api::tree(&state).await),
-        route!("/api/v1/stats", GET => |state, request, payload| api::stats(&state).await),
-        route!("/api/v1/live", GET => |state, request, payload| Ok(api::live(&state))),
-        route!("/api/v1/ready", GET => |state, request, payload| Ok(api::ready(&state))),
-        route!("/api/v1/events", GET => |state, request, payload| sse::events(&state, &request)),
-    ]
 }
 
 async fn nowhere(request: HttpRequest) -> HttpResponse {

@@ -1,0 +1,169 @@
+//! [`Route`]: what is done at a path, and how it is described.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::Method,
+    web::{Data, Payload},
+};
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+
+use crate::{
+    api::State,
+    problem::{Kind, Trouble},
+};
+
+/// Carries a request out.
+pub(crate) type Handler =
+    fn(Data<State>, HttpRequest, Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Trouble>>;
+
+/// One method of one path. The server is made from these, and so is the OpenAPI document: neither can know a route
+/// that the other does not.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+    /// Unique; what generated clients call it.
+    pub(crate) id: &'static str,
+    pub(crate) tag: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Option<Body>,
+    pub(crate) answers: Vec<Answer>,
+    /// Beyond those that any request of its method can have.
+    pub(crate) problems: Vec<Kind>,
+}
+
+/// A parameter of a request.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    /// `path`, `query` or `header`.
+    pub(crate) place: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) schema: Value,
+}
+
+/// The body of a request.
+pub(crate) struct Body {
+    pub(crate) schema: Schema,
+    pub(crate) example: Value,
+    /// Whether `application/x-ndjson` is read too: one value of this schema a line.
+    pub(crate) lines: Option<Schema>,
+}
+
+/// What a request is answered with if it is carried out.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) description: &'static str,
+    pub(crate) media: &'static str,
+    pub(crate) schema: Schema,
+}
+
+/// What a body or an answer looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Schema {
+    /// A schema of the document's components.
+    Named(&'static str),
+    /// An array of such.
+    ListOf(&'static str),
+    /// An object that says how things are.
+    Object,
+    /// Plain text.
+    Text,
+}
+
+impl Route {
+    /// A request that changes nothing.
+    pub(crate) fn get(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route {
+            method: Method::GET,
+            path,
+            handler,
+            id,
+            tag: "",
+            summary: "",
+            description: "",
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// A request that changes something, or has a body.
+    pub(crate) fn post(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route { method: Method::POST, ..Route::get(path, id, handler) }
+    }
+
+    pub(crate) fn tag(mut self, tag: &'static str) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    pub(crate) fn says(mut self, summary: &'static str, description: &'static str) -> Self {
+        (self.summary, self.description) = (summary, description);
+        self
+    }
+
+    pub(crate) fn parameter(
+        mut self,
+        place: &'static str,
+        name: &'static str,
+        description: &'static str,
+        schema: Value,
+    ) -> Self {
+        self.parameters.push(Parameter { name, place, description, schema });
+        self
+    }
+
+    pub(crate) fn body(mut self, schema: Schema, example: Value) -> Self {
+        self.body = Some(Body { schema, example, lines: None });
+        self
+    }
+
+    /// As [`body`](Self::body), and lines are read too.
+    pub(crate) fn body_or_lines(mut self, schema: Schema, example: Value, line: Schema) -> Self {
+        self.body = Some(Body { schema, example, lines: Some(line) });
+        self
+    }
+
+    pub(crate) fn answer(self, status: u16, description: &'static str, schema: Schema) -> Self {
+        let media = if matches!(schema, Schema::Text) { "text/plain" } else { "application/json" };
+        self.answer_as(status, description, media, schema)
+    }
+
+    pub(crate) fn answer_as(
+        mut self,
+        status: u16,
+        description: &'static str,
+        media: &'static str,
+        schema: Schema,
+    ) -> Self {
+        self.answers.push(Answer { status, description, media, schema });
+        self
+    }
+
+    pub(crate) fn problems(mut self, kinds: &[Kind]) -> Self {
+        self.problems.extend_from_slice(kinds);
+        self
+    }
+
+    /// Whether it is of the old contract, which has its own form of problems.
+    pub(crate) fn is_contract(&self) -> bool {
+        !self.path.starts_with("/api/")
+    }
+
+    /// Every kind of problem that it can be answered with.
+    pub(crate) fn all_problems(&self) -> Vec<Kind> {
+        let mut kinds = vec![Kind::Unauthorized, Kind::Misdirected, Kind::Timeout, Kind::Unavailable];
+        if self.method == Method::POST {
+            kinds.extend([Kind::Forbidden, Kind::MediaType]);
+        }
+        if self.body.is_some() {
+            kinds.extend([Kind::Malformed, Kind::TooLarge]);
+        }
+        kinds.extend_from_slice(&self.problems);
+        kinds
+    }
+}

@@ -1,0 +1,238 @@
+//! Every route.
+
+use actix_web::HttpRequest;
+use serde_json::{Value, json};
+
+use crate::{
+    api, contract, openapi,
+    problem::Kind,
+    route::{Route, Schema::*},
+    sse,
+};
+
+/// Every route, in the order in which they are described.
+pub(crate) fn routes() -> Vec<Route> {
+    [submitting(), jobs(), events(), seeing(), contract_routes()].into_iter().flatten().collect()
+}
+
+fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+    request.match_info().get(name).unwrap_or("")
+}
+
+fn uuid() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+/// What can be wrong with a job.
+const JOB_PROBLEMS: [Kind; 4] = [Kind::Invalid, Kind::UnknownType, Kind::Conflict, Kind::BacklogFull];
+
+fn example_job() -> Value {
+    json!({
+        "type": "sleep", "payload": { "ms": 250 }, "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "metadata": { "order": 17 },
+    })
+}
+
+fn submitting() -> Vec<Route> {
+    vec![
+        Route::post("/api/v1/jobs", "submitJob", |state, request, payload| {
+            Box::pin(async move { api::submit(&state, &request, payload).await })
+        })
+        .says(
+            "Submit a job",
+            "Once this is answered the job is stored durably. The same job under the same id again changes nothing and \
+             is answered with `duplicate`.",
+        )
+        .body(Named("SubmitJob"), example_job())
+        .answer(202, "It is stored. `Location` says where it is.", Named("Submitted"))
+        .problems(&JOB_PROBLEMS),
+        Route::post("/api/v1/jobs/batch", "submitJobs", |state, request, payload| {
+            Box::pin(async move { api::submit_many(&state, &request, payload).await })
+        })
+        .says(
+            "Submit many jobs",
+            "Each is accepted or refused by itself, and the answer has one item for each, in the order of the request. \
+             As NDJSON, a line that cannot be read refuses no other. `web.max_batch` jobs at most.",
+        )
+        .body_or_lines(Named("SubmitMany"), json!({ "jobs": [example_job()] }), Named("SubmitJob"))
+        .answer(200, "What became of each.", Named("SubmitAnswer")),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Submitting"))
+    .collect()
+}
+
+fn jobs() -> Vec<Route> {
+    let id = "The job's id.";
+    vec![
+        Route::get("/api/v1/jobs", "listJobs", |state, request, _| {
+            Box::pin(async move { api::list(&state, &request).await })
+        })
+        .says("List jobs", "Newest first, page by page: give `next_cursor` as `cursor` for the next one.")
+        .parameter("query", "state", "Only jobs in these states, with commas between them.", json!({
+            "type": "array", "items": { "$ref": "#/components/schemas/JobState" },
+        }))
+        .parameter("query", "queue", "Only jobs of this queue.", json!({ "type": "string" }))
+        .parameter("query", "type", "Only jobs of this type.", json!({ "type": "string" }))
+        .parameter("query", "limit", "Jobs of one page at most.", json!({
+            "type": "integer", "minimum": 1, "maximum": 1000, "default": 50,
+        }))
+        .parameter("query", "cursor", "The `next_cursor` of the page before.", json!({ "type": "string" }))
+        .answer(200, "A page of jobs.", Named("JobList"))
+        .problems(&[Kind::Malformed]),
+        Route::post("/api/v1/jobs/lookup", "lookUpJobs", |state, request, payload| {
+            Box::pin(async move { api::lookup(&state, &request, payload).await })
+        })
+        .says("Look jobs up by their ids", "Up to 1000; those that are not there are missing from the answer.")
+        .body(Named("LookUp"), json!({ "ids": ["01890a5d-ac96-774b-bcce-b302099a8057"] }))
+        .answer(200, "Those that are there, in no order.", Named("JobList")),
+        Route::get("/api/v1/jobs/{id}", "getJob", |state, request, _| {
+            Box::pin(async move { api::job(&state, part(&request, "id")).await })
+        })
+        .says("A job with its attempts", "")
+        .parameter("path", "id", id, uuid())
+        .answer(200, "The job.", Named("JobDetail"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::post("/api/v1/jobs/{id}/cancel", "cancelJob", |state, request, _| {
+            Box::pin(async move { api::cancel(&state, part(&request, "id")).await })
+        })
+        .says(
+            "Call a job off",
+            "A waiting job is cancelled at once. A running one is told to end; its state is still `executing` then.",
+        )
+        .parameter("path", "id", id, uuid())
+        .answer(200, "Its state now.", Named("Cancelled"))
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState]),
+        Route::post("/api/v1/jobs/{id}/retry", "retryJob", |state, request, _| {
+            Box::pin(async move { api::retry(&state, part(&request, "id")).await })
+        })
+        .says("Run a job again", "A job that waits for its time runs now; a finished one runs again as a new job.")
+        .parameter("path", "id", id, uuid())
+        .answer(200, "The job that will run.", Named("Retried"))
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState, Kind::BacklogFull]),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Jobs"))
+    .collect()
+}
+
+fn events() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/events", "followEvents", |state, request, _| {
+            Box::pin(async move { sse::events(&state, &request) })
+        })
+        .tag("Events")
+        .says(
+            "Follow the events",
+            "Server-sent events. Each has its place in the log as `id`, its type as `event` and an `EventRecord` as \
+             `data`; `event: reset` says that events between the given place and the next one are not there any more. \
+             A lost stream is resumed by `Last-Event-ID`, without loss and without doubling.",
+        )
+        .parameter("header", "Last-Event-ID", "Begin after this place of the log.", json!({ "type": "string" }))
+        .parameter("query", "cursor", "The same; stands above the header. Default: now.", json!({
+            "type": "string", "pattern": "^[0-9]+-[0-9]+$",
+        }))
+        .parameter("query", "job", "Only events of this job.", uuid())
+        .answer_as(200, "The stream. It has no end.", "text/event-stream", Text)
+        .problems(&[Kind::Malformed]),
+    ]
+}
+
+fn seeing() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/queues", "listQueues", |state, _, _| {
+            Box::pin(async move { api::queues(&state).await })
+        })
+        .says("The queues and what they hold", "")
+        .answer(200, "The queues.", ListOf("QueueView")),
+        Route::get("/api/v1/queues/{name}", "getQueue", |state, request, _| {
+            Box::pin(async move { api::queue(&state, part(&request, "name")).await })
+        })
+        .says("A queue and what it holds", "")
+        .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .answer(200, "The queue.", Named("QueueView"))
+        .problems(&[Kind::NotFound]),
+        Route::get("/api/v1/job-types", "listJobTypes", |state, _, _| {
+            Box::pin(async move { api::job_types(&state).await })
+        })
+        .says("The job types that are handled here", "With the schemas of their payloads and results.")
+        .answer(200, "The job types.", ListOf("JobTypeView")),
+        Route::get("/api/v1/tree", "getTree", |state, _, _| Box::pin(async move { api::tree(&state).await }))
+            .says("The supervision tree", "As it is now: states, restarts, mailboxes, last crashes.")
+            .answer(200, "Its root.", Named("TreeNode")),
+        Route::get("/api/v1/stats", "getTotals", |state, _, _| {
+            Box::pin(async move { api::stats(&state).await })
+        })
+        .says("Totals of finished jobs", "")
+        .answer(200, "The totals.", Named("Totals")),
+        Route::get("/api/v1/live", "isLive", |state, _, _| Box::pin(async move { Ok(api::live(&state)) }))
+            .says("Whether the process lives", "Asked without a token.")
+            .answer(200, "It does.", Object),
+        Route::get("/api/v1/ready", "isReady", |state, _, _| Box::pin(async move { Ok(api::ready(&state)) }))
+            .says("Whether everything works", "Asked without a token.")
+            .answer(200, "It does.", Named("Readiness"))
+            .answer(503, "It does not, and why.", Named("Readiness")),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Seeing"))
+    .collect()
+}
+
+fn contract_routes() -> Vec<Route> {
+    vec![
+        Route::post("/jobs", "submitContractJob", |state, request, payload| {
+            Box::pin(async move { contract::submit(&state, &request, payload).await })
+        })
+        .says("Submit a job, as contract job 1.0.0", "Once this is answered the job is stored durably.")
+        .body(
+            Named("ContractJob"),
+            json!({
+                "id": "01890a5d-ac96-774b-bcce-b302099a8057", "type": "noop", "status": "PENDING",
+                "createdAt": "2026-01-01T00:00:00Z",
+            }),
+        )
+        .answer(202, "It is stored.", Named("JobAccepted"))
+        .problems(&JOB_PROBLEMS),
+        Route::get("/jobs/recent", "recentJobs", |state, _, _| {
+            Box::pin(async move { contract::recent_jobs(&state).await })
+        })
+        .says("The 10 newest jobs", "")
+        .answer(200, "Newest first.", ListOf("RecentJob")),
+        Route::get("/stats", "getContractTotals", |state, _, _| {
+            Box::pin(async move { contract::stats(&state).await })
+        })
+        .says("Totals of finished jobs", "")
+        .answer(200, "The totals.", Named("Totals")),
+        Route::get("/events", "recentEvents", |state, request, _| {
+            Box::pin(async move { contract::recent_events(&state, &request).await })
+        })
+        .says("The 50 newest events", "Those of event contract 1.0.0.")
+        .parameter("query", "jobId", "Only those of this job.", json!({ "type": "string" }))
+        .answer(200, "Newest first.", ListOf("EventEnvelope")),
+        Route::get("/health", "health", |state, _, _| Box::pin(async move { Ok(contract::alive(&state)) }))
+            .says("Whether the process lives", "")
+            .answer(200, "It does.", Object),
+        Route::get("/readyz", "readyz", |state, _, _| Box::pin(async move { Ok(contract::alive(&state)) }))
+            .says("Whether the process lives", "")
+            .answer(200, "It does.", Object),
+        Route::get("/healthz", "healthz", |state, _, _| {
+            Box::pin(async move { Ok(contract::healthz(&state)) })
+        })
+        .says("Whether the store works", "")
+        .answer(200, "It does.", Object)
+        .answer(503, "It does not, and why.", Object),
+        Route::get("/metrics", "metrics", |state, _, _| {
+            Box::pin(async move { Ok(contract::metrics(&state)) })
+        })
+        .says("Numbers for Prometheus", "")
+        .answer(200, "In its text format.", Text),
+        Route::get("/openapi.json", "openapi", |state, _, _| {
+            Box::pin(async move { openapi::document(&state).await })
+        })
+        .says("This document", "With the payloads of the job types that are handled here.")
+        .answer(200, "OpenAPI 3.1.", Object),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Old contract"))
+    .collect()
+}
