@@ -2,7 +2,9 @@
 
 mod checksums;
 mod cli;
+mod events;
 mod life;
+mod openapi;
 mod output;
 mod requests;
 mod server;

@@ -1,6 +1,6 @@
 //! `/api/v1`.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use callboard_actors::{
@@ -16,12 +16,14 @@ use callboard_contracts::{
 use callboard_supervisors::{Message, Recipient};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     body,
     problem::{Kind, Trouble},
+    seats::Seats,
     settings::{WebDependencies, WebSettings},
 };
 
@@ -41,7 +43,9 @@ pub(crate) struct State {
     pub(crate) settings: WebSettings,
     pub(crate) roles: WebDependencies,
     /// Clients that follow the events.
-    pub(crate) seats: Arc<AtomicUsize>,
+    pub(crate) seats: Arc<Seats>,
+    /// True once the server stops: what has no end of its own ends then.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl State {

@@ -11,6 +11,7 @@ mod openapi;
 mod problem;
 mod route;
 mod routes;
+mod seats;
 mod server;
 mod settings;
 mod sse;

@@ -52,6 +52,7 @@ pub struct ServerArgs {
 pub struct HttpServer {
     args: ServerArgs,
     handle: ServerHandle,
+    stopping: watch::Sender<bool>,
 }
 
 /// The subtree `web`, and where it listens once it does.
@@ -79,8 +80,13 @@ impl Actor for HttpServer {
         let listen = args.address.borrow().unwrap_or(settings.listen);
         let listener = std::net::TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
         let address = listener.local_addr()?;
-        let state =
-            Data::new(State { settings: settings.clone(), roles: args.roles.clone(), seats: Arc::default() });
+        let (stopping, stops) = watch::channel(false);
+        let state = Data::new(State {
+            settings: settings.clone(),
+            roles: args.roles.clone(),
+            seats: Arc::default(),
+            stopping: stops,
+        });
         let server = actix_web::HttpServer::new(move || {
             let app = App::new().app_data(state.clone()).wrap(from_fn(guard));
             resources().into_iter().fold(app, App::service).default_service(web::to(nowhere))
@@ -102,11 +108,12 @@ impl Actor for HttpServer {
         args.address.send_replace(Some(address));
         args.roles.conditions.set(PATH, Condition::Ready);
         tracing::info!(%address, "listening");
-        Ok(HttpServer { args, handle })
+        Ok(HttpServer { args, handle, stopping })
     }
 
     async fn stopping(&mut self, _: &mut Context<Self>) {
         self.args.roles.conditions.set(PATH, Condition::Stopping);
+        self.stopping.send_replace(true);
         // What does not end in time ends with the process.
         let _ = timeout(STOP_LIMIT, self.handle.stop(true)).await;
     }

@@ -2,46 +2,27 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
 use callboard_actors::{edges::store::record::LogPage, roles::request::ReadLog};
 use callboard_contracts::api::{EventRecord, LogCursor};
 use callboard_supervisors::Recipient;
-use futures_util::stream::unfold;
+use futures_util::{StreamExt, stream::unfold};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
     api::{State, query},
     problem::{Kind, Trouble},
+    seats::{STALLED, Seat},
 };
 
 /// Events in one page.
 const PAGE: u32 = 256;
 /// How often a quiet stream says that it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// One client's place among those that may follow.
-struct Seat(Arc<AtomicUsize>);
-
-impl Seat {
-    fn take(seats: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
-        let free = |taken: usize| (taken < limit).then_some(taken + 1);
-        seats.fetch_update(SeqCst, SeqCst, free).ok().map(|_| Seat(seats.clone()))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
+const KEEP_ALIVE: Duration = STALLED.checked_div(4).expect("no division by zero");
 
 struct Stream {
     read_log: Recipient<ReadLog>,
@@ -49,7 +30,7 @@ struct Stream {
     after: LogCursor,
     job: Option<Uuid>,
     ready: VecDeque<Bytes>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 pub(crate) fn events(state: &State, request: &HttpRequest) -> Result<HttpResponse, Trouble> {
@@ -73,19 +54,30 @@ pub(crate) fn events(state: &State, request: &HttpRequest) -> Result<HttpRespons
         }
         None => *committed.borrow(),
     };
-    let seat = Seat::take(&state.seats, state.settings.sse_max_clients)
+    let seat = state
+        .seats
+        .take(state.settings.sse_max_clients, Instant::now())
         .ok_or_else(|| Trouble::new(Kind::Unavailable, "as many clients follow the events as may"))?;
     let stream = Stream {
         read_log: state.roles.read_log.clone(),
         committed,
         after,
         job,
-        ready: VecDeque::from([Bytes::from_static(b": callboard events\nretry: 1000\n\n")]),
-        _seat: seat,
+        // The place at which it begins, so that a stream that is lost before its first event can be resumed too.
+        ready: VecDeque::from([Bytes::from(format!("id: {after}\nretry: 1000\n\n"))]),
+        seat,
     };
     let body = unfold(stream, |mut stream| async {
+        if !stream.seat.is_kept(Instant::now()) {
+            return None;
+        }
         let next = stream.next().await;
         Some((Ok::<_, actix_web::Error>(next), stream))
+    });
+    let mut stopping = state.stopping.clone();
+    let body = body.take_until(async move {
+        // An error says that the server is gone already.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -117,6 +109,8 @@ impl Stream {
 
     fn take(&mut self, page: LogPage) {
         if page.reset {
+            let position = page.oldest.position.saturating_sub(1);
+            self.after = LogCursor { position, ..page.oldest };
             self.ready.push_back(Bytes::from(format!("id: {}\nevent: reset\ndata: {{}}\n\n", self.after)));
         }
         let full = page.events.len() >= PAGE as usize;
