@@ -1,7 +1,9 @@
 //! Whole-system tests: they start the real program.
 
+mod access;
 mod checksums;
 mod cli;
+mod connections;
 mod events;
 mod life;
 mod openapi;

@@ -217,7 +217,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(stream: &mut TcpStream) -> Answer {
+    pub(crate) fn read(stream: &mut TcpStream) -> Answer {
         let mut bytes = Vec::new();
         // A reset after the answer is no news.
         let _ = stream.read_to_end(&mut bytes);

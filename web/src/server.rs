@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::{
     App, HttpRequest, HttpResponse, Resource,
     dev::ServerHandle,
+    guard::fn_guard,
     http::{Method, header},
     middleware::from_fn,
     web::{self, Data, Payload},
@@ -134,7 +135,7 @@ fn resources() -> Vec<Resource> {
 }
 
 fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
-    let methods: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
+    let allowed: Vec<&str> = routes.iter().flat_map(|route| methods(&route.method)).copied().collect();
     let resource = routes.into_iter().fold(web::resource(path), |resource, route| {
         let handler = route.handler;
         let served = move |state: Data<State>, request: HttpRequest, payload: Payload| async move {
@@ -146,9 +147,20 @@ fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
                 });
             answer.unwrap_or_else(|trouble| trouble.answer(&request))
         };
-        resource.route(web::method(route.method).to(served))
+        // Of an answer to HEAD, only the head is sent.
+        let answered = methods(&route.method);
+        let guard = fn_guard(move |request| answered.contains(&request.head().method.as_str()));
+        resource.route(web::route().guard(guard).to(served))
     });
-    otherwise(resource, methods.join(", "))
+    otherwise(resource, allowed.join(", "))
+}
+
+/// What a route of this method answers: HEAD wherever it answers GET.
+fn methods(method: &Method) -> &'static [&'static str] {
+    match *method {
+        Method::GET => &["GET", "HEAD"],
+        _ => &["POST"],
+    }
 }
 
 /// What a route does not do.

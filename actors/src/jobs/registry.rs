@@ -12,7 +12,7 @@ use callboard_contracts::{
     name,
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
 use super::{CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States, options::MAX_ATTEMPTS};
@@ -240,10 +240,7 @@ impl JobRegistry {
     pub fn validate(&self, job_type: &JobType, payload: &Value, text: &str) -> Result<(), CheckError> {
         if !job_type.validator.is_valid(payload) {
             let errors = job_type.validator.iter_errors(payload).take(MAX_ERRORS);
-            let errors = errors.map(|error| FieldError {
-                pointer: error.instance_path().as_str().to_owned(),
-                message: bounded(error.to_string()),
-            });
+            let errors = errors.map(|error| field_error(&error, &job_type.payload_schema));
             return Err(CheckError::Invalid(errors.collect()));
         }
         (job_type.check)(text, &self.states)
@@ -258,6 +255,22 @@ impl JobRegistry {
     ) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
         (job_type.run)(payload, cx)
     }
+}
+
+/// What is wrong with a field, in words of ours where the validator's are those of schemas.
+fn field_error(error: &ValidationError<'_>, schema: &Value) -> FieldError {
+    let pointer = error.instance_path().as_str().to_owned();
+    let known = schema["properties"].as_object().filter(|_| pointer.is_empty());
+    let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let message = match error.kind() {
+        // Of a type without fields the validator does not even say which field it is.
+        ValidationErrorKind::FalseSchema if pointer.is_empty() => "no fields are known here".to_owned(),
+        ValidationErrorKind::AdditionalProperties { .. } if !known.is_empty() => {
+            format!("{error}; there are {}", known.join(", "))
+        }
+        _ => error.to_string(),
+    };
+    FieldError { pointer, message: bounded(message) }
 }
 
 /// Gathers job types and what they share.
@@ -394,7 +407,10 @@ mod tests {
     fn built_in_types_refuse_what_they_do_not_know() {
         let registry = JobRegistry::builder().register::<Noop>().register::<Sleep>().build().unwrap();
         assert_eq!(validate(&registry, "noop", json!({})), Ok(()));
-        assert!(validate(&registry, "noop", json!({"x": 1})).is_err());
+        let refused = validate(&registry, "noop", json!({"x": 1})).unwrap_err().to_string();
+        assert!(refused.contains("no fields are known here"), "{refused}");
+        let refused = validate(&registry, "sleep", json!({"ms": 1, "x": 1})).unwrap_err().to_string();
+        assert!(refused.contains("'x' was unexpected); there are ms"), "{refused}");
         assert_eq!(validate(&registry, "sleep", json!({"ms": 1})), Ok(()));
         for bad in [
             json!({}),
