@@ -222,10 +222,10 @@ impl SupervisorNode {
         let mut body = self.body.lock();
         for entry in std::mem::take(&mut body.declared) {
             entry.node.meta().put_below(place.clone());
-            let (restart, shutdown) = (entry.restart, entry.shutdown);
+            let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
             let key = body.insert(entry);
             // Nothing runs yet, so nothing is to be done.
-            body.plan.add(key, restart, shutdown);
+            body.plan.add(key, restart, shutdown, significant);
         }
     }
 
@@ -237,6 +237,7 @@ impl SupervisorNode {
         let path = crate::meta::Place::join(&self.meta.path(), entry.node.meta().name());
         validate::check_one(&path, &entry)?;
         let mut body = self.body.lock();
+        validate::check_significant(&path, body.plan.rules(), &entry)?;
         if !body.plan.is_running() || body.place.is_none() {
             return Err(StartChildError::NotRunning);
         }
@@ -248,10 +249,10 @@ impl SupervisorNode {
             return Err(StartChildError::NameTaken { name: name.to_string() });
         }
         entry.node.meta().put_below(self.meta.place());
-        let (restart, shutdown) = (entry.restart, entry.shutdown);
+        let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
         let key = body.insert(entry);
         let mut deferred = None;
-        for action in body.plan.add(key, restart, shutdown) {
+        for action in body.plan.add(key, restart, shutdown, significant) {
             if let Action::Start { child, generation, after } = action {
                 deferred = body.start(self.link(child), generation, after);
             }
@@ -326,7 +327,7 @@ impl Node for SupervisorNode {
             id: meta.id(),
             name: meta.name().clone(),
             path: meta.path(),
-            type_name: meta.type_name(),
+            type_name: supervision.strategy.as_str(),
             kind: meta.kind(),
             state: meta.state(),
             generation: meta.generation(),
@@ -359,7 +360,8 @@ impl Node for SupervisorNode {
     }
 
     fn check_below(&self, path: &str) -> Result<(), SpecError> {
-        validate::check(path, self.body.lock().declared.iter())
+        let body = self.body.lock();
+        validate::check(path, body.plan.rules(), body.declared.iter())
     }
 
     fn child(&self, name: &str) -> Option<Arc<dyn Node>> {

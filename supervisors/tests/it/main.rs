@@ -2,5 +2,6 @@
 
 mod crashes;
 mod mailboxes;
+mod strategies;
 mod supervision;
 mod worker;
