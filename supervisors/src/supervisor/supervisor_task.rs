@@ -153,6 +153,7 @@ impl SupervisorTask {
         else {
             return;
         };
+        self.runtime.has_ended(&*child);
         let Exit { generation, cause, reason, crash, ended } = exit;
         if !self.node.with(|body| body.plan.is_news(key, generation, ended)) {
             return;

@@ -35,8 +35,8 @@ pub(super) const REMEMBERED: usize = 16;
 pub(crate) struct Runtime {
     pub(crate) executors: Executors,
     epoch: Instant,
-    /// Paths of children that did not end although they were killed. Bounded by the number of threads they block, and
-    /// of no more use after the report of the shutdown.
+    /// Paths of children that did not end although they were killed, until they do. Bounded by the number of threads
+    /// they block.
     stuck: Mutex<Vec<String>>,
 }
 
@@ -51,6 +51,15 @@ impl Runtime {
 
     pub(super) fn report_stuck(&self, path: String) {
         self.stuck.lock().push(path);
+    }
+
+    /// An end of this child was heard of.
+    pub(super) fn has_ended(&self, child: &dyn Node) {
+        let mut stuck = self.stuck.lock();
+        if !stuck.is_empty() {
+            let path = child.meta().path();
+            stuck.retain(|other| *other != path);
+        }
     }
 
     pub(crate) fn stuck(&self) -> Vec<String> {

@@ -3,5 +3,6 @@
 mod crashes;
 mod mailboxes;
 mod strategies;
+mod stuck;
 mod supervision;
 mod worker;
