@@ -72,7 +72,7 @@ pub use crate::{
     },
     reference::{ActorHandle, ActorRef, Recipient},
     supervisor::{
-        Backoff, ChildExited, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, OnExhausted,
+        AutoShutdown, Backoff, ChildExited, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, OnExhausted,
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,
     },
     system::{ActorSystem, ActorSystemBuilder, ShutdownReport},

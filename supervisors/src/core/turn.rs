@@ -17,7 +17,7 @@ use crate::{
     label::{Label, Labelled},
     meta::State,
     reference::Shared,
-    task::{STOP, SUSPEND},
+    task::{ORDERS, STOP, SUSPEND},
 };
 
 /// Messages and turns before the actor lets its neighbours on the thread have theirs.
@@ -180,6 +180,10 @@ impl<A: Actor> Core<A> {
                 return Progress::Idle;
             };
             let flags = self.shared.flags.load(Relaxed);
+            if flags & ORDERS != 0 {
+                // They came during this turn, and go before the messages that are left of it.
+                break;
+            }
             if flags & STOP != 0 || seat.cx.is_stopping() || self.closing {
                 if std::mem::replace(&mut self.closing, true) {
                     return Progress::Stop;

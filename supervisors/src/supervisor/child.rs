@@ -48,6 +48,7 @@ pub struct ChildSpec<A: Actor> {
     shared: Arc<Shared<A>>,
     args: A::Args,
     restart: Restart,
+    significant: bool,
     shutdown: Shutdown,
     placement: Placement,
     /// The first mistake that was made here.
@@ -61,6 +62,7 @@ impl<A: Actor> ChildSpec<A> {
             shared: Arc::new(Shared::new(name.into(), MailboxSpec::default())),
             args,
             restart: Restart::default(),
+            significant: false,
             shutdown: Shutdown::default(),
             placement: Placement::default(),
             problem: None,
@@ -70,6 +72,13 @@ impl<A: Actor> ChildSpec<A> {
     /// Default: permanent.
     pub fn restart(self, restart: Restart) -> Self {
         ChildSpec { restart, ..self }
+    }
+
+    /// Whether this child's end counts for the [`AutoShutdown`](crate::AutoShutdown) of its supervisor: any end of a
+    /// temporary child, an end by itself of a transient one. Refused for permanent children, which never end, and below
+    /// a supervisor that never shuts down by itself. Default: no.
+    pub fn significant(self, significant: bool) -> Self {
+        ChildSpec { significant, ..self }
     }
 
     /// Default: 5 s.
@@ -112,6 +121,7 @@ impl<A: Actor> ChildSpec<A> {
         Entry {
             node: self.shared,
             restart: self.restart,
+            significant: self.significant,
             shutdown,
             placement: self.placement,
             problem,
@@ -134,6 +144,7 @@ pub(super) type LaunchFn = Box<dyn FnOnce(u64, Link, Arc<Executor>, &Arc<Runtime
 pub(super) struct Entry {
     pub(super) node: Arc<dyn Node>,
     pub(super) restart: Restart,
+    pub(super) significant: bool,
     pub(super) shutdown: Shutdown,
     pub(super) placement: Placement,
     pub(super) problem: Option<String>,

@@ -20,5 +20,5 @@ pub use events::ChildExited;
 pub use handle::Supervisor;
 pub(crate) use inbox::Inbox;
 pub(crate) use spec::start_root;
-pub use spec::{OnExhausted, OnStartFailure, Strategy, SupervisorSpec};
+pub use spec::{AutoShutdown, OnExhausted, OnStartFailure, Strategy, SupervisorSpec};
 pub(crate) use tree::{Runtime, SupervisorNode};

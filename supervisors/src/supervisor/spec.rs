@@ -21,6 +21,11 @@ pub enum Strategy {
     /// The one that crashed.
     #[default]
     OneForOne,
+    /// All of them: the others are stopped in reverse order, then all are started again in order, when the backoff of
+    /// the one that crashed is over. All keep their addresses and queues; temporary ones end for good.
+    OneForAll,
+    /// As [`OneForAll`](Self::OneForAll), for the one that crashed and those declared after it; those before it run on.
+    RestForOne,
 }
 
 impl Strategy {
@@ -28,8 +33,25 @@ impl Strategy {
     pub fn as_str(self) -> &'static str {
         match self {
             Strategy::OneForOne => "one_for_one",
+            Strategy::OneForAll => "one_for_all",
+            Strategy::RestForOne => "rest_for_one",
         }
     }
+}
+
+/// Whether a supervisor ends when its [significant](ChildSpec::significant) children have ended by themselves. It then stops
+/// the rest in reverse order and ends in order, which is no crash: a transient or temporary supervisor is gone, a permanent
+/// one is restarted by the one above, which counts. A significant child that somebody stopped does not bring its
+/// supervisor down, nor one that its supervisor stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AutoShutdown {
+    /// It runs on. Significant children are refused.
+    #[default]
+    Never,
+    /// When the first of them has ended.
+    AnySignificant,
+    /// When the last of them has ended.
+    AllSignificant,
 }
 
 /// What happens when a child cannot be started the first time.
@@ -38,7 +60,8 @@ pub enum OnStartFailure {
     /// The children that have started are stopped again, and the supervisor's start has failed.
     #[default]
     Fail,
-    /// It counts as a crash: the child is tried again after its backoff, while the others are started.
+    /// It counts as a crash: the child is tried again after its backoff. One for one, the others are started meanwhile;
+    /// under the other strategies those after it wait for it.
     Retry,
 }
 
@@ -58,6 +81,7 @@ pub(super) struct Common {
     pub(super) rules: Rules,
     pub(super) placement: Placement,
     pub(super) restart: Restart,
+    pub(super) significant: bool,
     pub(super) shutdown: Shutdown,
     pub(super) on_exit: Option<Recipient<ChildExited>>,
     pub(super) max_children: Option<usize>,
@@ -71,6 +95,7 @@ impl Common {
             rules: Rules::new(kind == Kind::Dynamic),
             placement: Placement::default(),
             restart: Restart::Permanent,
+            significant: false,
             shutdown: Shutdown::Infinity,
             on_exit: None,
             max_children: None,
@@ -81,12 +106,14 @@ impl Common {
     pub(super) fn into_entry(self) -> Entry {
         let problem = super::validate::problem_of(&self);
         let node = self.node.clone();
-        let (restart, shutdown, placement) = (self.restart, self.shutdown, self.placement);
+        let (restart, significant) = (self.restart, self.significant);
+        let (shutdown, placement) = (self.shutdown, self.placement);
         node.configure(self.rules, self.max_children, self.on_exit, self.children);
         let ours = node.clone();
         Entry {
             node,
             restart,
+            significant,
             shutdown,
             placement,
             problem,
@@ -139,6 +166,19 @@ impl SupervisorSpec {
     /// Default: escalate.
     pub fn on_exhausted(mut self, what: OnExhausted) -> Self {
         self.0.rules.on_exhausted = what;
+        self
+    }
+
+    /// Default: never.
+    pub fn auto_shutdown(mut self, what: AutoShutdown) -> Self {
+        self.0.rules.auto_shutdown = what;
+        self
+    }
+
+    /// Whether the end of this supervisor counts for the [`auto_shutdown`](Self::auto_shutdown) of the one above. Refused
+    /// for a permanent one. Default: no.
+    pub fn significant(mut self, significant: bool) -> Self {
+        self.0.significant = significant;
         self
     }
 

@@ -153,13 +153,17 @@ impl SupervisorTask {
         else {
             return;
         };
+        self.runtime.has_ended(&*child);
         let Exit { generation, cause, reason, crash, ended } = exit;
+        if !self.node.with(|body| body.plan.is_news(key, generation, ended)) {
+            return;
+        }
         if let Some(crash) = &crash {
             tracing::warn!(actor = crash.path, generation, reason = %reason, "an actor crashed");
         }
         let event = Event::Exited { child: key, generation, cause, ended };
         let (now, chance) = (self.runtime.now(), random());
-        let (actions, gives_up) = self.node.with(|body| {
+        let (actions, gives_up, restarting) = self.node.with(|body| {
             body.exits += 1;
             if let Some(crash) = &crash {
                 body.crashes += 1;
@@ -173,14 +177,12 @@ impl SupervisorTask {
                 matches!(action, Action::Down(Outcome::StartFailed(_) | Outcome::Escalated(_)))
             };
             let gives_up = body.plan.is_giving_up() || actions.iter().any(down);
-            (actions, gives_up)
+            (actions, gives_up, body.plan.brings_back(key))
         });
         let name = child.meta().name().clone();
         if gives_up && self.blamed.is_none() {
             self.blamed = Some((name.clone(), reason.clone()));
         }
-        let restarting =
-            actions.iter().any(|action| matches!(action, Action::Start { child, .. } if *child == key));
         self.tell(ChildExited {
             supervisor: self.node.meta().path().into(),
             name,
@@ -260,6 +262,10 @@ impl SupervisorTask {
         match outcome {
             Outcome::Ordered { for_good: true } => self.finish(ordered, Some(Cause::Stopped)),
             Outcome::Ordered { for_good: false } => self.end_generation(ordered, Cause::Halted, None),
+            Outcome::AutoShutdown if self.link.is_some() => {
+                self.end_generation(ordered, Cause::Finished, None);
+            }
+            Outcome::AutoShutdown => self.finish(ordered, None),
             Outcome::StartFailed(_) => {
                 let error = format!("child `{child}`: {reason}");
                 self.gave_up(StopReason::StartFailed(error));
@@ -276,7 +282,7 @@ impl SupervisorTask {
             at: SystemTime::now(),
             actor: meta.id(),
             path: meta.path(),
-            actor_type: meta.type_name(),
+            actor_type: self.node.with(|body| body.plan.rules().strategy.as_str()),
             generation: self.generation,
             reason: reason.clone(),
             location: None,

@@ -35,8 +35,8 @@ pub(super) const REMEMBERED: usize = 16;
 pub(crate) struct Runtime {
     pub(crate) executors: Executors,
     epoch: Instant,
-    /// Paths of children that did not end although they were killed. Bounded by the number of threads they block, and
-    /// of no more use after the report of the shutdown.
+    /// Paths of children that did not end although they were killed, until they do. Bounded by the number of threads
+    /// they block.
     stuck: Mutex<Vec<String>>,
 }
 
@@ -51,6 +51,15 @@ impl Runtime {
 
     pub(super) fn report_stuck(&self, path: String) {
         self.stuck.lock().push(path);
+    }
+
+    /// An end of this child was heard of.
+    pub(super) fn has_ended(&self, child: &dyn Node) {
+        let mut stuck = self.stuck.lock();
+        if !stuck.is_empty() {
+            let path = child.meta().path();
+            stuck.retain(|other| *other != path);
+        }
     }
 
     pub(crate) fn stuck(&self) -> Vec<String> {
@@ -222,10 +231,10 @@ impl SupervisorNode {
         let mut body = self.body.lock();
         for entry in std::mem::take(&mut body.declared) {
             entry.node.meta().put_below(place.clone());
-            let (restart, shutdown) = (entry.restart, entry.shutdown);
+            let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
             let key = body.insert(entry);
             // Nothing runs yet, so nothing is to be done.
-            body.plan.add(key, restart, shutdown);
+            body.plan.add(key, restart, shutdown, significant);
         }
     }
 
@@ -237,6 +246,7 @@ impl SupervisorNode {
         let path = crate::meta::Place::join(&self.meta.path(), entry.node.meta().name());
         validate::check_one(&path, &entry)?;
         let mut body = self.body.lock();
+        validate::check_significant(&path, body.plan.rules(), &entry)?;
         if !body.plan.is_running() || body.place.is_none() {
             return Err(StartChildError::NotRunning);
         }
@@ -248,10 +258,10 @@ impl SupervisorNode {
             return Err(StartChildError::NameTaken { name: name.to_string() });
         }
         entry.node.meta().put_below(self.meta.place());
-        let (restart, shutdown) = (entry.restart, entry.shutdown);
+        let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
         let key = body.insert(entry);
         let mut deferred = None;
-        for action in body.plan.add(key, restart, shutdown) {
+        for action in body.plan.add(key, restart, shutdown, significant) {
             if let Action::Start { child, generation, after } = action {
                 deferred = body.start(self.link(child), generation, after);
             }
@@ -326,7 +336,7 @@ impl Node for SupervisorNode {
             id: meta.id(),
             name: meta.name().clone(),
             path: meta.path(),
-            type_name: meta.type_name(),
+            type_name: supervision.strategy.as_str(),
             kind: meta.kind(),
             state: meta.state(),
             generation: meta.generation(),
@@ -359,7 +369,8 @@ impl Node for SupervisorNode {
     }
 
     fn check_below(&self, path: &str) -> Result<(), SpecError> {
-        validate::check(path, self.body.lock().declared.iter())
+        let body = self.body.lock();
+        validate::check(path, body.plan.rules(), body.declared.iter())
     }
 
     fn child(&self, name: &str) -> Option<Arc<dyn Node>> {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use crate::{
     error::SpecError,
     meta::Place,
-    supervisor::{Backoff, OnExhausted, child::Entry, spec::Common, strategy::Rules},
+    supervisor::{AutoShutdown, Backoff, OnExhausted, Restart, child::Entry, spec::Common, strategy::Rules},
 };
 
 /// The first mistake in a supervisor's own settings.
@@ -35,17 +35,37 @@ fn backoff_problem(backoff: &Backoff) -> Option<String> {
 }
 
 /// The first mistake in these children and all below them, as they would hang below `path`.
-pub(super) fn check<'a>(path: &str, entries: impl Iterator<Item = &'a Entry>) -> Result<(), SpecError> {
+pub(super) fn check<'a>(
+    path: &str,
+    rules: &Rules,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<(), SpecError> {
     let mut names = HashSet::new();
     for entry in entries {
         let name = entry.node.meta().name();
         let path = Place::join(path, name);
         check_one(&path, entry)?;
+        check_significant(&path, rules, entry)?;
         if !names.insert(name.clone()) {
             return Err(SpecError { path, problem: "two children of one supervisor have this name".into() });
         }
     }
     Ok(())
+}
+
+/// An end that counts needs a child that can end, and a supervisor that counts it.
+pub(super) fn check_significant(path: &str, rules: &Rules, entry: &Entry) -> Result<(), SpecError> {
+    if !entry.significant {
+        return Ok(());
+    }
+    let problem = if entry.restart == Restart::Permanent {
+        "a significant child must be transient or temporary: a permanent one never ends"
+    } else if rules.auto_shutdown == AutoShutdown::Never {
+        "a significant child needs a supervisor whose `auto_shutdown` is not `Never`"
+    } else {
+        return Ok(());
+    };
+    Err(SpecError { path: path.into(), problem: problem.into() })
 }
 
 /// The first mistake in this entry and all below it.

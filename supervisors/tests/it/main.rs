@@ -2,5 +2,7 @@
 
 mod crashes;
 mod mailboxes;
+mod strategies;
+mod stuck;
 mod supervision;
 mod worker;
