@@ -11,6 +11,8 @@ mod error;
 mod jobs;
 mod log;
 mod open;
+#[cfg(test)]
+mod plans;
 mod read;
 mod retention;
 mod threads;

@@ -88,11 +88,12 @@ impl Drop for Writer {
     }
 }
 
-struct Work {
-    connection: Connection,
-    options: SqliteOptions,
-    memory: Memory,
-    committed: watch::Sender<LogCursor>,
+/// What the thread works with.
+pub(super) struct Work {
+    pub(super) connection: Connection,
+    pub(super) options: SqliteOptions,
+    pub(super) memory: Memory,
+    pub(super) committed: watch::Sender<LogCursor>,
 }
 
 impl Work {
@@ -106,7 +107,7 @@ impl Work {
 
     /// One transaction; if a member's own error breaks it, two with half of the members each, and so on until the
     /// members that cannot be written stand alone.
-    fn apply(&mut self, operations: &[Operation]) -> Answer {
+    pub(super) fn apply(&mut self, operations: &[Operation]) -> Answer {
         match self.transact(operations) {
             Ok(results) => Ok(results),
             Err(error) if is_members_own(&error) => match operations {

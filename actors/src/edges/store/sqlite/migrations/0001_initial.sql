@@ -47,6 +47,8 @@ CREATE INDEX jobs_held ON jobs (type) WHERE state = 0;
 CREATE INDEX jobs_executing ON jobs (session) WHERE state = 3;
 CREATE INDEX jobs_finished ON jobs (state, finished_at) WHERE state IN (5, 6, 7);
 CREATE INDEX jobs_by_state ON jobs (state, sequence);
+CREATE INDEX jobs_by_queue ON jobs (queue, sequence);
+CREATE INDEX jobs_by_type ON jobs (type, sequence);
 
 CREATE TABLE attempts (
     job BLOB NOT NULL,

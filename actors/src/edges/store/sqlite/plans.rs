@@ -1,0 +1,229 @@
+//! The work that SQLite does for each statement must not grow with the tables.
+
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+
+use callboard_contracts::{
+    JobState, Timestamp,
+    api::{AttemptError, ErrorKind, LogCursor},
+};
+use rusqlite::{
+    Connection, StatementStatus,
+    trace::{TraceEvent, TraceEventCodes},
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{SqliteOptions, open, read, transaction::Memory, writer::Work};
+use crate::edges::store::{
+    Operation, Outcome,
+    record::{AttemptEnd, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
+};
+
+thread_local! {
+    /// Statements that have run, with the steps that each took.
+    static STEPS: RefCell<Vec<(String, i64)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn follow(connection: &Connection) {
+    let note = |event: TraceEvent<'_>| {
+        if let TraceEvent::Profile(statement, _) = event {
+            let steps = i64::from(statement.get_status(StatementStatus::VmStep));
+            STEPS.with_borrow_mut(|all| all.push((statement.sql().into_owned(), steps)));
+        }
+    };
+    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_PROFILE, Some(note));
+}
+
+/// Calls it twice, so that counters of statements that were prepared before count the second call alone, and gives the
+/// steps of that call.
+fn steps(mut call: impl FnMut()) -> i64 {
+    call();
+    let total = || STEPS.with_borrow_mut(|all| all.drain(..).fold(BTreeMap::new(), latest));
+    let before = total();
+    call();
+    let after = total();
+    after.iter().map(|(sql, steps)| (steps - before.get(sql).copied().unwrap_or(0)).max(0)).sum()
+}
+
+/// A statement's counter goes on from run to run: the last one is the sum.
+fn latest(mut all: BTreeMap<String, i64>, (sql, steps): (String, i64)) -> BTreeMap<String, i64> {
+    all.insert(sql, steps);
+    all
+}
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    work: Work,
+    reader: Connection,
+    session: Uuid,
+}
+
+fn job(job_type: &str, queue: &str) -> Operation {
+    Operation::Enqueue(Box::new(NewJob {
+        id: Uuid::now_v7(),
+        job_type: job_type.to_owned(),
+        queue: queue.to_owned(),
+        payload: "{}".to_owned(),
+        metadata: None,
+        document: None,
+        fingerprint: [0; 32],
+        max_attempts: 3,
+        timeout: Duration::from_secs(1),
+        held: None,
+        correlation_id: Uuid::now_v7(),
+        event_id: Uuid::now_v7(),
+        max_backlog: u64::MAX,
+    }))
+}
+
+fn error() -> AttemptError {
+    AttemptError { kind: ErrorKind::Failed, message: "no".to_owned(), backtrace: None, is_final: false }
+}
+
+impl Bench {
+    /// A store with a few jobs in each state, and after them so many completed ones.
+    fn new(completed: usize) -> Bench {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = SqliteOptions::new(folder.path().join("callboard.db"));
+        let connection = open::writer(&options).unwrap();
+        let reader = open::reader(&options).unwrap();
+        let memory = Memory::load(&connection).unwrap();
+        let (committed, _) = watch::channel(LogCursor::default());
+        let session = Uuid::now_v7();
+        let work = Work { connection, options, memory, committed };
+        let mut bench = Bench { _folder: folder, work, reader, session };
+        let queue = |name: &str| QueueSettings { name: name.to_owned(), concurrency: 5, max_backlog: 10 };
+        bench.apply(vec![
+            Operation::PutQueues(vec![queue("default"), queue("small")]),
+            Operation::OpenSession(NewSession {
+                id: session,
+                node: "node".to_owned(),
+                version: "0".to_owned(),
+                process: 1,
+            }),
+        ]);
+        bench.apply((0..60).map(|_| job("rare", "small")).collect());
+        bench.finish("small", 10, || AttemptEnd::Failed { error: error(), retry_at: None });
+        let soon = Timestamp::now();
+        bench.finish("small", 10, || AttemptEnd::Failed { error: error(), retry_at: Some(soon) });
+        bench.claim("small", 10);
+        for _ in 0..completed / 200 {
+            bench.apply((0..200).map(|_| job("common", "default")).collect());
+            bench.finish("default", 200, || AttemptEnd::Completed { result: None });
+        }
+        bench.apply((0..20).map(|_| job("common", "default")).collect());
+        STEPS.with_borrow_mut(Vec::clear);
+        follow(&bench.work.connection);
+        follow(&bench.reader);
+        bench
+    }
+
+    fn apply(&mut self, operations: Vec<Operation>) -> Vec<Outcome> {
+        let results = self.work.apply(&operations).unwrap();
+        results.into_iter().map(|result| result.unwrap()).collect()
+    }
+
+    fn claim(&mut self, queue: &str, limit: u32) -> Vec<Lease> {
+        let claim = Operation::Claim { queue: queue.to_owned(), limit, session: self.session };
+        match self.apply(vec![claim]).remove(0) {
+            Outcome::Claimed(jobs) => jobs.iter().map(|job| Lease { id: job.id, token: job.token }).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn finish(&mut self, queue: &str, limit: u32, end: impl Fn() -> AttemptEnd) {
+        let leases = self.claim(queue, limit);
+        assert_eq!(leases.len(), limit as usize);
+        let finish = |lease| Operation::Finish { lease, started_at: None, end: end() };
+        self.apply(leases.into_iter().map(finish).collect());
+    }
+
+    fn list(
+        &self,
+        states: &[JobState],
+        queue: Option<&str>,
+        job_type: Option<&str>,
+        before: Option<u64>,
+    ) -> i64 {
+        let filter = JobFilter {
+            states: states.to_vec(),
+            queue: queue.map(str::to_owned),
+            job_type: job_type.map(str::to_owned),
+            before,
+        };
+        steps(|| {
+            read::jobs(&self.reader, &filter, 5).unwrap();
+        })
+    }
+}
+
+/// The steps of each operation and each read.
+fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
+    use JobState::{Available, Cancelled, Completed, Discarded, Executing, Retryable};
+    let mut bench = Bench::new(completed);
+    let some: Vec<Uuid> =
+        read::jobs(&bench.reader, &JobFilter::default(), 5).unwrap().iter().map(|job| job.id).collect();
+    let one = some[0];
+    let mut all = BTreeMap::new();
+    all.insert("list", bench.list(&[], None, None, None));
+    all.insert("list before", bench.list(&[], None, None, Some(50)));
+    all.insert("list by state", bench.list(&[Executing], None, None, None));
+    all.insert("list by states", bench.list(&[Discarded, Retryable, Cancelled], None, None, None));
+    all.insert("list by all states", bench.list(&[Available, Executing, Completed], None, None, None));
+    all.insert("list by state before", bench.list(&[Executing, Discarded], None, None, Some(20)));
+    all.insert("list by queue", bench.list(&[], Some("small"), None, None));
+    all.insert("list by type", bench.list(&[], None, Some("rare"), None));
+    all.insert("list by unknown queue", bench.list(&[], Some("nowhere"), None, None));
+    all.insert("list by type before", bench.list(&[], None, Some("rare"), Some(1)));
+    let reader = &bench.reader;
+    all.insert("job", steps(|| drop(read::job(reader, one).unwrap())));
+    all.insert("lookup", steps(|| drop(read::jobs_by_id(reader, &some).unwrap())));
+    let at = |position| LogCursor { epoch: 1, position };
+    all.insert("log", steps(|| drop(read::events_after(reader, at(100), None, 5).unwrap())));
+    all.insert("log of a job", steps(|| drop(read::events_after(reader, at(1), Some(one), 5).unwrap())));
+    all.insert("recent events", steps(|| drop(read::recent_events(reader, None, 50).unwrap())));
+    all.insert("recent events of a job", steps(|| drop(read::recent_events(reader, Some(one), 50).unwrap())));
+    let totals = || assert!(read::totals(reader).unwrap().completed_jobs > 0);
+    all.insert("totals", steps(totals));
+    all.insert("queues", steps(|| drop(read::queues(reader).unwrap())));
+    all.insert("sessions", steps(|| drop(read::open_sessions(reader).unwrap())));
+    all.insert("enqueue", steps(|| drop(bench.apply((0..5).map(|_| job("common", "default")).collect()))));
+    all.insert("claim", steps(|| drop(bench.claim("default", 5))));
+    all.insert("finish", steps(|| bench.finish("default", 5, || AttemptEnd::Completed { result: None })));
+    all.insert("promote", steps(|| drop(bench.apply(vec![Operation::Promote { limit: 5 }]))));
+    all.insert("cancel", steps(|| drop(bench.apply(vec![Operation::Cancel { id: one }]))));
+    let held = || Operation::ReleaseHeld { job_types: vec!["rare".to_owned()], limit: 5 };
+    all.insert("release", steps(|| drop(bench.apply(vec![held()]))));
+    let renew = Operation::RenewSession { id: bench.session };
+    all.insert("renew", steps(|| drop(bench.apply(vec![renew.clone()]))));
+    let rescue = Operation::Rescue { session: bench.session, error: error(), limit: 2 };
+    all.insert("rescue", steps(|| drop(bench.apply(vec![rescue.clone()]))));
+    let day = Duration::from_secs(86_400);
+    let kept = Retention {
+        completed: day,
+        cancelled: day,
+        discarded: day,
+        events: day,
+        events_max: u64::MAX,
+        batch: 5,
+    };
+    all.insert("prune nothing", steps(|| drop(bench.apply(vec![Operation::Prune(kept)]))));
+    let gone = Retention { completed: Duration::ZERO, events: Duration::ZERO, ..kept };
+    all.insert("prune", steps(|| drop(bench.apply(vec![Operation::Prune(gone)]))));
+    all
+}
+
+#[test]
+fn no_statement_works_harder_on_a_larger_store() {
+    let (small, large) = (measure(400), measure(6_000));
+    let mut grown = Vec::new();
+    for (name, few) in &small {
+        let many = large[name];
+        // A deeper tree costs a little, and pages differ in how full they are.
+        if many > few + few / 2 + 100 {
+            grown.push(format!("{name}: {few} steps with 400 jobs, {many} with 6000"));
+        }
+    }
+    assert!(small.values().filter(|steps| **steps > 0).count() > 20, "{small:?}");
+    assert!(grown.is_empty(), "{}", grown.join("\n"));
+}
