@@ -131,7 +131,8 @@ impl SqliteStore {
     /// # Errors
     /// `InUse` while another process has it, `TooNew`, `Corrupt` for what is no database of ours, and what the system
     /// says. The file is left as it was then.
-    pub fn open(options: SqliteOptions) -> Result<Arc<Self>, StoreError> {
+    pub fn open(mut options: SqliteOptions) -> Result<Arc<Self>, StoreError> {
+        options.path = open::real_path(&options.path)?;
         let lock = FileLock::take(&options)?;
         let connection = open::writer(&options)?;
         let (committed, receiver) = watch::channel(LogCursor::default());

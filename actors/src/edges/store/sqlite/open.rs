@@ -20,6 +20,21 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
 /// What the lock file may hold.
 const MAX_NOTE: u64 = 4096;
 
+/// The file's real path, so that it has one lock by whatever name it is reached. The file and its folder are made if
+/// they are missing; an empty file is a new database.
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, StoreError> {
+    let made = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        if !path.exists() {
+            File::options().append(true).create(true).open(path)?;
+        }
+        fs::canonicalize(path)
+    };
+    made().map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))
+}
+
 /// Held for as long as this process uses the database; names this process to others.
 pub(super) struct FileLock {
     _file: File,
@@ -29,9 +44,6 @@ impl FileLock {
     pub(super) fn take(options: &SqliteOptions) -> Result<Self, StoreError> {
         let path = &options.path;
         let failed = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", path.display()));
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
         let note = lock_path(path);
         let mut file = File::options()
             .read(true)
