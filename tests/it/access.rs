@@ -55,7 +55,7 @@ fn each_role_may_do_what_it_may() {
         ("POST", "/jobs", 2),
         ("POST", "/api/v1/jobs", 2),
         ("POST", "/api/v1/jobs/batch", 2),
-        ("POST", "/api/v1/jobs/lookup", 2),
+        ("POST", "/api/v1/jobs/lookup", 1),
         ("POST", &cancel, 2),
         ("POST", &retry, 2),
     ];

@@ -7,21 +7,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    correlation::correlation_of,
     json,
     problem::{Kind, Trouble},
     settings::WebSettings,
 };
-
-/// The header that ties a request to what it causes.
-pub(crate) const CORRELATION: &str = "x-correlation-id";
-
-/// Put on every request by the guard.
-#[derive(Clone, Copy)]
-pub(crate) struct Correlation(pub(crate) Uuid);
-
-pub(crate) fn correlation_of(request: &HttpRequest) -> Option<Uuid> {
-    request.extensions().get::<Correlation>().map(|correlation| correlation.0)
-}
 
 /// The body, within its limit.
 pub(crate) async fn read(

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     api::State,
-    body::{CORRELATION, Correlation},
+    correlation::{CORRELATION, Correlation},
     problem::{Kind, Trouble},
     settings::{Role, WebSettings},
 };
@@ -30,6 +30,18 @@ const READ_SIDE: [&str; 7] =
     ["/stats", "/jobs/recent", "/events", "/health", "/healthz", "/readyz", "/openapi.json"];
 /// What whoever runs the server asks without a token.
 const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/api/v1/live", "/api/v1/ready"];
+
+/// Reads whose question does not fit into a query.
+const READS: [&str; 1] = ["/api/v1/jobs/lookup"];
+
+/// The role that a request needs, where tokens are configured.
+pub(crate) fn needed_role(method: &Method, path: &str) -> Role {
+    if is_safe(method) || READS.contains(&path) { Role::Viewer } else { Role::Operator }
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
 
 /// Whether this is asked without a token.
 pub(crate) fn is_probe(path: &str) -> bool {
@@ -84,13 +96,11 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn allowed(request: &ServiceRequest, settings: &WebSettings) -> Result<(), Trouble> {
     check_host(request.headers(), settings)?;
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe {
+    if !is_safe(request.method()) {
         check_origin(request.headers(), settings)?;
         check_content_type(request)?;
     }
-    let role = if safe { Role::Viewer } else { Role::Operator };
-    check_token(request, settings, role)
+    check_token(request, settings, needed_role(request.method(), request.path()))
 }
 
 /// A page of another site that has its own name point here is stopped by the name.

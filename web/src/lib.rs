@@ -5,6 +5,9 @@
 mod api;
 mod body;
 mod contract;
+mod correlation;
+#[cfg(test)]
+mod documentation;
 mod guard;
 mod json;
 mod openapi;

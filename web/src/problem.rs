@@ -10,6 +10,8 @@ use callboard_supervisors::AskError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::correlation::correlation_of;
+
 /// When it is worth trying again what failed for a reason that passes by itself.
 const SOON: u64 = 1;
 
@@ -30,6 +32,10 @@ macro_rules! kinds {
         pub(crate) enum Kind { $($name,)+ }
 
         impl Kind {
+            /// All of them.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Kind] = &[$(Kind::$name),+];
+
             fn parts(self) -> (u16, &'static str, &'static str) {
                 match self { $(Kind::$name => ($status, $slug, $title),)+ }
             }
@@ -63,6 +69,11 @@ impl Kind {
             422 if contract => 400,
             status => status,
         }
+    }
+
+    /// The stable name.
+    pub(crate) fn uri(self) -> String {
+        format!("urn:callboard:problem:{}", self.parts().1)
     }
 
     pub(crate) fn title(self) -> &'static str {
@@ -114,11 +125,10 @@ impl Trouble {
 
     /// The problem as `/api/v1` writes it.
     pub(crate) fn problem(self, instance: Option<String>) -> Problem {
-        let (status, slug, title) = self.kind.parts();
         Problem {
-            problem_type: format!("urn:callboard:problem:{slug}"),
-            title: title.to_owned(),
-            status,
+            problem_type: self.kind.uri(),
+            title: self.kind.title().to_owned(),
+            status: self.status(),
             detail: self.detail,
             instance,
             errors: self.errors,
@@ -127,7 +137,7 @@ impl Trouble {
 
     /// The answer, in the form that the request's path has.
     pub(crate) fn answer(self, request: &HttpRequest) -> HttpResponse {
-        self.respond(request.path(), crate::body::correlation_of(request).map(|id| id.to_string()))
+        self.respond(request.path(), correlation_of(request).map(|id| id.to_string()))
     }
 
     pub(crate) fn respond(self, path: &str, instance: Option<String>) -> HttpResponse {
