@@ -18,7 +18,6 @@ use crate::{
     guard,
     problem::{ContractProblem, Kind, Trouble},
     route::{Body, Parameter, Route, Schema},
-    routes::routes,
 };
 
 #[derive(OpenApi)]
@@ -51,16 +50,16 @@ struct Schemas;
 /// Where schemas are.
 const COMPONENTS: &str = "#/components/schemas/";
 
-pub(crate) async fn document(state: &State) -> Result<HttpResponse, Trouble> {
+pub(crate) async fn document(state: &State, routes: &[Route]) -> Result<HttpResponse, Trouble> {
     let job_types = state.ask(&state.roles.get_job_types, GetJobTypes).await?;
-    Ok(HttpResponse::Ok().json(build(state.roles.version, &job_types)))
+    Ok(HttpResponse::Ok().json(build(state.roles.version, routes, &job_types)))
 }
 
-fn build(version: &str, job_types: &[JobTypeView]) -> Value {
+fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for route in routes() {
+    for route in routes {
         let method = route.method.as_str().to_ascii_lowercase();
-        paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation(&route);
+        paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation(route);
     }
     let mut components = serde_json::to_value(Schemas::openapi()).unwrap_or_default()["components"].take();
     components["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
@@ -217,12 +216,13 @@ mod tests {
     use callboard_actors::jobs::{JobDefaults, JobRegistry, Sleep, command::CommandRequest};
 
     use super::*;
+    use crate::routes::routes;
 
     /// The document with job types of which one has definitions of its own.
     fn document() -> Value {
         let registry =
             JobRegistry::builder().register::<Sleep>().register::<CommandRequest>().build().unwrap();
-        build("0.0.0", &registry.views(&JobDefaults::default()))
+        build("0.0.0", &routes(), &registry.views(&JobDefaults::default()))
     }
 
     fn references(value: &Value, found: &mut Vec<String>) {

@@ -227,7 +227,7 @@ fn contract_routes() -> Vec<Route> {
         .says("Numbers for Prometheus", "")
         .answer(200, "In its text format.", Text),
         Route::get("/openapi.json", "openapi", |state, _, _| {
-            Box::pin(async move { openapi::document(&state).await })
+            Box::pin(async move { openapi::document(&state, &routes()).await })
         })
         .says("This document", "With the payloads of the job types that are handled here.")
         .answer(200, "OpenAPI 3.1.", Object),

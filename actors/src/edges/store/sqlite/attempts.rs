@@ -6,13 +6,12 @@ use callboard_contracts::{
     EventType, JobState, Timestamp,
     api::{AttemptError, AttemptOutcome},
 };
-use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use rusqlite::params;
 use uuid::Uuid;
 
 use super::{
-    code::{hex, outcome_code},
-    jobs::{self, JobRow, id, time},
+    ended_attempt::EndedAttempt,
+    jobs::{JobRow, id, time},
     log::Event,
     transaction::Transaction,
 };
@@ -23,19 +22,6 @@ use crate::{
     },
     failpoint,
 };
-
-/// An attempt that ended in this transaction.
-#[derive(Clone, Debug)]
-pub(super) struct EndedAttempt {
-    job: Uuid,
-    number: u32,
-    token: u64,
-    outcome: AttemptOutcome,
-    claimed_at: Timestamp,
-    started_at: Option<Timestamp>,
-    finished_at: Timestamp,
-    error: Option<String>,
-}
 
 /// Leases available jobs for a session, first come first served.
 pub(super) fn claim(
@@ -110,7 +96,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
         Operation::Start { lease, .. } | Operation::Finish { lease, .. } => Some(lease.id),
         _ => None,
     };
-    jobs::load(tx, group.iter().filter_map(lease))?;
+    tx.load(group.iter().filter_map(lease))?;
     let results = group.iter().map(|operation| match operation {
         Operation::Start { lease, started_at } => Ok(start(tx, *lease, *started_at)),
         Operation::Finish { lease, started_at, end } => Ok(finish(tx, *lease, *started_at, end)),
@@ -166,21 +152,21 @@ fn finish(
         AttemptEnd::Completed { result } => {
             row.result.clone_from(result);
             end_attempt(tx, &row, AttemptOutcome::Completed, None);
-            row.enter(JobState::Completed, tx);
+            tx.enter(&mut row, JobState::Completed);
             told(tx, &row, EventType::Completed, None);
         }
         AttemptEnd::Failed { error, retry_at } => fail(tx, &mut row, error, *retry_at),
         AttemptEnd::Cancelled { error } => {
             row.last_error = Some(error.message.clone());
             end_attempt(tx, &row, AttemptOutcome::Cancelled, Some(error));
-            row.enter(JobState::Cancelled, tx);
+            tx.enter(&mut row, JobState::Cancelled);
             told(tx, &row, EventType::Failed, Some(error));
         }
         AttemptEnd::Released => {
             end_attempt(tx, &row, AttemptOutcome::Released, None);
             let waiting_since = row.scheduled_at;
             told(tx, &row, EventType::Released, None);
-            row.enter(JobState::Available, tx);
+            tx.enter(&mut row, JobState::Available);
             // It keeps its place in the queue.
             row.scheduled_at = waiting_since;
             row.attempt = row.attempt.saturating_sub(1);
@@ -198,16 +184,16 @@ fn fail(tx: &mut Transaction<'_>, row: &mut JobRow, error: &AttemptError, retry_
     end_attempt(tx, row, AttemptOutcome::Failed, Some(error));
     match retry_at {
         Some(_) if row.cancel_requested_at.is_some() => {
-            row.enter(JobState::Cancelled, tx);
+            tx.enter(row, JobState::Cancelled);
             told(tx, row, EventType::Failed, Some(error));
         }
         Some(at) => {
-            row.enter(JobState::Retryable, tx);
+            tx.enter(row, JobState::Retryable);
             row.scheduled_at = at;
             told(tx, row, EventType::AttemptFailed, Some(error));
         }
         None => {
-            row.enter(JobState::Discarded, tx);
+            tx.enter(row, JobState::Discarded);
             told(tx, row, EventType::Failed, Some(error));
         }
     }
@@ -219,7 +205,7 @@ pub(super) fn lose(tx: &mut Transaction<'_>, row: &mut JobRow, error: &AttemptEr
     let again = row.attempt < row.max_attempts;
     fail(tx, row, error, again.then_some(tx.now));
     if row.state == JobState::Retryable {
-        row.enter(JobState::Available, tx);
+        tx.enter(row, JobState::Available);
     }
     // Should the node live after all, nothing it says of this attempt counts any more.
     row.token = tx.next_token();
@@ -251,34 +237,4 @@ fn end_attempt(
         // What serialises by derive, of strings and booleans, does not fail.
         error: error.and_then(|error| serde_json::to_string(error).ok()),
     });
-}
-
-/// Writes ended attempts in one statement.
-pub(super) fn insert(connection: &Connection, attempts: &[EndedAttempt], node: &str) -> rusqlite::Result<()> {
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<Value> = attempts
-        .iter()
-        .map(|attempt| {
-            json!([
-                hex(attempt.job),
-                attempt.number,
-                attempt.token,
-                outcome_code(attempt.outcome),
-                attempt.claimed_at.as_micros(),
-                attempt.started_at.map(Timestamp::as_micros),
-                attempt.finished_at.as_micros(),
-                attempt.error,
-            ])
-        })
-        .collect();
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO attempts (job, number, token, outcome, claimed_at, started_at, finished_at, error, node)
-         SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, ?2
-         FROM json_each(?1)",
-    )?;
-    statement.execute((Value::Array(rows).to_string(), node))?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     attempts, enqueue,
-    jobs::{self, JobRow, id, time},
+    jobs::{JobRow, id, time},
     log::Event,
     transaction::Transaction,
 };
@@ -51,7 +51,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
 }
 
 fn take(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Option<JobRow>> {
-    jobs::load(tx, std::iter::once(id))?;
+    tx.load(std::iter::once(id))?;
     Ok(tx.rows.remove(&id))
 }
 
@@ -69,7 +69,7 @@ fn cancel(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Outcome> {
             Outcome::CancelRequested { lease, queue: row.queue.clone(), session }
         }
         _ => {
-            row.enter(JobState::Cancelled, tx);
+            tx.enter(&mut row, JobState::Cancelled);
             row.wait_reason = None;
             tx.events.push(Event::of(&row, EventType::Failed).error("cancelled before it ran"));
             Outcome::Cancelled
@@ -116,7 +116,7 @@ fn retry(
 }
 
 fn make_available(tx: &mut Transaction<'_>, row: &mut JobRow) {
-    row.enter(JobState::Available, tx);
+    tx.enter(row, JobState::Available);
     tx.events.push(Event::of(row, EventType::MadeAvailable));
 }
 
@@ -132,7 +132,7 @@ fn each(
     ids: &[Uuid],
     mut change: impl FnMut(&mut Transaction<'_>, &mut JobRow),
 ) -> rusqlite::Result<Vec<String>> {
-    jobs::load(tx, ids.iter().copied())?;
+    tx.load(ids.iter().copied())?;
     let mut queues = BTreeSet::new();
     for id in ids {
         let Some(mut row) = tx.rows.remove(id) else { continue };

@@ -7,10 +7,7 @@ use rusqlite::{Connection, Row};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    code::{hex, state_of},
-    transaction::Transaction,
-};
+use super::code::{hex, state_of};
 
 /// What can change of a job, and what its events need of it.
 #[derive(Clone, Debug)]
@@ -87,21 +84,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     })
 }
 
-/// Loads these jobs, as far as they exist and are not loaded already.
-pub(super) fn load(tx: &mut Transaction<'_>, ids: impl Iterator<Item = Uuid>) -> rusqlite::Result<()> {
-    let missing: BTreeSet<Uuid> = ids.filter(|id| !tx.rows.contains_key(id)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = missing.into_iter().map(hex).collect();
+/// These jobs, as far as they exist.
+pub(super) fn load(connection: &Connection, ids: BTreeSet<Uuid>) -> rusqlite::Result<Vec<JobRow>> {
+    let list: Vec<String> = ids.into_iter().map(hex).collect();
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))");
-    let mut statement = tx.connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([json!(list).to_string()])?;
-    while let Some(row) = rows.next()? {
-        let job = read(row)?;
-        tx.rows.insert(job.id, job);
-    }
-    Ok(())
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([json!(list).to_string()], read)?.collect()
 }
 
 /// Writes jobs back in one statement.
@@ -147,23 +135,4 @@ pub(super) fn write_back<'r>(
     )?;
     statement.execute((Value::Array(rows).to_string(), now.as_micros()))?;
     Ok(())
-}
-
-impl JobRow {
-    /// Moves to another state and counts that.
-    pub(super) fn enter(&mut self, state: JobState, tx: &mut Transaction<'_>) {
-        tx.count(&self.queue, Some(self.state), state);
-        self.state = state;
-        self.changed = true;
-        if state.is_final() {
-            self.finished_at = Some(tx.now);
-        }
-        if state == JobState::Available {
-            self.scheduled_at = tx.now;
-            self.wait_reason = None;
-        }
-        if state != JobState::Executing {
-            self.session = None;
-        }
-    }
 }

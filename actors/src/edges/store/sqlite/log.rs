@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use callboard_contracts::{EventType, Timestamp};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    SqliteOptions,
     code::{event_code, hex},
     jobs::JobRow,
-    transaction::Transaction,
 };
 
 /// An event that waits for its position.
@@ -52,14 +53,19 @@ impl Event {
     }
 }
 
-/// Gives the events their positions and writes them in one statement.
-pub(super) fn insert(tx: &mut Transaction<'_>) -> rusqlite::Result<()> {
-    if tx.events.is_empty() {
-        return Ok(());
+/// Writes the events in one statement, with the positions after `newest`; gives the newest one then.
+pub(super) fn insert(
+    connection: &Connection,
+    options: &SqliteOptions,
+    now: Timestamp,
+    newest: u64,
+    events: &[Event],
+) -> rusqlite::Result<u64> {
+    if events.is_empty() {
+        return Ok(newest);
     }
-    let mut position = tx.memory.position;
-    let rows: Vec<Value> = tx
-        .events
+    let mut position = newest;
+    let rows: Vec<Value> = events
         .iter()
         .map(|event| {
             position += 1;
@@ -78,20 +84,13 @@ pub(super) fn insert(tx: &mut Transaction<'_>) -> rusqlite::Result<()> {
             ])
         })
         .collect();
-    tx.memory.position = position;
-    let mut statement = tx.connection.prepare_cached(
+    let mut statement = connection.prepare_cached(
         "INSERT INTO events (position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id,
                              attempt, error, duration, instance, version)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, ?2, unhex(value ->> 3), value ->> 4, value ->> 5,
                 value ->> 6, unhex(value ->> 7), value ->> 8, value ->> 9, value ->> 10, ?3, ?4
          FROM json_each(?1)",
     )?;
-    let options = tx.options;
-    statement.execute((
-        Value::Array(rows).to_string(),
-        tx.now.as_micros(),
-        &options.node,
-        &options.version,
-    ))?;
-    Ok(())
+    statement.execute((Value::Array(rows).to_string(), now.as_micros(), &options.node, &options.version))?;
+    Ok(position)
 }

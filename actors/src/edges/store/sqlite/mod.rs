@@ -4,8 +4,10 @@
 //! The writer is alone, so it keeps the counters of the log, the tokens and the totals in memory beside the tables.
 
 mod attempts;
+mod batch;
 mod code;
 mod control;
+mod ended_attempt;
 mod enqueue;
 mod error;
 mod jobs;

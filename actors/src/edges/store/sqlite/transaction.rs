@@ -1,6 +1,6 @@
 //! One transaction: jobs are loaded, changed in memory and written back together, with their events and totals.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use callboard_contracts::{JobState, Timestamp, api::LogCursor};
 use rusqlite::{Connection, params};
@@ -9,13 +9,10 @@ use uuid::Uuid;
 
 use super::{
     SqliteOptions,
-    attempts::{self, EndedAttempt},
-    control, enqueue,
+    ended_attempt::{self, EndedAttempt},
     jobs::{self, JobRow},
     log::{self, Event},
-    retention,
 };
-use crate::edges::store::{Operation, OperationResult};
 
 /// What the writer, being alone, need not read again.
 #[derive(Clone, Debug)]
@@ -93,32 +90,6 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Carries the operations out in their order; neighbours of one kind together.
-    pub(super) fn run(&mut self, operations: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
-        let mut results = Vec::with_capacity(operations.len());
-        let mut rest = operations;
-        while let [first, ..] = rest {
-            let kind = Kind::of(first);
-            let length = rest.iter().take_while(|operation| kind.takes(operation)).count().max(1);
-            let (group, after) = rest.split_at(length);
-            rest = after;
-            match kind {
-                Kind::Enqueue => results.extend(enqueue::run(self, group)?),
-                Kind::Attempt => results.extend(attempts::run(self, group)?),
-                Kind::Other => results.push(Ok(self.run_one(first)?)),
-            }
-        }
-        Ok(results)
-    }
-
-    fn run_one(&mut self, operation: &Operation) -> rusqlite::Result<crate::edges::store::Outcome> {
-        match operation {
-            Operation::Claim { queue, limit, session } => attempts::claim(self, queue, *limit, *session),
-            Operation::Prune(retention) => retention::prune(self, *retention),
-            other => control::run(self, other),
-        }
-    }
-
     /// Counts a job's move between two states; `None`: it was not there.
     pub(super) fn count(&mut self, queue: &str, from: Option<JobState>, to: JobState) {
         if !self.memory.totals.contains_key(queue) {
@@ -134,6 +105,33 @@ impl<'a> Transaction<'a> {
             self.touched.push(queue.to_owned());
         }
         self.finished |= to.is_final();
+    }
+
+    /// Loads these jobs, as far as they exist and are not loaded already.
+    pub(super) fn load(&mut self, ids: impl Iterator<Item = Uuid>) -> rusqlite::Result<()> {
+        let missing: BTreeSet<Uuid> = ids.filter(|id| !self.rows.contains_key(id)).collect();
+        if !missing.is_empty() {
+            let rows = jobs::load(self.connection, missing)?;
+            self.rows.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        Ok(())
+    }
+
+    /// Moves a job to another state and counts that.
+    pub(super) fn enter(&mut self, row: &mut JobRow, state: JobState) {
+        self.count(&row.queue, Some(row.state), state);
+        row.state = state;
+        row.changed = true;
+        if state.is_final() {
+            row.finished_at = Some(self.now);
+        }
+        if state == JobState::Available {
+            row.scheduled_at = self.now;
+            row.wait_reason = None;
+        }
+        if state != JobState::Executing {
+            row.session = None;
+        }
     }
 
     /// Jobs of a queue that wait.
@@ -158,8 +156,9 @@ impl<'a> Transaction<'a> {
     /// Writes all that is still in memory. What is to be remembered once it is committed.
     pub(super) fn finish(mut self) -> rusqlite::Result<Memory> {
         self.flush()?;
-        attempts::insert(self.connection, &self.attempts, &self.options.node)?;
-        log::insert(&mut self)?;
+        ended_attempt::insert(self.connection, &self.attempts, &self.options.node)?;
+        self.memory.position =
+            log::insert(self.connection, self.options, self.now, self.memory.position, &self.events)?;
         if !self.touched.is_empty() {
             self.write_totals()?;
         }
@@ -196,27 +195,5 @@ impl<'a> Transaction<'a> {
         )?;
         statement.execute([Value::Array(rows).to_string()])?;
         Ok(())
-    }
-}
-
-/// Kinds of operation that are carried out together.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Enqueue,
-    Attempt,
-    Other,
-}
-
-impl Kind {
-    fn of(operation: &Operation) -> Self {
-        match operation {
-            Operation::Enqueue(_) => Kind::Enqueue,
-            Operation::Start { .. } | Operation::Finish { .. } => Kind::Attempt,
-            _ => Kind::Other,
-        }
-    }
-
-    fn takes(self, operation: &Operation) -> bool {
-        self != Kind::Other && self == Kind::of(operation)
     }
 }

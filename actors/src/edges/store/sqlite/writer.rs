@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    SqliteOptions,
+    SqliteOptions, batch,
     error::{is_members_own, translate},
     transaction::{Memory, Transaction},
 };
@@ -132,7 +132,8 @@ impl Work {
         let ends = operations.iter().any(|operation| matches!(operation, Operation::Finish { .. }));
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut transaction = Transaction::new(&self.connection, &self.options, &self.memory);
-        let done = transaction.run(operations).and_then(|results| Ok((results, transaction.finish()?)));
+        let done =
+            batch::run(&mut transaction, operations).and_then(|results| Ok((results, transaction.finish()?)));
         let (results, memory) = match done {
             Ok(done) => done,
             Err(error) => {
