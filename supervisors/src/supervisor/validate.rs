@@ -5,16 +5,16 @@ use std::{collections::HashSet, time::Duration};
 use crate::{
     error::SpecError,
     meta::Place,
-    supervisor::{AutoShutdown, Backoff, OnExhausted, Restart, child::Entry, spec::Common, strategy::Rules},
+    supervisor::{AutoShutdown, Backoff, OnExhausted, Restart, child::Entry, strategy::Rules},
 };
 
 /// The first mistake in a supervisor's own settings.
-pub(super) fn problem_of(supervisor: &Common) -> Option<String> {
-    let Rules { period, backoff, .. } = &supervisor.rules;
+pub(super) fn problem_of(rules: &Rules, max_children: Option<usize>) -> Option<String> {
+    let Rules { period, backoff, .. } = rules;
     if period.is_zero() {
         return Some("the intensity's period must be longer than 0".into());
     }
-    if supervisor.max_children == Some(0) {
+    if max_children == Some(0) {
         return Some("`max_children` must be at least 1".into());
     }
     backoff_problem(backoff)
