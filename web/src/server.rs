@@ -101,10 +101,12 @@ impl Actor for HttpServer {
         .listen(listener)?
         .run();
         let handle = server.handle();
-        cx.spawn_then(server, |ended, _, cx| {
+        cx.spawn_then(server, |ended, server, cx| {
             // It ends by itself only when its threads are gone.
-            tracing::error!(?ended, "the web server ended");
-            cx.stop();
+            if !*server.stopping.borrow() {
+                tracing::error!(?ended, "the web server ended");
+                cx.stop();
+            }
         });
         args.address.send_replace(Some(address));
         args.roles.conditions.set(PATH, Condition::Ready);

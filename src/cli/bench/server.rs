@@ -86,9 +86,12 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) client: Client,
-    process: Child,
+    process: Process,
     _folder: Folder,
 }
+
+/// A process that is dead once this is dropped.
+struct Process(Child);
 
 impl Server {
     pub(super) async fn start(
@@ -100,18 +103,18 @@ impl Server {
         let log = folder.0.join(LOG);
         let failed =
             |error: std::io::Error| Failure::failed(format!("the server cannot be started: {error}"));
-        let mut process = Command::new(std::env::current_exe().map_err(failed)?)
+        let process = Command::new(std::env::current_exe().map_err(failed)?)
             .args(["bench", "server", "--concurrency", &concurrency.to_string()])
             .args(["--durability", durability.name(), "--data"])
             .arg(folder.0.join("data"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).map_err(failed)?)
-            .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
+        let mut process = Process(process);
         let mut said = String::new();
-        if let Some(stdout) = process.stdout.take() {
+        if let Some(stdout) = process.0.stdout.take() {
             BufReader::new(stdout).read_line(&mut said).await.map_err(failed)?;
         }
         let address = said.trim().strip_prefix(LISTENING).and_then(|address| address.parse().ok());
@@ -125,16 +128,16 @@ impl Server {
 
     /// Resident bytes.
     pub(super) fn memory(&self) -> u64 {
-        self.process.id().map_or(0, machine::resident)
+        self.process.0.id().map_or(0, machine::resident)
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         // Only a dead server writes nothing more into the folder, which goes next. A killed process ends at once.
-        let _ = self.process.start_kill();
+        let _ = self.0.start_kill();
         let began = Instant::now();
-        while matches!(self.process.try_wait(), Ok(None)) && began.elapsed() < END_LIMIT {
+        while matches!(self.0.try_wait(), Ok(None)) && began.elapsed() < END_LIMIT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
