@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::server::{Options, Server};
+use crate::server::{Options, Server, eventually};
 
 /// Memory that answering may leave behind, in bytes: buffers of connections, not what was sent.
 const SLACK: u64 = 32 * 1024 * 1024;
@@ -147,4 +147,31 @@ fn every_bad_request_has_its_answer_and_leaves_no_trace() {
     assert_eq!(server.get("/events").body, "[]");
     let grown = server.resident().saturating_sub(before);
     assert!(grown < SLACK, "the server has grown by {grown} bytes");
+}
+
+#[test]
+fn a_full_disk_refuses_new_jobs_and_lets_everything_else_go_on() {
+    let mut server = Server::start(&Options::default());
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    assert_eq!(server.post("/api/v1/jobs", &format!(r#"{{"type":"noop","id":"{id}"}}"#)).status, 202);
+    let folder = server.keep_folder();
+    let (data, _) = server.kill();
+    // No disk has so much room.
+    let options = Options::arguments(&["--set", "store.min_free_space=1000000TiB"]);
+    let server = Server::start_on(&data, &options).expect("a server");
+    for (path, body) in [
+        ("/api/v1/jobs", r#"{"type":"noop"}"#.to_owned()),
+        ("/jobs", r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8058","type":"noop","status":"PENDING","createdAt":"2026-01-01T00:00:00Z"}"#.to_owned()),
+    ] {
+        let answer = server.post(path, &body);
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.body.contains("bytes left"), "{answer:?}");
+        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    }
+    let items = server.post("/api/v1/jobs/batch", r#"{"jobs":[{"type":"noop"}]}"#).json();
+    assert_eq!((&items["accepted"], &items["items"][0]["status"]), (&0.into(), &503.into()), "{items}");
+    // The one that was there is run all the same, and can be looked at.
+    eventually("it is done", || server.get(&format!("/api/v1/jobs/{id}")).json()["state"] == "completed");
+    assert_eq!(server.get("/api/v1/jobs").json()["jobs"].as_array().map(Vec::len), Some(1));
+    drop(folder);
 }

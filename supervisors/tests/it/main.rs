@@ -1,6 +1,7 @@
 //! What the runtime promises, on a clock that tests move.
 
 mod crashes;
+mod fairness;
 mod mailboxes;
 mod strategies;
 mod stuck;
