@@ -1,16 +1,16 @@
 //! [`DynamicSupervisorSpec`] and [`DynamicSupervisor`]: children that come and go.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use crate::{
     actor::Actor,
     error::StartChildError,
-    executor::Placement,
     meta::{ActorSnapshot, Kind, State, StopReason},
-    reference::{ActorRef, Node, Recipient},
+    reference::{ActorRef, Node},
     supervisor::{
-        Backoff, ChildExited, ChildSpec, OnExhausted, OnStartFailure, Restart, Shutdown, SupervisorNode,
-        child::Entry, spec::Common,
+        ChildSpec, SupervisorNode,
+        child::Entry,
+        settings::{Common, settings},
     },
     task::Order,
 };
@@ -19,6 +19,8 @@ use crate::{
 /// started again when the supervisor itself is restarted.
 #[must_use = "a supervisor runs when its specification is given to another one"]
 pub struct DynamicSupervisorSpec(Common);
+
+settings!(DynamicSupervisorSpec);
 
 impl DynamicSupervisorSpec {
     /// `name` must be unique below the supervisor above, not empty, and without a `/`.
@@ -30,56 +32,6 @@ impl DynamicSupervisorSpec {
     /// recipient of [`on_exit`](Self::on_exit).
     pub fn max_children(mut self, max: usize) -> Self {
         self.0.max_children = Some(max);
-        self
-    }
-
-    /// At most so many restarts of children within the period; temporary children have none. Default: 8 in 60 s.
-    pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
-        self.0.rules.intensity = restarts;
-        self.0.rules.period = period;
-        self
-    }
-
-    /// The pauses before restarts. See [`Backoff`] for the default.
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.0.rules.backoff = backoff;
-        self
-    }
-
-    /// What follows when a new child does not start. Default: fail, and the child is gone.
-    pub fn on_start_failure(mut self, what: OnStartFailure) -> Self {
-        self.0.rules.on_start_failure = what;
-        self
-    }
-
-    /// Default: escalate.
-    pub fn on_exhausted(mut self, what: OnExhausted) -> Self {
-        self.0.rules.on_exhausted = what;
-        self
-    }
-
-    /// Which ends of this supervisor are followed by a restart. Default: permanent.
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.0.restart = restart;
-        self
-    }
-
-    /// How this supervisor is stopped by the one above. Default: infinity, as its children have limits.
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.0.shutdown = shutdown;
-        self
-    }
-
-    /// Where the children run that do not say; with [`Placement::Workers`] each gets the least loaded worker executor.
-    /// Default: as above.
-    pub fn placement(mut self, placement: Placement) -> Self {
-        self.0.placement = placement;
-        self
-    }
-
-    /// Whom every end of a child is told.
-    pub fn on_exit(mut self, recipient: Recipient<ChildExited>) -> Self {
-        self.0.on_exit = Some(recipient);
         self
     }
 

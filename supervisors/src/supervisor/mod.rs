@@ -8,6 +8,7 @@ mod handle;
 mod inbox;
 mod intensity;
 mod policy;
+mod settings;
 mod spec;
 mod strategy;
 mod supervisor_task;
