@@ -9,8 +9,8 @@ use crate::{
     task::Order,
 };
 
-/// Any actor, its type and its messages erased: it can be looked at, watched and told to end. Restarts do not change
-/// it. Equal are those that name the same actor.
+/// Any actor or supervisor, its type and its messages erased: it can be looked at, watched, stopped, restarted and
+/// suspended. Restarts do not change it. Equal are those that name the same one.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -52,12 +52,34 @@ impl ActorHandle {
         ActorHandle(shared)
     }
 
-    /// As [`ActorRef::stop`].
+    pub(crate) fn of_node(node: Arc<dyn Node>) -> Self {
+        ActorHandle(node)
+    }
+
+    /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is gone
+    /// from its supervisor, and another one can be started under its name.
     pub fn stop(&self) {
         self.0.order(Order::Stop);
     }
 
-    /// As [`ActorRef::kill`].
+    /// As [`ActorRef::restart`]; a supervisor stops all below it in reverse order and starts it again in order, all of
+    /// which keep their addresses and queues, except temporary children, which end for good. The children of a dynamic
+    /// supervisor end for good, too. A root is not restarted, nor one that is stopping or starts anyway.
+    pub fn restart(&self) {
+        self.0.order(Order::Restart);
+    }
+
+    /// As [`ActorRef::suspend`]; of a supervisor, all that is below it now, though not what is started later.
+    pub fn suspend(&self) {
+        self.0.order(Order::Suspend);
+    }
+
+    /// Ends a [`suspend`](Self::suspend); of a supervisor, for all that is below it now.
+    pub fn resume(&self) {
+        self.0.order(Order::Resume);
+    }
+
+    /// As [`ActorRef::kill`]. Nothing happens to a supervisor.
     pub fn kill(&self) {
         self.0.order(Order::Kill);
     }

@@ -6,7 +6,7 @@ use crate::{
     actor::Actor,
     error::StartChildError,
     meta::{ActorSnapshot, Kind, State, StopReason},
-    reference::{ActorRef, Node},
+    reference::{ActorHandle, ActorRef, Node},
     supervisor::{
         ChildSpec, SupervisorNode,
         child::Entry,
@@ -71,6 +71,11 @@ impl DynamicSupervisor {
     /// See [`StartChildError`]; nothing is left of the child then.
     pub async fn start_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
         self.0.start_child(child).await
+    }
+
+    /// The children that are there now, oldest first.
+    pub fn children(&self) -> Vec<ActorHandle> {
+        self.0.children().into_iter().map(ActorHandle::of_node).collect()
     }
 
     /// How many children there are.

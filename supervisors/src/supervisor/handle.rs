@@ -6,7 +6,7 @@ use crate::{
     actor::Actor,
     error::StartChildError,
     meta::{ActorSnapshot, State, StopReason},
-    reference::{ActorRef, Node, Shared},
+    reference::{ActorHandle, ActorRef, Node, Shared},
     supervisor::{ChildSpec, DynamicSupervisorSpec, SupervisorNode, SupervisorSpec},
     task::Order,
 };
@@ -60,6 +60,16 @@ impl Supervisor {
         find(&self.0, path)
     }
 
+    /// What is at this path below here, be it an actor of any type or a supervisor. None if there is nothing.
+    pub fn child(&self, path: &str) -> Option<ActorHandle> {
+        at(&self.0, path).map(ActorHandle::of_node)
+    }
+
+    /// The children that are there now, in their order.
+    pub fn children(&self) -> Vec<ActorHandle> {
+        self.0.children().into_iter().map(ActorHandle::of_node).collect()
+    }
+
     /// What it is doing.
     pub fn state(&self) -> State {
         self.0.meta().state()
@@ -93,7 +103,11 @@ impl Supervisor {
 
 /// The actor at `path` below `node`.
 pub(super) fn find<A: Actor>(node: &Arc<SupervisorNode>, path: &str) -> Option<ActorRef<A>> {
+    at(node, path)?.into_any().downcast::<Shared<A>>().ok().map(ActorRef::new)
+}
+
+/// What is at `path` below `node`.
+fn at(node: &Arc<SupervisorNode>, path: &str) -> Option<Arc<dyn Node>> {
     let from: Arc<dyn Node> = node.clone();
-    let found = path.split('/').try_fold(from, |at, name| at.child(name))?;
-    found.into_any().downcast::<Shared<A>>().ok().map(ActorRef::new)
+    path.split('/').try_fold(from, |at, name| at.child(name))
 }

@@ -127,8 +127,14 @@ impl SupervisorTask {
                 self.node.meta().set_state(State::Stopping);
                 self.carry_out(Event::Abort { for_good });
             }
-            // What only actors know; a supervisor's handle does not give these.
-            Order::Kill | Order::Suspend | Order::Resume | Order::Restart | Order::Inspect(_) => {}
+            // The root has nobody to start it again.
+            Order::Restart if active && self.closing.is_none() && self.link.is_some() => {
+                self.stop(Cause::RestartAsked);
+            }
+            Order::Suspend => self.pass_to_all(|| Order::Suspend),
+            Order::Resume => self.pass_to_all(|| Order::Resume),
+            // A supervisor that is not running needs no restart; the others only actors know.
+            Order::Restart | Order::Kill | Order::Inspect(_) => {}
         }
     }
 
@@ -246,6 +252,11 @@ impl SupervisorTask {
         None
     }
 
+    fn pass_to_all(&self, order: impl Fn() -> Order) {
+        let children = self.node.children();
+        children.iter().for_each(|child| child.order(order()));
+    }
+
     fn stuck(&self, child: Key) {
         let node = self.node.with(|body| body.children.get(&child).map(|child| child.node.clone()));
         if let Some(node) = node {
@@ -261,7 +272,9 @@ impl SupervisorTask {
         let (child, reason) = self.blamed.take().unwrap_or_else(|| ("".into(), StopReason::Killed));
         match outcome {
             Outcome::Ordered { for_good: true } => self.finish(ordered, Some(Cause::Stopped)),
-            Outcome::Ordered { for_good: false } => self.end_generation(ordered, Cause::Halted, None),
+            Outcome::Ordered { for_good: false } => {
+                self.end_generation(ordered, self.closing.unwrap_or(Cause::Halted), None);
+            }
             Outcome::AutoShutdown if self.link.is_some() => {
                 self.end_generation(ordered, Cause::Finished, None);
             }

@@ -238,6 +238,11 @@ impl SupervisorNode {
         }
     }
 
+    /// Those that are there now, in their order.
+    pub(super) fn children(&self) -> Vec<Arc<dyn Node>> {
+        self.with(|body| body.children.values().map(|child| child.node.clone()).collect())
+    }
+
     pub(super) fn child_count(&self) -> usize {
         self.body.lock().children.len()
     }
