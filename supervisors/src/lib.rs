@@ -75,7 +75,7 @@ pub use crate::{
         AutoShutdown, Backoff, ChildExited, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, OnExhausted,
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,
     },
-    system::{ActorSystem, ActorSystemBuilder, ShutdownReport},
+    system::{ActorSystem, ActorSystemBuilder, PhaseReport, ShutdownPlan, ShutdownReport},
 };
 pub use callboard_supervisors_macros::{CallboardMessage, Message};
 

@@ -195,6 +195,10 @@ impl<A: Actor> Core<A> {
             }
             let next = if flags & SUSPEND == 0 { self.next() } else { None };
             let Some(envelope) = next else {
+                if flags & SUSPEND == 0 && self.shared.is_deserted() {
+                    self.leave();
+                    continue;
+                }
                 self.shared.meta.set_current(0);
                 return Progress::Idle;
             };
@@ -203,6 +207,13 @@ impl<A: Actor> Core<A> {
         // `yield_now` would put off the wake until the driver was polled; this is requeued at once.
         task.waker().wake_by_ref();
         Progress::Idle
+    }
+
+    /// Nobody can send to it any more.
+    fn leave(&mut self) {
+        if let Some(seat) = self.seat.as_mut() {
+            seat.cx.stop();
+        }
     }
 
     fn next(&mut self) -> Option<Boxed<A>> {

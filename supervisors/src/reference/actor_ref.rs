@@ -25,7 +25,13 @@ pub struct ActorRef<A: Actor>(Arc<Shared<A>>);
 
 impl<A: Actor> Clone for ActorRef<A> {
     fn clone(&self) -> Self {
-        ActorRef(self.0.clone())
+        ActorRef::new(self.0.clone())
+    }
+}
+
+impl<A: Actor> Drop for ActorRef<A> {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 
@@ -45,6 +51,7 @@ impl<A: Actor> fmt::Debug for ActorRef<A> {
 
 impl<A: Actor> ActorRef<A> {
     pub(crate) fn new(shared: Arc<Shared<A>>) -> Self {
+        shared.retain();
         ActorRef(shared)
     }
 

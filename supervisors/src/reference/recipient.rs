@@ -20,6 +20,8 @@ trait Receive<M: Message>: Send + Sync {
     /// `Full` is not final: the sender goes on to [`admit`](Self::admit).
     fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
     fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M>;
+    fn retain(&self);
+    fn release(&self);
     fn id(&self) -> ActorId;
     fn path(&self) -> String;
 }
@@ -37,6 +39,14 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
         Box::pin(async move { self.mailbox.admit(envelope).await })
     }
 
+    fn retain(&self) {
+        Shared::retain(self);
+    }
+
+    fn release(&self) {
+        Shared::release(self);
+    }
+
     fn id(&self) -> ActorId {
         self.meta.id()
     }
@@ -51,7 +61,14 @@ pub struct Recipient<M: Message>(Arc<dyn Receive<M>>);
 
 impl<M: Message> Clone for Recipient<M> {
     fn clone(&self) -> Self {
+        self.0.retain();
         Recipient(self.0.clone())
+    }
+}
+
+impl<M: Message> Drop for Recipient<M> {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 
@@ -71,6 +88,7 @@ impl<M: Message> fmt::Debug for Recipient<M> {
 
 impl<M: Message> Recipient<M> {
     pub(crate) fn new<A: Handler<M>>(shared: Arc<Shared<A>>) -> Self {
+        shared.retain();
         Recipient(shared)
     }
 

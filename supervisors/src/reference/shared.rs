@@ -4,7 +4,10 @@ use std::{
     any::Any,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering::SeqCst, fence},
+        atomic::{
+            AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst,
+            fence,
+        },
     },
 };
 
@@ -25,6 +28,10 @@ pub(crate) struct Shared<A: Actor> {
     orders: Mutex<Orders>,
     /// Bits of `task`: orders wait, stop, suspend. One relaxed load per message.
     pub(crate) flags: AtomicU8,
+    /// Whether the actor ends when nobody holds an address of it.
+    counted: bool,
+    /// Addresses that are held, if they are counted.
+    references: AtomicUsize,
     /// The way to the supervisor; set when the actor is launched.
     link: std::sync::OnceLock<Link>,
 }
@@ -36,6 +43,8 @@ impl<A: Actor> Shared<A> {
             mailbox: Mailbox::new(mailbox),
             orders: Mutex::default(),
             flags: AtomicU8::new(0),
+            counted: false,
+            references: AtomicUsize::new(0),
             link: std::sync::OnceLock::new(),
         }
     }
@@ -43,6 +52,35 @@ impl<A: Actor> Shared<A> {
     /// Before anybody else has the address.
     pub(crate) fn set_mailbox(&mut self, mailbox: MailboxSpec) {
         self.mailbox = Mailbox::new(mailbox);
+    }
+
+    /// Before anybody else has the address.
+    pub(crate) fn count_references(&mut self, count: bool) {
+        self.counted = count;
+    }
+
+    pub(crate) fn counts_references(&self) -> bool {
+        self.counted
+    }
+
+    /// One more address is held.
+    pub(crate) fn retain(&self) {
+        if self.counted {
+            self.references.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// One address less is held. Whoever drops the last one has the actor look.
+    pub(crate) fn release(&self) {
+        if self.counted && self.references.fetch_sub(1, AcqRel) == 1 {
+            fence(SeqCst);
+            self.mailbox.wake();
+        }
+    }
+
+    /// Nobody holds an address any more, and whatever was sent has been taken.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.counted && self.references.load(Acquire) == 0 && self.mailbox.depth() == 0
     }
 
     pub(crate) fn set_link(&self, link: Link) {

@@ -98,6 +98,23 @@ impl<A: Actor> ChildSpec<A> {
         self
     }
 
+    /// Whether the actor ends by itself, as by [`Context::stop`](crate::Context::stop), as soon as nobody holds an
+    /// address of it and all that was sent is handled. An [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also
+    /// those that the actor keeps of itself; an [`ActorHandle`](crate::ActorHandle) does not. Timers, streams and
+    /// spawned futures do not keep it. For children that come and go: refused for permanent ones. Default: no. To be
+    /// called before [`actor_ref`](Self::actor_ref).
+    pub fn stop_when_unreferenced(mut self, stop: bool) -> Self {
+        match Arc::get_mut(&mut self.shared) {
+            Some(shared) => shared.count_references(stop),
+            None => {
+                let problem =
+                    "`stop_when_unreferenced` was set after the address was handed out; call it first";
+                self.problem.get_or_insert_with(|| problem.into());
+            }
+        }
+        self
+    }
+
     /// Default: where the supervisor says.
     pub fn placement(self, placement: Placement) -> Self {
         ChildSpec { placement, ..self }
@@ -116,6 +133,10 @@ impl<A: Actor> ChildSpec<A> {
         }
         if mailbox.overflow == Overflow::Block(Duration::ZERO) {
             problem.get_or_insert("`Block` of no time is `Reject`; say so".into());
+        }
+        if self.shared.counts_references() && self.restart == Restart::Permanent {
+            let wrong = "`stop_when_unreferenced` needs a transient or temporary child: a permanent one would come back";
+            problem.get_or_insert(wrong.into());
         }
         let (shared, args, shutdown) = (self.shared.clone(), self.args, self.shutdown);
         Entry {

@@ -2,18 +2,22 @@
 
 mod builder;
 mod report;
+mod shutdown_plan;
 
 use std::{fmt, sync::Arc, time::Duration, time::SystemTime};
 
-use tokio::time::{Instant, timeout};
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use builder::ActorSystemBuilder;
-pub use report::ShutdownReport;
+pub use report::{PhaseReport, ShutdownReport};
+pub use shutdown_plan::ShutdownPlan;
 
+use self::shutdown_plan::Phase;
 use crate::{
     actor::Actor,
     meta::{ActorSnapshot, State, StopReason, TreeSnapshot},
-    reference::{ActorRef, Node},
+    reference::{ActorHandle, ActorRef, Node},
     supervisor::{Runtime, Supervisor},
     task::Order,
 };
@@ -79,20 +83,25 @@ impl ActorSystem {
         self.0.root.watch().await
     }
 
-    /// Stops the tree in reverse order, each child with its own timeout, and ends the threads. What has not stopped by
+    /// Stops what the plan's phases name, then the tree in reverse order, each child with its own timeout, and ends the
+    /// threads. `shutdown(Duration::from_secs(30))` is a plan without phases. What has not stopped by
     /// the deadline is killed; what does not end even then, because it blocks its thread, is left behind and named in
     /// the report. A second call waits as the first does.
     ///
     /// Dropping the future does not take the order back; the threads then end when the last handle is dropped.
-    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+    pub async fn shutdown(&self, plan: impl Into<ShutdownPlan>) -> ShutdownReport {
+        let ShutdownPlan { deadline, phases } = plan.into();
         let began = Instant::now();
+        let deadline = began + deadline;
+        let mut reports = Vec::new();
+        for phase in phases {
+            reports.push(self.stop_phase(phase, deadline).await);
+        }
         let root = self.0.root.node();
         root.order(Order::Stop);
         let mut unstopped = Vec::new();
-        if timeout(deadline, root.meta().watch()).await.is_err() {
-            let snapshot = root.snapshot();
-            let late = |node: &&ActorSnapshot| node.children.is_empty() && node.state != State::Stopped;
-            unstopped = snapshot.walk().filter(late).map(|node| node.path.clone()).collect();
+        if timeout_at(deadline, root.meta().watch()).await.is_err() {
+            unstopped = unstopped_in(&root.snapshot());
             root.order(Order::Abort { for_good: true });
             // The report says below whether this was enough.
             let _ = timeout(FORCED, root.meta().watch()).await;
@@ -104,6 +113,25 @@ impl ActorSystem {
         for executor in self.0.runtime.executors.all() {
             blocked_threads += usize::from(!executor.join(FORCED).await);
         }
-        ShutdownReport { elapsed: began.elapsed(), unstopped, stuck: self.0.runtime.stuck(), blocked_threads }
+        let (elapsed, stuck) = (began.elapsed(), self.0.runtime.stuck());
+        ShutdownReport { elapsed, phases: reports, unstopped, stuck, blocked_threads }
     }
+
+    async fn stop_phase(&self, phase: Phase, deadline: Instant) -> PhaseReport {
+        let began = Instant::now();
+        let parts: Vec<_> = phase.paths.iter().filter_map(|path| self.0.root.child(path)).collect();
+        parts.iter().for_each(ActorHandle::stop);
+        let all = join_all(parts.iter().map(ActorHandle::watch));
+        let mut unstopped = Vec::new();
+        if timeout_at(deadline.min(began + phase.limit), all).await.is_err() {
+            unstopped = parts.iter().flat_map(|part| unstopped_in(&part.snapshot())).collect();
+        }
+        PhaseReport { name: phase.name, elapsed: began.elapsed(), unstopped }
+    }
+}
+
+/// Paths of the actors, and of the supervisors without children, that have not stopped.
+fn unstopped_in(snapshot: &ActorSnapshot) -> Vec<String> {
+    let late = |node: &&ActorSnapshot| node.children.is_empty() && node.state != State::Stopped;
+    snapshot.walk().filter(late).map(|node| node.path.clone()).collect()
 }

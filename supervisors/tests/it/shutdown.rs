@@ -1,0 +1,81 @@
+//! A shutdown in phases, and what it reports.
+
+use std::time::Duration;
+
+use callboard_supervisors::{
+    ActorRef, ActorSystem, AskError, ChildSpec, Shutdown, ShutdownPlan, State, SupervisorSpec,
+};
+use tokio::time::Instant;
+
+use crate::worker::{Count, Hold, Worker, local, ms};
+
+/// `store`, then `queues/job`, then `web`; each may take ten minutes to stop.
+async fn service() -> (ActorSystem, [ActorRef<Worker>; 3]) {
+    let patient =
+        |name: &str| ChildSpec::<Worker>::new(name, ()).shutdown(Shutdown::Timeout(Duration::from_secs(600)));
+    let (store, job, web) = (patient("store"), patient("job"), patient("web"));
+    let refs = [store.actor_ref(), job.actor_ref(), web.actor_ref()];
+    let queues = SupervisorSpec::new("queues").child(job);
+    let root = SupervisorSpec::new("root").child(store).supervisor(queues).child(web);
+    (ActorSystem::builder("test").local().start(root).await.expect("a system"), refs)
+}
+
+fn plan() -> ShutdownPlan {
+    ShutdownPlan::new(Duration::from_secs(60)).phase("entrances", ms(100), ["web", "nowhere"]).phase(
+        "work",
+        Duration::from_secs(10),
+        ["queues"],
+    )
+}
+
+#[test]
+fn each_phase_stops_its_part_while_the_rest_works_on() {
+    local(async {
+        let (system, [store, job, web]) = service().await;
+        job.tell(Hold(ms(3000))).expect("room");
+        job.inspect().await.expect("it is there");
+        let began = Instant::now();
+        let in_between = async {
+            web.watch().await;
+            assert_eq!(began.elapsed(), ms(0));
+            assert_eq!(store.ask(Count).await, Ok((0, 1)));
+            job.watch().await;
+            assert_eq!(began.elapsed(), ms(3000));
+        };
+        let (report, ()) = tokio::join!(system.shutdown(plan()), in_between);
+        assert!(report.is_clean(), "{report:?}");
+        let phases: Vec<_> = report.phases.iter().map(|phase| (&*phase.name, phase.elapsed)).collect();
+        assert_eq!(phases, [("entrances", ms(0)), ("work", ms(3000))]);
+        assert_eq!(store.state(), State::Stopped);
+    });
+}
+
+#[test]
+fn a_phase_that_takes_too_long_is_named_and_the_next_begins() {
+    local(async {
+        let (system, [store, job, web]) = service().await;
+        web.tell(Hold(ms(500))).expect("room");
+        web.inspect().await.expect("it is there");
+        let report = system.shutdown(plan()).await;
+        let phases: Vec<_> = report.phases.iter().map(|phase| (phase.elapsed, &phase.unstopped)).collect();
+        assert_eq!(phases, [(ms(100), &vec!["web".to_owned()]), (ms(0), &vec![])]);
+        assert!(!report.is_clean(), "a phase was late");
+        assert_eq!((report.elapsed, report.unstopped), (ms(500), vec![]), "it stopped in time for the whole");
+        assert_eq!(job.ask(Count).await, Err(AskError::Stopped));
+        assert_eq!(store.state(), State::Stopped);
+    });
+}
+
+#[test]
+fn the_deadline_of_the_whole_ends_the_phases_too() {
+    local(async {
+        let (system, [_, job, _]) = service().await;
+        job.tell(Hold(Duration::from_secs(500))).expect("room");
+        job.inspect().await.expect("it is there");
+        let plan = ShutdownPlan::new(ms(200)).phase("work", Duration::from_secs(100), ["queues"]);
+        let report = system.shutdown(plan).await;
+        assert_eq!(report.elapsed, ms(200));
+        assert_eq!(report.unstopped, ["store", "queues/job", "web"], "no time was left for the others");
+        assert_eq!(report.phases[0].unstopped, ["queues/job"]);
+    });
+}
