@@ -25,12 +25,14 @@ pub struct Context<A: Actor> {
     shared: Arc<Shared<A>>,
     generation: u64,
     started: Vec<SideWork<A>>,
+    /// [`Later`](crate::Later) replies under way, once there was one.
+    replies: Option<Rc<Cell<usize>>>,
     stopping: bool,
 }
 
 impl<A: Actor> Context<A> {
     pub(crate) fn new(shared: Arc<Shared<A>>, generation: u64) -> Self {
-        Context { shared, generation, started: Vec::new(), stopping: false }
+        Context { shared, generation, started: Vec::new(), replies: None, stopping: false }
     }
 
     /// The actor's own address. An actor that keeps it (or a clone) still ends only by an order or by
@@ -72,6 +74,20 @@ impl<A: Actor> Context<A> {
             future.await;
             None
         }));
+    }
+
+    /// As [`spawn`](Self::spawn), for a reply, which counts until it is done.
+    pub(crate) fn spawn_reply(&mut self, future: impl Future<Output = ()> + 'static) {
+        let under_way = UnderWay::new(self.replies.get_or_insert_default());
+        self.spawn(async move {
+            future.await;
+            drop(under_way);
+        });
+    }
+
+    /// Whether as many replies are under way as may be.
+    pub(crate) fn is_replying_enough(&self) -> bool {
+        self.replies.as_ref().is_some_and(|replies| replies.get() >= self.shared.mailbox.spec().replies)
     }
 
     /// As [`spawn`](Self::spawn); what the future yields then gets a turn on the actor.
@@ -154,6 +170,22 @@ fn tick<A: Actor>(due: Instant, period: Duration, handle: TimerHandle, mut f: Re
             cx.at(due, handle.clone(), tick(due, period, handle, f));
         }
     })
+}
+
+/// One reply under way, until it is dropped.
+struct UnderWay(Rc<Cell<usize>>);
+
+impl UnderWay {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        UnderWay(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ use crate::{
     error::{AskError, SendError},
     handler::Handler,
     label::{Label, Labelled},
+    mailbox::Key,
     reply::{Answer, ReplyTo},
 };
 
@@ -20,6 +21,20 @@ pub(crate) struct Sealed<M: Message> {
 impl<M: Message> Sealed<M> {
     pub(crate) fn tell(message: M) -> Box<Self> {
         Box::new(Sealed { message, to: ReplyTo::nobody() })
+    }
+
+    /// A message whose reply goes to somebody who asked another actor.
+    pub(crate) fn forwarded(message: M, to: ReplyTo<M::Result>) -> Box<Self> {
+        Box::new(Sealed { message, to })
+    }
+
+    pub(crate) fn into_message(self) -> M {
+        self.message
+    }
+
+    /// How messages of this type that `A` handles are coalesced.
+    pub(crate) fn key<A: Handler<M>>(&self) -> Option<Key> {
+        A::coalesce(&self.message).map(|key| (M::LABEL.address(), key))
     }
 
     pub(crate) fn ask(message: M) -> (Box<Self>, Answer<M::Result>) {
@@ -35,9 +50,21 @@ pub(crate) type Refused<M> = SendError<Box<Sealed<M>>>;
 impl<M: Message> From<Refused<M>> for SendError<M> {
     fn from(refused: Refused<M>) -> Self {
         match refused {
-            SendError::Full(envelope) => SendError::Full(envelope.message),
-            SendError::Stopped(envelope) => SendError::Stopped(envelope.message),
+            SendError::Full(envelope) => SendError::Full(envelope.into_message()),
+            SendError::Stopped(envelope) => SendError::Stopped(envelope.into_message()),
         }
+    }
+}
+
+impl<M: Message> Refused<M> {
+    /// Tells the asker why, and drops the message; a panicking `Drop` of it stays in here.
+    pub(crate) fn tell_asker(self) {
+        let (mut envelope, why) = match self {
+            SendError::Full(envelope) => (envelope, AskError::Full),
+            SendError::Stopped(envelope) => (envelope, AskError::Stopped),
+        };
+        envelope.to.refuse(why);
+        bury(envelope);
     }
 }
 
@@ -58,11 +85,11 @@ pub(crate) type Boxed<A> = Box<dyn Envelope<A>>;
 
 impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
     fn open(self: Box<Self>, core: &mut Core<A>, task: &mut Task<'_>) {
-        let Sealed { message, to } = *self;
-        // Nobody waits for the answer any more, so the work is not done.
-        if !to.is_abandoned() {
-            A::__run(core, message, to, task);
+        if self.to.is_abandoned() {
+            return core.skip(self);
         }
+        let Sealed { message, to } = *self;
+        A::__run(core, message, to, task);
     }
 
     fn label(&self) -> &'static Label {

@@ -2,7 +2,6 @@
 
 use std::{
     future::{Future, pending},
-    pin::Pin,
     task::Context as Task,
 };
 
@@ -28,6 +27,14 @@ pub trait Handler<M: Message>: Actor {
     /// Handles one message. A panic ends this generation of the actor; the asker hears `Panicked`.
     fn handle(&mut self, message: M, cx: &mut Context<Self>) -> impl Future<Output = M::Result>;
 
+    /// Of waiting messages of this type with the same key only the newest is handled, in the place of the oldest. The
+    /// one that is replaced is [undelivered](crate::Undelivered), its asker hears `Evicted`. What the actor has taken
+    /// already, a batch of up to 64, is out of reach. A replacement finds room also in a full mailbox, unless others
+    /// wait for room before it. Runs on the sender's side, and a panic in here is the sender's. Default: no key.
+    fn coalesce(_message: &M) -> Option<u64> {
+        None
+    }
+
     #[doc(hidden)]
     fn __run(core: &mut Core<Self>, message: M, to: ReplyTo<M::Result>, task: &mut Task<'_>) {
         run_exclusive(core, message, to, task);
@@ -42,6 +49,11 @@ pub trait PlainHandler<M: Message>: Actor {
 
     /// Handles one message. A panic ends this generation of the actor; the asker hears `Panicked`.
     fn handle(&mut self, message: M, cx: &mut Context<Self>) -> Self::Reply;
+
+    /// As [`Handler::coalesce`].
+    fn coalesce(_message: &M) -> Option<u64> {
+        None
+    }
 }
 
 /// The one blanket impl that the coherence rules leave room for (as `ToString` beside `Display`).
@@ -54,6 +66,10 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
             // The reply was dropped because this generation ends, and with it this future.
             _ => pending().await,
         }
+    }
+
+    fn coalesce(message: &M) -> Option<u64> {
+        <A as PlainHandler<M>>::coalesce(message)
     }
 
     fn __run(core: &mut Core<Self>, message: M, to: ReplyTo<M::Result>, _: &mut Task<'_>) {
@@ -70,24 +86,5 @@ pub trait Reply<A: Actor, R> {
 impl<A: Actor, R> Reply<A, R> for R {
     fn answer(self, to: ReplyTo<R>, _: &mut Context<A>) {
         to.send(self);
-    }
-}
-
-/// A reply that comes later, from a future that does not borrow the actor. Many may be under way at once.
-///
-/// A panic in the future ends the actor's generation, as a panic in a handler does.
-pub struct Later<R>(Pin<Box<dyn Future<Output = R>>>);
-
-impl<R> Later<R> {
-    /// The future runs beside the mailbox, on the actor's thread, and is dropped when the generation ends.
-    pub fn new(future: impl Future<Output = R> + 'static) -> Self {
-        Later(Box::pin(future))
-    }
-}
-
-// No overlap with the impl above: `R = Later<R>` has no solution.
-impl<A: Actor, R: 'static> Reply<A, R> for Later<R> {
-    fn answer(self, to: ReplyTo<R>, cx: &mut Context<A>) {
-        cx.spawn(async move { to.send(self.0.await) });
     }
 }

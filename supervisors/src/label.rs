@@ -30,6 +30,11 @@ impl Label {
         std::ptr::from_ref(self).addr()
     }
 
+    /// The message type.
+    pub(crate) fn name(&self) -> &'static str {
+        (self.name)()
+    }
+
     /// Makes the label findable. Cheap after the first time on a thread.
     pub(crate) fn publish(&'static self) {
         let address = self.address();
@@ -43,6 +48,6 @@ impl Label {
         if address == 0 {
             return None;
         }
-        LABELS.lock().get(&address).map(|label| (label.name)())
+        LABELS.lock().get(&address).map(|label| label.name())
     }
 }

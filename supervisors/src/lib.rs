@@ -50,6 +50,7 @@ mod error;
 mod executor;
 mod handler;
 mod label;
+mod later;
 mod mailbox;
 mod meta;
 mod reference;
@@ -57,6 +58,7 @@ mod reply;
 mod supervisor;
 mod system;
 mod task;
+mod telemetry;
 
 pub use crate::{
     actix::Message,
@@ -64,7 +66,8 @@ pub use crate::{
     context::{Context, TimerHandle},
     error::{AskError, SendError, SpecError, StartChildError, StartSystemError},
     executor::Placement,
-    handler::{Handler, Later, PlainHandler, Reply},
+    handler::{Handler, PlainHandler, Reply},
+    later::Later,
     mailbox::{MailboxSpec, Overflow},
     meta::{
         ActorId, ActorSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason, SupervisionSnapshot,
@@ -76,6 +79,7 @@ pub use crate::{
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,
     },
     system::{ActorSystem, ActorSystemBuilder, PhaseReport, ShutdownPlan, ShutdownReport},
+    telemetry::{Undelivered, UndeliveredReason},
 };
 pub use callboard_supervisors_macros::{CallboardMessage, Message};
 

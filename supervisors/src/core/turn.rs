@@ -13,11 +13,11 @@ use crate::{
     context::Context,
     core::{Caught, Running, Seat, Sides, bury, exclusive::run_stopping},
     envelope::Boxed,
-    error::AskError,
     label::{Label, Labelled},
     meta::State,
     reference::Shared,
     task::{ORDERS, STOP, SUSPEND},
+    telemetry::UndeliveredReason,
 };
 
 /// Messages and turns before the actor lets its neighbours on the thread have theirs.
@@ -73,6 +73,11 @@ impl<A: Actor> Core<A> {
             self.pending = None;
             self.home(done);
         }
+    }
+
+    /// An ask that nobody waits for any more is skipped.
+    pub(crate) fn skip(&mut self, envelope: Boxed<A>) {
+        self.shared.lose(envelope, UndeliveredReason::Abandoned);
     }
 
     pub(crate) fn take_pending(&mut self) -> Option<Running<A>> {
@@ -193,9 +198,10 @@ impl<A: Actor> Core<A> {
                 run_stopping(self, task);
                 continue;
             }
-            let next = if flags & SUSPEND == 0 { self.next() } else { None };
+            let takes = flags & SUSPEND == 0 && !seat.cx.is_replying_enough();
+            let next = if takes { self.next() } else { None };
             let Some(envelope) = next else {
-                if flags & SUSPEND == 0 && self.shared.is_deserted() {
+                if takes && self.shared.is_deserted() {
                     self.leave();
                     continue;
                 }
@@ -217,16 +223,24 @@ impl<A: Actor> Core<A> {
     }
 
     fn next(&mut self) -> Option<Boxed<A>> {
-        self.hand.pop_front().or_else(|| self.shared.mailbox.take(&mut self.hand))
+        if let Some(next) = self.hand.pop_front() {
+            return Some(next);
+        }
+        let mut replaced = Vec::new();
+        let next = self.shared.mailbox.take(&mut self.hand, &mut replaced);
+        for envelope in replaced {
+            self.shared.lose(envelope, UndeliveredReason::Replaced);
+        }
+        next
     }
 }
 
 impl<A: Actor> Drop for Core<A> {
     fn drop(&mut self) {
-        self.shared.mailbox.close();
-        for envelope in self.hand.drain(..) {
-            envelope.refuse(AskError::Stopped);
+        for envelope in std::mem::take(&mut self.hand) {
+            self.shared.lose(envelope, UndeliveredReason::Stopped);
         }
+        self.shared.close();
         self.clear();
         bury(self.args.take());
     }

@@ -1,8 +1,12 @@
 //! The mailbox: ours, because actix's bound leaks and its queue cannot be reached.
 
+mod coalescing;
 mod policy;
 mod queue;
 mod room;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use coalescing::Key;
 pub use policy::{MailboxSpec, Overflow};
-pub(crate) use queue::Mailbox;
+pub(crate) use queue::{Displaced, Mailbox};

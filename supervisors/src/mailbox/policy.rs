@@ -22,6 +22,7 @@ pub enum Overflow {
 pub struct MailboxSpec {
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) replies: usize,
 }
 
 impl MailboxSpec {
@@ -35,6 +36,12 @@ impl MailboxSpec {
         MailboxSpec { overflow, ..self }
     }
 
+    /// At most so many [`Later`](crate::Later) replies under way at a time: further messages wait meanwhile. At least 1.
+    /// Default: 1024.
+    pub fn concurrent_replies(self, replies: usize) -> Self {
+        MailboxSpec { replies, ..self }
+    }
+
     /// How many messages the actor may take at once: small where the policy must still reach waiting ones.
     pub(crate) fn batch(&self) -> usize {
         match self.overflow {
@@ -44,9 +51,9 @@ impl MailboxSpec {
     }
 }
 
-/// 1024 messages, `Block(1 s)`.
+/// 1024 messages, `Block(1 s)`, 1024 replies under way.
 impl Default for MailboxSpec {
     fn default() -> Self {
-        MailboxSpec { capacity: 1024, overflow: Overflow::Block(Duration::from_secs(1)) }
+        MailboxSpec { capacity: 1024, overflow: Overflow::Block(Duration::from_secs(1)), replies: 1024 }
     }
 }

@@ -12,18 +12,27 @@ use std::{
     task::{Context as Task, Waker},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     actix::Message,
     envelope::{Boxed, Refused, Sealed},
-    error::{AskError, SendError},
+    error::SendError,
     handler::Handler,
-    mailbox::{MailboxSpec, Overflow, room::WaitingRoom},
+    mailbox::{
+        Key, MailboxSpec, Overflow,
+        coalescing::Coalescing,
+        room::{Waiter, WaitingRoom},
+    },
+    telemetry::UndeliveredReason,
 };
 
 pub(super) struct Inner<A> {
     queue: VecDeque<Boxed<A>>,
+    /// Once a message with a key has come.
+    coalescing: Option<Box<Coalescing>>,
+    /// The most messages there were.
+    high_water: usize,
     /// Messages in the actor's hand; falls to 0 when it comes back for more.
     in_hand: usize,
     /// Senders that wait for room. Their messages are not in the queue yet.
@@ -42,15 +51,41 @@ impl<A> Inner<A> {
         self.waiting.as_ref().is_some_and(|room| !room.is_empty())
     }
 
-    /// Lets waiting senders in, in order, and gives back whom to tell.
-    fn let_in(&mut self, capacity: usize) -> Vec<Waker> {
+    /// Lets waiting senders in, in order, and gives back whom to tell. A message whose key waits in the queue already
+    /// takes the place of that one, which goes to `replaced`.
+    fn let_in(&mut self, capacity: usize, replaced: &mut Vec<Boxed<A>>) -> Vec<Waker> {
         let mut told = Vec::new();
         while self.has_room(capacity) {
-            let Some((envelope, waker)) = self.waiting.as_mut().and_then(|room| room.next()) else { break };
-            self.queue.push_back(envelope);
+            let Some(waiter) = self.waiting.as_mut().and_then(|room| room.next()) else { break };
+            let Waiter { envelope, key, waker, .. } = waiter;
+            match self.find(key) {
+                Some(waiting) => replaced.push(std::mem::replace(waiting, envelope)),
+                None => self.put(envelope, key),
+            }
             told.push(waker);
         }
         told
+    }
+
+    fn put(&mut self, envelope: Boxed<A>, key: Option<Key>) {
+        if let Some(key) = key {
+            self.coalescing.get_or_insert_default().put(key, self.queue.len());
+        }
+        self.queue.push_back(envelope);
+        self.high_water = self.high_water.max(self.queue.len() + self.in_hand);
+    }
+
+    /// The waiting message with this key.
+    fn find(&mut self, key: Option<Key>) -> Option<&mut Boxed<A>> {
+        let place = self.coalescing.as_ref()?.find(key?)?;
+        self.queue.get_mut(place)
+    }
+
+    /// So many have been taken from the queue's front.
+    fn taken(&mut self, count: usize) {
+        if let Some(coalescing) = self.coalescing.as_mut() {
+            coalescing.taken(count);
+        }
     }
 }
 
@@ -63,14 +98,18 @@ pub(crate) struct Mailbox<A> {
     spec: MailboxSpec,
 }
 
-/// The message that had to go, if any, and what its asker hears; or the message itself back.
-type Pushed<A, M> = Result<Option<(Boxed<A>, AskError)>, Refused<M>>;
+/// The message that had to go, if any, and why. The mailbox drops none itself: that could run user code under its lock.
+pub(crate) type Displaced<A> = Option<(Boxed<A>, UndeliveredReason)>;
+
+type Pushed<A, M> = Result<Displaced<A>, Refused<M>>;
 
 impl<A> Mailbox<A> {
     pub(crate) fn new(spec: MailboxSpec) -> Self {
         Mailbox {
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
+                coalescing: None,
+                high_water: 0,
                 in_hand: 0,
                 waiting: None,
                 parked: false,
@@ -107,6 +146,11 @@ impl<A> Mailbox<A> {
         self.depth.load(Relaxed)
     }
 
+    /// The most messages there were.
+    pub(crate) fn high_water(&self) -> usize {
+        self.inner.lock().high_water
+    }
+
     /// Messages that were refused or dropped because there was no room.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
@@ -121,13 +165,19 @@ impl<A> Mailbox<A> {
     where
         A: Handler<M>,
     {
+        let key = envelope.key::<A>();
         let mut inner = self.inner.lock();
         if inner.closed {
             drop(inner);
             return Err(SendError::Stopped(envelope));
         }
+        let others_wait = inner.has_waiting();
+        if !others_wait && let Some(waiting) = inner.find(key) {
+            let older = std::mem::replace(waiting, envelope);
+            return Ok(Some((older, UndeliveredReason::Replaced)));
+        }
         let mut displaced = None;
-        if !inner.has_room(self.spec.capacity) || inner.has_waiting() {
+        if others_wait || !inner.has_room(self.spec.capacity) {
             match self.spec.overflow {
                 Overflow::Reject | Overflow::Block(_) => {
                     drop(inner);
@@ -139,49 +189,60 @@ impl<A> Mailbox<A> {
                 Overflow::DropNewest => {
                     drop(inner);
                     self.count_refusal();
-                    return Ok(Some((envelope, AskError::Refused)));
+                    return Ok(Some((envelope, UndeliveredReason::Refused)));
                 }
                 Overflow::DropOldest => {
-                    displaced = inner.queue.pop_front().map(|oldest| (oldest, AskError::Evicted));
+                    if let Some(oldest) = inner.queue.pop_front() {
+                        inner.taken(1);
+                        displaced = Some((oldest, UndeliveredReason::Evicted));
+                    }
                     self.count_refusal();
                 }
             }
         }
-        inner.queue.push_back(envelope);
+        self.put(inner, envelope, key);
+        Ok(displaced)
+    }
+
+    /// Puts it at the end, and wakes the actor if it has nothing to do.
+    fn put<M: Message>(&self, mut inner: MutexGuard<'_, Inner<A>>, envelope: Box<Sealed<M>>, key: Option<Key>)
+    where
+        A: Handler<M>,
+    {
+        inner.put(envelope, key);
         self.depth.store(inner.queue.len() + inner.in_hand, Relaxed);
         let wake = std::mem::take(&mut inner.parked);
         drop(inner);
         if wake {
             self.wake();
         }
-        Ok(displaced)
     }
 
     /// Puts a message in, or says at once why not.
-    pub(crate) fn offer<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    pub(crate) fn offer<M: Message>(&self, envelope: Box<Sealed<M>>) -> Pushed<A, M>
     where
         A: Handler<M>,
     {
-        settle(self.push(envelope, false)?)
+        self.push(envelope, false)
     }
 
     /// As [`admit`](Self::admit) up to where it would wait: `Full` is not counted as a refusal.
-    pub(crate) fn try_admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    pub(crate) fn try_admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Pushed<A, M>
     where
         A: Handler<M>,
     {
-        settle(self.push(envelope, true)?)
+        self.push(envelope, true)
     }
 
     /// Puts a message in, waiting for room where the policy says so.
-    pub(crate) async fn admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    pub(crate) async fn admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Pushed<A, M>
     where
         A: Handler<M>,
     {
         let Overflow::Block(limit) = self.spec.overflow else { return self.offer(envelope) };
         match self.push(envelope, true) {
-            Err(SendError::Full(envelope)) => self.wait_for_room(envelope, limit).await,
-            pushed => settle(pushed?),
+            Err(SendError::Full(envelope)) => self.wait_for_room(envelope, Some(limit)).await.map(|()| None),
+            pushed => pushed,
         }
     }
 
@@ -194,29 +255,29 @@ impl<A> Mailbox<A> {
     where
         A: Handler<M>,
     {
+        let key = envelope.key::<A>();
         let mut inner = self.inner.lock();
         if inner.closed {
             drop(inner);
             return Err(SendError::Stopped(envelope));
         }
         if !inner.has_room(self.spec.capacity) || inner.has_waiting() {
-            return Ok(Some(inner.waiting.get_or_insert_default().enter(envelope, waker)));
+            return Ok(Some(inner.waiting.get_or_insert_default().enter(envelope, key, waker)));
         }
-        inner.queue.push_back(envelope);
-        self.depth.store(inner.queue.len() + inner.in_hand, Relaxed);
-        let wake = std::mem::take(&mut inner.parked);
-        drop(inner);
-        if wake {
-            self.wake();
-        }
+        self.put(inner, envelope, key);
         Ok(None)
     }
 
-    /// Gives the next message, and the rest of its batch into `hand`. None: the next sender will wake the actor.
-    pub(crate) fn take(&self, hand: &mut VecDeque<Boxed<A>>) -> Option<Boxed<A>> {
+    /// Gives the next message, and the rest of its batch into `hand`. None: the next sender will wake the actor. What
+    /// had to make room for a newer one goes to `replaced`.
+    pub(crate) fn take(
+        &self,
+        hand: &mut VecDeque<Boxed<A>>,
+        replaced: &mut Vec<Boxed<A>>,
+    ) -> Option<Boxed<A>> {
         let mut inner = self.inner.lock();
         inner.in_hand = 0;
-        let told = inner.let_in(self.spec.capacity);
+        let told = if inner.has_waiting() { inner.let_in(self.spec.capacity, replaced) } else { Vec::new() };
         let n = inner.queue.len().min(self.spec.batch());
         let mut next = None;
         if n == 1 {
@@ -230,6 +291,7 @@ impl<A> Mailbox<A> {
         } else {
             hand.extend(inner.queue.drain(..n));
         }
+        inner.taken(n);
         inner.in_hand = n;
         inner.parked = n == 0;
         self.depth.store(inner.queue.len() + n, Relaxed);
@@ -240,11 +302,12 @@ impl<A> Mailbox<A> {
         next.or_else(|| hand.pop_front())
     }
 
-    /// Refuses everything that waits and everything that comes. Gives the number of messages that were in the queue.
-    pub(crate) fn close(&self) -> usize {
+    /// Takes nothing more; gives what was in the queue.
+    pub(crate) fn close(&self) -> VecDeque<Boxed<A>> {
         let mut inner = self.inner.lock();
         inner.closed = true;
         let left = std::mem::take(&mut inner.queue);
+        inner.coalescing = None;
         inner.in_hand = 0;
         self.depth.store(0, Relaxed);
         // Their messages stay where they are until each sender takes its own back.
@@ -253,17 +316,6 @@ impl<A> Mailbox<A> {
         for waker in told {
             waker.wake();
         }
-        let undelivered = left.len();
-        for envelope in left {
-            envelope.refuse(AskError::Stopped);
-        }
-        undelivered
+        left
     }
-}
-
-fn settle<A, M: Message>(displaced: Option<(Boxed<A>, AskError)>) -> Result<(), Refused<M>> {
-    if let Some((envelope, why)) = displaced {
-        envelope.refuse(why);
-    }
-    Ok(())
 }

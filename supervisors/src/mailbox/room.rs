@@ -18,13 +18,14 @@ use crate::{
     envelope::{Boxed, Refused, Sealed},
     error::{AskError, SendError},
     handler::Handler,
-    mailbox::Mailbox,
+    mailbox::{Key, Mailbox},
 };
 
-struct Waiter<A> {
+pub(super) struct Waiter<A> {
     ticket: u64,
-    envelope: Boxed<A>,
-    waker: Waker,
+    pub(super) envelope: Boxed<A>,
+    pub(super) key: Option<Key>,
+    pub(super) waker: Waker,
 }
 
 /// In order of their tickets.
@@ -44,15 +45,15 @@ impl<A> WaitingRoom<A> {
         self.waiters.is_empty()
     }
 
-    pub(super) fn enter(&mut self, envelope: Boxed<A>, waker: &Waker) -> u64 {
+    pub(super) fn enter(&mut self, envelope: Boxed<A>, key: Option<Key>, waker: &Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiters.push_back(Waiter { ticket, envelope, waker: waker.clone() });
+        self.waiters.push_back(Waiter { ticket, envelope, key, waker: waker.clone() });
         ticket
     }
 
-    pub(super) fn next(&mut self) -> Option<(Boxed<A>, Waker)> {
-        self.waiters.pop_front().map(|waiter| (waiter.envelope, waiter.waker))
+    pub(super) fn next(&mut self) -> Option<Waiter<A>> {
+        self.waiters.pop_front()
     }
 
     pub(super) fn wakers(&self) -> Vec<Waker> {
@@ -146,16 +147,17 @@ impl<A: Handler<M>, M: Message> Drop for Wait<'_, A, M> {
 }
 
 impl<A> Mailbox<A> {
-    /// Waits up to `limit` for room.
+    /// Waits up to `limit` for room; without one, for as long as it takes.
     pub(super) async fn wait_for_room<M: Message>(
         &self,
         envelope: Box<Sealed<M>>,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Result<(), Refused<M>>
     where
         A: Handler<M>,
     {
         let mut wait = Wait { mailbox: self, admission: Admission::New(envelope) };
+        let Some(limit) = limit else { return wait.await };
         match timeout(limit, &mut wait).await {
             Ok(admitted) => admitted,
             Err(_) => match wait.leave() {

@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 
 use crate::{
     label::Label,
-    meta::{CrashRecord, CurrentMessage, StopReason},
+    meta::{CrashRecord, CurrentMessage, Place, StopReason},
+    telemetry::Telemetry,
 };
 
 /// Identifies an actor or a supervisor within the process; the same in every generation, never used again.
@@ -112,31 +113,6 @@ impl State {
     }
 }
 
-/// Where a node hangs in the tree. The root's own name is no part of a path.
-pub(crate) struct Place {
-    pub(crate) above: Option<Arc<Place>>,
-    pub(crate) name: Arc<str>,
-}
-
-impl Place {
-    /// The path of `name` below `path`, which is empty for the root.
-    pub(crate) fn join(path: &str, name: &str) -> String {
-        if path.is_empty() { name.into() } else { format!("{path}/{name}") }
-    }
-
-    pub(crate) fn path_of(above: Option<&Arc<Place>>, name: &str) -> String {
-        let mut names = vec![name];
-        let mut at = above;
-        while let Some(place) = at {
-            names.push(&place.name);
-            at = place.above.as_ref();
-        }
-        names.pop();
-        names.reverse();
-        names.join("/")
-    }
-}
-
 #[derive(Default)]
 struct Past {
     /// Why it is gone for good, or why the last generation ended.
@@ -211,7 +187,12 @@ impl Meta {
     }
 
     pub(crate) fn place(&self) -> Arc<Place> {
-        Arc::new(Place { above: self.above.get().cloned(), name: self.name.clone() })
+        Place::below(self.above.get(), &self.name)
+    }
+
+    /// None before it is put into the tree.
+    pub(crate) fn telemetry(&self) -> Option<&Telemetry> {
+        self.above.get().map(|place| place.telemetry())
     }
 
     pub(crate) fn path(&self) -> String {

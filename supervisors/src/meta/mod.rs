@@ -2,11 +2,13 @@
 
 mod crash;
 mod meta_data;
+mod place;
 mod reason;
 mod snapshot;
 
 pub use crash::CrashRecord;
+pub(crate) use meta_data::Meta;
 pub use meta_data::{ActorId, Kind, State};
-pub(crate) use meta_data::{Meta, Place};
+pub(crate) use place::Place;
 pub use reason::StopReason;
 pub use snapshot::{ActorSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot};

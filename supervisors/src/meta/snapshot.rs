@@ -42,6 +42,8 @@ pub struct ActorSnapshot {
     pub depth: usize,
     /// How many it holds at most. 0 for supervisors.
     pub capacity: usize,
+    /// The most there ever were at a time. 0 for supervisors.
+    pub high_water: usize,
     /// Messages refused or dropped for want of room.
     pub refused: u64,
     /// Messages handled, by all generations.

@@ -63,7 +63,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Handler<M>,
     {
-        Ok(self.0.mailbox.offer(Sealed::tell(message))?)
+        Ok(self.0.offer(Sealed::tell(message))?)
     }
 
     /// Sends, waiting for room where the mailbox's policy says so. Dropping the future takes back a message that is
@@ -75,7 +75,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Handler<M>,
     {
-        Ok(self.0.mailbox.admit(Sealed::tell(message)).await?)
+        Ok(self.0.admit(Sealed::tell(message)).await?)
     }
 
     /// Sends and waits for the reply, 5 s at most.
@@ -102,7 +102,7 @@ impl<A: Actor> ActorRef<A> {
     {
         let (envelope, answer) = Sealed::ask(message);
         let asked = async {
-            self.0.mailbox.admit(envelope).await.map_err(SendError::<M>::from)?;
+            self.0.admit(envelope).await.map_err(SendError::<M>::from)?;
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
         within(limit, asked).await.unwrap_or(Err(AskError::TimedOut(limit)))

@@ -10,6 +10,7 @@ use crate::{
     handler::Handler,
     meta::ActorId,
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
+    reply::ReplyTo,
 };
 
 type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
@@ -28,15 +29,15 @@ trait Receive<M: Message>: Send + Sync {
 
 impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
     fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
-        self.mailbox.offer(envelope)
+        Shared::offer(self, envelope)
     }
 
     fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
-        self.mailbox.try_admit(envelope)
+        Shared::try_admit(self, envelope)
     }
 
     fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M> {
-        Box::pin(async move { self.mailbox.admit(envelope).await })
+        Box::pin(async move { Shared::admit(&self, envelope).await })
     }
 
     fn retain(&self) {
@@ -127,6 +128,13 @@ impl<M: Message> Recipient<M> {
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
         within(limit, asked).await.unwrap_or(Err(AskError::TimedOut(limit)))
+    }
+
+    /// Passes on a message for whose reply somebody else waits already.
+    pub(crate) fn pass_on(&self, message: M, to: ReplyTo<M::Result>) {
+        if let Err(refused) = self.0.offer(Sealed::forwarded(message, to)) {
+            refused.tell_asker();
+        }
     }
 
     /// The identity of the actor behind it.

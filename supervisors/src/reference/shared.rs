@@ -14,11 +14,15 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
+    actix::Message,
     actor::Actor,
+    envelope::{Boxed, Refused, Sealed},
     error::SpecError,
-    mailbox::{Mailbox, MailboxSpec},
+    handler::Handler,
+    mailbox::{Displaced, Mailbox, MailboxSpec},
     meta::{ActorSnapshot, Kind, Meta, State, StopReason},
     task::{Link, ORDERS, Order, Orders},
+    telemetry::{Undelivered, UndeliveredReason},
 };
 
 /// `Send + Sync` without a word of unsafe, although `A` may be neither.
@@ -105,9 +109,66 @@ impl<A: Actor> Shared<A> {
         }
     }
 
+    /// Puts a message in, or says at once why not.
+    pub(crate) fn offer<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        let displaced = self.mailbox.offer(envelope)?;
+        self.settle(displaced);
+        Ok(())
+    }
+
+    /// As [`admit`](Self::admit) up to where it would wait: `Full` is not counted as a refusal.
+    pub(crate) fn try_admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        let displaced = self.mailbox.try_admit(envelope)?;
+        self.settle(displaced);
+        Ok(())
+    }
+
+    /// Puts a message in, waiting for room where the policy says so.
+    pub(crate) async fn admit<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        let displaced = self.mailbox.admit(envelope).await?;
+        self.settle(displaced);
+        Ok(())
+    }
+
+    #[inline]
+    fn settle(&self, displaced: Displaced<A>) {
+        if let Some((envelope, reason)) = displaced {
+            self.lose(envelope, reason);
+        }
+    }
+
+    /// Tells whom it concerns that this message is not handled, and drops it.
+    pub(crate) fn lose(&self, envelope: Boxed<A>, reason: UndeliveredReason) {
+        if let Some(telemetry) = self.meta.telemetry() {
+            telemetry.undelivered(|| Undelivered {
+                actor: self.meta.id(),
+                path: self.meta.path(),
+                message_type: envelope.label().name(),
+                reason,
+            });
+        }
+        envelope.refuse(reason.to_asker());
+    }
+
+    /// Refuses everything that waits and everything that comes.
+    pub(crate) fn close(&self) {
+        for envelope in self.mailbox.close() {
+            self.lose(envelope, UndeliveredReason::Stopped);
+        }
+    }
+
     /// Gone for good: what waits is refused.
     pub(crate) fn end(&self, reason: StopReason) {
-        self.mailbox.close();
+        self.close();
         self.meta.end(reason);
     }
 }
@@ -154,6 +215,7 @@ impl<A: Actor> Node for Shared<A> {
             generation: meta.generation(),
             depth: self.mailbox.depth(),
             capacity: self.mailbox.spec().capacity,
+            high_water: self.mailbox.high_water(),
             refused: self.mailbox.refused(),
             handled: meta.handled(),
             panics: meta.panics(),

@@ -131,6 +131,9 @@ impl<A: Actor> ChildSpec<A> {
         if mailbox.capacity == 0 {
             problem.get_or_insert("a mailbox needs room for at least 1 message".into());
         }
+        if mailbox.replies == 0 {
+            problem.get_or_insert("`concurrent_replies` must be at least 1".into());
+        }
         if mailbox.overflow == Overflow::Block(Duration::ZERO) {
             problem.get_or_insert("`Block` of no time is `Reject`; say so".into());
         }

@@ -347,6 +347,7 @@ impl Node for SupervisorNode {
             generation: meta.generation(),
             depth: 0,
             capacity: 0,
+            high_water: 0,
             refused: 0,
             handled: 0,
             panics: 0,

@@ -1,30 +1,41 @@
 //! [`ActorSystemBuilder`].
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{fmt, sync::Arc, thread::available_parallelism};
 
 use crate::{
     error::StartSystemError,
     executor::Executors,
-    meta::{State, StopReason},
+    meta::{Place, State, StopReason},
     reference::Node,
     supervisor::{Runtime, SupervisorSpec, start_root},
     system::ActorSystem,
     task::install_hook,
+    telemetry::{Telemetry, Undelivered, UndeliveredHook},
 };
 
 /// Describes an [`ActorSystem`] before its start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a system runs when it is started"]
 pub struct ActorSystemBuilder {
     name: Arc<str>,
     /// None: everything on the caller's thread.
     workers: Option<usize>,
+    undelivered: Option<UndeliveredHook>,
+}
+
+impl fmt::Debug for ActorSystemBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActorSystemBuilder")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ActorSystemBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
         let workers = available_parallelism().map_or(1, usize::from);
-        ActorSystemBuilder { name, workers: Some(workers) }
+        ActorSystemBuilder { name, workers: Some(workers), undelivered: None }
     }
 
     /// Threads beside the control executor, at least one. Default: as many as the machine has cores.
@@ -37,6 +48,21 @@ impl ActorSystemBuilder {
     /// tests on a paused clock.
     pub fn local(mut self) -> Self {
         self.workers = None;
+        self
+    }
+
+    /// Whom messages are told that were taken and are not handled. It runs on whichever thread lost the message, the
+    /// sender's or the actor's, so it must be quick and must not block. A panic in it is caught. Default: nobody.
+    ///
+    /// ```
+    /// use callboard_supervisors::ActorSystem;
+    ///
+    /// let builder = ActorSystem::builder("shop").undelivered(|lost| {
+    ///     eprintln!("`{}` did not handle a {}: {}", lost.path, lost.message_type, lost.reason);
+    /// });
+    /// ```
+    pub fn undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
+        self.undelivered = Some(Arc::new(hook));
         self
     }
 
@@ -56,6 +82,7 @@ impl ActorSystemBuilder {
         };
         let runtime = Arc::new(Runtime::new(executors));
         let handle = root.handle();
+        handle.node().meta().put_below(Place::top(Arc::new(Telemetry::new(self.undelivered))));
         start_root(root, &runtime)?;
         let system = ActorSystem::new(self.name, runtime, handle.clone());
         let settled = |state| matches!(state, State::Running | State::Stopped);

@@ -8,5 +8,6 @@ mod shutdown;
 mod strategies;
 mod stuck;
 mod supervision;
+mod undelivered;
 mod unreferenced;
 mod worker;
