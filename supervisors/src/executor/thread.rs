@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     io,
     sync::{
         Arc,
@@ -102,8 +103,21 @@ impl Executor {
         .await;
     }
 
+    /// The only way in for tasks: `make` runs on the thread, and what it makes, which may be `!Send`, lives there. What
+    /// comes too late is dropped unrun.
+    pub(crate) fn spawn<F>(&self, make: impl FnOnce() -> Option<F> + Send + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.run(move || {
+            if let Some(task) = make() {
+                tokio::task::spawn_local(task);
+            }
+        });
+    }
+
     /// Runs `job` on the thread, where `spawn_local` works. A job that comes too late is dropped unrun.
-    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+    fn run(&self, job: impl FnOnce() + Send + 'static) {
         if self.is_here() {
             return job();
         }

@@ -151,11 +151,7 @@ impl<A: Actor> ChildSpec<A> {
             problem,
             launch: Box::new(move |generation, link, executor, _| {
                 let launch = Launch::new(shared, args, shutdown, generation, link, executor.clone());
-                executor.run(move || {
-                    if let Some(task) = launch.into_task() {
-                        tokio::task::spawn_local(task);
-                    }
-                });
+                executor.spawn(move || launch.into_task());
             }),
         }
     }

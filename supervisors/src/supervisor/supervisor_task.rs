@@ -62,7 +62,7 @@ impl SupervisorLaunch {
             deadline: None,
             tell_again: None,
         };
-        runtime.executors.control().run(move || drop(tokio::task::spawn_local(task)));
+        runtime.executors.control().spawn(move || Some(task));
     }
 }
 
