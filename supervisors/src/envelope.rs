@@ -41,6 +41,11 @@ impl<M: Message> Sealed<M> {
         let (to, answer) = ReplyTo::pair();
         (Box::new(Sealed { message, to }), answer)
     }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn unseal(self) -> (M, ReplyTo<M::Result>) {
+        (self.message, self.to)
+    }
 }
 
 /// An envelope that was not taken.

@@ -59,6 +59,8 @@ mod supervisor;
 mod system;
 mod task;
 mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use crate::{
     actix::Message,

@@ -48,6 +48,12 @@ impl<R> ReplyTo<R> {
         }
     }
 
+    /// Whether somebody asked.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether the asker went away.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.0.as_ref().is_some_and(oneshot::Sender::is_closed)

@@ -9,4 +9,6 @@ mod shared;
 pub use actor_handle::ActorHandle;
 pub use actor_ref::ActorRef;
 pub use recipient::Recipient;
+#[cfg(feature = "testkit")]
+pub(crate) use recipient::{Admitted, Receive};
 pub(crate) use shared::{Node, Shared};

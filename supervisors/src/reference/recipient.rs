@@ -13,10 +13,10 @@ use crate::{
     reply::ReplyTo,
 };
 
-type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
+pub(crate) type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
 
 /// `Arc<Shared<A>>` becomes `Arc<dyn Receive<M>>` without an allocation.
-trait Receive<M: Message>: Send + Sync {
+pub(crate) trait Receive<M: Message>: Send + Sync {
     fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
     /// `Full` is not final: the sender goes on to [`admit`](Self::admit).
     fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
@@ -91,6 +91,12 @@ impl<M: Message> Recipient<M> {
     pub(crate) fn new<A: Handler<M>>(shared: Arc<Shared<A>>) -> Self {
         shared.retain();
         Recipient(shared)
+    }
+
+    /// An address with no actor behind it.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn of(receiver: Arc<dyn Receive<M>>) -> Self {
+        Recipient(receiver)
     }
 
     /// As [`ActorRef::tell`].

@@ -7,6 +7,8 @@ mod events;
 mod handle;
 mod inbox;
 mod intensity;
+#[cfg(feature = "testkit")]
+mod orderly;
 mod policy;
 mod settings;
 mod spec;

@@ -102,6 +102,11 @@ impl Plan {
         self.exhausted_until.is_some_and(|until| now < until)
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn shutdown_of(&self, child: Key) -> Option<Shutdown> {
+        self.children.get(&child).map(|child| child.shutdown)
+    }
+
     /// It has started, and is not on its way down: children can be added.
     pub(crate) fn is_running(&self) -> bool {
         matches!(
