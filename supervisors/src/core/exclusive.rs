@@ -54,6 +54,6 @@ pub(crate) fn run_stopping<A: Actor>(core: &mut Core<A>, task: &mut Task<'_>) {
     core.exclusive(future, task);
 }
 
-fn give_back<A: Actor>(mut seat: Salvage<A>) -> Result<Box<Seat<A>>, StartError> {
+pub(super) fn give_back<A: Actor>(mut seat: Salvage<A>) -> Result<Box<Seat<A>>, StartError> {
     seat.0.take().ok_or_else(|| "the actor's state is gone".into())
 }

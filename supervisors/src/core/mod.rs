@@ -1,6 +1,8 @@
 //! One actor at work: its state, the messages in its hand and its side work. Knows nothing of actix.
 
 mod exclusive;
+#[cfg(feature = "testkit")]
+mod faults;
 mod seat;
 mod side;
 mod turn;

@@ -35,11 +35,11 @@ pub(crate) enum Progress<A: Actor> {
 
 /// The user's actor, the messages in its hand and its side work.
 pub struct Core<A: Actor> {
-    shared: Arc<Shared<A>>,
+    pub(super) shared: Arc<Shared<A>>,
     /// `None` only while it is dropped.
     args: Option<Box<A::Args>>,
     seat: Option<Box<Seat<A>>>,
-    hand: VecDeque<Boxed<A>>,
+    pub(super) hand: VecDeque<Boxed<A>>,
     pending: Option<Running<A>>,
     sides: Option<Box<Sides<A>>>,
     /// Of the message in hand, or of the last one.
@@ -116,6 +116,8 @@ impl<A: Actor> Core<A> {
         let shared = self.shared.clone();
         let start = async move {
             let generation = shared.meta.generation();
+            #[cfg(feature = "testkit")]
+            shared.script.lock().start()?;
             let mut cx = Context::new(shared, generation);
             let actor = A::start(args, &mut cx).await?;
             Ok(Box::new(Seat { actor, cx }))
@@ -162,6 +164,8 @@ impl<A: Actor> Core<A> {
             self.label = label;
             label.publish();
         }
+        #[cfg(feature = "testkit")]
+        let Some(envelope) = self.meet_fault(envelope, task) else { return };
         self.shared.meta.handling(label.address());
         envelope.open(self, task);
         self.collect();

@@ -38,6 +38,9 @@ pub(crate) struct Shared<A: Actor> {
     references: AtomicUsize,
     /// The way to the supervisor; set when the actor is launched.
     link: std::sync::OnceLock<Link>,
+    /// Faults that a test wants.
+    #[cfg(feature = "testkit")]
+    pub(crate) script: Mutex<crate::testkit::Script>,
 }
 
 impl<A: Actor> Shared<A> {
@@ -50,6 +53,8 @@ impl<A: Actor> Shared<A> {
             counted: false,
             references: AtomicUsize::new(0),
             link: std::sync::OnceLock::new(),
+            #[cfg(feature = "testkit")]
+            script: Mutex::default(),
         }
     }
 

@@ -120,6 +120,16 @@ impl<A: Actor> ChildSpec<A> {
         ChildSpec { placement, ..self }
     }
 
+    /// What is to go wrong with the actor. Default: nothing. A second call replaces what the first one said.
+    #[cfg(feature = "testkit")]
+    pub fn faults(mut self, faults: crate::testkit::Faults) -> Self {
+        if let Some(problem) = faults.problem() {
+            self.problem.get_or_insert_with(|| problem.into());
+        }
+        *self.shared.script.lock() = crate::testkit::Script::new(faults);
+        self
+    }
+
     /// The address the actor will have.
     pub fn actor_ref(&self) -> ActorRef<A> {
         ActorRef::new(self.shared.clone())

@@ -37,6 +37,7 @@
 
 mod backlog;
 mod clock;
+mod faults;
 mod probe;
 mod signal;
 mod test_system;
@@ -44,6 +45,8 @@ mod test_system;
 use std::time::Duration;
 
 pub use clock::{advance, run, settle};
+pub(crate) use faults::Script;
+pub use faults::{Fault, Faults};
 pub use probe::{Asked, Probe};
 pub use signal::Signal;
 pub use test_system::TestSystem;
