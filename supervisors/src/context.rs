@@ -16,6 +16,7 @@ use crate::{
     core::{Caught, SideWork, Turn},
     meta::ActorId,
     reference::{ActorRef, Shared},
+    registry::Registry,
 };
 
 type Repeated<A> = Box<dyn FnMut(&mut A, &mut Context<A>)>;
@@ -54,6 +55,11 @@ impl<A: Actor> Context<A> {
     /// The actor's name within the system: the names from below the root down to this one, as in `edges/store`.
     pub fn path(&self) -> String {
         self.shared.meta.path()
+    }
+
+    /// The names of the system that this actor is part of.
+    pub fn registry(&self) -> &Registry {
+        self.shared.registry().expect("it is set when the actor is launched, before it has a context")
     }
 
     /// Counts the restarts, from 0.

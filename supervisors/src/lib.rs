@@ -54,6 +54,7 @@ mod later;
 mod mailbox;
 mod meta;
 mod reference;
+mod registry;
 mod reply;
 mod supervisor;
 mod system;
@@ -76,6 +77,7 @@ pub use crate::{
         TreeSnapshot,
     },
     reference::{ActorHandle, ActorRef, Recipient},
+    registry::{NoMoreNames, RegisterError, Registry},
     supervisor::{
         AutoShutdown, Backoff, ChildExited, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, OnExhausted,
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, LazyLock, OnceLock,
+        Arc, LazyLock, OnceLock, Weak,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
     },
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::{
     label::Label,
-    meta::{CrashRecord, CurrentMessage, Place, StopReason},
+    meta::{CrashRecord, CurrentMessage, Farewell, Farewells, Place, StopReason},
     telemetry::Telemetry,
 };
 
@@ -140,6 +140,7 @@ pub(crate) struct Meta {
     past: Mutex<Past>,
     /// Told when it has started and when it is gone.
     changed: Notify,
+    farewells: Farewells,
 }
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -161,6 +162,7 @@ impl Meta {
             seen_at: AtomicU64::new(0),
             past: Mutex::default(),
             changed: Notify::new(),
+            farewells: Farewells::default(),
         }
     }
 
@@ -299,6 +301,14 @@ impl Meta {
     pub(crate) fn end(&self, reason: StopReason) {
         self.set_reason(reason);
         self.announce(State::Stopped);
+        for list in self.farewells.take().iter().filter_map(Weak::upgrade) {
+            list.gone(self.id);
+        }
+    }
+
+    /// Has `list` hear when this is gone for good. False: it is gone already, and nobody will hear of it.
+    pub(crate) fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
+        !self.farewells.add(list, || self.state() == State::Stopped)
     }
 
     /// Waits until `done` says so of the state.

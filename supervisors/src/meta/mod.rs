@@ -1,12 +1,14 @@
 //! What anybody may read about an actor, without asking it.
 
 mod crash;
+mod farewell;
 mod meta_data;
 mod place;
 mod reason;
 mod snapshot;
 
 pub use crash::CrashRecord;
+pub(crate) use farewell::{Farewell, Farewells};
 pub(crate) use meta_data::Meta;
 pub use meta_data::{ActorId, Kind, State};
 pub(crate) use place::Place;

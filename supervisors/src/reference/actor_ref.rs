@@ -55,6 +55,10 @@ impl<A: Actor> ActorRef<A> {
         ActorRef(shared)
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared<A>> {
+        &self.0
+    }
+
     /// Sends now, or gives the message back. Never waits, whatever the mailbox's policy.
     ///
     /// # Errors

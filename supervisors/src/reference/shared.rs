@@ -21,6 +21,7 @@ use crate::{
     handler::Handler,
     mailbox::{Displaced, Mailbox, MailboxSpec},
     meta::{ActorSnapshot, Kind, Meta, State, StopReason},
+    registry::{Enrolment, RegisterError, Registry},
     task::{Link, ORDERS, Order, Orders},
     telemetry::{Undelivered, UndeliveredReason},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Shared<A: Actor> {
     /// Faults that a test wants.
     #[cfg(feature = "testkit")]
     pub(crate) script: Mutex<crate::testkit::Script>,
+    /// The way to the registry; set when the actor is launched.
+    enrolment: std::sync::OnceLock<Enrolment>,
 }
 
 impl<A: Actor> Shared<A> {
@@ -55,6 +58,7 @@ impl<A: Actor> Shared<A> {
             link: std::sync::OnceLock::new(),
             #[cfg(feature = "testkit")]
             script: Mutex::default(),
+            enrolment: std::sync::OnceLock::new(),
         }
     }
 
@@ -98,6 +102,19 @@ impl<A: Actor> Shared<A> {
 
     pub(crate) fn link(&self) -> Option<&Link> {
         self.link.get()
+    }
+
+    pub(crate) fn set_enrolment(&self, enrolment: Enrolment) {
+        let _ = self.enrolment.set(enrolment);
+    }
+
+    pub(crate) fn registry(&self) -> Option<&Registry> {
+        self.enrolment.get().map(Enrolment::registry)
+    }
+
+    /// Has the name in the registry that the specification says, if it says one.
+    pub(crate) fn enrol(self: &Arc<Self>) -> Result<(), RegisterError> {
+        self.enrolment.get().map_or(Ok(()), |enrolment| enrolment.claim(self))
     }
 
     pub(crate) fn take_orders(&self) -> Vec<Order> {

@@ -7,6 +7,7 @@ use crate::{
     executor::{Executor, Placement},
     mailbox::{MailboxSpec, Overflow},
     reference::{ActorRef, Node, Shared},
+    registry::Enrolment,
     supervisor::Runtime,
     task::{Launch, Link},
 };
@@ -51,6 +52,7 @@ pub struct ChildSpec<A: Actor> {
     significant: bool,
     shutdown: Shutdown,
     placement: Placement,
+    registered: Option<Arc<str>>,
     /// The first mistake that was made here.
     problem: Option<String>,
 }
@@ -65,6 +67,7 @@ impl<A: Actor> ChildSpec<A> {
             significant: false,
             shutdown: Shutdown::default(),
             placement: Placement::default(),
+            registered: None,
             problem: None,
         }
     }
@@ -130,6 +133,13 @@ impl<A: Actor> ChildSpec<A> {
         self
     }
 
+    /// The actor has this name in the [registry](crate::Registry) of its system, from before its first generation starts
+    /// until it is gone for good. While another living actor has the name, a generation does not start: that counts as
+    /// a start that failed. Default: no name.
+    pub fn registered(self, name: impl Into<Arc<str>>) -> Self {
+        ChildSpec { registered: Some(name.into()), ..self }
+    }
+
     /// The address the actor will have.
     pub fn actor_ref(&self) -> ActorRef<A> {
         ActorRef::new(self.shared.clone())
@@ -152,6 +162,7 @@ impl<A: Actor> ChildSpec<A> {
             problem.get_or_insert(wrong.into());
         }
         let (shared, args, shutdown) = (self.shared.clone(), self.args, self.shutdown);
+        let registered = self.registered;
         Entry {
             node: self.shared,
             restart: self.restart,
@@ -159,7 +170,10 @@ impl<A: Actor> ChildSpec<A> {
             shutdown,
             placement: self.placement,
             problem,
-            launch: Box::new(move |generation, link, executor, _| {
+            launch: Box::new(move |generation, link, executor, runtime| {
+                shared.set_enrolment(Enrolment::new(runtime.registry.clone(), registered));
+                // Whoever started it finds it at once. If the name is taken, its start says so.
+                let _ = shared.enrol();
                 let launch = Launch::new(shared, args, shutdown, generation, link, executor.clone());
                 executor.spawn(move || launch.into_task());
             }),

@@ -17,6 +17,7 @@ use crate::{
     executor::{Executor, Executors, Placement},
     meta::{ActorSnapshot, CrashRecord, Kind, Meta, State, StopReason, SupervisionSnapshot},
     reference::{ActorRef, Node, Recipient},
+    registry::Registry,
     supervisor::{
         ChildExited, ChildSpec, Inbox, Strategy,
         child::{Entry, LaunchFn},
@@ -34,6 +35,7 @@ pub(super) const REMEMBERED: usize = 16;
 /// What the whole tree shares.
 pub(crate) struct Runtime {
     pub(crate) executors: Executors,
+    pub(crate) registry: Registry,
     epoch: Instant,
     /// Paths of children that did not end although they were killed, until they do. Bounded by the number of threads
     /// they block.
@@ -42,7 +44,7 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(executors: Executors) -> Self {
-        Runtime { executors, epoch: Instant::now(), stuck: Mutex::default() }
+        Runtime { executors, registry: Registry::new(), epoch: Instant::now(), stuck: Mutex::default() }
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -83,6 +83,7 @@ impl ActorSystemBuilder {
         let runtime = Arc::new(Runtime::new(executors));
         let handle = root.handle();
         handle.node().meta().put_below(Place::top(Arc::new(Telemetry::new(self.undelivered))));
+        runtime.registry.end_with(handle.node().meta());
         start_root(root, &runtime)?;
         let system = ActorSystem::new(self.name, runtime, handle.clone());
         let settled = |state| matches!(state, State::Running | State::Stopped);

@@ -18,6 +18,7 @@ use crate::{
     actor::Actor,
     meta::{ActorSnapshot, State, StopReason, TreeSnapshot},
     reference::{ActorHandle, ActorRef, Node},
+    registry::Registry,
     supervisor::{Runtime, Supervisor},
     task::Order,
 };
@@ -71,6 +72,11 @@ impl ActorSystem {
     /// The actor at this path, as in `edges/store`. None if there is none, or it is of another type.
     pub fn find<A: Actor>(&self, path: &str) -> Option<ActorRef<A>> {
         self.0.root.find(path)
+    }
+
+    /// The names of this system.
+    pub fn registry(&self) -> &Registry {
+        &self.0.runtime.registry
     }
 
     /// The whole tree as it is now, without asking anybody.

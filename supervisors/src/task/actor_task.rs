@@ -318,6 +318,9 @@ impl<A: Actor> Future for ActorTask<A> {
                     this.shared.meta.set_generation(this.generation);
                     this.shared.meta.set_state(State::Starting);
                     this.phase = Phase::Active;
+                    if let Err(error) = this.shared.enrol() {
+                        this.broke(StopReason::StartFailed(error.to_string()), None);
+                    }
                 }
                 Phase::Active => match caught(|| stage.poll(task)) {
                     Ok(Poll::Pending) => return Poll::Pending,

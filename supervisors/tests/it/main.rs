@@ -6,6 +6,7 @@ mod fairness;
 mod faults;
 mod mailboxes;
 mod probes;
+mod registry;
 mod shutdown;
 mod strategies;
 mod stuck;
