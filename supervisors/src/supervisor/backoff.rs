@@ -39,6 +39,22 @@ impl Backoff {
         self.spread(grown.min(self.max.as_secs_f64()), random)
     }
 
+    /// Seconds of the pauses before so many restarts in a row, jitter aside. A sum, not a loop: a budget may be as good as
+    /// endless.
+    pub(crate) fn total(&self, restarts: usize) -> f64 {
+        let (min, max) = (self.min.as_secs_f64(), self.max.as_secs_f64());
+        let restarts = f64::from(u32::try_from(restarts).unwrap_or(u32::MAX));
+        if min == 0.0 {
+            return 0.0;
+        }
+        let growth = self.factor.ln();
+        if growth <= 0.0 {
+            return min * restarts;
+        }
+        let growing = ((max / min).ln() / growth).ceil().clamp(0.0, restarts);
+        min * (growing * growth).exp_m1() / growth.exp_m1() + max * (restarts - growing)
+    }
+
     /// The longest pause.
     pub(crate) fn longest(&self, random: f64) -> Duration {
         self.spread(self.max.as_secs_f64(), random)
@@ -47,5 +63,26 @@ impl Backoff {
     fn spread(&self, seconds: f64, random: f64) -> Duration {
         let spread = seconds * (1.0 + self.jitter * (2.0 * random - 1.0));
         Duration::try_from_secs_f64(spread).unwrap_or(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_the_sum_of_the_pauses() {
+        for (min, max, factor) in
+            [(100, 10_000, 2.0), (1, 1000, 1.1), (7, 7, 3.0), (5, 900, 1.0), (0, 50, 2.0)]
+        {
+            let (min, max) = (Duration::from_millis(min), Duration::from_millis(max));
+            let backoff = Backoff { min, max, factor, jitter: 0.0, ..Backoff::default() };
+            let mut sum = 0.0;
+            for restarts in 0..200 {
+                let total = backoff.total(restarts);
+                assert!((total - sum).abs() < 1e-6, "{backoff:?}: {restarts} take {sum} s, not {total} s");
+                sum += backoff.pause(u32::try_from(restarts).expect("few"), 0.5).as_secs_f64();
+            }
+        }
     }
 }

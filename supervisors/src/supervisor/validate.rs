@@ -1,6 +1,6 @@
 //! Finds what cannot work before anything starts.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use crate::{
     error::SpecError,
@@ -87,15 +87,6 @@ pub(super) fn check_one(path: &str, entry: &Entry) -> Result<(), SpecError> {
 /// The pauses up to the last restart that the budget allows take longer than its period: the budget is never used up
 /// by one child, so that `on_exhausted` never happens.
 pub(super) fn is_unreachable(rules: &Rules) -> bool {
-    if rules.on_exhausted != OnExhausted::Escalate {
-        return false;
-    }
-    let mut total = Duration::ZERO;
-    for attempt in 0..rules.intensity {
-        total += rules.backoff.pause(u32::try_from(attempt).unwrap_or(u32::MAX), 0.5);
-        if total > rules.period {
-            return true;
-        }
-    }
-    false
+    rules.on_exhausted == OnExhausted::Escalate
+        && rules.backoff.total(rules.intensity) > rules.period.as_secs_f64()
 }

@@ -65,6 +65,30 @@ fn restart_kinds_differ_after_a_normal_end() {
 }
 
 #[test]
+fn a_budget_without_end_can_be_given() {
+    local(async {
+        for pause in [Duration::ZERO, Duration::from_nanos(1), ms(1)] {
+            let spec = ChildSpec::<Worker>::new("worker", ());
+            let worker = spec.actor_ref();
+            let root =
+                SupervisorSpec::new("root").intensity(usize::MAX, Duration::MAX).backoff(steady(pause));
+            let system =
+                ActorSystem::builder("test").local().start(root.child(spec)).await.expect("a system");
+            assert_eq!(worker.ask(PanicAsync(false)).await, Err(AskError::Panicked));
+            assert_eq!(worker.ask(Count).await, Ok((1, 1)));
+            system.shutdown(Duration::from_secs(5)).await;
+        }
+        // A period without end, too, when the budget is used up.
+        let spec = ChildSpec::<Worker>::new("worker", ());
+        let worker = spec.actor_ref();
+        let root = SupervisorSpec::new("root").intensity(0, Duration::MAX).child(spec);
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        assert_eq!(worker.ask(PanicAsync(false)).await, Err(AskError::Panicked));
+        assert!(matches!(system.terminated().await, StopReason::Escalated { .. }));
+    });
+}
+
+#[test]
 fn a_used_up_budget_escalates_and_the_queue_outlives_the_supervisors_restart() {
     local(async {
         let spec = ChildSpec::<Worker>::new("worker", ());

@@ -395,7 +395,7 @@ impl Plan {
             child.attempt = child.attempt.saturating_add(1);
             return Verdict::Restart(pause);
         }
-        self.exhausted_until = Some(now + self.rules.period);
+        self.exhausted_until = Some(now.saturating_add(self.rules.period));
         match self.rules.on_exhausted {
             OnExhausted::Escalate => Verdict::GiveUp(Outcome::Escalated(key)),
             OnExhausted::RetryAtMaxBackoff => Verdict::Restart(backoff.longest(random)),
