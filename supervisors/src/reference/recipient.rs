@@ -21,8 +21,9 @@ pub(crate) trait Receive<M: Message>: Send + Sync {
     /// `Full` is not final: the sender goes on to [`admit`](Self::admit).
     fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
     fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M>;
-    fn retain(&self);
-    fn release(&self);
+    /// One more holds it, or one less. Counts for actors only.
+    fn retain(&self) {}
+    fn release(&self) {}
     fn id(&self) -> ActorId;
     fn path(&self) -> String;
 }
