@@ -11,21 +11,23 @@ use crate::{
     label::{Label, Labelled},
     mailbox::Key,
     reply::{Answer, ReplyTo},
+    telemetry::Sender,
 };
 
 pub(crate) struct Sealed<M: Message> {
     message: M,
     to: ReplyTo<M::Result>,
+    sender: Sender,
 }
 
 impl<M: Message> Sealed<M> {
     pub(crate) fn tell(message: M) -> Box<Self> {
-        Box::new(Sealed { message, to: ReplyTo::nobody() })
+        Box::new(Sealed { message, to: ReplyTo::nobody(), sender: Sender::here() })
     }
 
     /// A message whose reply goes to somebody who asked another actor.
     pub(crate) fn forwarded(message: M, to: ReplyTo<M::Result>) -> Box<Self> {
-        Box::new(Sealed { message, to })
+        Box::new(Sealed { message, to, sender: Sender::here() })
     }
 
     pub(crate) fn into_message(self) -> M {
@@ -39,7 +41,7 @@ impl<M: Message> Sealed<M> {
 
     pub(crate) fn ask(message: M) -> (Box<Self>, Answer<M::Result>) {
         let (to, answer) = ReplyTo::pair();
-        (Box::new(Sealed { message, to }), answer)
+        (Box::new(Sealed { message, to, sender: Sender::here() }), answer)
     }
 
     #[cfg(feature = "testkit")]
@@ -93,7 +95,8 @@ impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
         if self.to.is_abandoned() {
             return core.skip(self);
         }
-        let Sealed { message, to } = *self;
+        let Sealed { message, to, sender } = *self;
+        core.open_span(M::LABEL, sender);
         A::__run(core, message, to, task);
     }
 

@@ -53,6 +53,10 @@ pub enum AskError {
     /// The message was taken, and displaced by a newer one (`DropOldest`).
     #[error("the message was displaced by a newer one")]
     Evicted,
+    /// The actor asked itself while it held itself: no answer could ever come. Ask from a [`Later`](crate::Later) or a
+    /// spawned future, or call what the message would do.
+    #[error("an actor that waits for its own answer would wait for ever")]
+    SelfAsk,
     /// No answer came within the limit. The message may still be handled, unless it is still waiting:
     /// a waiting ask whose caller went away is skipped.
     #[error("no answer within {0:?}")]

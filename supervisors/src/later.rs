@@ -2,8 +2,11 @@
 
 use std::{future::Future, pin::Pin};
 
+use tracing::Instrument;
+
 use crate::{
     actix::Message, actor::Actor, context::Context, handler::Reply, reference::Recipient, reply::ReplyTo,
+    telemetry::spans_are_on,
 };
 
 /// A reply that comes later, from a future that does not borrow the actor, or from another actor. Many may be under way
@@ -69,6 +72,9 @@ impl<A: Actor, R: 'static> Reply<A, R> for Later<R> {
     fn answer(self, to: ReplyTo<R>, cx: &mut Context<A>) {
         match self.0 {
             Way::Ready(reply) => to.send(reply),
+            Way::Future(future) if spans_are_on() => {
+                cx.spawn_reply(async move { to.send(future.await) }.in_current_span());
+            }
             Way::Future(future) => cx.spawn_reply(async move { to.send(future.await) }),
             Way::Forward(pass_on) => pass_on(to),
         }

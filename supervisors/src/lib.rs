@@ -48,6 +48,7 @@ mod core;
 mod envelope;
 mod error;
 mod executor;
+mod export;
 mod handler;
 mod label;
 mod later;
@@ -62,11 +63,12 @@ mod task;
 mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod waiting;
 
 pub use crate::{
     actix::Message,
     actor::{Actor, StartError},
-    context::{Context, TimerHandle},
+    context::{Context, StreamHandle, TimerHandle},
     error::{AskError, SendError, SpecError, StartChildError, StartSystemError},
     executor::Placement,
     handler::{Handler, PlainHandler, Reply},
@@ -74,7 +76,7 @@ pub use crate::{
     mailbox::{MailboxSpec, Overflow},
     meta::{
         ActorId, ActorSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason, SupervisionSnapshot,
-        TreeSnapshot,
+        TreeSnapshot, WaitingFor,
     },
     reference::{ActorHandle, ActorRef, Recipient},
     registry::{NoMoreNames, RegisterError, Registry},
@@ -83,7 +85,7 @@ pub use crate::{
         OnStartFailure, Restart, Shutdown, Strategy, Supervisor, SupervisorSpec,
     },
     system::{ActorSystem, ActorSystemBuilder, PhaseReport, ShutdownPlan, ShutdownReport},
-    telemetry::{Undelivered, UndeliveredReason},
+    telemetry::{Change, ChangeFeed, ChangeKind, LatencySnapshot, Missed, Undelivered, UndeliveredReason},
 };
 pub use callboard_supervisors_macros::{CallboardMessage, Message};
 

@@ -1,7 +1,6 @@
 //! What actix runs: [`ActorCell`] is the only `actix::Actor` here.
 
 use std::{
-    future::Future,
     marker::PhantomData,
     pin::Pin,
     task::{Context as Task, Poll, Waker, ready},
@@ -87,7 +86,7 @@ impl<A: Actor> ActorFuture<ActorCell<A>> for Exclusive<A> {
             return Poll::Pending;
         }
         cell.core.beside(task);
-        let done = ready!(Pin::new(&mut self.running).poll(task));
+        let done = ready!(cell.core.poll_exclusive(&mut self.running, task));
         cell.core.home(done);
         if !cell.core.is_home() {
             ctx.terminate();

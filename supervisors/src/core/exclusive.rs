@@ -2,6 +2,8 @@
 
 use std::task::Context as Task;
 
+use tracing::Instrument;
+
 use crate::{
     actix::Message,
     actor::{Actor, StartError},
@@ -28,7 +30,10 @@ pub(crate) fn run_exclusive<A: Handler<M>, M: Message>(
         }
         give_back(seat)
     };
-    core.exclusive(future, task);
+    match core.take_span() {
+        None => core.exclusive(future, task),
+        Some(span) => core.exclusive(future.instrument(*span), task),
+    }
 }
 
 /// A plain or concurrent handler: nothing moves, nothing is allocated.
@@ -37,6 +42,8 @@ pub(crate) fn run_plain<A: PlainHandler<M>, M: Message>(
     message: M,
     to: ReplyTo<M::Result>,
 ) {
+    let span = core.take_span();
+    let _entered = span.as_ref().map(|span| span.enter());
     if let Some(Seat { actor, cx }) = core.seat() {
         PlainHandler::handle(actor, message, cx).answer(to, cx);
     }

@@ -6,7 +6,10 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context as Task, Poll},
+    time::Instant,
 };
+
+use tracing::Span;
 
 use crate::{
     actor::{Actor, StartError},
@@ -17,7 +20,8 @@ use crate::{
     meta::State,
     reference::Shared,
     task::{ORDERS, STOP, SUSPEND},
-    telemetry::UndeliveredReason,
+    telemetry::{Sender, Telemetry, UndeliveredReason, span_of},
+    waiting::asking,
 };
 
 /// Messages and turns before the actor lets its neighbours on the thread have theirs.
@@ -46,6 +50,12 @@ pub struct Core<A: Actor> {
     label: &'static Label,
     /// The stop hook has begun.
     closing: bool,
+    /// The span of the message that is about to be handled.
+    span: Option<Box<Span>>,
+    /// Which messages are measured.
+    sample_mask: Option<u64>,
+    /// The message in hand is measured since then.
+    measured: Option<Instant>,
 }
 
 impl<A: Actor> Core<A> {
@@ -59,7 +69,21 @@ impl<A: Actor> Core<A> {
             sides: None,
             label: <() as Labelled>::LABEL,
             closing: false,
+            span: None,
+            sample_mask: None,
+            measured: None,
         }
+    }
+
+    /// The message that is about to be handled has this label and sender.
+    #[inline]
+    pub(crate) fn open_span(&mut self, label: &'static Label, sender: Sender) {
+        self.span = span_of(label, || self.shared.meta.path(), sender);
+    }
+
+    #[inline]
+    pub(crate) fn take_span(&mut self) -> Option<Box<Span>> {
+        self.span.take()
     }
 
     /// Keeps `future` where a panic cannot drop it, polls it once, and takes the seat back if it is done.
@@ -68,8 +92,9 @@ impl<A: Actor> Core<A> {
         future: impl Future<Output = Result<Box<Seat<A>>, StartError>> + 'static,
         task: &mut Task<'_>,
     ) {
+        let id = self.shared.meta.id();
         let running = self.pending.insert(Caught::new(future));
-        if let Poll::Ready(done) = Pin::new(running).poll(task) {
+        if let Poll::Ready(done) = asking(id, || Pin::new(running).poll(task)) {
             self.pending = None;
             self.home(done);
         }
@@ -78,6 +103,15 @@ impl<A: Actor> Core<A> {
     /// An ask that nobody waits for any more is skipped.
     pub(crate) fn skip(&mut self, envelope: Boxed<A>) {
         self.shared.lose(envelope, UndeliveredReason::Abandoned);
+    }
+
+    /// Polls a future that holds the actor.
+    pub(crate) fn poll_exclusive(
+        &self,
+        running: &mut Running<A>,
+        task: &mut Task<'_>,
+    ) -> Poll<Result<Box<Seat<A>>, StartError>> {
+        asking(self.shared.meta.id(), || Pin::new(running).poll(task))
     }
 
     pub(crate) fn take_pending(&mut self) -> Option<Running<A>> {
@@ -105,6 +139,7 @@ impl<A: Actor> Core<A> {
                     self.shared.started();
                 }
                 self.collect();
+                self.measure();
             }
             Err(error) => self.shared.meta.start_failed(error.to_string()),
         }
@@ -113,6 +148,7 @@ impl<A: Actor> Core<A> {
     /// Starts a generation.
     pub(crate) fn begin(&mut self, task: &mut Task<'_>) {
         let Some(args) = self.args.as_deref().cloned() else { return };
+        self.sample_mask = self.shared.meta.telemetry().and_then(Telemetry::sample_mask);
         let shared = self.shared.clone();
         let start = async move {
             let generation = shared.meta.generation();
@@ -128,6 +164,7 @@ impl<A: Actor> Core<A> {
     /// Drops what is left of a generation. The messages in hand stay for the next one.
     pub(crate) fn clear(&mut self) {
         self.closing = false;
+        self.measured = None;
         self.shared.meta.set_current(0);
         bury(self.pending.take());
         bury(self.sides.take());
@@ -166,9 +203,23 @@ impl<A: Actor> Core<A> {
         }
         #[cfg(feature = "testkit")]
         let Some(envelope) = self.meet_fault(envelope, task) else { return };
-        self.shared.meta.handling(label.address());
+        let number = self.shared.meta.handling(label.address());
+        if self.sample_mask.is_some_and(|mask| number & mask == 0) {
+            self.measured = Some(Instant::now());
+        }
         envelope.open(self, task);
-        self.collect();
+        if self.is_home() {
+            self.collect();
+            self.measure();
+        }
+    }
+
+    /// The message in hand is handled.
+    #[inline]
+    fn measure(&mut self) {
+        if let Some(began) = self.measured.take() {
+            self.shared.meta.latency().record(began.elapsed());
+        }
     }
 
     /// Works until there is nothing to do, an exclusive future must be waited for, or the budget is spent.

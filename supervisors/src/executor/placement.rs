@@ -34,9 +34,9 @@ pub(crate) struct Executors {
 impl Executors {
     /// One thread for control, `workers` for the rest.
     pub(crate) fn start(name: &str, workers: usize) -> io::Result<Self> {
-        let control = Executor::start(&format!("{name}-control"))?;
+        let control = Executor::start(&format!("{name}-control"), 0)?;
         let workers = (0..workers)
-            .map(|n| Executor::start(&format!("{name}-worker-{n}")))
+            .map(|n| Executor::start(&format!("{name}-worker-{n}"), n + 1))
             .collect::<io::Result<_>>()?;
         Ok(Executors { control, workers, next: AtomicUsize::new(0) })
     }
@@ -57,6 +57,11 @@ impl Executors {
             .filter_map(|n| self.workers.get((first.wrapping_add(n)) % self.workers.len()))
             .min_by_key(|worker| worker.load())
             .unwrap_or(&self.control)
+    }
+
+    /// By their index.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Arc<Executor>> {
+        [&self.control].into_iter().chain(&self.workers)
     }
 
     /// Control last: supervisors see the others end.

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::Duration,
@@ -32,6 +32,9 @@ struct Queue {
 
 /// A thread that runs actors, or the thread that started the system.
 pub(crate) struct Executor {
+    index: usize,
+    /// A ping waits for its answer.
+    pinged: AtomicBool,
     queue: Mutex<Queue>,
     waker: AtomicWaker,
     /// Where `spawn_local` works without a detour.
@@ -42,8 +45,10 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    fn new() -> Arc<Self> {
+    fn new(index: usize) -> Arc<Self> {
         Arc::new(Executor {
+            index,
+            pinged: AtomicBool::new(false),
             queue: Mutex::default(),
             waker: AtomicWaker::new(),
             home: Mutex::new(None),
@@ -54,8 +59,8 @@ impl Executor {
     }
 
     /// A new thread.
-    pub(crate) fn start(name: &str) -> io::Result<Arc<Self>> {
-        let executor = Executor::new();
+    pub(crate) fn start(name: &str, index: usize) -> io::Result<Arc<Self>> {
+        let executor = Executor::new(index);
         let ours = executor.clone();
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
@@ -80,7 +85,7 @@ impl Executor {
 
     /// The caller's thread, which must be inside a `LocalRuntime` (or a `LocalSet`).
     pub(crate) fn here() -> Arc<Self> {
-        let executor = Executor::new();
+        let executor = Executor::new(0);
         let ours = executor.clone();
         tokio::task::spawn_local(async move { ours.work().await });
         executor.ended.notify_one();
@@ -140,6 +145,21 @@ impl Executor {
 
     pub(crate) fn drop_load(&self) {
         self.load.fetch_sub(1, Relaxed);
+    }
+
+    /// Its place among the executors of its system.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Has the thread come by. False: it has not since the last call.
+    pub(crate) fn ping(self: &Arc<Self>) -> bool {
+        if self.pinged.swap(true, Relaxed) {
+            return false;
+        }
+        let ours = self.clone();
+        self.run(move || ours.pinged.store(false, Relaxed));
+        true
     }
 
     /// Actors that live here.

@@ -246,6 +246,14 @@ impl<A> Mailbox<A> {
         }
     }
 
+    /// Puts a message in, waiting for room for as long as it takes, whatever the policy.
+    pub(crate) async fn admit_in_time<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        self.wait_for_room(envelope, None).await
+    }
+
     /// Puts it in, or among those who wait, or gives it back because the mailbox is closed.
     pub(super) fn enter_or_wait<M: Message>(
         &self,

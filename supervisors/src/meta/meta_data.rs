@@ -4,7 +4,10 @@ use std::{
     fmt,
     sync::{
         Arc, LazyLock, OnceLock, Weak,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
+        atomic::{
+            AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire,
+            Ordering::Relaxed,
+        },
     },
     time::{Duration, Instant},
 };
@@ -15,7 +18,7 @@ use tokio::sync::Notify;
 use crate::{
     label::Label,
     meta::{CrashRecord, CurrentMessage, Farewell, Farewells, Place, StopReason},
-    telemetry::Telemetry,
+    telemetry::{ChangeKind, Latency, LatencySnapshot, Telemetry},
 };
 
 /// Identifies an actor or a supervisor within the process; the same in every generation, never used again.
@@ -137,6 +140,10 @@ pub(crate) struct Meta {
     /// Since when, in nanoseconds, it is known that `seen` messages were handled: nobody reads a clock per message.
     seen: AtomicU64,
     seen_at: AtomicU64,
+    /// The index of its executor, and one more; 0 before it is launched.
+    executor: AtomicU16,
+    /// Once a message was measured.
+    latency: OnceLock<Box<Latency>>,
     past: Mutex<Past>,
     /// Told when it has started and when it is gone.
     changed: Notify,
@@ -160,6 +167,8 @@ impl Meta {
             current: AtomicUsize::new(0),
             seen: AtomicU64::new(u64::MAX),
             seen_at: AtomicU64::new(0),
+            executor: AtomicU16::new(0),
+            latency: OnceLock::new(),
             past: Mutex::default(),
             changed: Notify::new(),
             farewells: Farewells::default(),
@@ -206,7 +215,17 @@ impl Meta {
     }
 
     pub(crate) fn set_state(&self, state: State) {
-        self.state.store(state as u8, Release);
+        if self.state.swap(state as u8, AcqRel) != state as u8 {
+            let generation = self.generation();
+            self.tell_change(|| ChangeKind::State { state, generation });
+        }
+    }
+
+    /// Tells the feeds, if there are any.
+    pub(crate) fn tell_change(&self, kind: impl FnOnce() -> ChangeKind) {
+        if let Some(telemetry) = self.telemetry() {
+            telemetry.changed(self.id, || self.path(), kind);
+        }
     }
 
     /// As [`set_state`](Self::set_state), and whoever waits for it hears of it.
@@ -223,9 +242,29 @@ impl Meta {
         self.generation.store(generation, Relaxed);
     }
 
-    pub(crate) fn handling(&self, label: usize) {
+    pub(crate) fn executor(&self) -> Option<usize> {
+        self.executor.load(Relaxed).checked_sub(1).map(usize::from)
+    }
+
+    pub(crate) fn set_executor(&self, index: usize) {
+        self.executor.store(u16::try_from(index + 1).unwrap_or(0), Relaxed);
+    }
+
+    /// Gives the message's number, from 1.
+    pub(crate) fn handling(&self, label: usize) -> u64 {
+        let number = self.handled.load(Relaxed) + 1;
         self.current.store(label, Relaxed);
-        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
+        self.handled.store(number, Relaxed);
+        number
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        self.latency.get_or_init(Box::default)
+    }
+
+    /// None: no message was measured yet.
+    pub(crate) fn measured(&self) -> Option<LatencySnapshot> {
+        self.latency.get().map(|latency| latency.snapshot())
     }
 
     pub(crate) fn set_current(&self, label: usize) {
@@ -282,6 +321,7 @@ impl Meta {
     }
 
     pub(crate) fn record(&self, crash: Arc<CrashRecord>) {
+        self.tell_change(|| ChangeKind::Crashed(crash.clone()));
         self.past.lock().last_crash = Some(crash);
     }
 
@@ -301,6 +341,9 @@ impl Meta {
     pub(crate) fn end(&self, reason: StopReason) {
         self.set_reason(reason);
         self.announce(State::Stopped);
+        if let Some(reason) = self.last_reason() {
+            self.tell_change(|| ChangeKind::Ended(reason));
+        }
         for list in self.farewells.take().iter().filter_map(Weak::upgrade) {
             list.gone(self.id);
         }

@@ -13,4 +13,4 @@ pub(crate) use meta_data::Meta;
 pub use meta_data::{ActorId, Kind, State};
 pub(crate) use place::Place;
 pub use reason::StopReason;
-pub use snapshot::{ActorSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot};
+pub use snapshot::{ActorSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot, WaitingFor};

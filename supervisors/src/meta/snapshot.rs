@@ -8,6 +8,7 @@ use std::{
 use crate::{
     meta::{ActorId, CrashRecord, Kind, State, StopReason},
     supervisor::Strategy,
+    telemetry::LatencySnapshot,
 };
 
 /// The message in an actor's hand.
@@ -18,6 +19,20 @@ pub struct CurrentMessage {
     /// How long it has been in hand, at least. For a handler that blocks its thread this counts from the first
     /// snapshot that saw it.
     pub busy: Duration,
+}
+
+/// An answer for which an actor's handler waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitingFor {
+    /// Who is to answer.
+    pub actor: ActorId,
+    /// Its path within the system.
+    pub path: String,
+    /// What was asked.
+    pub message_type: &'static str,
+    /// For how long.
+    pub waiting: Duration,
 }
 
 /// One node of the tree, read from atomics: nobody is asked.
@@ -50,8 +65,15 @@ pub struct ActorSnapshot {
     pub handled: u64,
     /// Panics of all generations.
     pub panics: u64,
+    /// How long its handlers took, from samples. None before the first sample.
+    pub latency: Option<LatencySnapshot>,
+    /// The thread on which it runs: 0 is the control executor, then the workers. None before it is launched.
+    pub executor: Option<usize>,
     /// The message in hand.
     pub current: Option<CurrentMessage>,
+    /// The answers for which the handler of the message in hand waits, though not those that come at once. Actors that wait for each other in
+    /// a circle are shown so, and are reported.
+    pub waits_for: Vec<WaitingFor>,
     /// Why it is gone, or why the generation before this one ended.
     pub last_reason: Option<StopReason>,
     /// The last crash.

@@ -10,9 +10,11 @@ use crate::{
     envelope::Sealed,
     error::{AskError, SendError},
     handler::Handler,
+    label::Labelled,
     meta::{ActorId, ActorSnapshot, State, StopReason},
     reference::{ActorHandle, Node, Recipient, Shared, patience::within},
     task::Order,
+    waiting::{is_asking, while_waiting},
 };
 
 /// How long an [`ask`](ActorRef::ask) waits at most.
@@ -104,12 +106,17 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Handler<M>,
     {
+        if is_asking(self.id()) {
+            return Err(AskError::SelfAsk);
+        }
         let (envelope, answer) = Sealed::ask(message);
         let asked = async {
             self.0.admit(envelope).await.map_err(SendError::<M>::from)?;
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
-        within(limit, asked).await.unwrap_or(Err(AskError::TimedOut(limit)))
+        within(limit, asked, || while_waiting(self.0.clone(), M::LABEL))
+            .await
+            .unwrap_or(Err(AskError::TimedOut(limit)))
     }
 
     /// This address for whoever needs to know only that it handles `M`.

@@ -9,11 +9,16 @@ use std::{
 
 use tokio::time::sleep;
 
-/// Gives `future` up to `limit`. None: it took longer.
+/// Gives `future` up to `limit`. None: it took longer. From where it begins to wait in earnest on, what `waiting` gives is
+/// kept.
 ///
 /// The timer is set at the second look only: the first time the task just goes to the end of its thread's queue, behind
 /// the actor that is about to answer. Most asks within a thread are answered by then.
-pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T, W>(
+    limit: Duration,
+    future: impl Future<Output = T>,
+    waiting: impl FnOnce() -> W,
+) -> Option<T> {
     let mut future = pin!(future);
     let mut looked = false;
     let early = poll_fn(|task| {
@@ -29,6 +34,7 @@ pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) 
     if let Some(done) = early.await {
         return Some(done);
     }
+    let _waiting = waiting();
     let mut timer = pin!(sleep(limit));
     poll_fn(|task| match future.as_mut().poll(task) {
         Poll::Ready(done) => Poll::Ready(Some(done)),

@@ -5,18 +5,22 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::{
     actix::Message,
     actor::Actor,
+    core::bury,
     envelope::{Refused, Sealed},
     error::{AskError, SendError},
     handler::Handler,
+    label::Labelled,
     meta::ActorId,
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
     reply::ReplyTo,
+    telemetry::UndeliveredReason,
+    waiting::{Target, is_asking, while_waiting},
 };
 
 pub(crate) type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
 
 /// `Arc<Shared<A>>` becomes `Arc<dyn Receive<M>>` without an allocation.
-pub(crate) trait Receive<M: Message>: Send + Sync {
+pub(crate) trait Receive<M: Message>: Target {
     fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
     /// `Full` is not final: the sender goes on to [`admit`](Self::admit).
     fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>;
@@ -24,8 +28,10 @@ pub(crate) trait Receive<M: Message>: Send + Sync {
     /// One more holds it, or one less. Counts for actors only.
     fn retain(&self) {}
     fn release(&self) {}
-    fn id(&self) -> ActorId;
-    fn path(&self) -> String;
+    /// A message that was not taken is not handled by anybody else either.
+    fn lose(&self, envelope: Box<Sealed<M>>, _reason: UndeliveredReason) {
+        bury(envelope);
+    }
 }
 
 impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
@@ -49,12 +55,8 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
         Shared::release(self);
     }
 
-    fn id(&self) -> ActorId {
-        self.meta.id()
-    }
-
-    fn path(&self) -> String {
-        self.meta.path()
+    fn lose(&self, envelope: Box<Sealed<M>>, reason: UndeliveredReason) {
+        Shared::lose(self, envelope, reason);
     }
 }
 
@@ -129,12 +131,32 @@ impl<M: Message> Recipient<M> {
     /// # Errors
     /// See [`AskError`].
     pub async fn ask_within(&self, limit: Duration, message: M) -> Result<M::Result, AskError> {
+        if is_asking(self.id()) {
+            return Err(AskError::SelfAsk);
+        }
         let (envelope, answer) = Sealed::ask(message);
         let asked = async {
             self.admit(envelope).await.map_err(SendError::<M>::from)?;
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
-        within(limit, asked).await.unwrap_or(Err(AskError::TimedOut(limit)))
+        within(limit, asked, || while_waiting(self.0.clone(), M::LABEL))
+            .await
+            .unwrap_or(Err(AskError::TimedOut(limit)))
+    }
+
+    /// As [`send`](Self::send); a message that is not taken is undelivered. False: nobody is there any more.
+    pub(crate) async fn send_or_lose(&self, message: M) -> bool {
+        match self.admit(Sealed::tell(message)).await {
+            Ok(()) => true,
+            Err(SendError::Full(envelope)) => {
+                self.0.lose(envelope, UndeliveredReason::Refused);
+                true
+            }
+            Err(SendError::Stopped(envelope)) => {
+                self.0.lose(envelope, UndeliveredReason::Stopped);
+                false
+            }
+        }
     }
 
     /// Passes on a message for whose reply somebody else waits already.

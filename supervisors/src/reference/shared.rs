@@ -20,10 +20,11 @@ use crate::{
     error::SpecError,
     handler::Handler,
     mailbox::{Displaced, Mailbox, MailboxSpec},
-    meta::{ActorSnapshot, Kind, Meta, State, StopReason},
+    meta::{ActorId, ActorSnapshot, Kind, Meta, State, StopReason},
     registry::{Enrolment, RegisterError, Registry},
     task::{Link, ORDERS, Order, Orders},
-    telemetry::{Undelivered, UndeliveredReason},
+    telemetry::{Telemetry, Undelivered, UndeliveredReason},
+    waiting::{Target, waits_of},
 };
 
 /// `Send + Sync` without a word of unsafe, although `A` may be neither.
@@ -195,6 +196,20 @@ impl<A: Actor> Shared<A> {
     }
 }
 
+impl<A: Actor> Target for Shared<A> {
+    fn id(&self) -> ActorId {
+        self.meta.id()
+    }
+
+    fn path(&self) -> String {
+        self.meta.path()
+    }
+
+    fn telemetry(&self) -> Option<&Telemetry> {
+        self.meta.telemetry()
+    }
+}
+
 /// A child as its supervisor sees it: an actor, or a supervisor.
 pub(crate) trait Node: Send + Sync + 'static {
     fn meta(&self) -> &Meta;
@@ -206,6 +221,10 @@ pub(crate) trait Node: Send + Sync + 'static {
     /// The first mistake in what is declared below, of a supervisor whose path will be this.
     fn check_below(&self, _path: &str) -> Result<(), SpecError> {
         Ok(())
+    }
+    /// Those that are there now, in their order, of a supervisor.
+    fn children(&self) -> Vec<Arc<dyn Node>> {
+        Vec::new()
     }
     /// The child with this name, of a supervisor.
     fn child(&self, _name: &str) -> Option<Arc<dyn Node>> {
@@ -241,7 +260,10 @@ impl<A: Actor> Node for Shared<A> {
             refused: self.mailbox.refused(),
             handled: meta.handled(),
             panics: meta.panics(),
+            latency: meta.measured(),
+            executor: meta.executor(),
             current: meta.current(),
+            waits_for: waits_of(meta.id()),
             last_reason: meta.last_reason(),
             last_crash: meta.last_crash(),
             supervision: None,

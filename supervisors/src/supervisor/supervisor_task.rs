@@ -50,6 +50,7 @@ impl SupervisorLaunch {
                 "the pauses between restarts are so long that one child cannot use up the budget within its period"
             );
         }
+        node.meta().set_executor(runtime.executors.control().index());
         let task = SupervisorTask {
             node,
             runtime: runtime.clone(),
@@ -341,6 +342,11 @@ impl SupervisorTask {
         }
         self.flush();
         self.node.meta().end(reason.clone());
+        if self.link.is_none()
+            && let Some(telemetry) = self.node.meta().telemetry()
+        {
+            telemetry.changes.close();
+        }
         if let Some(cause) = cause {
             self.report(reason, cause, None, true);
         }

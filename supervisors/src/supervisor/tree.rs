@@ -353,7 +353,10 @@ impl Node for SupervisorNode {
             refused: 0,
             handled: 0,
             panics: 0,
+            latency: None,
+            executor: meta.executor(),
             current: None,
+            waits_for: Vec::new(),
             last_reason: meta.last_reason(),
             last_crash: meta.last_crash(),
             supervision: Some(supervision),
@@ -379,6 +382,10 @@ impl Node for SupervisorNode {
     fn check_below(&self, path: &str) -> Result<(), SpecError> {
         let body = self.body.lock();
         validate::check(path, body.plan.rules(), body.declared.iter())
+    }
+
+    fn children(&self) -> Vec<Arc<dyn Node>> {
+        SupervisorNode::children(self)
     }
 
     fn child(&self, name: &str) -> Option<Arc<dyn Node>> {

@@ -1,6 +1,6 @@
 //! [`ActorSystemBuilder`].
 
-use std::{fmt, sync::Arc, thread::available_parallelism};
+use std::{fmt, num::NonZeroU32, sync::Arc, thread::available_parallelism, time::Duration};
 
 use crate::{
     error::StartSystemError,
@@ -8,10 +8,13 @@ use crate::{
     meta::{Place, State, StopReason},
     reference::Node,
     supervisor::{Runtime, SupervisorSpec, start_root},
-    system::ActorSystem,
+    system::{ActorSystem, watchdog::Watchdog},
     task::install_hook,
-    telemetry::{Telemetry, Undelivered, UndeliveredHook},
+    telemetry::{SAMPLED, Telemetry, Undelivered, UndeliveredHook},
 };
+
+/// How long an actor may be in one message, unless said otherwise.
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// Describes an [`ActorSystem`] before its start.
 #[derive(Clone)]
@@ -21,6 +24,17 @@ pub struct ActorSystemBuilder {
     /// None: everything on the caller's thread.
     workers: Option<usize>,
     undelivered: Option<UndeliveredHook>,
+    sampled: Option<NonZeroU32>,
+    watchdog: Watch,
+}
+
+/// When the watchdog barks.
+#[derive(Clone, Copy)]
+enum Watch {
+    /// After [`WATCHDOG`], unless the system is local.
+    Default,
+    After(Duration),
+    Never,
 }
 
 impl fmt::Debug for ActorSystemBuilder {
@@ -35,7 +49,13 @@ impl fmt::Debug for ActorSystemBuilder {
 impl ActorSystemBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
         let workers = available_parallelism().map_or(1, usize::from);
-        ActorSystemBuilder { name, workers: Some(workers), undelivered: None }
+        ActorSystemBuilder {
+            name,
+            workers: Some(workers),
+            undelivered: None,
+            sampled: Some(SAMPLED),
+            watchdog: Watch::Default,
+        }
     }
 
     /// Threads beside the control executor, at least one. Default: as many as the machine has cores.
@@ -66,6 +86,22 @@ impl ActorSystemBuilder {
         self
     }
 
+    /// Of so many messages of an actor the time of one is measured; rounded up to a power of two. 0: of none. Shown in
+    /// [`ActorSnapshot::latency`](crate::ActorSnapshot::latency). Default: 64.
+    pub fn sample_latency(mut self, every: u32) -> Self {
+        self.sampled = NonZeroU32::new(every);
+        self
+    }
+
+    /// An actor that has been in one message for longer than this is told to the [feed](ActorSystem::changes), and logged: as
+    /// a warning if it blocks its thread, else for debugging. Looked for four times as often, though not more often
+    /// than every 5 ms nor less than every second, by a thread of its own. None: nobody looks. Default: 10 s; none in a
+    /// [local](Self::local) system.
+    pub fn watchdog(mut self, limit: Option<Duration>) -> Self {
+        self.watchdog = limit.map_or(Watch::Never, Watch::After);
+        self
+    }
+
     /// Starts the tree, and waits until every declared child runs.
     ///
     /// # Errors
@@ -82,10 +118,18 @@ impl ActorSystemBuilder {
         };
         let runtime = Arc::new(Runtime::new(executors));
         let handle = root.handle();
-        handle.node().meta().put_below(Place::top(Arc::new(Telemetry::new(self.undelivered))));
+        let telemetry = Arc::new(Telemetry::new(self.undelivered, self.sampled));
+        handle.node().meta().put_below(Place::top(telemetry.clone()));
         runtime.registry.end_with(handle.node().meta());
         start_root(root, &runtime)?;
-        let system = ActorSystem::new(self.name, runtime, handle.clone());
+        let limit = match self.watchdog {
+            Watch::Default => self.workers.map(|_| WATCHDOG),
+            Watch::After(limit) => Some(limit),
+            Watch::Never => None,
+        };
+        let watchdog = limit.map(|limit| Watchdog::start(&self.name, limit, runtime.clone(), &handle));
+        let watchdog = watchdog.transpose()?;
+        let system = ActorSystem::new(self.name, runtime, handle.clone(), telemetry, watchdog);
         let settled = |state| matches!(state, State::Running | State::Stopped);
         match handle.node().meta().wait_until(settled).await {
             State::Stopped => {

@@ -3,6 +3,7 @@
 mod builder;
 mod report;
 mod shutdown_plan;
+mod watchdog;
 
 use std::{fmt, sync::Arc, time::Duration, time::SystemTime};
 
@@ -13,7 +14,7 @@ pub use builder::ActorSystemBuilder;
 pub use report::{PhaseReport, ShutdownReport};
 pub use shutdown_plan::ShutdownPlan;
 
-use self::shutdown_plan::Phase;
+use self::{shutdown_plan::Phase, watchdog::Watchdog};
 use crate::{
     actor::Actor,
     meta::{ActorSnapshot, State, StopReason, TreeSnapshot},
@@ -21,6 +22,7 @@ use crate::{
     registry::Registry,
     supervisor::{Runtime, Supervisor},
     task::Order,
+    telemetry::{ChangeFeed, Telemetry},
 };
 
 /// How long an end that was forced may take, and how long each executor may take after it.
@@ -30,6 +32,8 @@ struct Inner {
     name: Arc<str>,
     runtime: Arc<Runtime>,
     root: Supervisor,
+    telemetry: Arc<Telemetry>,
+    _watchdog: Option<Watchdog>,
 }
 
 /// Whoever forgets to shut down does not leave threads behind: what runs on them is dropped, and counts as killed.
@@ -55,8 +59,14 @@ impl ActorSystem {
         ActorSystemBuilder::new(name.into())
     }
 
-    fn new(name: Arc<str>, runtime: Arc<Runtime>, root: Supervisor) -> Self {
-        ActorSystem(Arc::new(Inner { name, runtime, root }))
+    fn new(
+        name: Arc<str>,
+        runtime: Arc<Runtime>,
+        root: Supervisor,
+        telemetry: Arc<Telemetry>,
+        watchdog: Option<Watchdog>,
+    ) -> Self {
+        ActorSystem(Arc::new(Inner { name, runtime, root, telemetry, _watchdog: watchdog }))
     }
 
     /// The system's name.
@@ -77,6 +87,30 @@ impl ActorSystem {
     /// The names of this system.
     pub fn registry(&self) -> &Registry {
         &self.0.runtime.registry
+    }
+
+    /// What happens in the tree from now on: starts, crashes, ends, suspensions, actors that stall or wait for each other
+    /// in a circle. Costs next to nothing while nobody listens. Ends after the root has ended.
+    ///
+    /// ```
+    /// use callboard_supervisors::*;
+    ///
+    /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+    /// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root")).await?;
+    /// let mut changes = system.changes();
+    /// system.shutdown(std::time::Duration::from_secs(5)).await;
+    /// let mut seen = Vec::new();
+    /// while let Some(Ok(change)) = changes.next().await {
+    ///     if let ChangeKind::State { state, .. } = change.kind {
+    ///         seen.push(state);
+    ///     }
+    /// }
+    /// assert_eq!(seen, [State::Stopping, State::Stopped]);
+    /// # Ok::<(), StartSystemError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn changes(&self) -> ChangeFeed {
+        self.0.telemetry.changes.listen()
     }
 
     /// The whole tree as it is now, without asking anybody.

@@ -41,6 +41,7 @@ impl<A: Actor> Launch<A> {
         executor: Arc<Executor>,
     ) -> Self {
         shared.set_link(link);
+        shared.meta.set_executor(executor.index());
         executor.add_load();
         Launch { inner: Some((shared, args)), shutdown, generation, executor }
     }

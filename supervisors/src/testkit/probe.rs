@@ -13,10 +13,12 @@ use crate::{
     reference::{Admitted, Receive, Recipient},
     reply::ReplyTo,
     task::caught,
+    telemetry::Telemetry,
     testkit::{
         DEADLINE,
         backlog::{Backlog, Missed, Refusal},
     },
+    waiting::Target,
 };
 
 /// Unless said otherwise, a probe keeps so many messages that were not looked at.
@@ -63,13 +65,19 @@ impl<M: Message> Receive<M> for Shared<M> {
     fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M> {
         Box::pin(async move { Err(SendError::Full(envelope)) })
     }
+}
 
+impl<M: Message> Target for Shared<M> {
     fn id(&self) -> ActorId {
         self.meta.id()
     }
 
     fn path(&self) -> String {
         self.meta.path()
+    }
+
+    fn telemetry(&self) -> Option<&Telemetry> {
+        None
     }
 }
 

@@ -1,16 +1,15 @@
 //! The actor's side of the runtime.
 
-use std::{
-    cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    rc::Rc,
-    sync::Arc,
-    task::{Poll, Waker},
-    time::Duration,
-};
+mod cancel;
+mod later_messages;
+mod stream;
 
-use tokio::time::{Instant, sleep_until};
+use std::{cell::Cell, future::Future, rc::Rc, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
+use self::cancel::Cancel;
+pub use self::stream::StreamHandle;
 use crate::{
     actor::Actor,
     core::{Caught, SideWork, Turn},
@@ -135,19 +134,11 @@ impl<A: Actor> Context<A> {
 
     fn at(&mut self, due: Instant, handle: TimerHandle, f: impl FnOnce(&mut A, &mut Context<A>) + 'static) {
         self.started.push(Caught::new(async move {
-            let mut sleep = std::pin::pin!(sleep_until(due));
-            let fired = poll_fn(|task| {
-                if handle.0.cancelled.get() {
-                    return Poll::Ready(false);
-                }
-                *handle.0.waker.borrow_mut() = Some(task.waker().clone());
-                sleep.as_mut().poll(task).map(|()| true)
-            });
-            if !fired.await {
+            if !handle.0.sleep_until(due).await {
                 return None;
             }
             Some(Box::new(move |actor: &mut A, cx: &mut Context<A>| {
-                if !handle.0.cancelled.get() {
+                if !handle.0.is_cancelled() {
                     f(actor, cx);
                 }
             }) as Turn<A>)
@@ -171,7 +162,7 @@ impl<A: Actor> Context<A> {
 fn tick<A: Actor>(due: Instant, period: Duration, handle: TimerHandle, mut f: Repeated<A>) -> Turn<A> {
     Box::new(move |actor, cx| {
         f(actor, cx);
-        if !handle.0.cancelled.get() {
+        if !handle.0.is_cancelled() {
             let due = (due + period).max(Instant::now());
             cx.at(due, handle.clone(), tick(due, period, handle, f));
         }
@@ -194,22 +185,13 @@ impl Drop for UnderWay {
     }
 }
 
-#[derive(Default)]
-struct TimerState {
-    cancelled: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-}
-
 /// A timer of an actor. Dropping it does nothing: the timer goes on.
 #[derive(Clone, Default)]
-pub struct TimerHandle(Rc<TimerState>);
+pub struct TimerHandle(Cancel);
 
 impl TimerHandle {
     /// The timer does not fire any more, not even if it fell due already.
     pub fn cancel(&self) {
-        self.0.cancelled.set(true);
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
+        self.0.cancel();
     }
 }

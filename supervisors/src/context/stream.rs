@@ -1,0 +1,86 @@
+//! Streams into an actor.
+
+use std::pin::pin;
+
+use futures_util::{Stream, StreamExt};
+
+use crate::{
+    actix::Message,
+    actor::Actor,
+    context::{Cancel, Context},
+    envelope::Sealed,
+    handler::Handler,
+};
+
+impl<A: Actor> Context<A> {
+    /// Sends this actor all that a stream yields, each item as a message in its turn, until the stream or this
+    /// generation ends or the handle cancels it. The stream is polled on the actor's thread, and only when there is room
+    /// in the mailbox, whatever the mailbox's policy: no item is refused, and the actor holds the stream back when it is
+    /// slower. A panic in the stream ends this generation; items that wait in the mailbox then are handled by the next,
+    /// the stream is not: attach it in [`Actor::start`].
+    ///
+    /// Of tokio's channels an `mpsc::Receiver` has [`attach_receiver`](Self::attach_receiver); the others become streams
+    /// by the wrappers of the crate `tokio-stream`.
+    pub fn attach<M: Message>(&mut self, stream: impl Stream<Item = M> + 'static) -> StreamHandle
+    where
+        A: Handler<M>,
+    {
+        self.attach_then(stream, |_, _| {})
+    }
+
+    /// As [`attach`](Self::attach); `ended` runs on the actor when the stream has ended by itself. Items of it may still
+    /// wait in the mailbox then.
+    pub fn attach_then<M: Message>(
+        &mut self,
+        stream: impl Stream<Item = M> + 'static,
+        ended: impl FnOnce(&mut A, &mut Context<A>) + 'static,
+    ) -> StreamHandle
+    where
+        A: Handler<M>,
+    {
+        let (handle, shared) = (StreamHandle::default(), self.shared.clone());
+        let cancel = handle.0.clone();
+        let reading = async move {
+            let mut stream = pin!(stream);
+            while let Some(Some(item)) = cancel.or(stream.next()).await {
+                // Refused only when the actor is gone, and this future with it.
+                if cancel
+                    .or(shared.mailbox.admit_in_time(Sealed::tell(item)))
+                    .await
+                    .is_none_or(|taken| taken.is_err())
+                {
+                    return false;
+                }
+            }
+            !cancel.is_cancelled()
+        };
+        self.spawn_then(reading, |by_itself, actor, cx| {
+            if by_itself {
+                ended(actor, cx);
+            }
+        });
+        handle
+    }
+
+    /// As [`attach`](Self::attach), for the receiving end of a tokio channel.
+    pub fn attach_receiver<M: Message>(
+        &mut self,
+        mut receiver: tokio::sync::mpsc::Receiver<M>,
+    ) -> StreamHandle
+    where
+        A: Handler<M>,
+    {
+        self.attach(futures_util::stream::poll_fn(move |task| receiver.poll_recv(task)))
+    }
+}
+
+/// A stream that an actor reads. Dropping it does nothing: the stream is read on.
+#[derive(Clone, Default)]
+pub struct StreamHandle(Cancel);
+
+impl StreamHandle {
+    /// The stream is dropped, and no item of it is taken any more. Those that wait in the mailbox are handled.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}

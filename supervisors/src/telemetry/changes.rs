@@ -1,0 +1,157 @@
+//! [`ChangeFeed`]: what happens in a system, as it happens.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::{Stream, stream::unfold};
+use parking_lot::Mutex;
+use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
+
+use crate::meta::{ActorId, CrashRecord, State, StopReason};
+
+/// Changes that a feed keeps for a slow reader.
+const KEPT: usize = 4096;
+
+/// Something happened to an actor or a supervisor.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Change {
+    /// Counts the changes of a system that somebody could have read, from 0, without gaps.
+    pub number: u64,
+    /// When.
+    pub at: SystemTime,
+    /// To whom.
+    pub actor: ActorId,
+    /// Its path within the system; empty for the root.
+    pub path: String,
+    /// What.
+    pub kind: ChangeKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// It is in this state now.
+    State {
+        /// The new state.
+        state: State,
+        /// In which generation.
+        generation: u64,
+    },
+    /// It panicked, did not start, or gave up.
+    Crashed(Arc<CrashRecord>),
+    /// It is gone for good.
+    Ended(StopReason),
+    /// Its ask closed a circle of actors that wait for each other's answers.
+    WaitCircle {
+        /// The one that was asked, the one that this one asks, and so on, up to the one whose ask closed the circle.
+        paths: Vec<String>,
+    },
+    /// It has been in one message for longer than the [watchdog](crate::ActorSystemBuilder::watchdog)'s limit. Told once
+    /// for each message.
+    Stalled {
+        /// The message's Rust type.
+        message_type: &'static str,
+        /// For how long at least.
+        busy: Duration,
+        /// It blocks its thread, and so all actors on it; otherwise its handler awaits something.
+        blocks_thread: bool,
+    },
+}
+
+struct Open {
+    sender: Sender<Change>,
+    next: u64,
+}
+
+/// The sending side. Costs one load where nobody listens.
+pub(crate) struct Changes {
+    open: Mutex<Option<Open>>,
+    listeners: Arc<AtomicUsize>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        let open = Open { sender: channel(KEPT).0, next: 0 };
+        Changes { open: Mutex::new(Some(open)), listeners: Arc::default() }
+    }
+}
+
+impl Changes {
+    pub(crate) fn listen(&self) -> ChangeFeed {
+        self.listeners.fetch_add(1, Relaxed);
+        let receiver = match &*self.open.lock() {
+            Some(open) => open.sender.subscribe(),
+            // Closed already: the sender is dropped at once.
+            None => channel(1).1,
+        };
+        ChangeFeed { receiver, listeners: self.listeners.clone() }
+    }
+
+    pub(super) fn tell(
+        &self,
+        actor: ActorId,
+        path: impl FnOnce() -> String,
+        kind: impl FnOnce() -> ChangeKind,
+    ) {
+        if self.listeners.load(Relaxed) == 0 {
+            return;
+        }
+        let (at, path, kind) = (SystemTime::now(), path(), kind());
+        let mut open = self.open.lock();
+        if let Some(Open { sender, next }) = &mut *open {
+            let change = Change { number: *next, at, actor, path, kind };
+            *next += 1;
+            // Whoever listened may have gone meanwhile.
+            let _ = sender.send(change);
+        }
+    }
+
+    /// Feeds end when they have been read to the end.
+    pub(crate) fn close(&self) {
+        drop(self.open.lock().take());
+    }
+}
+
+/// The changes of a system, from the moment on at which it was asked for: see [`ActorSystem::changes`](crate::ActorSystem::changes).
+pub struct ChangeFeed {
+    receiver: Receiver<Change>,
+    listeners: Arc<AtomicUsize>,
+}
+
+impl Drop for ChangeFeed {
+    fn drop(&mut self) {
+        self.listeners.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A reader was so slow that it missed changes. The next ones it gets are the oldest that are kept; what it should
+/// believe of the rest is in a [snapshot](crate::ActorSystem::snapshot).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} changes were missed")]
+pub struct Missed(pub u64);
+
+impl ChangeFeed {
+    /// The next change. None: the system has ended, and all is read. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the reader is more than 4096 changes behind; it can read on.
+    pub async fn next(&mut self) -> Option<Result<Change, Missed>> {
+        match self.receiver.recv().await {
+            Ok(change) => Some(Ok(change)),
+            Err(RecvError::Lagged(missed)) => Some(Err(Missed(missed))),
+            Err(RecvError::Closed) => None,
+        }
+    }
+
+    /// The same as a stream, for example for [`Context::attach`](crate::Context::attach).
+    pub fn into_stream(self) -> impl Stream<Item = Result<Change, Missed>> + Send {
+        unfold(self, |mut feed| async move { Some((feed.next().await?, feed)) })
+    }
+}
