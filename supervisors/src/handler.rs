@@ -77,7 +77,7 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
     }
 }
 
-/// What a [`PlainHandler`] may return. Implemented for every type and for [`Later`]; nobody else implements it.
+/// What a [`PlainHandler`] may return. Implemented for every type and for [`Later`](crate::Later); nobody else implements it.
 pub trait Reply<A: Actor, R> {
     #[doc(hidden)]
     fn answer(self, to: ReplyTo<R>, cx: &mut Context<A>);
