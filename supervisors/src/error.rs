@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::meta::StopReason;
+use crate::{core::bury, meta::StopReason};
 
 /// Why a message was not taken. The message is handed back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,10 +65,13 @@ pub enum AskError {
 
 impl<M> From<SendError<M>> for AskError {
     fn from(refused: SendError<M>) -> Self {
-        match refused {
-            SendError::Full(_) => AskError::Full,
-            SendError::Stopped(_) => AskError::Stopped,
-        }
+        let (why, message) = match refused {
+            SendError::Full(message) => (AskError::Full, message),
+            SendError::Stopped(message) => (AskError::Stopped, message),
+        };
+        // The asker hears why, whatever the message's Drop does.
+        bury(message);
+        why
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
+use futures_util::FutureExt;
 use tracing::Instrument;
 
 use crate::{
@@ -73,9 +74,9 @@ impl<A: Actor, R: 'static> Reply<A, R> for Later<R> {
         match self.0 {
             Way::Ready(reply) => to.send(reply),
             Way::Future(future) if spans_are_on() => {
-                cx.spawn_reply(async move { to.send(future.await) }.in_current_span());
+                cx.spawn_reply(future.map(|reply| to.send(reply)).in_current_span());
             }
-            Way::Future(future) => cx.spawn_reply(async move { to.send(future.await) }),
+            Way::Future(future) => cx.spawn_reply(future.map(|reply| to.send(reply))),
             Way::Forward(pass_on) => pass_on(to),
         }
     }

@@ -4,18 +4,18 @@ use std::{cell::Cell, thread::panicking};
 
 use tokio::sync::oneshot;
 
-use crate::error::AskError;
+use crate::{core::bury, error::AskError};
 
 pub(crate) type Answer<R> = oneshot::Receiver<Result<R, AskError>>;
 
 thread_local! {
-    /// What an asker hears whose reply is dropped unanswered on this thread.
-    static ENDING: Cell<AskError> = const { Cell::new(AskError::Stopped) };
+    /// What an asker hears whose reply is dropped unanswered on this thread, while a generation is cleared away.
+    static ENDING: Cell<Option<AskError>> = const { Cell::new(None) };
 }
 
 /// Runs `f`; replies dropped in it tell their askers `why`.
 pub(crate) fn ending<T>(why: AskError, f: impl FnOnce() -> T) -> T {
-    let before = ENDING.replace(why);
+    let before = ENDING.replace(Some(why));
     let result = f();
     ENDING.set(before);
     result
@@ -36,9 +36,13 @@ impl<R> ReplyTo<R> {
     }
 
     pub(crate) fn send(mut self, result: R) {
-        if let Some(sender) = self.0.take() {
-            // The asker may be gone; then its result is dropped here.
-            let _ = sender.send(Ok(result));
+        let unwanted = match self.0.take() {
+            Some(sender) => sender.send(Ok(result)).err().and_then(Result::ok),
+            None => Some(result),
+        };
+        // The asker may be gone: no fault of the actor's, whatever the result's Drop does.
+        if let Some(result) = unwanted {
+            bury(result);
         }
     }
 
@@ -63,7 +67,9 @@ impl<R> ReplyTo<R> {
 impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
         if self.0.is_some() {
-            let why = if panicking() { AskError::Panicked } else { ENDING.get() };
+            // The Drop of something beside it may panic as a generation is cleared away; that is not why it ended.
+            let why =
+                ENDING.get().unwrap_or(if panicking() { AskError::Panicked } else { AskError::Stopped });
             self.refuse(why);
         }
     }

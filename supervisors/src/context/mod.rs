@@ -6,6 +6,7 @@ mod stream;
 
 use std::{cell::Cell, future::Future, rc::Rc, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use self::cancel::Cancel;
@@ -75,19 +76,14 @@ impl<A: Actor> Context<A> {
     /// Runs a future beside the mailbox, from the end of the current handler on; it is dropped when this generation
     /// ends. A panic in it ends the generation.
     pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
-        self.started.push(Caught::new(async move {
-            future.await;
-            None
-        }));
+        // No async block: an unwind would drop the future in it, and abort if its `Drop` panics too.
+        self.started.push(Caught::new(future.map(|()| None)));
     }
 
     /// As [`spawn`](Self::spawn), for a reply, which counts until it is done.
     pub(crate) fn spawn_reply(&mut self, future: impl Future<Output = ()> + 'static) {
         let under_way = UnderWay::new(self.replies.get_or_insert_default());
-        self.spawn(async move {
-            future.await;
-            drop(under_way);
-        });
+        self.spawn(future.map(move |()| drop(under_way)));
     }
 
     /// Whether as many replies are under way as may be.
@@ -101,10 +97,9 @@ impl<A: Actor> Context<A> {
         future: impl Future<Output = T> + 'static,
         then: impl FnOnce(T, &mut A, &mut Context<A>) + 'static,
     ) {
-        self.started.push(Caught::new(async move {
-            let output = future.await;
+        self.started.push(Caught::new(future.map(|output| {
             Some(Box::new(move |actor: &mut A, cx: &mut Context<A>| then(output, actor, cx)) as Turn<A>)
-        }));
+        })));
     }
 
     /// Runs `f` on the actor after `delay`, unless this generation ends before or the timer is cancelled.

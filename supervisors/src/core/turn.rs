@@ -141,7 +141,11 @@ impl<A: Actor> Core<A> {
                 self.collect();
                 self.measure();
             }
-            Err(error) => self.shared.meta.start_failed(error.to_string()),
+            Err(error) => {
+                let text = error.to_string();
+                bury(error);
+                self.shared.meta.start_failed(text);
+            }
         }
     }
 

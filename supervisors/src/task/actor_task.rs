@@ -288,6 +288,10 @@ impl<A: Actor> ActorTask<A> {
         match self.closing {
             Some(Cause::Stopped) => self.finish_after(reason, Some(Cause::Stopped), panic),
             Some(Cause::Halted) => self.end_generation(reason, Cause::Halted, panic),
+            // Its stop hook broke: the next generation is wanted all the same.
+            Some(Cause::RestartAsked) if self.shared.meta.state() == State::Stopping => {
+                self.end_generation(reason, Cause::RestartAsked, panic);
+            }
             _ if self.shared.meta.state() == State::Stopping => {
                 self.end_generation(reason, Cause::Finished, panic);
             }

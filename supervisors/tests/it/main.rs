@@ -6,6 +6,7 @@ mod fairness;
 mod faults;
 mod mailboxes;
 mod messages;
+mod panics;
 mod probes;
 mod registry;
 mod seeing;
