@@ -101,6 +101,11 @@ impl State {
         State::Stopped,
     ];
 
+    /// A generation runs, or starts, or stops.
+    pub(crate) fn is_at_work(self) -> bool {
+        matches!(self, State::Starting | State::Running | State::Suspended | State::Stopping)
+    }
+
     /// In lower case.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -216,15 +221,34 @@ impl Meta {
 
     pub(crate) fn set_state(&self, state: State) {
         if self.state.swap(state as u8, AcqRel) != state as u8 {
-            let generation = self.generation();
-            self.tell_change(|| ChangeKind::State { state, generation });
+            self.tell_state(state);
         }
+    }
+
+    fn tell_state(&self, state: State) {
+        let generation = self.generation();
+        self.tell_change(|| ChangeKind::State { state, generation });
     }
 
     /// Tells the feeds, if there are any.
     pub(crate) fn tell_change(&self, kind: impl FnOnce() -> ChangeKind) {
         if let Some(telemetry) = self.telemetry() {
             telemetry.changed(self.id, || self.path(), kind);
+        }
+    }
+
+    /// Unless it is gone for good at this very moment: nobody would put that right again.
+    pub(crate) fn mark_stuck(&self) {
+        let not_gone = |state| (state != State::Stopped as u8).then_some(State::Stuck as u8);
+        if self.state.fetch_update(AcqRel, Acquire, not_gone).is_ok() {
+            self.tell_state(State::Stuck);
+        }
+    }
+
+    /// It has ended after all, perhaps just before it was marked.
+    pub(crate) fn unmark_stuck(&self, now: State) {
+        if self.state.compare_exchange(State::Stuck as u8, now as u8, AcqRel, Relaxed).is_ok() {
+            self.tell_state(now);
         }
     }
 

@@ -144,7 +144,8 @@ impl<A: Actor> ActorRef<A> {
     }
 
     /// Ends this generation at its next await, without [`Actor::stopping`]. To the supervisor that is a crash: the
-    /// child is restarted unless it is temporary. A handler that blocks its thread cannot be killed.
+    /// child is restarted unless it is temporary. A handler that blocks its thread cannot be killed: a second later the
+    /// actor counts as stuck ([`State::Stuck`]), and it ends when its thread is free.
     pub fn kill(&self) {
         self.0.order(Order::Kill);
     }

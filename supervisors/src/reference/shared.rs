@@ -238,10 +238,17 @@ impl<A: Actor> Node for Shared<A> {
     }
 
     fn order(&self, order: Order) {
-        self.orders.lock().push(order);
+        // Read before the order can be obeyed: what it ends is this generation, or one that is known to come after it.
+        let killed =
+            (matches!(order, Order::Kill) && self.meta.state().is_at_work()).then(|| self.meta.generation());
+        let is_first = self.orders.lock().push(order);
         self.flags.fetch_or(ORDERS, SeqCst);
         fence(SeqCst);
         self.mailbox.wake();
+        // The supervisor looks after a second whether it had any effect.
+        if let (Some(generation), true, Some(link)) = (killed, is_first, self.link()) {
+            link.killed(generation);
+        }
     }
 
     fn snapshot(&self) -> ActorSnapshot {

@@ -7,6 +7,7 @@ mod events;
 mod handle;
 mod inbox;
 mod intensity;
+mod kill_watch;
 #[cfg(feature = "testkit")]
 mod orderly;
 mod policy;

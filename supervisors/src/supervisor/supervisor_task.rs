@@ -16,6 +16,7 @@ use crate::{
     reference::Node,
     supervisor::{
         ChildExited, Runtime, SupervisorNode,
+        kill_watch::KillWatch,
         strategy::{Action, Event, Key, Outcome},
         tree::{Deferred, Home, REMEMBERED, random},
         validate::is_unreachable,
@@ -62,6 +63,7 @@ impl SupervisorLaunch {
             blamed: None,
             deadline: None,
             tell_again: None,
+            kills: KillWatch::default(),
         };
         runtime.executors.control().spawn(move || Some(task));
     }
@@ -90,6 +92,7 @@ struct SupervisorTask {
     blamed: Option<(Arc<str>, StopReason)>,
     deadline: Option<Pin<Box<Sleep>>>,
     tell_again: Option<Pin<Box<Sleep>>>,
+    kills: KillWatch,
 }
 
 impl SupervisorTask {
@@ -152,6 +155,11 @@ impl SupervisorTask {
         match what {
             What::Started { generation } => self.carry_out(Event::Started { child, generation }),
             What::Exited(exit) => self.exited(child, exit),
+            What::Killed { generation } => {
+                if self.node.with(|body| body.plan.is_current(child, generation)) {
+                    self.kills.watch(child, generation);
+                }
+            }
         }
     }
 
@@ -165,6 +173,8 @@ impl SupervisorTask {
         if !self.node.with(|body| body.plan.is_news(key, generation, ended)) {
             return;
         }
+        self.kills.forget(key);
+        child.meta().unmark_stuck(if cause == Cause::Crash { State::Crashed } else { State::Idle });
         if let Some(crash) = &crash {
             tracing::warn!(actor = crash.path, generation, reason = %reason, "an actor crashed");
         }
@@ -263,7 +273,7 @@ impl SupervisorTask {
         if let Some(node) = node {
             let path = node.meta().path();
             tracing::error!(actor = path, "does not end although it was killed: it blocks its thread");
-            node.meta().set_state(State::Stuck);
+            node.meta().mark_stuck();
             self.runtime.report_stuck(path);
         }
     }
@@ -406,6 +416,10 @@ impl Future for SupervisorTask {
             if this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(task).is_ready()) {
                 this.deadline = None;
                 this.carry_out(Event::Deadline);
+                idle = false;
+            }
+            for (child, generation) in this.kills.overdue(task) {
+                this.carry_out(Event::Overdue { child, generation });
                 idle = false;
             }
             if this.tell_again.as_mut().is_some_and(|again| again.as_mut().poll(task).is_ready()) {

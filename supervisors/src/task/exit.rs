@@ -36,12 +36,19 @@ pub(crate) struct Exit {
 }
 
 pub(crate) enum What {
-    Started { generation: u64 },
+    Started {
+        generation: u64,
+    },
+    /// Somebody wants it to end at once.
+    Killed {
+        generation: u64,
+    },
     Exited(Exit),
 }
 
 /// A child reports at most one start and one end for each generation, and its supervisor begins the next generation only
-/// after it has read of the end: so there are never more than a few notices for each child.
+/// after it has read of the end; of kills only one that no other waits before: so there are never more than a few notices
+/// for each child.
 pub(crate) struct Notice {
     pub(crate) child: u64,
     pub(crate) what: What,
@@ -57,6 +64,10 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn started(&self, generation: u64) {
         self.inbox.put(Notice { child: self.child, what: What::Started { generation } });
+    }
+
+    pub(crate) fn killed(&self, generation: u64) {
+        self.inbox.put(Notice { child: self.child, what: What::Killed { generation } });
     }
 
     pub(crate) fn exited(&self, exit: Exit) {

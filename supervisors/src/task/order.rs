@@ -45,9 +45,13 @@ pub(crate) enum Order {
 pub(crate) struct Orders(Vec<Order>);
 
 impl Orders {
-    pub(crate) fn push(&mut self, order: Order) {
+    /// Gives whether none of this kind waited already.
+    pub(crate) fn push(&mut self, order: Order) -> bool {
+        let kind = std::mem::discriminant(&order);
+        let is_first = self.0.iter().all(|waiting| std::mem::discriminant(waiting) != kind);
         self.0.retain(|waiting| !supersedes(&order, waiting));
         self.0.push(order);
+        is_first
     }
 
     pub(crate) fn take(&mut self) -> Vec<Order> {

@@ -2,6 +2,7 @@
 
 mod control;
 mod crashes;
+mod dynamic;
 mod fairness;
 mod faults;
 mod mailboxes;
@@ -17,4 +18,5 @@ mod supervision;
 mod test_systems;
 mod undelivered;
 mod unreferenced;
+mod warnings;
 mod worker;

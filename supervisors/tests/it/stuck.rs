@@ -6,11 +6,11 @@ use std::{
 };
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, ChildSpec, Context, Message, Placement, PlainHandler, Shutdown, StartError,
-    State, Strategy, SupervisorSpec,
+    Actor, ActorRef, ActorSystem, AskError, ChildSpec, Context, Message, Placement, PlainHandler, Restart,
+    Shutdown, StartError, State, StopReason, Strategy, SupervisorSpec,
 };
 
-use crate::worker::{Count, PanicAsync, Worker, ms, steady};
+use crate::worker::{Count, Hold, PanicAsync, Worker, alone, local, ms, steady};
 
 /// How long a test waits for what must come.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -113,5 +113,100 @@ fn a_stuck_sibling_is_not_replaced_before_its_thread_is_free() {
         assert_eq!(actor.ask(Generation).await, Ok(1));
         assert_eq!(crashing_ref.ask(Count).await, Ok((1, 2)), "nobody else is restarted for it");
         assert!(system.shutdown(LIMIT).await.stuck.is_empty());
+    });
+}
+
+#[test]
+fn a_child_that_somebody_kills_while_it_blocks_is_stuck_and_named_by_the_shutdown() {
+    runtime().block_on(async {
+        let (sibling, spec) = (ChildSpec::<Worker>::new("sibling", ()), blocker());
+        let (sibling_ref, actor) = (sibling.actor_ref(), spec.actor_ref());
+        let root = SupervisorSpec::new("root").strategy(Strategy::OneForAll).child(sibling).child(spec);
+        let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+        let let_go = block(&actor);
+        actor.kill();
+        until("stuck", || actor.state() == State::Stuck).await;
+        assert_eq!(sibling_ref.ask(Count).await, Ok((0, 1)), "it has not ended, so nobody goes down with it");
+        let report = system.shutdown(LIMIT).await;
+        assert_eq!((report.stuck, report.blocked_threads), (vec!["blocker".to_owned()], 1));
+        drop(let_go);
+        tokio::time::timeout(LIMIT, actor.watch()).await.expect("it ends once its thread is free");
+    });
+}
+
+#[test]
+fn a_killed_child_whose_thread_is_free_again_fares_as_any_that_was_killed() {
+    runtime().block_on(async {
+        for (restart, comes_back) in
+            [(Restart::Permanent, true), (Restart::Transient, true), (Restart::Temporary, false)]
+        {
+            let spec = blocker().restart(restart);
+            let actor = spec.actor_ref();
+            let root = SupervisorSpec::new("root").backoff(steady(ms(1))).child(spec);
+            let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+            let let_go = block(&actor);
+            actor.kill();
+            actor.kill();
+            let waiting = actor.ask_within(LIMIT, Generation);
+            let freed = async {
+                until("stuck", || actor.state() == State::Stuck).await;
+                drop(let_go);
+            };
+            let (answer, ()) = tokio::join!(waiting, freed);
+            let counted =
+                || system.snapshot().root.supervision.map(|root| (root.crashes, root.recent_restarts));
+            if comes_back {
+                assert_eq!(answer, Ok(1), "{restart:?}: the queue was kept");
+                assert_eq!((actor.state(), counted()), (State::Running, Some((1, 1))), "{restart:?}");
+            } else {
+                assert_eq!((answer, actor.watch().await), (Err(AskError::Stopped), StopReason::Killed));
+                until("forgotten", || system.root().children().is_empty()).await;
+                assert_eq!(counted(), Some((1, 0)));
+            }
+            let report = system.shutdown(LIMIT).await;
+            assert!(report.is_clean(), "{restart:?}: {report:?}");
+        }
+    });
+}
+
+/// A supervisor that waits for ever for an orderly end does not wait for one that was killed in vain.
+#[test]
+fn a_kill_ends_the_wait_for_a_child_that_may_take_for_ever_to_stop() {
+    runtime().block_on(async {
+        let (first, spec) = (ChildSpec::<Worker>::new("first", ()), blocker().shutdown(Shutdown::Infinity));
+        let (first_ref, actor) = (first.actor_ref(), spec.actor_ref());
+        let root = SupervisorSpec::new("root").child(first).child(spec);
+        let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+        let let_go = block(&actor);
+        let killed = async {
+            actor.kill();
+            first_ref.watch().await
+        };
+        let (report, _) = tokio::join!(system.shutdown(LIMIT), killed);
+        assert_eq!((report.unstopped, report.stuck), (Vec::new(), vec!["blocker".to_owned()]));
+        drop(let_go);
+        tokio::time::timeout(LIMIT, actor.watch()).await.expect("it ends once its thread is free");
+    });
+}
+
+#[test]
+fn a_child_that_ends_when_it_is_killed_is_never_stuck() {
+    local(async {
+        let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        // In its start, in its pause, in a handler and idle; more than once.
+        for generation in 1..=3 {
+            worker.tell(Hold(LIMIT)).expect("room");
+            worker.inspect().await.expect("it is there");
+            for _ in 0..3 {
+                worker.kill();
+            }
+            tokio::time::sleep(ms(1)).await;
+            assert_eq!(worker.state(), State::Crashed, "it is in its pause");
+            worker.kill();
+            assert_eq!(worker.ask(Count).await, Ok((generation, 1)));
+        }
+        tokio::time::sleep(LIMIT).await;
+        assert_eq!((worker.state(), worker.ask(Count).await), (State::Running, Ok((3, 2))));
+        assert!(system.shutdown(LIMIT).await.is_clean());
     });
 }

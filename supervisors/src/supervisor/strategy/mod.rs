@@ -48,6 +48,11 @@ pub(crate) enum Event {
     },
     /// The time that was last armed is over.
     Deadline,
+    /// A child that somebody killed has not ended in time.
+    Overdue {
+        child: Key,
+        generation: u64,
+    },
 }
 
 /// What is to be done.

@@ -35,7 +35,7 @@ pub(super) struct Child {
     /// The one that runs, or the last one. None before the first.
     generation: Option<u64>,
     /// It has run since the supervisor was started.
-    has_run: bool,
+    pub(super) has_run: bool,
     /// Restarts in a row without a healthy while.
     attempt: u32,
 }
@@ -123,6 +123,12 @@ impl Plan {
         self.children.get(&child).is_some_and(|child| ended || last(child))
     }
 
+    /// Whether this generation is the one that runs, starts or is about to end.
+    pub(crate) fn is_current(&self, child: Key, generation: u64) -> bool {
+        let gone = |child: &Child| matches!(child.state, ChildState::Down | ChildState::Stuck);
+        self.children.get(&child).is_some_and(|child| child.generation == Some(generation) && !gone(child))
+    }
+
     /// Whether a generation of this child follows by itself.
     pub(crate) fn brings_back(&self, child: Key) -> bool {
         !matches!(self.phase, Phase::Down | Phase::Stopping(_)) && self.children.contains_key(&child)
@@ -171,6 +177,7 @@ impl Plan {
             Event::Stop { for_good } => self.stop(Outcome::Ordered { for_good }, &mut actions),
             Event::Abort { for_good } => self.abort(for_good, &mut actions),
             Event::Deadline => self.deadline(&mut actions),
+            Event::Overdue { child, generation } => self.overdue(child, generation, &mut actions),
         }
         actions
     }
@@ -251,7 +258,7 @@ impl Plan {
     }
 
     /// The others need not wait for this one any longer.
-    fn go_on_after(&mut self, key: Key, actions: &mut Vec<Action>) {
+    pub(super) fn go_on_after(&mut self, key: Key, actions: &mut Vec<Action>) {
         if matches!(self.phase, Phase::Starting { .. }) && self.awaited == Some(key) {
             self.start_next(actions);
         }

@@ -104,6 +104,25 @@ impl Plan {
         self.stop_next(outcome, actions);
     }
 
+    /// A child that somebody killed holds its thread: the others do not wait for it. Its end, when it comes, is judged as
+    /// that of any child that was killed.
+    pub(super) fn overdue(&mut self, key: Key, generation: u64, actions: &mut Vec<Action>) {
+        if !self.is_current(key, generation) {
+            return;
+        }
+        let Some(child) = self.children.get_mut(&key) else { return };
+        child.state = ChildState::Stuck;
+        let has_run = child.has_run;
+        actions.push(Action::Stuck { child: key });
+        match self.phase {
+            Phase::Stopping(outcome) => self.stop_next(outcome, actions),
+            Phase::Regrouping { .. } => self.regroup_next(actions),
+            // Whether its first start fails is not known yet.
+            Phase::Starting { .. } if !has_run => {}
+            Phase::Starting { .. } | Phase::Running | Phase::Down => self.go_on_after(key, actions),
+        }
+    }
+
     /// Whoever was asked is killed; whoever was killed is stuck.
     pub(super) fn deadline(&mut self, actions: &mut Vec<Action>) {
         let for_good = match self.phase {

@@ -1,0 +1,126 @@
+//! Many children that stop together, under one timer.
+
+use std::{sync::mpsc::channel, time::Duration};
+
+use callboard_supervisors::{
+    Actor, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, PlainHandler,
+    Restart, Shutdown, StartError, State, StopReason, SupervisorSpec,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::worker::{local, ms};
+
+const CHILDREN: u64 = 100;
+
+/// Takes its time to stop.
+struct Slow(Duration);
+
+impl Actor for Slow {
+    type Args = Duration;
+
+    async fn start(time: Duration, _: &mut Context<Self>) -> Result<Self, StartError> {
+        Ok(Slow(time))
+    }
+
+    async fn stopping(&mut self, _: &mut Context<Self>) {
+        sleep(self.0).await;
+    }
+}
+
+/// Passes on what the supervisor says of ends.
+struct Recorder(std::sync::mpsc::Sender<ChildExited>);
+
+impl Actor for Recorder {
+    type Args = std::sync::mpsc::Sender<ChildExited>;
+
+    async fn start(to: Self::Args, _: &mut Context<Self>) -> Result<Self, StartError> {
+        Ok(Recorder(to))
+    }
+}
+
+impl PlainHandler<ChildExited> for Recorder {
+    type Reply = ();
+    fn handle(&mut self, exited: ChildExited, _: &mut Context<Self>) {
+        self.0.send(exited).expect("the test listens");
+    }
+}
+
+/// Child `n` may take `n` times 10 ms to stop.
+fn limit(n: u64) -> Duration {
+    ms(10 * n)
+}
+
+async fn pool(takes: impl Fn(u64) -> Duration) -> (ActorSystem, Vec<ActorRef<Slow>>, Ends) {
+    let (to, ends) = channel();
+    let recorder = ChildSpec::<Recorder>::new("recorder", to);
+    let pool = DynamicSupervisorSpec::new("pool").on_exit(recorder.actor_ref().recipient());
+    let handle = pool.handle();
+    let root = SupervisorSpec::new("root").child(recorder).dynamic(pool);
+    let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+    let mut children = Vec::new();
+    for n in 1..=CHILDREN {
+        let child = ChildSpec::<Slow>::new(format!("child-{n}"), takes(n));
+        let child = child.restart(Restart::Temporary).shutdown(Shutdown::Timeout(limit(n)));
+        children.push(handle.start_child(child).await.expect("it starts"));
+    }
+    (system, children, ends)
+}
+
+type Ends = std::sync::mpsc::Receiver<ChildExited>;
+
+#[test]
+fn children_that_stop_together_take_as_long_as_the_slowest() {
+    local(async {
+        // Each needs what it has, but for the last millisecond.
+        let (system, children, ends) = pool(|n| limit(n) - ms(1)).await;
+        let pool = system.root().child("pool").expect("it is there");
+        let began = Instant::now();
+        pool.stop();
+        assert_eq!(pool.watch().await, StopReason::Shutdown);
+        assert_eq!(began.elapsed(), limit(CHILDREN) - ms(1), "the longest of them, not the sum");
+        for child in &children {
+            assert_eq!((child.state(), child.watch().await), (State::Stopped, StopReason::Shutdown));
+        }
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+        let named: Vec<_> = ends.try_iter().map(|end| (end.name.to_string(), end.reason)).collect();
+        assert_eq!(named.len(), children.len());
+        assert!(named.iter().all(|(_, reason)| *reason == StopReason::Shutdown), "{named:?}");
+    });
+}
+
+#[test]
+fn the_one_that_does_not_stop_is_killed_at_the_common_limit_and_named() {
+    local(async {
+        let forever = Duration::from_secs(3600);
+        let (system, children, ends) =
+            pool(|n| if n == 30 { forever } else { limit(n).saturating_sub(ms(1)) }).await;
+        let pool = system.root().child("pool").expect("it is there");
+        let began = Instant::now();
+        pool.stop();
+        assert_eq!(pool.watch().await, StopReason::Shutdown, "the supervisor itself stopped in order");
+        assert_eq!(began.elapsed(), limit(CHILDREN));
+        for (child, n) in children.iter().zip(1..) {
+            let expected = if n == 30 { StopReason::Killed } else { StopReason::Shutdown };
+            assert_eq!(child.watch().await, expected, "{}", child.path());
+        }
+        sleep(ms(100)).await;
+        let killed: Vec<_> = ends.try_iter().filter(|end| end.reason == StopReason::Killed).collect();
+        let names: Vec<&str> = killed.iter().map(|end| &*end.name).collect();
+        assert_eq!(names, ["child-30"]);
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
+
+/// A deadline that is shorter than theirs is the one that counts.
+#[test]
+fn the_shutdown_names_those_of_them_that_it_had_to_kill() {
+    local(async {
+        let (system, children, _ends) = pool(limit).await;
+        let report = system.shutdown(ms(905)).await;
+        let expected: Vec<String> = (91..=CHILDREN).map(|n| format!("pool/child-{n}")).collect();
+        let late: Vec<String> =
+            report.unstopped.iter().filter(|path| path.starts_with("pool/")).cloned().collect();
+        assert_eq!((late, report.stuck.is_empty()), (expected, true), "{report:?}");
+        assert!(children.iter().all(|child| !child.is_alive()));
+    });
+}
