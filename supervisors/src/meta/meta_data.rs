@@ -150,7 +150,7 @@ pub(crate) struct Meta {
     /// Once a message was measured.
     latency: OnceLock<Box<Latency>>,
     past: Mutex<Past>,
-    /// Told when it has started and when it is gone.
+    /// Told when the state changes.
     changed: Notify,
     farewells: Farewells,
 }
@@ -219,6 +219,7 @@ impl Meta {
         State::ALL.get(usize::from(self.state.load(Acquire))).copied().unwrap_or(State::Stopped)
     }
 
+    /// Whoever waits for a state hears of it.
     pub(crate) fn set_state(&self, state: State) {
         if self.state.swap(state as u8, AcqRel) != state as u8 {
             self.tell_state(state);
@@ -226,6 +227,7 @@ impl Meta {
     }
 
     fn tell_state(&self, state: State) {
+        self.changed.notify_waiters();
         let generation = self.generation();
         self.tell_change(|| ChangeKind::State { state, generation });
     }
@@ -250,12 +252,6 @@ impl Meta {
         if self.state.compare_exchange(State::Stuck as u8, now as u8, AcqRel, Relaxed).is_ok() {
             self.tell_state(now);
         }
-    }
-
-    /// As [`set_state`](Self::set_state), and whoever waits for it hears of it.
-    pub(crate) fn announce(&self, state: State) {
-        self.set_state(state);
-        self.changed.notify_waiters();
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -364,7 +360,7 @@ impl Meta {
     /// Gone for good.
     pub(crate) fn end(&self, reason: StopReason) {
         self.set_reason(reason);
-        self.announce(State::Stopped);
+        self.set_state(State::Stopped);
         if let Some(reason) = self.last_reason() {
             self.tell_change(|| ChangeKind::Ended(reason));
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "testkit")]
+use crate::meta::Meta;
 use crate::{
     actor::Actor,
     meta::{ActorId, ActorSnapshot, State, StopReason},
@@ -54,6 +56,11 @@ impl ActorHandle {
 
     pub(crate) fn of_node(node: Arc<dyn Node>) -> Self {
         ActorHandle(node)
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn meta(&self) -> &Meta {
+        self.0.meta()
     }
 
     /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is gone

@@ -126,7 +126,7 @@ impl<A: Actor> Shared<A> {
     /// The first message can be handled.
     pub(crate) fn started(&self) {
         let suspended = self.flags.load(SeqCst) & crate::task::SUSPEND != 0;
-        self.meta.announce(if suspended { State::Suspended } else { State::Running });
+        self.meta.set_state(if suspended { State::Suspended } else { State::Running });
         if let Some(link) = self.link() {
             link.started(self.meta.generation());
         }

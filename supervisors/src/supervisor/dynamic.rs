@@ -56,6 +56,11 @@ impl fmt::Debug for DynamicSupervisor {
 }
 
 impl DynamicSupervisor {
+    #[cfg(feature = "testkit")]
+    pub(crate) fn node(&self) -> &Arc<SupervisorNode> {
+        &self.0
+    }
+
     /// Starts a child and does not wait for it. Messages can be sent to it at once. Whether its start succeeds is told
     /// to the recipient of `on_exit` and by [`ActorRef::watch`].
     ///

@@ -237,7 +237,7 @@ impl SupervisorTask {
                     None
                 }
                 Action::Ready => {
-                    self.node.meta().announce(State::Running);
+                    self.node.meta().set_state(State::Running);
                     if let Some(link) = &self.link {
                         link.started(self.generation);
                     }

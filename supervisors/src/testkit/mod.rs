@@ -38,6 +38,7 @@
 mod backlog;
 mod clock;
 mod faults;
+mod lifecycle;
 mod probe;
 mod signal;
 mod test_system;
@@ -47,6 +48,7 @@ use std::time::Duration;
 pub use clock::{advance, run, settle};
 pub(crate) use faults::Script;
 pub use faults::{Fault, Faults};
+pub use lifecycle::{Observed, await_generation, await_state, await_stopped};
 pub use probe::{Asked, Probe};
 pub use signal::Signal;
 pub use test_system::TestSystem;

@@ -5,6 +5,7 @@ mod crashes;
 mod dynamic;
 mod fairness;
 mod faults;
+mod lifecycles;
 mod mailboxes;
 mod messages;
 mod panics;
