@@ -228,7 +228,11 @@ impl<A: Actor> Core<A> {
 
     /// Works until there is nothing to do, an exclusive future must be waited for, or the budget is spent.
     pub(crate) fn turn(&mut self, task: &mut Task<'_>) -> Progress<A> {
-        for _ in 0..BUDGET {
+        #[cfg(feature = "testkit")]
+        let budget = crate::executor::budget(BUDGET);
+        #[cfg(not(feature = "testkit"))]
+        let budget = BUDGET;
+        for _ in 0..budget {
             if let Some(running) = self.pending.take() {
                 self.shared.meta.keep_busy();
                 return Progress::Exclusive(running);

@@ -46,6 +46,12 @@ impl Executors {
         Executors { control: Executor::here(), workers: Vec::new(), next: AtomicUsize::new(0) }
     }
 
+    /// Everything on the caller's thread, in an order that the seed decides.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Executors { control: Executor::seeded(seed), workers: Vec::new(), next: AtomicUsize::new(0) }
+    }
+
     pub(crate) fn control(&self) -> &Arc<Executor> {
         &self.control
     }

@@ -21,6 +21,9 @@ use tokio::{
     sync::Notify,
 };
 
+#[cfg(feature = "testkit")]
+use crate::executor::seeded::Seeded;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -42,11 +45,14 @@ pub(crate) struct Executor {
     load: AtomicUsize,
     ended: Notify,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// Runs the tasks in place of tokio.
+    #[cfg(feature = "testkit")]
+    seeded: Option<Arc<Seeded>>,
 }
 
 impl Executor {
-    fn new(index: usize) -> Arc<Self> {
-        Arc::new(Executor {
+    fn new(index: usize) -> Self {
+        Executor {
             index,
             pinged: AtomicBool::new(false),
             queue: Mutex::default(),
@@ -55,12 +61,14 @@ impl Executor {
             load: AtomicUsize::new(0),
             ended: Notify::new(),
             thread: Mutex::new(None),
-        })
+            #[cfg(feature = "testkit")]
+            seeded: None,
+        }
     }
 
     /// A new thread.
     pub(crate) fn start(name: &str, index: usize) -> io::Result<Arc<Self>> {
-        let executor = Executor::new(index);
+        let executor = Arc::new(Executor::new(index));
         let ours = executor.clone();
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
@@ -85,11 +93,30 @@ impl Executor {
 
     /// The caller's thread, which must be inside a `LocalRuntime` (or a `LocalSet`).
     pub(crate) fn here() -> Arc<Self> {
-        let executor = Executor::new(0);
+        let executor = Arc::new(Executor::new(0));
         let ours = executor.clone();
         tokio::task::spawn_local(async move { ours.work().await });
         executor.ended.notify_one();
         executor
+    }
+
+    /// As [`here`](Self::here), in an order that the seed decides.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn seeded(seed: u64) -> Arc<Self> {
+        let seeded = Seeded::new(seed);
+        let executor = Arc::new(Executor { seeded: Some(seeded.clone()), ..Executor::new(0) });
+        let ours = executor.clone();
+        tokio::task::spawn_local(async move {
+            seeded.work().await;
+            ours.ended.notify_one();
+        });
+        executor
+    }
+
+    /// Chance that a seed decides, if there is one.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn roll(&self) -> Option<u64> {
+        self.seeded.as_ref().map(|seeded| seeded.roll())
     }
 
     async fn work(&self) {
@@ -114,6 +141,10 @@ impl Executor {
     where
         F: Future<Output = ()> + 'static,
     {
+        #[cfg(feature = "testkit")]
+        if let Some(seeded) = &self.seeded {
+            return seeded.spawn(make);
+        }
         self.run(move || {
             if let Some(task) = make() {
                 tokio::task::spawn_local(task);
@@ -169,6 +200,10 @@ impl Executor {
 
     /// Lets the thread end: what is left on it is dropped.
     pub(crate) fn close(&self) {
+        #[cfg(feature = "testkit")]
+        if let Some(seeded) = &self.seeded {
+            seeded.close();
+        }
         let mut queue = self.queue.lock();
         queue.closed = true;
         let left = std::mem::take(&mut queue.jobs);

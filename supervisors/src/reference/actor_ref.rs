@@ -175,6 +175,8 @@ impl<A: Actor> ActorRef<A> {
         let (to, answer) = oneshot::channel();
         self.0.order(Order::Inspect(to));
         tokio::select! {
+            // In this order: what decides must not be chance.
+            biased;
             answer = answer => answer.ok(),
             _ = self.watch() => None,
         }

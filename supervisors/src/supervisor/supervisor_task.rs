@@ -18,7 +18,7 @@ use crate::{
         ChildExited, Runtime, SupervisorNode,
         kill_watch::KillWatch,
         strategy::{Action, Event, Key, Outcome},
-        tree::{Deferred, Home, REMEMBERED, random},
+        tree::{Deferred, Home, REMEMBERED},
         validate::is_unreachable,
     },
     task::{Cause, Exit, Link, Notice, Order, What},
@@ -179,7 +179,7 @@ impl SupervisorTask {
             tracing::warn!(actor = crash.path, generation, reason = %reason, "an actor crashed");
         }
         let event = Event::Exited { child: key, generation, cause, ended };
-        let (now, chance) = (self.runtime.now(), random());
+        let (now, chance) = (self.runtime.now(), self.runtime.chance());
         let (actions, gives_up, restarting) = self.node.with(|body| {
             body.exits += 1;
             if let Some(crash) = &crash {
@@ -213,7 +213,7 @@ impl SupervisorTask {
     }
 
     fn carry_out(&mut self, event: Event) {
-        let (now, chance) = (self.runtime.now(), random());
+        let (now, chance) = (self.runtime.now(), self.runtime.chance());
         let actions = self.node.with(|body| body.plan.handle(event, now, chance));
         self.perform(actions);
     }

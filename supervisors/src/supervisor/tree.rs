@@ -51,6 +51,15 @@ impl Runtime {
         self.epoch.elapsed()
     }
 
+    /// A number in `0.0..1.0`, good enough to spread restarts.
+    pub(super) fn chance(&self) -> f64 {
+        #[cfg(feature = "testkit")]
+        if let Some(bits) = self.executors.control().roll() {
+            return fraction(bits);
+        }
+        fraction(RandomState::new().build_hasher().finish())
+    }
+
     pub(super) fn report_stuck(&self, path: String) {
         self.stuck.lock().push(path);
     }
@@ -69,9 +78,8 @@ impl Runtime {
     }
 }
 
-/// A number in `0.0..1.0`, good enough to spread restarts.
-pub(super) fn random() -> f64 {
-    let bits = RandomState::new().build_hasher().finish() >> 11;
+fn fraction(bits: u64) -> f64 {
+    let bits = bits >> 11;
     // 53 bits fit a double exactly.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     let fraction = bits as f64 / (1u64 << 53) as f64;

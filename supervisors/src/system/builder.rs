@@ -26,6 +26,8 @@ pub struct ActorSystemBuilder {
     undelivered: Option<UndeliveredHook>,
     sampled: Option<NonZeroU32>,
     watchdog: Watch,
+    #[cfg(feature = "testkit")]
+    seed: Option<u64>,
 }
 
 /// When the watchdog barks.
@@ -55,6 +57,8 @@ impl ActorSystemBuilder {
             undelivered: None,
             sampled: Some(SAMPLED),
             watchdog: Watch::Default,
+            #[cfg(feature = "testkit")]
+            seed: None,
         }
     }
 
@@ -102,6 +106,17 @@ impl ActorSystemBuilder {
         self
     }
 
+    /// As [`local`](Self::local), and the seed decides which actor or supervisor of those that have something to do has its
+    /// turn next, how much it does in it, and the chance in backoffs. The same seed gives the same order of events on a
+    /// paused clock, if nothing comes from other threads and the actors use no chance of their own (as
+    /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore).
+    #[cfg(feature = "testkit")]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self.workers = None;
+        self
+    }
+
     /// Starts the tree, and waits until every declared child runs.
     ///
     /// # Errors
@@ -114,6 +129,8 @@ impl ActorSystemBuilder {
         let executors = match self.workers {
             Some(0) => return Err(StartSystemError::NoExecutors),
             Some(workers) => Executors::start(&self.name, workers)?,
+            #[cfg(feature = "testkit")]
+            None if let Some(seed) = self.seed => Executors::seeded(seed),
             None => Executors::local(),
         };
         let runtime = Arc::new(Runtime::new(executors));

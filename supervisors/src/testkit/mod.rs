@@ -37,6 +37,7 @@
 
 mod backlog;
 mod clock;
+mod explore;
 mod faults;
 mod lifecycle;
 mod probe;
@@ -46,6 +47,7 @@ mod test_system;
 use std::time::Duration;
 
 pub use clock::{advance, run, settle};
+pub use explore::explore;
 pub(crate) use faults::Script;
 pub use faults::{Fault, Faults};
 pub use lifecycle::{Observed, await_generation, await_state, await_stopped};

@@ -6,7 +6,7 @@ use crate::{
     meta::{State, StopReason},
     reference::Node,
     supervisor::SupervisorSpec,
-    system::{ActorSystem, ShutdownReport},
+    system::{ActorSystem, ActorSystemBuilder, ShutdownReport},
     testkit::{advance, settle},
 };
 
@@ -43,7 +43,20 @@ impl TestSystem {
     /// # Panics
     /// When it does not start.
     pub async fn start(root: SupervisorSpec) -> Self {
-        match ActorSystem::builder("test").local().start(root).await {
+        TestSystem::started(ActorSystem::builder("test").local(), root).await
+    }
+
+    /// As [`start`](Self::start), in an order of events that the seed decides: see
+    /// [`ActorSystemBuilder::seeded`](crate::ActorSystemBuilder::seeded).
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn seeded(seed: u64, root: SupervisorSpec) -> Self {
+        TestSystem::started(ActorSystem::builder("test").seeded(seed), root).await
+    }
+
+    async fn started(builder: ActorSystemBuilder, root: SupervisorSpec) -> Self {
+        match builder.start(root).await {
             Ok(system) => TestSystem(system),
             Err(error) => panic!("the test's system did not start: {error}"),
         }

@@ -11,6 +11,7 @@ mod messages;
 mod panics;
 mod probes;
 mod registry;
+mod seeds;
 mod seeing;
 mod shutdown;
 mod strategies;
