@@ -1,19 +1,19 @@
 //! What a person at a console does: restart a part of the tree, suspend it, stop a child and start another.
 
 use callboard_supervisors::{
-    ActorRef, ActorSystem, ChildSpec, DynamicSupervisorSpec, Restart, StartChildError, State, StopReason,
-    SupervisorSpec,
+    ActorRef, ChildSpec, DynamicSupervisorSpec, Restart, StartChildError, State, StopReason, SupervisorSpec,
+    testkit::{TestSystem, await_generation, await_state},
 };
 
 use crate::worker::{Count, Hold, Worker, local, ms};
 
 /// `root` with `part`, which has `a` and `b`, and a dynamic supervisor `pool`.
-async fn tree() -> (ActorSystem, ActorRef<Worker>, ActorRef<Worker>) {
+async fn tree() -> (TestSystem, ActorRef<Worker>, ActorRef<Worker>) {
     let (a, b) = (ChildSpec::<Worker>::new("a", ()), ChildSpec::<Worker>::new("b", ()));
     let addresses = (a.actor_ref(), b.actor_ref());
     let part = SupervisorSpec::new("part").child(a).child(b).dynamic(DynamicSupervisorSpec::new("pool"));
     let root = SupervisorSpec::new("root").supervisor(part);
-    let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+    let system = TestSystem::start(root).await;
     (system, addresses.0, addresses.1)
 }
 
@@ -36,6 +36,7 @@ fn a_part_of_the_tree_is_restarted_with_its_queues_and_at_no_cost() {
         let supervision = snapshot.root.supervision.as_ref().expect("a supervisor");
         assert_eq!((supervision.recent_restarts, supervision.crashes), (0, 0));
         assert_eq!((part.state(), part.snapshot().generation), (State::Running, 1));
+        system.shutdown().await;
     });
 }
 
@@ -62,6 +63,7 @@ fn a_restart_that_is_asked_for_many_times_leaves_everything_running() {
         let root = system.root();
         assert!(root.children().is_empty());
         assert_eq!(root.state(), State::Running);
+        system.shutdown().await;
     });
 }
 
@@ -72,9 +74,7 @@ fn a_suspended_part_handles_nothing_until_it_is_resumed() {
         let part = system.root().child("part").expect("it is there");
         part.suspend();
         for worker in [&a, &b] {
-            while worker.state() != State::Suspended {
-                tokio::task::yield_now().await;
-            }
+            await_state(worker, State::Suspended).await;
             worker.tell(Count).expect("room");
             worker.inspect().await.expect("it is there");
             assert_eq!((worker.snapshot().depth, worker.snapshot().handled), (1, 0));
@@ -83,6 +83,7 @@ fn a_suspended_part_handles_nothing_until_it_is_resumed() {
         for worker in [&a, &b] {
             assert_eq!(worker.ask(Count).await, Ok((0, 2)));
         }
+        system.shutdown().await;
     });
 }
 
@@ -99,19 +100,17 @@ fn a_child_that_is_stopped_makes_room_for_another_of_its_name() {
         stopped.stop();
         assert_eq!(stopped.watch().await, StopReason::Shutdown);
         assert!(a.ask(Count).await.is_err());
-        while part.child("part/a").is_some() {
-            tokio::task::yield_now().await;
-        }
+        system.settle().await;
+        assert!(part.child("part/a").is_none());
         assert!(part.child("part/none").is_none() && part.child("nowhere/a").is_none());
         let first = ChildSpec::<Worker>::new("late", ());
         part.start_child(first).await.expect("it starts");
         let second = part.start_child(ChildSpec::<Worker>::new("late", ())).await;
         assert!(matches!(second, Err(StartChildError::NameTaken { .. })), "{second:?}");
         part.child("late").expect("it is there").stop();
-        while part.child("late").is_some() {
-            tokio::task::yield_now().await;
-        }
+        system.settle().await;
         part.start_child(ChildSpec::<Worker>::new("late", ())).await.expect("its name is free");
+        system.shutdown().await;
     });
 }
 
@@ -121,7 +120,7 @@ fn the_children_of_a_dynamic_supervisor_are_listed_and_end_with_its_restart() {
         let pool = DynamicSupervisorSpec::new("pool");
         let handle = pool.handle();
         let root = SupervisorSpec::new("root").dynamic(pool);
-        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let system = TestSystem::start(root).await;
         for name in ["x", "y"] {
             let child = ChildSpec::<Worker>::new(name, ()).restart(Restart::Transient);
             handle.start_child(child).await.expect("it starts");
@@ -134,10 +133,9 @@ fn the_children_of_a_dynamic_supervisor_are_listed_and_end_with_its_restart() {
             assert_eq!(child.watch().await, StopReason::Shutdown);
         }
         let new = ChildSpec::<Worker>::new("z", ());
-        while !handle.is_running() {
-            tokio::task::yield_now().await;
-        }
+        await_generation(&handle, 1).await;
         let new = handle.start_child(new).await.expect("it starts");
         assert_eq!((new.ask(Count).await, handle.len()), (Ok((0, 1)), 1));
+        system.shutdown().await;
     });
 }

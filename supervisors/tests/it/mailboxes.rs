@@ -14,7 +14,7 @@ fn full(overflow: Overflow) -> ChildSpec<Worker> {
 #[test]
 fn no_more_fit_than_the_capacity_whoever_sends() {
     local(async {
-        let (_system, worker) = alone(full(Overflow::Reject)).await;
+        let (system, worker) = alone(full(Overflow::Reject)).await;
         worker.suspend();
         worker.inspect().await.expect("it is there");
         let taken = (0..10).filter(|_| worker.clone().tell(Count).is_ok()).count();
@@ -22,13 +22,14 @@ fn no_more_fit_than_the_capacity_whoever_sends() {
         worker.resume();
         worker.inspect().await.expect("the four are handled in the same turn");
         assert_eq!(worker.ask_within(ms(10), Count).await.expect("there is room again").1, 5);
+        system.shutdown().await;
     });
 }
 
 #[test]
 fn blocked_senders_wait_their_turn_or_their_time() {
     local(async {
-        let (_system, worker) = alone(full(Overflow::Block(ms(100)))).await;
+        let (system, worker) = alone(full(Overflow::Block(ms(100)))).await;
         worker.suspend();
         worker.inspect().await.expect("it is there");
         for _ in 0..4 {
@@ -44,31 +45,33 @@ fn blocked_senders_wait_their_turn_or_their_time() {
             }
         };
         let resumed = async {
-            tokio::time::sleep(ms(50)).await;
+            system.advance(ms(50)).await;
             worker.resume();
         };
         tokio::join!(waiting, resumed);
         assert_eq!(worker.ask(Count).await, Ok((0, 25)));
+        system.shutdown().await;
     });
 }
 
 #[test]
 fn what_is_dropped_is_told_to_its_asker() {
     local(async {
-        let (_system, worker) = alone(full(Overflow::DropNewest)).await;
+        let (system, worker) = alone(full(Overflow::DropNewest)).await;
         worker.suspend();
         worker.inspect().await.expect("it is there");
         for _ in 0..4 {
             worker.tell(Count).expect("room");
         }
         assert_eq!(worker.ask(Count).await, Err(AskError::Refused));
+        system.shutdown().await;
     });
 }
 
 #[test]
 fn concurrent_answers_do_not_hold_the_actor_and_exclusive_handlers_do() {
     local(async {
-        let (_system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
         let began = Instant::now();
         let (one, two, count) =
             tokio::join!(worker.ask(Answer(ms(100))), worker.ask(Answer(ms(100))), worker.ask(Count));
@@ -76,13 +79,14 @@ fn concurrent_answers_do_not_hold_the_actor_and_exclusive_handlers_do() {
         assert_eq!(began.elapsed(), ms(100));
         let (held, behind) = tokio::join!(worker.ask(Hold(ms(100))), worker.ask(Count));
         assert_eq!((held, behind), (Ok(2), Ok((0, 3))));
+        system.shutdown().await;
     });
 }
 
 #[test]
 fn an_ask_that_nobody_waits_for_is_skipped() {
     local(async {
-        let (_system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
         worker.suspend();
         assert_eq!(worker.ask_within(ms(10), Count).await, Err(AskError::TimedOut(ms(10))));
         worker.resume();
@@ -91,5 +95,6 @@ fn an_ask_that_nobody_waits_for_is_skipped() {
             worker.ask_within(Duration::from_millis(5), Hold(ms(50))).await,
             Err(AskError::TimedOut(ms(5)))
         );
+        system.shutdown().await;
     });
 }

@@ -9,7 +9,8 @@ use std::{
 
 use callboard_supervisors::{
     Actor, ActorRef, ActorSystem, AutoShutdown, ChildSpec, Context, Message, PlainHandler, Restart,
-    StartError, StopReason, Strategy, SupervisorSpec,
+    StartError, State, StopReason, Strategy, SupervisorSpec,
+    testkit::{TestSystem, await_state},
 };
 use tokio::time::Instant;
 
@@ -59,7 +60,7 @@ impl PlainHandler<Generation> for Member {
 }
 
 /// `a`, `b` and `c` below a supervisor of this strategy.
-async fn three(strategy: Strategy) -> (ActorSystem, Vec<ActorRef<Member>>, Log) {
+async fn three(strategy: Strategy) -> (TestSystem, Vec<ActorRef<Member>>, Log) {
     let log = Log::default();
     let mut root = SupervisorSpec::new("root").strategy(strategy).backoff(steady(ms(100)));
     let mut members = Vec::new();
@@ -68,7 +69,7 @@ async fn three(strategy: Strategy) -> (ActorSystem, Vec<ActorRef<Member>>, Log) 
         members.push(spec.actor_ref());
         root = root.child(spec);
     }
-    let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+    let system = TestSystem::start(root).await;
     assert_eq!(std::mem::take(&mut *log.lock().expect("no panic")), ["+a0", "+b0", "+c0"]);
     (system, members, log)
 }
@@ -85,9 +86,7 @@ fn siblings_go_down_in_reverse_and_come_up_in_order_with_their_queues() {
             let began = Instant::now();
             members[1].tell(Break).expect("room");
             // Handled behind the panic: only after the pause can all of them answer.
-            while system.snapshot().find("b").is_some_and(|b| b.panics == 0) {
-                tokio::task::yield_now().await;
-            }
+            system.settle().await;
             for (member, generation) in members.iter().zip(generations) {
                 assert_eq!(member.ask(Generation).await, Ok(generation), "{strategy:?}");
             }
@@ -95,6 +94,7 @@ fn siblings_go_down_in_reverse_and_come_up_in_order_with_their_queues() {
             assert_eq!(*log.lock().expect("no panic"), steps, "{strategy:?}");
             let crashes = system.snapshot().root.supervision.expect("a supervisor").crashes;
             assert_eq!(crashes, 1, "a sibling that was stopped has not crashed");
+            system.shutdown().await;
         }
     });
 }
@@ -104,17 +104,16 @@ fn a_crash_during_a_siblings_pause_widens_the_group() {
     local(async {
         let (system, members, log) = three(Strategy::RestForOne).await;
         members[2].tell(Break).expect("room");
-        tokio::time::sleep(ms(50)).await;
+        system.advance(ms(50)).await;
         members[0].tell(Break).expect("room");
-        while system.snapshot().find("a").is_some_and(|a| a.panics == 0) {
-            tokio::task::yield_now().await;
-        }
+        await_state(&members[0], State::Crashed).await;
         for (member, at_least) in members.iter().zip([1, 1, 1]) {
             assert!(member.ask(Generation).await.expect("an answer") >= at_least);
         }
         // `c` was in its pause, so that there was nothing of it to stop.
         let steps: Vec<_> = log.lock().expect("no panic").iter().map(|step| step[..2].to_owned()).collect();
         assert_eq!(steps, ["-b", "+a", "+b", "+c"]);
+        system.shutdown().await;
     });
 }
 
@@ -126,10 +125,11 @@ fn temporary_siblings_do_not_come_back_with_the_others() {
         let (gone, back) = (temporary.actor_ref(), permanent.actor_ref());
         let root = SupervisorSpec::new("root").strategy(Strategy::OneForAll).backoff(steady(ms(1)));
         let root = root.child(temporary).child(permanent);
-        let _system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let system = TestSystem::start(root).await;
         back.tell(PanicAsync(false)).expect("room");
         assert_eq!(back.ask(Count).await, Ok((1, 1)));
         assert_eq!(gone.watch().await, StopReason::Shutdown);
+        system.shutdown().await;
     });
 }
 
@@ -144,7 +144,7 @@ fn a_group_that_keeps_crashing_escalates_and_its_supervisors_siblings_go_down_to
         let inner = inner.intensity(1, Duration::from_secs(60)).backoff(steady(ms(1)));
         let root = SupervisorSpec::new("root").strategy(Strategy::RestForOne).backoff(steady(ms(1)));
         let root = root.supervisor(inner.child(spec).child(beside)).child(after);
-        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let system = TestSystem::start(root).await;
         for _ in 0..2 {
             worker.tell(PanicAsync(false)).expect("room");
         }
@@ -152,6 +152,7 @@ fn a_group_that_keeps_crashing_escalates_and_its_supervisors_siblings_go_down_to
         assert_eq!(beside_ref.ask(Count).await, Ok((2, 1)));
         assert_eq!(after_ref.ask(Count).await, Ok((1, 1)));
         assert_eq!(system.snapshot().find("inner").map(|inner| inner.generation), Some(1));
+        system.shutdown().await;
     });
 }
 
@@ -171,7 +172,7 @@ fn significant_children_bring_their_supervisor_down_when_they_have_ended() {
             let inner = inner.backoff(steady(ms(1))).child(first).child(second).child(other);
             let handle = inner.handle();
             let root = SupervisorSpec::new("root").supervisor(inner);
-            let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+            let system = TestSystem::start(root).await;
             // A crash is followed by a restart, and is no end.
             first_ref.tell(PanicAsync(false)).expect("room");
             assert_eq!(first_ref.ask(Count).await, Ok((1, 1)));
@@ -185,6 +186,7 @@ fn significant_children_bring_their_supervisor_down_when_they_have_ended() {
             assert!(!other_ref.is_alive());
             assert!(system.root().is_running(), "that was no crash");
             assert!(system.snapshot().find("inner").is_none());
+            system.shutdown().await;
         }
     });
 }
@@ -195,12 +197,13 @@ fn a_significant_child_that_somebody_stops_does_not_bring_its_supervisor_down() 
         let spec = ChildSpec::<Worker>::new("worker", ()).restart(Restart::Temporary).significant(true);
         let worker = spec.actor_ref();
         let root = SupervisorSpec::new("root").auto_shutdown(AutoShutdown::AnySignificant);
-        let system = ActorSystem::builder("test").local().start(root.child(spec)).await.expect("a system");
+        let system = TestSystem::start(root.child(spec)).await;
         worker.stop();
         worker.watch().await;
         let late = ChildSpec::<Worker>::new("late", ());
         let late = system.root().start_child(late).await.expect("the supervisor runs");
         assert_eq!(late.ask(Count).await, Ok((0, 1)));
+        system.shutdown().await;
     });
 }
 

@@ -1,18 +1,13 @@
 //! An actor that does what a test wants.
 
-use std::{future::Future, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, Backoff, ChildSpec, Context, Handler, Later, Message, PlainHandler,
-    StartError, SupervisorSpec,
+    Actor, ActorRef, Backoff, ChildSpec, Context, Handler, Later, Message, PlainHandler, StartError,
+    SupervisorSpec, testkit::TestSystem,
 };
 
-/// Runs a test on a paused clock: time passes only when nothing else can.
-pub(crate) fn local<T>(test: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().start_paused(true).build_local(Default::default());
-    runtime.expect("a runtime").block_on(test)
-}
+pub(crate) use callboard_supervisors::testkit::run as local;
 
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -24,11 +19,10 @@ pub(crate) fn steady(pause: Duration) -> Backoff {
 }
 
 /// One actor under a root that restarts it often.
-pub(crate) async fn alone(spec: ChildSpec<Worker>) -> (ActorSystem, ActorRef<Worker>) {
+pub(crate) async fn alone(spec: ChildSpec<Worker>) -> (TestSystem, ActorRef<Worker>) {
     let worker = spec.actor_ref();
     let root = SupervisorSpec::new("root").intensity(100, Duration::from_secs(60)).backoff(steady(ms(10)));
-    let system = ActorSystem::builder("test").local().start(root.child(spec)).await.expect("a system");
-    (system, worker)
+    (TestSystem::start(root.child(spec)).await, worker)
 }
 
 /// Not `Send`, as an actor need not be.
