@@ -157,6 +157,30 @@ fn a_dynamic_supervisor_holds_its_limit_and_forgets_what_has_ended() {
 }
 
 #[test]
+fn the_child_that_brings_a_dynamic_supervisor_down_goes_with_the_others() {
+    local(async {
+        let jobs =
+            DynamicSupervisorSpec::new("jobs").intensity(1, Duration::from_secs(60)).backoff(steady(ms(1)));
+        let handle = jobs.handle();
+        let root = SupervisorSpec::new("root").dynamic(jobs);
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let culprit = handle.start_child(ChildSpec::<Worker>::new("culprit", ())).await.expect("it starts");
+        let other = handle.start_child(ChildSpec::<Worker>::new("other", ())).await.expect("it starts");
+        for _ in 0..2 {
+            assert_eq!(culprit.ask(PanicAsync(false)).await, Err(AskError::Panicked));
+        }
+        assert!(matches!(culprit.watch().await, StopReason::Panicked { .. }));
+        assert_eq!(other.watch().await, StopReason::Shutdown);
+        while !handle.is_running() {
+            tokio::time::sleep(ms(1)).await;
+        }
+        assert!(handle.is_empty());
+        handle.start_child(ChildSpec::<Worker>::new("culprit", ())).await.expect("its name is free");
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
+
+#[test]
 fn mistakes_in_a_specification_are_named_before_anything_starts() {
     local(async {
         let root = SupervisorSpec::new("root")

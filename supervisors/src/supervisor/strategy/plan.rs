@@ -316,7 +316,13 @@ impl Plan {
                         self.start(key, after, actions);
                     }
                     Verdict::Restart(after) => return self.regroup(key, after, actions),
-                    Verdict::GiveUp(outcome) => return self.stop(outcome, actions),
+                    Verdict::GiveUp(outcome) => {
+                        // The others are forgotten as they go down; this one is down already.
+                        if self.rules.dynamic {
+                            self.forget(key, actions);
+                        }
+                        return self.stop(outcome, actions);
+                    }
                 }
                 self.go_on_after(key, actions);
             }
