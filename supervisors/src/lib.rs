@@ -49,11 +49,13 @@ mod envelope;
 mod error;
 mod executor;
 mod export;
+mod group;
 mod handler;
 mod label;
 mod later;
 mod mailbox;
 mod meta;
+mod pool;
 mod reference;
 mod registry;
 mod reply;
@@ -78,6 +80,7 @@ pub use crate::{
         ActorId, ActorSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason, SupervisionSnapshot,
         TreeSnapshot, WaitingFor,
     },
+    pool::{Broadcast, Members, OnFull, Pool, PoolSpec, ResizeError, Router, Routing},
     reference::{ActorHandle, ActorRef, Recipient},
     registry::{NoMoreNames, RegisterError, Registry},
     supervisor::{

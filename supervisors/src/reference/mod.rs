@@ -7,7 +7,9 @@ mod recipient;
 mod shared;
 
 pub use actor_handle::ActorHandle;
+pub(crate) use actor_ref::ASK_LIMIT;
 pub use actor_ref::ActorRef;
+pub(crate) use patience::within;
 pub use recipient::Recipient;
 #[cfg(feature = "testkit")]
 pub(crate) use recipient::{Admitted, Receive};

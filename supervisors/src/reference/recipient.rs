@@ -10,7 +10,7 @@ use crate::{
     error::{AskError, SendError},
     handler::Handler,
     label::Labelled,
-    meta::ActorId,
+    meta::{ActorId, State},
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
     reply::ReplyTo,
     telemetry::UndeliveredReason,
@@ -32,6 +32,8 @@ pub(crate) trait Receive<M: Message>: Target {
     fn lose(&self, envelope: Box<Sealed<M>>, _reason: UndeliveredReason) {
         bury(envelope);
     }
+    fn is_alive(&self) -> bool;
+    fn depth(&self) -> usize;
 }
 
 impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
@@ -57,6 +59,14 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
 
     fn lose(&self, envelope: Box<Sealed<M>>, reason: UndeliveredReason) {
         Shared::lose(self, envelope, reason);
+    }
+
+    fn is_alive(&self) -> bool {
+        self.meta.state() != State::Stopped
+    }
+
+    fn depth(&self) -> usize {
+        self.mailbox.depth()
     }
 }
 
@@ -171,7 +181,27 @@ impl<M: Message> Recipient<M> {
         self.0.id()
     }
 
-    async fn admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+    /// Whether the actor behind it is not gone for good.
+    pub fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// How many messages wait there or are in the actor's hand.
+    pub fn depth(&self) -> usize {
+        self.0.depth()
+    }
+
+    /// Now or not at all; the mailbox counts a refusal.
+    pub(crate) fn offer(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        self.0.offer(envelope)
+    }
+
+    /// Now, or as [`admit`](Self::admit) later: `Full` is not counted as a refusal.
+    pub(crate) fn try_admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        self.0.try_admit(envelope)
+    }
+
+    pub(crate) async fn admit(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
         // An admission that need not wait costs no box.
         match self.0.try_admit(envelope) {
             Err(SendError::Full(envelope)) => self.0.clone().admit(envelope).await,

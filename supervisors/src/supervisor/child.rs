@@ -140,6 +140,11 @@ impl<A: Actor> ChildSpec<A> {
         ChildSpec { registered: Some(name.into()), ..self }
     }
 
+    /// A mistake that was made where this specification comes from.
+    pub(crate) fn problem(self, problem: Option<String>) -> Self {
+        ChildSpec { problem: self.problem.or(problem), ..self }
+    }
+
     /// The address the actor will have.
     pub fn actor_ref(&self) -> ActorRef<A> {
         ActorRef::new(self.shared.clone())

@@ -27,4 +27,4 @@ pub(crate) use inbox::Inbox;
 pub use policy::{AutoShutdown, OnExhausted, OnStartFailure, Strategy};
 pub use spec::SupervisorSpec;
 pub(crate) use spec::start_root;
-pub(crate) use tree::{Runtime, SupervisorNode};
+pub(crate) use tree::{Runtime, SupervisorNode, random};

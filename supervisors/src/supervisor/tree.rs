@@ -57,7 +57,7 @@ impl Runtime {
         if let Some(bits) = self.executors.control().roll() {
             return fraction(bits);
         }
-        fraction(RandomState::new().build_hasher().finish())
+        random()
     }
 
     pub(super) fn report_stuck(&self, path: String) {
@@ -76,6 +76,11 @@ impl Runtime {
     pub(crate) fn stuck(&self) -> Vec<String> {
         self.stuck.lock().clone()
     }
+}
+
+/// A number in `0.0..1.0`, good enough to spread restarts.
+pub(crate) fn random() -> f64 {
+    fraction(RandomState::new().build_hasher().finish())
 }
 
 fn fraction(bits: u64) -> f64 {

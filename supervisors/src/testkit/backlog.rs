@@ -98,6 +98,10 @@ impl<T> Backlog<T> {
         drop(left);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.inner.lock().waiting.len()
     }

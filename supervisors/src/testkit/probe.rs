@@ -65,6 +65,14 @@ impl<M: Message> Receive<M> for Shared<M> {
     fn admit(self: Arc<Self>, envelope: Box<Sealed<M>>) -> Admitted<M> {
         Box::pin(async move { Err(SendError::Full(envelope)) })
     }
+
+    fn is_alive(&self) -> bool {
+        !self.messages.is_closed()
+    }
+
+    fn depth(&self) -> usize {
+        self.messages.waiting()
+    }
 }
 
 impl<M: Message> Target for Shared<M> {

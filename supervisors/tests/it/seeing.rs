@@ -22,6 +22,7 @@ async fn next(changes: &mut ChangeFeed) -> Change {
 fn the_feed_tells_each_change_in_order_and_ends_with_the_system() {
     local(async {
         let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        let inner = ActorSystem::clone(&system);
         let mut changes = system.changes();
         worker.ask(Panic(Place::Plain)).await.expect_err("a panic");
         worker.ask(Count).await.expect("an answer");
@@ -31,7 +32,7 @@ fn the_feed_tells_each_change_in_order_and_ends_with_the_system() {
         worker.inspect().await.expect("it is there");
         worker.stop();
         worker.watch().await;
-        system.shutdown(ms(100)).await;
+        system.shutdown().await;
         let mut seen = Vec::new();
         let mut number = 0;
         while let Some(change) = changes.next().await {
@@ -64,7 +65,7 @@ fn the_feed_tells_each_change_in_order_and_ends_with_the_system() {
                 " ended: stopped in order",
             ]
         );
-        let mut late = system.changes();
+        let mut late = inner.changes();
         assert!(late.next().await.is_none());
     });
 }

@@ -1,0 +1,261 @@
+//! [`Router`]: one message to one of many.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    actix::Message,
+    envelope::{Refused, Sealed},
+    error::{AskError, SendError},
+    group::Seat,
+    pool::{Members, OnFull, Routing, ring::Ring, routing::Choice},
+    reference::{ASK_LIMIT, Recipient, within},
+};
+
+/// The members at one version.
+pub(super) struct Table<M: Message> {
+    version: u64,
+    pub(super) members: Vec<Seat<Recipient<M>>>,
+    ring: Option<Ring>,
+}
+
+struct Inner<M: Message> {
+    members: Members<M>,
+    routing: Routing<M>,
+    on_full: OnFull,
+    turn: AtomicUsize,
+    table: Mutex<Arc<Table<M>>>,
+}
+
+/// Sends each message to one of many actors that handle it, or to all of them. Members that are gone for good are passed
+/// over; those of a pool are there again when they have been replaced.
+///
+/// Clones share one turn. A router has no task and no queue: a message is either with a member or back with its sender.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Square(u64);
+/// # struct Worker;
+/// # impl Actor for Worker {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Worker) }
+/// # }
+/// # impl PlainHandler<Square> for Worker {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, Square(n): Square, _: &mut Context<Self>) -> u64 { n * n }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let (a, b) = (ChildSpec::<Worker>::new("a", ()), ChildSpec::<Worker>::new("b", ()));
+/// let members = [a.actor_ref().recipient(), b.actor_ref().recipient()];
+/// let by_number = Router::new(members, Routing::consistent_hash(|Square(n)| *n));
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(a).child(b)).await?;
+/// assert_eq!(by_number.ask(Square(12)).await, Ok(144));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// assert!(matches!(by_number.tell(Square(12)), Err(SendError::Stopped(Square(12)))));
+/// # Ok::<(), StartSystemError>(())
+/// # }).unwrap();
+/// ```
+pub struct Router<M: Message>(Arc<Inner<M>>);
+
+impl<M: Message> Clone for Router<M> {
+    fn clone(&self) -> Self {
+        Router(self.0.clone())
+    }
+}
+
+impl<M: Message> fmt::Debug for Router<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("routing", &self.0.routing)
+            .field("on_full", &self.0.on_full)
+            .field("members", &self.0.members)
+            .finish()
+    }
+}
+
+/// Nobody took it: one that lives and has no room, if there is any.
+type NotTaken<'t, M> = (Box<Sealed<M>>, Option<&'t Recipient<M>>);
+
+impl<M: Message> Router<M> {
+    /// A router over these members.
+    pub fn new(members: impl Into<Members<M>>, routing: Routing<M>) -> Self {
+        let on_full = match routing.0 {
+            Choice::ConsistentHash(_) => OnFull::GiveBack,
+            Choice::RoundRobin | Choice::LeastBusy => OnFull::TryNext,
+        };
+        Router::assemble(members.into(), routing, on_full)
+    }
+
+    fn assemble(members: Members<M>, routing: Routing<M>, on_full: OnFull) -> Self {
+        // Older than any version that there is.
+        let table = Mutex::new(Arc::new(Table { version: 0, members: Vec::new(), ring: None }));
+        Router(Arc::new(Inner { members, routing, on_full, turn: AtomicUsize::new(0), table }))
+    }
+
+    /// A router over the same members that does this with full ones.
+    pub fn on_full(&self, on_full: OnFull) -> Self {
+        Router::assemble(self.0.members.clone(), self.0.routing.clone(), on_full)
+    }
+
+    /// The members as they are now. Nobody's lock is held while the ring is made, so two senders may both make it.
+    pub(super) fn table(&self) -> Arc<Table<M>> {
+        let version = self.0.members.0.version();
+        {
+            let table = self.0.table.lock();
+            if table.version == version {
+                return table.clone();
+            }
+        }
+        let (version, members) = self.0.members.0.list();
+        let hashed = matches!(self.0.routing.0, Choice::ConsistentHash(_));
+        let ring = hashed.then(|| Ring::new(members.iter().map(|seat| seat.number)));
+        let fresh = Arc::new(Table { version, members, ring });
+        let mut table = self.0.table.lock();
+        if fresh.version <= table.version {
+            return table.clone();
+        }
+        let old = std::mem::replace(&mut *table, fresh.clone());
+        drop(table);
+        drop(old);
+        fresh
+    }
+
+    /// Offers the message to one after the other, as the routing says.
+    fn offer<'t>(
+        &self,
+        table: &'t Table<M>,
+        key: Option<u64>,
+        envelope: Box<Sealed<M>>,
+    ) -> Result<(), NotTaken<'t, M>> {
+        let members = &table.members;
+        match (&table.ring, key) {
+            (Some(ring), Some(key)) => {
+                self.offer_in(ring.owners(key).filter_map(|index| members.get(index)), envelope)
+            }
+            _ => {
+                let first = self.first(members);
+                let (before, from) = members.split_at(first);
+                self.offer_in(from.iter().chain(before), envelope)
+            }
+        }
+    }
+
+    /// Where to begin, in a list that goes round.
+    fn first(&self, members: &[Seat<Recipient<M>>]) -> usize {
+        let turn = self.0.turn.fetch_add(1, Relaxed).checked_rem(members.len()).unwrap_or(0);
+        if !matches!(self.0.routing.0, Choice::LeastBusy) {
+            return turn;
+        }
+        let (before, from) = members.split_at(turn);
+        let in_turn = (turn..).zip(from).chain((0..).zip(before));
+        let living = in_turn.filter(|(_, member)| member.of.is_alive());
+        living.min_by_key(|(_, member)| member.of.depth()).map_or(turn, |(index, _)| index)
+    }
+
+    fn offer_in<'t>(
+        &self,
+        members: impl Iterator<Item = &'t Seat<Recipient<M>>>,
+        mut envelope: Box<Sealed<M>>,
+    ) -> Result<(), NotTaken<'t, M>> {
+        let mut full = None;
+        for member in members {
+            match member.of.try_admit(envelope) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full(back)) => {
+                    envelope = back;
+                    full.get_or_insert(&member.of);
+                    if self.0.on_full == OnFull::GiveBack {
+                        break;
+                    }
+                }
+                Err(SendError::Stopped(back)) => envelope = back,
+            }
+        }
+        Err((envelope, full))
+    }
+
+    /// Sends to one member now, or gives the message back. Never waits, whatever the mailboxes' policies.
+    ///
+    /// # Errors
+    /// `Full` when those that live have no room, or the chosen one has none and [`OnFull::GiveBack`] is set; `Stopped`
+    /// when nobody is there.
+    pub fn tell(&self, message: M) -> Result<(), SendError<M>> {
+        let key = self.0.routing.key(&message);
+        let table = self.table();
+        match self.offer(&table, key, Sealed::tell(message)) {
+            Ok(()) => Ok(()),
+            // It counts as a refusal of the first one that had no room.
+            Err((envelope, Some(full))) => Ok(full.offer(envelope)?),
+            Err((envelope, None)) => Err(SendError::<Box<Sealed<M>>>::Stopped(envelope).into()),
+        }
+    }
+
+    /// As [`tell`](Self::tell); if nobody has room, it waits at the first one that lives, as that one's mailbox says. Should
+    /// that one go meanwhile, the message goes to another. Dropping the future takes back a message that is still waiting.
+    ///
+    /// # Errors
+    /// `Full` when there was no room in time, `Stopped` when nobody is there.
+    pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
+        let key = self.0.routing.key(&message);
+        Ok(self.admit(key, Sealed::tell(message)).await?)
+    }
+
+    async fn admit(&self, key: Option<u64>, mut envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+        // Who goes while it is waited for is another each time; a pool that cannot stop replacing them is no reason to
+        // wait for ever.
+        let mut tries = self.table().members.len();
+        loop {
+            let table = self.table();
+            let waited = match self.offer(&table, key, envelope) {
+                Ok(()) => return Ok(()),
+                Err((back, Some(full))) => full.admit(back).await,
+                Err((back, None)) => return Err(SendError::Stopped(back)),
+            };
+            match waited {
+                Err(SendError::Stopped(back)) if tries > 0 => {
+                    tries -= 1;
+                    envelope = back;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    /// Sends to one member, as [`send`](Self::send) does, and waits for the reply, 5 s at most.
+    ///
+    /// # Errors
+    /// See [`AskError`]. A member that panics on the message is not replaced by another: it was handled, perhaps.
+    pub async fn ask(&self, message: M) -> Result<M::Result, AskError> {
+        self.ask_within(ASK_LIMIT, message).await
+    }
+
+    /// [`ask`](Self::ask) with a limit on the whole of it.
+    ///
+    /// # Errors
+    /// See [`ask`](Self::ask).
+    pub async fn ask_within(&self, limit: Duration, message: M) -> Result<M::Result, AskError> {
+        let key = self.0.routing.key(&message);
+        let (envelope, answer) = Sealed::ask(message);
+        let asked = async {
+            self.admit(key, envelope).await.map_err(SendError::<M>::from)?;
+            answer.await.unwrap_or(Err(AskError::Stopped))
+        };
+        within(limit, asked, || ()).await.unwrap_or(Err(AskError::TimedOut(limit)))
+    }
+
+    /// The members that live now.
+    pub fn members(&self) -> Vec<Recipient<M>> {
+        let table = self.table();
+        table.members.iter().map(|seat| &seat.of).filter(|member| member.is_alive()).cloned().collect()
+    }
+}
