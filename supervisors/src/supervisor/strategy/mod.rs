@@ -3,6 +3,7 @@
 //! No clock is read and nothing is done in here: times and randomness come in as values, and what is to be done goes out
 //! as a list. The children's order is the order of their keys.
 
+mod bounds;
 mod plan;
 mod stopping;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     supervisor::{
         AutoShutdown, OnExhausted, OnStartFailure, Restart, Shutdown, Strategy,
         intensity::Intensity,
-        strategy::{Action, Event, Key, Outcome, Rules},
+        strategy::{Action, Event, Key, Outcome, Rules, bounds::Bounds},
     },
     task::Cause,
 };
@@ -65,6 +65,7 @@ pub(crate) struct Plan {
     intensity: Intensity,
     pub(super) phase: Phase,
     pub(super) children: BTreeMap<Key, Child>,
+    pub(super) bounds: Bounds,
     /// The child whose first start the others wait for.
     awaited: Option<Key>,
     exhausted_until: Option<Duration>,
@@ -82,6 +83,7 @@ impl Plan {
             intensity,
             phase: Phase::Down,
             children: BTreeMap::new(),
+            bounds: Bounds::default(),
             awaited: None,
             exhausted_until: None,
             pause: Duration::ZERO,
@@ -158,6 +160,7 @@ impl Plan {
             attempt: 0,
         };
         self.children.insert(key, child);
+        self.bounds.is_down(key);
         let mut actions = Vec::new();
         if self.phase == Phase::Running {
             self.start(key, Duration::ZERO, &mut actions);
@@ -200,8 +203,9 @@ impl Plan {
 
     /// Starts the next child that is down; when there is none, the supervisor runs.
     fn start_next(&mut self, actions: &mut Vec<Action>) {
-        let next =
-            self.children.iter().find(|(_, child)| child.state == ChildState::Down).map(|(key, _)| *key);
+        let mut rest = self.children.range(self.bounds.down_from..);
+        let next = rest.find(|(_, child)| child.state == ChildState::Down).map(|(key, _)| *key);
+        self.bounds.down_from = next.unwrap_or(Key::MAX);
         self.awaited = next;
         match next {
             Some(key) => {
@@ -244,6 +248,7 @@ impl Plan {
         let generation = child.generation.map_or(0, |last| last + 1);
         child.generation = Some(generation);
         child.state = ChildState::Starting;
+        self.bounds.is_live(key);
         actions.push(Action::Start { child: key, generation, after });
     }
 
@@ -278,6 +283,7 @@ impl Plan {
         }
         let Some(child) = self.children.get_mut(&key) else { return };
         let before = std::mem::replace(&mut child.state, ChildState::Down);
+        self.bounds.is_down(key);
         if let ChildState::Up { since } = before
             && now.saturating_sub(since) >= self.rules.backoff.reset_after
         {

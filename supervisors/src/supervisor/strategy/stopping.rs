@@ -60,9 +60,13 @@ impl Plan {
         }
     }
 
-    pub(super) fn last_live(&self, from: Key) -> Option<(Key, ChildState)> {
+    pub(super) fn last_live(&mut self, from: Key) -> Option<(Key, ChildState)> {
         let live = |(_, child): &(&Key, &Child)| !matches!(child.state, ChildState::Down | ChildState::Stuck);
-        self.children.range(from..).rev().find(live).map(|(key, child)| (*key, child.state))
+        let from = from.min(self.bounds.live_below);
+        let last = self.children.range(from..self.bounds.live_below).rev().find(live);
+        let last = last.map(|(key, child)| (*key, child.state));
+        self.bounds.live_below = last.map_or(from, |(key, _)| key.saturating_add(1));
+        last
     }
 
     /// Gives how long it may take.

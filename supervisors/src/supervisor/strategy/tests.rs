@@ -13,7 +13,7 @@ use proptest::{
     prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 
-use super::{Action, Event, Key, Outcome, Plan, Rules};
+use super::{Action, Event, Key, Outcome, Plan, Rules, plan::ChildState};
 use crate::{
     supervisor::{AutoShutdown, OnStartFailure, Restart, Shutdown, Strategy},
     task::Cause,
@@ -221,7 +221,9 @@ impl World {
     }
 
     fn feed(&mut self, event: Event, now: Duration) {
-        for action in self.plan.handle(event, now, 0.5) {
+        let actions = self.plan.handle(event, now, 0.5);
+        self.check_bounds();
+        for action in actions {
             match action {
                 Action::Start { child, generation, .. } => {
                     assert!(!self.alive.contains_key(&child), "{child} is started while it runs");
@@ -249,6 +251,15 @@ impl World {
                 Action::Stuck { child } => panic!("{child} is not stuck"),
                 Action::Arm(_) => {}
             }
+        }
+    }
+
+    /// What the plan does not look at is as it takes it to be.
+    fn check_bounds(&self) {
+        for (key, child) in &self.plan.children {
+            let (down, stuck) = (child.state == ChildState::Down, child.state == ChildState::Stuck);
+            assert!(!down || *key >= self.plan.bounds.down_from, "{key} is down: {:?}", self.plan);
+            assert!(down || stuck || *key < self.plan.bounds.live_below, "{key} is live: {:?}", self.plan);
         }
     }
 
