@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::{
     actix::Stage,
@@ -94,6 +94,13 @@ enum Phase {
     Active,
 }
 
+/// Most ends take one turn, and those need no timer.
+enum Deadline {
+    /// The end has not had its first turn.
+    At(Instant),
+    Timed(Pin<Box<Sleep>>),
+}
+
 /// Lives as long as the address: one task for all generations.
 pub(crate) struct ActorTask<A: Actor> {
     shared: Arc<Shared<A>>,
@@ -105,7 +112,7 @@ pub(crate) struct ActorTask<A: Actor> {
     /// The orderly end that is under way.
     closing: Option<Cause>,
     /// When an end that nobody else times becomes a kill.
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Deadline>,
     shutdown: Shutdown,
     executor: Arc<Executor>,
 }
@@ -182,10 +189,28 @@ impl<A: Actor> ActorTask<A> {
         }
         self.closing = Some(cause);
         self.shared.flags.fetch_or(STOP, Relaxed);
-        match self.shutdown {
-            Shutdown::Infinity => self.deadline = None,
-            Shutdown::Timeout(limit) => self.deadline = Some(Box::pin(sleep(limit))),
-            Shutdown::Brutal => self.deadline = Some(Box::pin(sleep(Duration::ZERO))),
+        let limit = match self.shutdown {
+            Shutdown::Infinity => None,
+            Shutdown::Timeout(limit) => Some(limit),
+            Shutdown::Brutal => Some(Duration::ZERO),
+        };
+        // A limit beyond all time is none.
+        let at = limit.and_then(|limit| Instant::now().checked_add(limit));
+        self.deadline = at.map(Deadline::At);
+    }
+
+    /// Waits for a deadline that is timed.
+    fn is_overdue(&mut self, task: &mut Task<'_>) -> bool {
+        match &mut self.deadline {
+            Some(Deadline::Timed(sleep)) => sleep.as_mut().poll(task).is_ready(),
+            _ => false,
+        }
+    }
+
+    /// To be called when the end takes more than one turn.
+    fn time_deadline(&mut self) {
+        if let Some(Deadline::At(at)) = self.deadline {
+            self.deadline = Some(Deadline::Timed(Box::pin(sleep_until(at))));
         }
     }
 
@@ -307,7 +332,7 @@ impl<A: Actor> Future for ActorTask<A> {
         let this = self.get_mut();
         this.shared.mailbox.awake(task);
         this.obey();
-        if this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(task).is_ready()) {
+        if this.is_overdue(task) {
             this.kill();
         }
         loop {
@@ -328,7 +353,13 @@ impl<A: Actor> Future for ActorTask<A> {
                     }
                 }
                 Phase::Active => match caught(|| stage.poll(task)) {
-                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Pending) => {
+                        this.time_deadline();
+                        if !this.is_overdue(task) {
+                            return Poll::Pending;
+                        }
+                        this.kill();
+                    }
                     Ok(Poll::Ready(())) => this.ended(),
                     Err(panic) => this.panicked(panic),
                 },
