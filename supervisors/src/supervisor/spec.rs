@@ -66,7 +66,7 @@ impl SupervisorSpec {
 pub(crate) fn start_root(root: SupervisorSpec, runtime: &Arc<Runtime>) -> Result<(), SpecError> {
     let (node, placement) = (root.0.node.clone(), root.0.placement);
     let entry = root.0.into_entry();
-    super::validate::check_one("", &entry)?;
+    super::validate::check_one(String::new, &entry)?;
     let executor = match placement {
         Placement::Workers => runtime.executors.worker().clone(),
         Placement::Control | Placement::Parent => runtime.executors.control().clone(),

@@ -180,7 +180,7 @@ impl SupervisorTask {
         }
         let event = Event::Exited { child: key, generation, cause, ended };
         let (now, chance) = (self.runtime.now(), self.runtime.chance());
-        let (actions, gives_up, restarting) = self.node.with(|body| {
+        let (actions, gives_up, restarting, told) = self.node.with(|body| {
             body.exits += 1;
             if let Some(crash) = &crash {
                 body.crashes += 1;
@@ -194,21 +194,23 @@ impl SupervisorTask {
                 matches!(action, Action::Down(Outcome::StartFailed(_) | Outcome::Escalated(_)))
             };
             let gives_up = body.plan.is_giving_up() || actions.iter().any(down);
-            (actions, gives_up, body.plan.brings_back(key))
+            (actions, gives_up, body.plan.brings_back(key), body.on_exit.is_some())
         });
-        let name = child.meta().name().clone();
+        let name = child.meta().name();
         if gives_up && self.blamed.is_none() {
             self.blamed = Some((name.clone(), reason.clone()));
         }
-        self.tell(ChildExited {
-            supervisor: self.node.meta().path().into(),
-            name,
-            actor: child.meta().id(),
-            generation,
-            reason,
-            crash,
-            restarting,
-        });
+        if told {
+            self.tell(ChildExited {
+                supervisor: self.node.meta().path().into(),
+                name: name.clone(),
+                actor: child.meta().id(),
+                generation,
+                reason,
+                crash,
+                restarting,
+            });
+        }
         self.perform(actions);
     }
 
@@ -364,7 +366,6 @@ impl SupervisorTask {
 
     fn tell(&mut self, exited: ChildExited) {
         let dropped = self.node.with(|body| {
-            body.on_exit.as_ref()?;
             body.untold.push_back(exited);
             let over = !body.plan.rules().dynamic && body.untold.len() > UNTOLD;
             over.then(|| {

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     actor::Actor,
     error::{SpecError, StartChildError},
     executor::{Executor, Executors, Placement},
-    meta::{ActorSnapshot, CrashRecord, Kind, Meta, State, StopReason, SupervisionSnapshot},
+    meta::{ActorSnapshot, CrashRecord, Kind, Meta, Place, State, StopReason, SupervisionSnapshot},
     reference::{ActorRef, Node, Recipient},
     registry::Registry,
     supervisor::{
@@ -189,6 +189,8 @@ impl Body {
 /// A supervisor as others see it.
 pub(crate) struct SupervisorNode {
     meta: Meta,
+    /// Where its children hang: one for all of them.
+    place: OnceLock<Arc<Place>>,
     pub(super) inbox: Arc<Inbox>,
     body: Mutex<Body>,
 }
@@ -198,6 +200,7 @@ impl SupervisorNode {
         let rules = Rules::new(kind == Kind::Dynamic);
         Arc::new(SupervisorNode {
             meta: Meta::new(name, kind, Strategy::OneForOne.as_str()),
+            place: OnceLock::new(),
             inbox: Arc::default(),
             body: Mutex::new(Body {
                 plan: Plan::new(rules),
@@ -240,9 +243,14 @@ impl SupervisorNode {
         Link { inbox: self.inbox.clone(), child }
     }
 
+    /// To be called when it hangs in the tree itself.
+    fn place(&self) -> &Arc<Place> {
+        self.place.get_or_init(|| self.meta.place())
+    }
+
     /// Hangs the declared children below this supervisor, which hangs in the tree itself by now.
     pub(super) fn take_in_declared(&self) {
-        let place = self.meta.place();
+        let place = self.place();
         let mut body = self.body.lock();
         for entry in std::mem::take(&mut body.declared) {
             entry.node.meta().put_below(place.clone());
@@ -263,10 +271,10 @@ impl SupervisorNode {
     }
 
     fn add(&self, entry: Entry) -> Result<(), StartChildError> {
-        let path = crate::meta::Place::join(&self.meta.path(), entry.node.meta().name());
-        validate::check_one(&path, &entry)?;
+        let path = || Place::join(&self.meta.path(), entry.node.meta().name());
+        validate::check_one(path, &entry)?;
         let mut body = self.body.lock();
-        validate::check_significant(&path, body.plan.rules(), &entry)?;
+        validate::check_significant(path, body.plan.rules(), &entry)?;
         if !body.plan.is_running() || body.place.is_none() {
             return Err(StartChildError::NotRunning);
         }
@@ -277,7 +285,7 @@ impl SupervisorNode {
         if body.names.contains_key(&name) {
             return Err(StartChildError::NameTaken { name: name.to_string() });
         }
-        entry.node.meta().put_below(self.meta.place());
+        entry.node.meta().put_below(self.place().clone());
         let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
         let key = body.insert(entry);
         let mut deferred = None;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     error::SpecError,
-    meta::Place,
+    meta::{Kind, Place},
     supervisor::{AutoShutdown, Backoff, OnExhausted, Restart, child::Entry, strategy::Rules},
 };
 
@@ -43,18 +43,23 @@ pub(super) fn check<'a>(
     let mut names = HashSet::new();
     for entry in entries {
         let name = entry.node.meta().name();
-        let path = Place::join(path, name);
-        check_one(&path, entry)?;
-        check_significant(&path, rules, entry)?;
+        let path = || Place::join(path, name);
+        check_one(path, entry)?;
+        check_significant(path, rules, entry)?;
         if !names.insert(name.clone()) {
-            return Err(SpecError { path, problem: "two children of one supervisor have this name".into() });
+            let problem = "two children of one supervisor have this name".into();
+            return Err(SpecError { path: path(), problem });
         }
     }
     Ok(())
 }
 
 /// An end that counts needs a child that can end, and a supervisor that counts it.
-pub(super) fn check_significant(path: &str, rules: &Rules, entry: &Entry) -> Result<(), SpecError> {
+pub(super) fn check_significant(
+    path: impl Fn() -> String,
+    rules: &Rules,
+    entry: &Entry,
+) -> Result<(), SpecError> {
     if !entry.significant {
         return Ok(());
     }
@@ -65,11 +70,11 @@ pub(super) fn check_significant(path: &str, rules: &Rules, entry: &Entry) -> Res
     } else {
         return Ok(());
     };
-    Err(SpecError { path: path.into(), problem: problem.into() })
+    Err(SpecError { path: path(), problem: problem.into() })
 }
 
-/// The first mistake in this entry and all below it.
-pub(super) fn check_one(path: &str, entry: &Entry) -> Result<(), SpecError> {
+/// The first mistake in this entry and all below it. Its path is made up only if it is needed.
+pub(super) fn check_one(path: impl Fn() -> String, entry: &Entry) -> Result<(), SpecError> {
     let name = entry.node.meta().name();
     let problem = if name.is_empty() {
         Some("a name must not be empty".into())
@@ -79,8 +84,9 @@ pub(super) fn check_one(path: &str, entry: &Entry) -> Result<(), SpecError> {
         entry.problem.clone()
     };
     match problem {
-        Some(problem) => Err(SpecError { path: path.into(), problem }),
-        None => entry.node.check_below(path),
+        Some(problem) => Err(SpecError { path: path(), problem }),
+        None if entry.node.meta().kind() == Kind::Actor => Ok(()),
+        None => entry.node.check_below(&path()),
     }
 }
 
