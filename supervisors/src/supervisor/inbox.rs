@@ -31,8 +31,10 @@ impl Inbox {
         self.waker.wake();
     }
 
-    pub(super) fn take(&self) -> (Vec<Order>, VecDeque<Notice>) {
+    /// The notices go into `notices`, which is empty.
+    pub(super) fn take(&self, notices: &mut VecDeque<Notice>) -> Vec<Order> {
         let mut unread = self.unread.lock();
-        (unread.orders.take(), std::mem::take(&mut unread.notices))
+        std::mem::swap(&mut unread.notices, notices);
+        unread.orders.take()
     }
 }

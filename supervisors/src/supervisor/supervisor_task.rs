@@ -1,6 +1,7 @@
 //! The task of one supervisor: carries out what the [`Plan`](super::strategy::Plan) says.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -28,6 +29,9 @@ use crate::{
 const TELL_AGAIN: Duration = Duration::from_millis(5);
 /// Untold ends that a supervisor of declared children keeps; those of a dynamic one count as children.
 const UNTOLD: usize = 1024;
+
+/// Notices for which room is kept.
+const ROOM_KEPT: usize = 256;
 
 /// A supervisor that is to run for the first time.
 pub(crate) struct SupervisorLaunch {
@@ -64,6 +68,7 @@ impl SupervisorLaunch {
             deadline: None,
             tell_again: None,
             kills: KillWatch::default(),
+            reading: VecDeque::new(),
         };
         runtime.executors.control().spawn(move || Some(task));
     }
@@ -93,6 +98,8 @@ struct SupervisorTask {
     deadline: Option<Pin<Box<Sleep>>>,
     tell_again: Option<Pin<Box<Sleep>>>,
     kills: KillWatch,
+    /// The notices of one turn. Empty between turns: kept for its room.
+    reading: VecDeque<Notice>,
 }
 
 impl SupervisorTask {
@@ -164,13 +171,14 @@ impl SupervisorTask {
     }
 
     fn exited(&mut self, key: Key, exit: Exit) {
-        let Some(child) = self.node.with(|body| body.children.get(&key).map(|child| child.node.clone()))
-        else {
-            return;
-        };
-        self.runtime.has_ended(&*child);
         let Exit { generation, cause, reason, crash, ended } = exit;
-        if !self.node.with(|body| body.plan.is_news(key, generation, ended)) {
+        let known = self.node.with(|body| {
+            let child = body.children.get(&key)?.node.clone();
+            Some((child, body.plan.is_news(key, generation, ended)))
+        });
+        let Some((child, is_news)) = known else { return };
+        self.runtime.has_ended(&*child);
+        if !is_news {
             return;
         }
         self.kills.forget(key);
@@ -179,7 +187,10 @@ impl SupervisorTask {
             tracing::warn!(actor = crash.path, generation, reason = %reason, "an actor crashed");
         }
         let event = Event::Exited { child: key, generation, cause, ended };
-        let (now, chance) = (self.runtime.now(), self.runtime.chance());
+        // Only restarts that count have a pause.
+        let chance =
+            if matches!(cause, Cause::Crash | Cause::Finished) { self.runtime.chance() } else { 0.5 };
+        let now = self.runtime.now();
         let (actions, gives_up, restarting, told) = self.node.with(|body| {
             body.exits += 1;
             if let Some(crash) = &crash {
@@ -215,8 +226,9 @@ impl SupervisorTask {
     }
 
     fn carry_out(&mut self, event: Event) {
-        let (now, chance) = (self.runtime.now(), self.runtime.chance());
-        let actions = self.node.with(|body| body.plan.handle(event, now, chance));
+        let now = self.runtime.now();
+        // No pause begins here.
+        let actions = self.node.with(|body| body.plan.handle(event, now, 0.5));
         self.perform(actions);
     }
 
@@ -251,7 +263,7 @@ impl SupervisorTask {
                 }
             };
             if let Some(deferred) = deferred {
-                deferred();
+                deferred.run();
             }
         }
     }
@@ -349,7 +361,7 @@ impl SupervisorTask {
         let keys: Vec<Key> = self.node.with(|body| body.children.keys().copied().collect());
         for key in keys {
             if let Some(rest) = self.node.with(|body| body.close(key)) {
-                rest();
+                rest.run();
             }
         }
         self.flush();
@@ -403,10 +415,15 @@ impl Future for SupervisorTask {
         let this = self.get_mut();
         this.node.inbox.waker.register(task.waker());
         loop {
-            let (orders, notices) = this.node.inbox.take();
-            let mut idle = orders.is_empty() && notices.is_empty();
+            let orders = this.node.inbox.take(&mut this.reading);
+            let mut idle = orders.is_empty() && this.reading.is_empty();
             // What the children said comes first: an order may rest on it.
-            notices.into_iter().for_each(|notice| this.read(notice));
+            while let Some(notice) = this.reading.pop_front() {
+                this.read(notice);
+            }
+            if this.reading.capacity() > ROOM_KEPT {
+                this.reading = VecDeque::new();
+            }
             orders.into_iter().for_each(|order| this.obey(order));
             if let Phase::Pause(pause) = &mut this.phase
                 && pause.as_mut().is_none_or(|pause| pause.as_mut().poll(task).is_ready())

@@ -137,7 +137,31 @@ pub(super) struct Body {
 }
 
 /// Something to be done without the lock: it may run user code.
-pub(super) type Deferred = Box<dyn FnOnce() + Send>;
+pub(super) enum Deferred {
+    Launch {
+        launch: LaunchFn,
+        generation: u64,
+        link: Link,
+        executor: Arc<Executor>,
+        runtime: Arc<Runtime>,
+    },
+    /// It was never launched.
+    Discard(ChildRecord),
+}
+
+impl Deferred {
+    pub(super) fn run(self) {
+        match self {
+            Deferred::Launch { launch, generation, link, executor, runtime } => {
+                launch(generation, link, executor, &runtime);
+            }
+            Deferred::Discard(child) => {
+                child.node.discard(StopReason::Shutdown);
+                crate::core::bury(child.launch);
+            }
+        }
+    }
+}
 
 impl Body {
     fn insert(&mut self, entry: Entry) -> Key {
@@ -158,7 +182,7 @@ impl Body {
             return None;
         };
         let executor = home.executor(child.placement, &runtime);
-        Some(Box::new(move || launch(generation, link, executor, &runtime)))
+        Some(Deferred::Launch { launch, generation, link, executor, runtime })
     }
 
     /// Forgets a child and closes its address, if it is not closed yet.
@@ -169,10 +193,7 @@ impl Body {
             self.names.remove(name);
         }
         if child.launch.is_some() {
-            return Some(Box::new(move || {
-                child.node.discard(StopReason::Shutdown);
-                crate::core::bury(child.launch);
-            }));
+            return Some(Deferred::Discard(child));
         }
         if child.node.meta().state() != State::Stopped {
             child.node.order(Order::Close);
@@ -296,7 +317,7 @@ impl SupervisorNode {
         }
         drop(body);
         if let Some(launch) = deferred {
-            launch();
+            launch.run();
         }
         Ok(())
     }
@@ -390,7 +411,7 @@ impl Node for SupervisorNode {
         let keys: Vec<Key> = self.with(|body| body.children.keys().copied().collect());
         for key in keys {
             if let Some(rest) = self.with(|body| body.close(key)) {
-                rest();
+                rest.run();
             }
         }
         self.meta.end(reason);
