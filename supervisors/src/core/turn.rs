@@ -247,7 +247,7 @@ impl<A: Actor> Core<A> {
             let Some(seat) = self.seat.as_ref() else {
                 return Progress::Idle;
             };
-            let flags = self.shared.flags.load(Relaxed);
+            let flags = self.shared.control.flags.load(Relaxed);
             if flags & ORDERS != 0 {
                 // They came during this turn, and go before the messages that are left of it.
                 break;

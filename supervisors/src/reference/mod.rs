@@ -2,6 +2,7 @@
 
 mod actor_handle;
 mod actor_ref;
+mod control;
 mod patience;
 mod recipient;
 mod shared;
@@ -9,6 +10,7 @@ mod shared;
 pub use actor_handle::ActorHandle;
 pub(crate) use actor_ref::ASK_LIMIT;
 pub use actor_ref::ActorRef;
+pub(crate) use control::{Control, Controlled};
 pub(crate) use patience::within;
 pub use recipient::Recipient;
 #[cfg(feature = "testkit")]

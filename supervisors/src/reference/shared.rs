@@ -3,15 +3,12 @@
 use std::{
     any::Any,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
-            AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst,
-            fence,
+            AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst, fence,
         },
     },
 };
-
-use parking_lot::Mutex;
 
 use crate::{
     actix::Message,
@@ -20,9 +17,10 @@ use crate::{
     error::SpecError,
     handler::Handler,
     mailbox::{Displaced, Mailbox, MailboxSpec},
-    meta::{ActorId, ActorSnapshot, Kind, Meta, State, StopReason},
+    meta::{ActorId, ActorSnapshot, Kind, Meta, StopReason},
+    reference::{Control, Controlled},
     registry::{Enrolment, RegisterError, Registry},
-    task::{Link, ORDERS, Order, Orders},
+    task::Order,
     telemetry::{Telemetry, Undelivered, UndeliveredReason},
     waiting::{Target, waits_of},
 };
@@ -31,20 +29,16 @@ use crate::{
 pub(crate) struct Shared<A: Actor> {
     pub(crate) meta: Meta,
     pub(crate) mailbox: Mailbox<A>,
-    orders: Mutex<Orders>,
-    /// Bits of `task`: orders wait, stop, suspend. One relaxed load per message.
-    pub(crate) flags: AtomicU8,
+    pub(crate) control: Control,
     /// Whether the actor ends when nobody holds an address of it.
     counted: bool,
     /// Addresses that are held, if they are counted.
     references: AtomicUsize,
-    /// The way to the supervisor; set when the actor is launched.
-    link: std::sync::OnceLock<Link>,
+    /// The way to the registry; set when the actor is launched.
+    enrolment: OnceLock<Enrolment>,
     /// Faults that a test wants.
     #[cfg(feature = "testkit")]
-    pub(crate) script: Mutex<crate::testkit::Script>,
-    /// The way to the registry; set when the actor is launched.
-    enrolment: std::sync::OnceLock<Enrolment>,
+    pub(crate) script: parking_lot::Mutex<crate::testkit::Script>,
 }
 
 impl<A: Actor> Shared<A> {
@@ -52,14 +46,12 @@ impl<A: Actor> Shared<A> {
         Shared {
             meta: Meta::new(name, Kind::Actor, std::any::type_name::<A>()),
             mailbox: Mailbox::new(mailbox),
-            orders: Mutex::default(),
-            flags: AtomicU8::new(0),
+            control: Control::default(),
             counted: false,
             references: AtomicUsize::new(0),
-            link: std::sync::OnceLock::new(),
+            enrolment: OnceLock::new(),
             #[cfg(feature = "testkit")]
-            script: Mutex::default(),
-            enrolment: std::sync::OnceLock::new(),
+            script: parking_lot::Mutex::default(),
         }
     }
 
@@ -97,14 +89,6 @@ impl<A: Actor> Shared<A> {
         self.counted && self.references.load(Acquire) == 0 && self.mailbox.depth() == 0
     }
 
-    pub(crate) fn set_link(&self, link: Link) {
-        let _ = self.link.set(link);
-    }
-
-    pub(crate) fn link(&self) -> Option<&Link> {
-        self.link.get()
-    }
-
     pub(crate) fn set_enrolment(&self, enrolment: Enrolment) {
         let _ = self.enrolment.set(enrolment);
     }
@@ -113,23 +97,9 @@ impl<A: Actor> Shared<A> {
         self.enrolment.get().map(Enrolment::registry)
     }
 
-    /// Has the name in the registry that the specification says, if it says one.
-    pub(crate) fn enrol(self: &Arc<Self>) -> Result<(), RegisterError> {
-        self.enrolment.get().map_or(Ok(()), |enrolment| enrolment.claim(self))
-    }
-
-    pub(crate) fn take_orders(&self) -> Vec<Order> {
-        self.flags.fetch_and(!ORDERS, SeqCst);
-        self.orders.lock().take()
-    }
-
     /// The first message can be handled.
     pub(crate) fn started(&self) {
-        let suspended = self.flags.load(SeqCst) & crate::task::SUSPEND != 0;
-        self.meta.set_state(if suspended { State::Suspended } else { State::Running });
-        if let Some(link) = self.link() {
-            link.started(self.meta.generation());
-        }
+        self.control.started(&self.meta);
     }
 
     /// Puts a message in, or says at once why not.
@@ -188,9 +158,22 @@ impl<A: Actor> Shared<A> {
             self.lose(envelope, UndeliveredReason::Stopped);
         }
     }
+}
 
-    /// Gone for good: what waits is refused.
-    pub(crate) fn end(&self, reason: StopReason) {
+impl<A: Actor> Controlled for Shared<A> {
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn awake(&self, task: &std::task::Context<'_>) {
+        self.mailbox.awake(task);
+    }
+
+    fn enrol(self: &Arc<Self>) -> Result<(), RegisterError> {
+        self.enrolment.get().map_or(Ok(()), |enrolment| enrolment.claim(self))
+    }
+
+    fn end(&self, reason: StopReason) {
         self.close();
         self.meta.end(reason);
     }
@@ -238,17 +221,7 @@ impl<A: Actor> Node for Shared<A> {
     }
 
     fn order(&self, order: Order) {
-        // Read before the order can be obeyed: what it ends is this generation, or one that is known to come after it.
-        let killed =
-            (matches!(order, Order::Kill) && self.meta.state().is_at_work()).then(|| self.meta.generation());
-        let is_first = self.orders.lock().push(order);
-        self.flags.fetch_or(ORDERS, SeqCst);
-        fence(SeqCst);
-        self.mailbox.wake();
-        // The supervisor looks after a second whether it had any effect.
-        if let (Some(generation), true, Some(link)) = (killed, is_first, self.link()) {
-            link.killed(generation);
-        }
+        self.control.order(&self.meta, order, || self.mailbox.wake());
     }
 
     fn snapshot(&self) -> ActorSnapshot {

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    actix::Stage,
     actor::Actor,
     executor::{Executor, Placement},
     mailbox::{MailboxSpec, Overflow},
-    reference::{ActorRef, Node, Shared},
+    reference::{ActorRef, Controlled, Node, Shared},
     registry::Enrolment,
     supervisor::Runtime,
     task::{Launch, Link},
@@ -179,8 +180,7 @@ impl<A: Actor> ChildSpec<A> {
                 shared.set_enrolment(Enrolment::new(runtime.registry.clone(), registered));
                 // Whoever started it finds it at once. If the name is taken, its start says so.
                 let _ = shared.enrol();
-                let launch = Launch::new(shared, args, shutdown, generation, link, executor.clone());
-                executor.spawn(move || launch.into_task());
+                Launch::<Stage<A>>::new(shared, args, shutdown, generation, link, executor).run();
             }),
         }
     }

@@ -11,46 +11,48 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::{
-    actix::Stage,
-    actor::Actor,
-    core::{Core, bury, empty_morgue},
+    core::{bury, empty_morgue},
     error::AskError,
     executor::Executor,
     meta::{CrashRecord, State, StopReason},
-    reference::{Node, Shared},
+    reference::{Controlled, Node},
     reply::ending,
     supervisor::Shutdown,
-    task::{Cause, Exit, Link, ORDERS, Order, Panic, STOP, SUSPEND, caught},
+    task::{ActorLoop, Cause, Exit, Link, ORDERS, Order, Panic, STOP, SUSPEND, caught},
 };
 
 /// All that travels to the executor where the actor will live: the actor itself may be `!Send`.
-pub(crate) struct Launch<A: Actor> {
-    inner: Option<(Arc<Shared<A>>, A::Args)>,
+pub(crate) struct Launch<L: ActorLoop> {
+    inner: Option<(Arc<L::Shared>, L::Seed)>,
     shutdown: Shutdown,
     generation: u64,
     executor: Arc<Executor>,
 }
 
-impl<A: Actor> Launch<A> {
+impl<L: ActorLoop> Launch<L> {
     pub(crate) fn new(
-        shared: Arc<Shared<A>>,
-        args: A::Args,
+        shared: Arc<L::Shared>,
+        seed: L::Seed,
         shutdown: Shutdown,
         generation: u64,
         link: Link,
         executor: Arc<Executor>,
     ) -> Self {
-        shared.set_link(link);
-        shared.meta.set_executor(executor.index());
+        shared.control().set_link(link);
+        shared.meta().set_executor(executor.index());
         executor.add_load();
-        Launch { inner: Some((shared, args)), shutdown, generation, executor }
+        Launch { inner: Some((shared, seed)), shutdown, generation, executor }
+    }
+
+    pub(crate) fn run(self) {
+        self.executor.clone().spawn(move || self.into_task());
     }
 
     /// To be called on the executor's thread.
-    pub(crate) fn into_task(mut self) -> Option<ActorTask<A>> {
-        let (shared, args) = self.inner.take()?;
+    fn into_task(mut self) -> Option<ActorTask<L>> {
+        let (shared, seed) = self.inner.take()?;
         Some(ActorTask {
-            stage: Some(Stage::new(Core::new(shared.clone(), args))),
+            stage: Some(L::new(shared.clone(), seed)),
             shared,
             phase: Phase::Pause(None),
             generation: self.generation,
@@ -63,19 +65,19 @@ impl<A: Actor> Launch<A> {
 }
 
 /// The executor went away before the actor got there.
-impl<A: Actor> Drop for Launch<A> {
+impl<L: ActorLoop> Drop for Launch<L> {
     fn drop(&mut self) {
-        if let Some((shared, args)) = self.inner.take() {
-            bury(args);
+        if let Some((shared, seed)) = self.inner.take() {
+            bury(seed);
             self.executor.drop_load();
-            lose(&shared, self.generation);
+            lose(&*shared, self.generation);
         }
     }
 }
 
-fn lose<A: Actor>(shared: &Shared<A>, generation: u64) {
+fn lose(shared: &impl Controlled, generation: u64) {
     shared.end(StopReason::Killed);
-    if let Some(link) = shared.link() {
+    if let Some(link) = shared.control().link() {
         link.exited(Exit {
             generation,
             cause: Cause::Lost,
@@ -102,10 +104,10 @@ enum Deadline {
 }
 
 /// Lives as long as the address: one task for all generations.
-pub(crate) struct ActorTask<A: Actor> {
-    shared: Arc<Shared<A>>,
+pub(crate) struct ActorTask<L: ActorLoop> {
+    shared: Arc<L::Shared>,
     /// `None` once the actor is gone for good.
-    stage: Option<Stage<A>>,
+    stage: Option<L>,
     phase: Phase,
     /// The one that runs, or comes next, or was the last.
     generation: u64,
@@ -117,12 +119,12 @@ pub(crate) struct ActorTask<A: Actor> {
     executor: Arc<Executor>,
 }
 
-impl<A: Actor> ActorTask<A> {
+impl<L: ActorLoop> ActorTask<L> {
     fn obey(&mut self) {
-        if self.shared.flags.load(Relaxed) & ORDERS == 0 {
+        if self.shared.control().flags.load(Relaxed) & ORDERS == 0 {
             return;
         }
-        for order in self.shared.take_orders() {
+        for order in self.shared.control().take_orders() {
             if self.stage.is_none() {
                 return;
             }
@@ -140,15 +142,15 @@ impl<A: Actor> ActorTask<A> {
             Order::Restart if active => self.close(Cause::RestartAsked),
             Order::Restart => {}
             Order::Suspend => {
-                self.shared.flags.fetch_or(SUSPEND, Relaxed);
-                if self.shared.meta.state() == State::Running {
-                    self.shared.meta.set_state(State::Suspended);
+                self.shared.control().flags.fetch_or(SUSPEND, Relaxed);
+                if self.shared.meta().state() == State::Running {
+                    self.shared.meta().set_state(State::Suspended);
                 }
             }
             Order::Resume => {
-                self.shared.flags.fetch_and(!SUSPEND, Relaxed);
-                if self.shared.meta.state() == State::Suspended {
-                    self.shared.meta.set_state(State::Running);
+                self.shared.control().flags.fetch_and(!SUSPEND, Relaxed);
+                if self.shared.meta().state() == State::Suspended {
+                    self.shared.meta().set_state(State::Running);
                 }
             }
             Order::Inspect(to) => {
@@ -166,7 +168,7 @@ impl<A: Actor> ActorTask<A> {
                         self.closing = Some(if for_good { Cause::Stopped } else { Cause::Halted });
                     }
                     self.deadline = None;
-                    self.shared.flags.fetch_or(STOP, Relaxed);
+                    self.shared.control().flags.fetch_or(STOP, Relaxed);
                 }
                 true => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
                 false => self.end_generation(StopReason::Shutdown, Cause::Halted, None),
@@ -176,7 +178,7 @@ impl<A: Actor> ActorTask<A> {
                 self.end_generation(StopReason::Killed, Cause::Halted, None);
             }
             Order::Close => {
-                let reason = self.shared.meta.last_reason().unwrap_or(StopReason::Shutdown);
+                let reason = self.shared.meta().last_reason().unwrap_or(StopReason::Shutdown);
                 self.finish(reason, None);
             }
         }
@@ -188,7 +190,7 @@ impl<A: Actor> ActorTask<A> {
             return;
         }
         self.closing = Some(cause);
-        self.shared.flags.fetch_or(STOP, Relaxed);
+        self.shared.control().flags.fetch_or(STOP, Relaxed);
         let limit = match self.shutdown {
             Shutdown::Infinity => None,
             Shutdown::Timeout(limit) => Some(limit),
@@ -230,22 +232,22 @@ impl<A: Actor> ActorTask<A> {
         if let Some(stage) = self.stage.as_mut() {
             // A panic in here was one of a Drop, and what it belonged to is gone.
             if ending(why, || caught(|| stage.clear())).is_err() {
-                tracing::error!(actor = self.shared.meta.path(), "clearing away a generation panicked");
+                tracing::error!(actor = self.shared.meta().path(), "clearing away a generation panicked");
             }
         }
         empty_morgue();
-        self.shared.flags.fetch_and(!STOP, Relaxed);
+        self.shared.control().flags.fetch_and(!STOP, Relaxed);
         self.closing = None;
         self.deadline = None;
         self.phase = Phase::Idle;
         let crash = self.record(&reason, cause, panic);
-        self.shared.meta.set_reason(reason.clone());
-        self.shared.meta.set_state(if cause == Cause::Crash { State::Crashed } else { State::Idle });
+        self.shared.meta().set_reason(reason.clone());
+        self.shared.meta().set_state(if cause == Cause::Crash { State::Crashed } else { State::Idle });
         self.report(reason, cause, crash, false);
     }
 
     fn record(&self, reason: &StopReason, cause: Cause, panic: Option<Panic>) -> Option<Arc<CrashRecord>> {
-        let meta = &self.shared.meta;
+        let meta = self.shared.meta();
         if panic.is_some() {
             meta.count_panic();
         } else if cause != Cause::Crash {
@@ -267,7 +269,7 @@ impl<A: Actor> ActorTask<A> {
     }
 
     fn report(&self, reason: StopReason, cause: Cause, crash: Option<Arc<CrashRecord>>, ended: bool) {
-        if let Some(link) = self.shared.link() {
+        if let Some(link) = self.shared.control().link() {
             link.exited(Exit { generation: self.generation, cause, reason, crash, ended });
         }
     }
@@ -292,7 +294,7 @@ impl<A: Actor> ActorTask<A> {
 
     /// The actor's loop has ended by itself.
     fn ended(&mut self) {
-        if let Some(error) = self.shared.meta.take_start_error() {
+        if let Some(error) = self.shared.meta().take_start_error() {
             return self.broke(StopReason::StartFailed(error), None);
         }
         match self.closing {
@@ -303,21 +305,22 @@ impl<A: Actor> ActorTask<A> {
     }
 
     fn panicked(&mut self, panic: Panic) {
-        let message = self.shared.meta.current_type();
+        let message = self.shared.meta().current_type();
         let reason = StopReason::Panicked { message, payload: panic.text.clone() };
         self.broke(reason, Some(panic));
     }
 
     /// A panic, or a start that failed. One that was ending anyhow is not brought back to life by it.
     fn broke(&mut self, reason: StopReason, panic: Option<Panic>) {
+        let stopping = self.stage.as_mut().is_some_and(ActorLoop::is_stopping);
         match self.closing {
             Some(Cause::Stopped) => self.finish_after(reason, Some(Cause::Stopped), panic),
             Some(Cause::Halted) => self.end_generation(reason, Cause::Halted, panic),
             // Its stop hook broke: the next generation is wanted all the same.
-            Some(Cause::RestartAsked) if self.shared.meta.state() == State::Stopping => {
+            Some(Cause::RestartAsked) if self.shared.meta().state() == State::Stopping => {
                 self.end_generation(reason, Cause::RestartAsked, panic);
             }
-            _ if self.shared.meta.state() == State::Stopping => {
+            _ if stopping || self.shared.meta().state() == State::Stopping => {
                 self.end_generation(reason, Cause::Finished, panic);
             }
             _ => self.end_generation(reason, Cause::Crash, panic),
@@ -325,12 +328,12 @@ impl<A: Actor> ActorTask<A> {
     }
 }
 
-impl<A: Actor> Future for ActorTask<A> {
+impl<L: ActorLoop> Future for ActorTask<L> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.shared.mailbox.awake(task);
+        this.shared.awake(task);
         this.obey();
         if this.is_overdue(task) {
             this.kill();
@@ -345,8 +348,8 @@ impl<A: Actor> Future for ActorTask<A> {
                     if let Some(pause) = pause {
                         std::task::ready!(pause.as_mut().poll(task));
                     }
-                    this.shared.meta.set_generation(this.generation);
-                    this.shared.meta.set_state(State::Starting);
+                    this.shared.meta().set_generation(this.generation);
+                    this.shared.meta().set_state(State::Starting);
                     this.phase = Phase::Active;
                     if let Err(error) = this.shared.enrol() {
                         this.broke(StopReason::StartFailed(error.to_string()), None);
@@ -369,7 +372,7 @@ impl<A: Actor> Future for ActorTask<A> {
 }
 
 /// Aborted, or its executor shut down.
-impl<A: Actor> Drop for ActorTask<A> {
+impl<L: ActorLoop> Drop for ActorTask<L> {
     fn drop(&mut self) {
         self.finish(StopReason::Killed, Some(Cause::Lost));
     }
