@@ -177,6 +177,8 @@ impl<L: ActorLoop> ActorTask<L> {
             Order::Abort { for_good: false } => {
                 self.end_generation(StopReason::Killed, Cause::Halted, None);
             }
+            // Its supervisor was dropped.
+            Order::Close if active => self.finish(StopReason::Killed, None),
             Order::Close => {
                 let reason = self.shared.meta().last_reason().unwrap_or(StopReason::Shutdown);
                 self.finish(reason, None);

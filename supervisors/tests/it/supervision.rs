@@ -209,3 +209,18 @@ fn executors_of_their_own_carry_the_same_promises() {
         assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
     });
 }
+
+#[test]
+fn what_a_dropped_system_takes_along_was_killed_whatever_ended_it_before() {
+    let spec = ChildSpec::<Worker>::new("worker", ()).placement(callboard_supervisors::Placement::Workers);
+    let worker = spec.actor_ref();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let root = SupervisorSpec::new("root").backoff(steady(ms(1))).child(spec);
+        let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+        assert_eq!(worker.ask(PanicAsync(true)).await, Err(AskError::Panicked));
+        assert_eq!(worker.ask(Count).await, Ok((1, 1)));
+        drop(system);
+        assert_eq!(worker.watch().await, StopReason::Killed);
+    });
+}
