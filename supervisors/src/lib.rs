@@ -68,7 +68,7 @@ pub mod testkit;
 mod waiting;
 
 pub use crate::{
-    actix::Message,
+    actix::{Message, adoption},
     actor::{Actor, StartError},
     context::{Context, StreamHandle, TimerHandle},
     error::{AskError, SendError, SpecError, StartChildError, StartSystemError},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    meta::{ActorId, CrashRecord, Kind, State, StopReason},
+    meta::{ActorId, CrashRecord, Kind, Meta, State, StopReason},
     supervisor::Strategy,
     telemetry::LatencySnapshot,
 };
@@ -134,6 +134,33 @@ impl TreeSnapshot {
 }
 
 impl ActorSnapshot {
+    /// What is known of every node, whatever its kind.
+    pub(crate) fn of(meta: &Meta) -> Self {
+        ActorSnapshot {
+            id: meta.id(),
+            name: meta.name().clone(),
+            path: meta.path(),
+            type_name: meta.type_name(),
+            kind: meta.kind(),
+            state: meta.state(),
+            generation: meta.generation(),
+            depth: 0,
+            capacity: 0,
+            high_water: 0,
+            refused: 0,
+            handled: meta.handled(),
+            panics: meta.panics(),
+            latency: meta.measured(),
+            executor: meta.executor(),
+            current: meta.current(),
+            waits_for: Vec::new(),
+            last_reason: meta.last_reason(),
+            last_crash: meta.last_crash(),
+            supervision: None,
+            children: Vec::new(),
+        }
+    }
+
     /// This node and all below it, parents first.
     pub fn walk(&self) -> impl Iterator<Item = &ActorSnapshot> {
         let mut open = vec![self];

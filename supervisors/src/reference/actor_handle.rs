@@ -63,6 +63,10 @@ impl ActorHandle {
         self.0.meta()
     }
 
+    pub(crate) fn node(&self) -> Arc<dyn Node> {
+        self.0.clone()
+    }
+
     /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is gone
     /// from its supervisor, and another one can be started under its name.
     pub fn stop(&self) {

@@ -225,29 +225,13 @@ impl<A: Actor> Node for Shared<A> {
     }
 
     fn snapshot(&self) -> ActorSnapshot {
-        let meta = &self.meta;
         ActorSnapshot {
-            id: meta.id(),
-            name: meta.name().clone(),
-            path: meta.path(),
-            type_name: meta.type_name(),
-            kind: meta.kind(),
-            state: meta.state(),
-            generation: meta.generation(),
             depth: self.mailbox.depth(),
             capacity: self.mailbox.spec().capacity,
             high_water: self.mailbox.high_water(),
             refused: self.mailbox.refused(),
-            handled: meta.handled(),
-            panics: meta.panics(),
-            latency: meta.measured(),
-            executor: meta.executor(),
-            current: meta.current(),
-            waits_for: waits_of(meta.id()),
-            last_reason: meta.last_reason(),
-            last_crash: meta.last_crash(),
-            supervision: None,
-            children: Vec::new(),
+            waits_for: waits_of(self.meta.id()),
+            ..ActorSnapshot::of(&self.meta)
         }
     }
 

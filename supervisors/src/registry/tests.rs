@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     mailbox::MailboxSpec,
     meta::StopReason,
-    reference::{ActorRef, Node, Shared},
+    reference::{ActorRef, Controlled, Node, Shared},
     registry::{
         RegisterError, Registry,
         entries::{Entries, Entry, MAX_NAMES},

@@ -187,15 +187,15 @@ impl<A: Actor> ChildSpec<A> {
 }
 
 /// Runs a child for the first time: its generation, the way to its supervisor, and where.
-pub(super) type LaunchFn = Box<dyn FnOnce(u64, Link, Arc<Executor>, &Arc<Runtime>) + Send>;
+pub(crate) type LaunchFn = Box<dyn FnOnce(u64, Link, Arc<Executor>, &Arc<Runtime>) + Send>;
 
 /// A specification, its type erased.
-pub(super) struct Entry {
-    pub(super) node: Arc<dyn Node>,
-    pub(super) restart: Restart,
-    pub(super) significant: bool,
-    pub(super) shutdown: Shutdown,
-    pub(super) placement: Placement,
-    pub(super) problem: Option<String>,
-    pub(super) launch: LaunchFn,
+pub(crate) struct Entry {
+    pub(crate) node: Arc<dyn Node>,
+    pub(crate) restart: Restart,
+    pub(crate) significant: bool,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) placement: Placement,
+    pub(crate) problem: Option<String>,
+    pub(crate) launch: LaunchFn,
 }

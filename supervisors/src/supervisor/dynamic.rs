@@ -56,7 +56,6 @@ impl fmt::Debug for DynamicSupervisor {
 }
 
 impl DynamicSupervisor {
-    #[cfg(feature = "testkit")]
     pub(crate) fn node(&self) -> &Arc<SupervisorNode> {
         &self.0
     }

@@ -19,6 +19,7 @@ mod tree;
 mod validate;
 
 pub use backoff::Backoff;
+pub(crate) use child::Entry;
 pub use child::{ChildSpec, Restart, Shutdown};
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorSpec};
 pub use events::ChildExited;

@@ -9,6 +9,7 @@ use crate::{
     meta::Kind,
     supervisor::{
         AutoShutdown, ChildSpec, DynamicSupervisorSpec, Runtime, Strategy, Supervisor,
+        child::Entry,
         settings::{Common, settings},
         supervisor_task::SupervisorLaunch,
     },
@@ -39,8 +40,12 @@ impl SupervisorSpec {
     }
 
     /// Adds a child after the others.
-    pub fn child<A: Actor>(mut self, child: ChildSpec<A>) -> Self {
-        self.0.children.push(child.into_entry());
+    pub fn child<A: Actor>(self, child: ChildSpec<A>) -> Self {
+        self.entry(child.into_entry())
+    }
+
+    pub(crate) fn entry(mut self, entry: Entry) -> Self {
+        self.0.children.push(entry);
         self
     }
 

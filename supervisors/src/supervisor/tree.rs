@@ -291,7 +291,7 @@ impl SupervisorNode {
         self.body.lock().children.len()
     }
 
-    fn add(&self, entry: Entry) -> Result<(), StartChildError> {
+    pub(crate) fn add(&self, entry: Entry) -> Result<(), StartChildError> {
         let path = || Place::join(&self.meta.path(), entry.node.meta().name());
         validate::check_one(path, &entry)?;
         let mut body = self.body.lock();
@@ -337,7 +337,7 @@ impl SupervisorNode {
         Ok(actor)
     }
 
-    pub(super) async fn start_entry(&self, entry: Entry) -> Result<(), StartChildError> {
+    pub(crate) async fn start_entry(&self, entry: Entry) -> Result<(), StartChildError> {
         let node = entry.node.clone();
         self.add(entry)?;
         let settled = |state| matches!(state, State::Running | State::Suspended | State::Stopped);
@@ -380,29 +380,11 @@ impl Node for SupervisorNode {
         let listed = if rules.dynamic { LISTED } else { usize::MAX };
         let children: Vec<_> = body.children.values().take(listed).map(|child| child.node.clone()).collect();
         drop(body);
-        let meta = &self.meta;
         ActorSnapshot {
-            id: meta.id(),
-            name: meta.name().clone(),
-            path: meta.path(),
             type_name: supervision.strategy.as_str(),
-            kind: meta.kind(),
-            state: meta.state(),
-            generation: meta.generation(),
-            depth: 0,
-            capacity: 0,
-            high_water: 0,
-            refused: 0,
-            handled: 0,
-            panics: 0,
-            latency: None,
-            executor: meta.executor(),
-            current: None,
-            waits_for: Vec::new(),
-            last_reason: meta.last_reason(),
-            last_crash: meta.last_crash(),
             supervision: Some(supervision),
             children: children.iter().map(|child| child.snapshot()).collect(),
+            ..ActorSnapshot::of(&self.meta)
         }
     }
 
