@@ -23,6 +23,12 @@ pub use callboard_config as config;
 #[cfg(feature = "jobs")]
 pub use callboard_contracts as contracts;
 
+/// For actix-web handlers that ask actors.
+#[cfg(feature = "web")]
+pub mod web {
+    pub use callboard_web::Unanswered;
+}
+
 /// What a job is, and the job types that come with Callboard.
 #[cfg(feature = "jobs")]
 pub mod jobs {

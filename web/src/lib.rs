@@ -1,6 +1,7 @@
 //! The web endpoints of Callboard: the old contract at the root, the own interface under `/api/v1`.
 //!
 //! [`web`] gives the subtree to be put into an actor system. The endpoints know the roles only by the messages they take.
+//! [`Unanswered`] is for actix-web handlers of other programs, which ask actors of their own.
 
 mod api;
 mod body;
@@ -19,7 +20,9 @@ mod server;
 mod settings;
 mod sse;
 mod tree;
+mod unanswered;
 
 pub use server::{HttpServer, WebHandle, web};
 pub use settings::{Role, Token, WebDependencies, WebError, WebSettings};
 pub use tree::tree_node;
+pub use unanswered::Unanswered;

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use crate::correlation::correlation_of;
 
-/// When it is worth trying again what failed for a reason that passes by itself.
-const SOON: u64 = 1;
+/// When it is worth trying again what failed for a reason that passes by itself, in seconds.
+pub(crate) const SOON: u64 = 1;
 
 /// Why a request is not carried out.
 #[derive(Clone, Debug)]
