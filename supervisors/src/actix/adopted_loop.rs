@@ -58,8 +58,6 @@ pub(crate) struct AdoptedLoop<A: Actor<Context = Context<A>>> {
     begun: bool,
     /// The context was told to stop. Once in a generation: the actor may refuse.
     told_to_stop: bool,
-    /// The generation has ended by itself, or as it was told.
-    ended: bool,
     /// Something is left of the generation before, and the actor is to be restarted in place.
     stale: bool,
 }
@@ -81,7 +79,6 @@ impl<A: Actor<Context = Context<A>>> AdoptedLoop<A> {
         }
         self.begun = true;
         self.told_to_stop = false;
-        self.ended = false;
     }
 
     fn restart_in_place(&mut self) {
@@ -92,11 +89,11 @@ impl<A: Actor<Context = Context<A>>> AdoptedLoop<A> {
         self.stale = false;
     }
 
-    /// Whether the generation that has just ended is certain to be followed by another.
-    fn comes_back(&self) -> bool {
+    /// Whether the generation that ends is certain to be followed by another.
+    fn comes_back(&mut self) -> bool {
         match self.restart {
             Restart::Permanent => true,
-            Restart::Transient => !self.ended || self.is_told(),
+            Restart::Transient => self.is_told() || !self.is_stopping(),
             Restart::Temporary => false,
         }
     }
@@ -120,7 +117,6 @@ impl<A: Actor<Context = Context<A>>> ActorLoop for AdoptedLoop<A> {
             life: None,
             begun: false,
             told_to_stop: false,
-            ended: false,
             stale: false,
         }
     }
@@ -141,17 +137,15 @@ impl<A: Actor<Context = Context<A>>> ActorLoop for AdoptedLoop<A> {
             return Poll::Pending;
         }
         let polled = Pin::new(&mut life.future).poll(task);
-        if polled.is_ready() {
-            self.ended = true;
-            if meta.state() == State::Starting {
-                // It stopped itself in `started`: that is no start that failed.
-                self.shared.started(life.address.clone());
-            }
+        if polled.is_ready() && meta.state() == State::Starting {
+            // It stopped itself in `started`: that is no start that failed.
+            self.shared.started(life.address.clone());
         }
         polled
     }
 
     fn clear(&mut self) {
+        let comes_back = self.comes_back();
         self.begun = false;
         if self.in_place.is_none() {
             self.shared.withdraw();
@@ -160,7 +154,7 @@ impl<A: Actor<Context = Context<A>>> ActorLoop for AdoptedLoop<A> {
         self.stale = self.life.is_some();
         // At once, so that whoever waits for an answer in flight hears of it. If it is not certain, then with the next
         // generation: the actor's `restarting` must not run for one that will not be.
-        if self.stale && self.comes_back() {
+        if self.stale && comes_back {
             self.restart_in_place();
         }
     }

@@ -1,199 +1,21 @@
 //! Plain actix actors as children.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use callboard_supervisors::{
-    ActorHandle, ActorSystem, ChildSpec, DynamicSupervisorSpec, Kind, Message, OnStartFailure, Placement,
-    Restart, Shutdown, StartChildError, StartSystemError, State, StopReason, Strategy, SupervisorSpec,
+    ActorHandle, ActorSystem, ChildSpec, DynamicSupervisorSpec, Kind, OnStartFailure, Placement, Restart,
+    Shutdown, StartChildError, StartSystemError, State, StopReason, Strategy, SupervisorSpec,
     adoption::{
         Adopted, AdoptedSpec,
-        actix::{
-            self, ActorContext, ActorFutureExt, AsyncContext, MailboxError, ResponseActFuture, Running,
-            WrapFuture, prelude::SendError,
-        },
+        actix::{MailboxError, prelude::SendError},
     },
 };
 use tokio::sync::Notify;
 
-use crate::worker::{Count, PanicAsync, Worker, local, ms, steady};
-
-/// What the actor's hooks did, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<&'static str>>>);
-
-impl Log {
-    fn add(&self, what: &'static str) {
-        self.0.lock().expect("nobody panics with it").push(what);
-    }
-
-    fn take(&self) -> Vec<&'static str> {
-        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
-    }
-}
-
-/// An actor that knows nothing of Callboard.
-#[derive(Default)]
-struct Plain {
-    log: Log,
-    handled: u64,
-    /// How often `started` panics.
-    bad_starts: u64,
-    /// How often `restarting` panics.
-    bad_restarts: u64,
-    starts_slowly: bool,
-    refuses_to_stop: bool,
-    panics_in_stopped: bool,
-    bomb: bool,
-}
-
-impl actix::Actor for Plain {
-    type Context = actix::Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.log.add("started");
-        if self.bad_starts > 0 {
-            self.bad_starts -= 1;
-            panic!("in started");
-        }
-        if self.starts_slowly {
-            let ready =
-                tokio::time::sleep(ms(100)).into_actor(self).map(|(), plain, _| plain.log.add("ready"));
-            ctx.wait(ready);
-        }
-    }
-
-    fn stopping(&mut self, _: &mut Self::Context) -> Running {
-        self.log.add("stopping");
-        if self.refuses_to_stop { Running::Continue } else { Running::Stop }
-    }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        self.log.add("stopped");
-        assert!(!self.panics_in_stopped, "in stopped");
-    }
-}
-
-impl actix::Supervised for Plain {
-    fn restarting(&mut self, _: &mut Self::Context) {
-        self.log.add("restarting");
-        if self.bad_restarts > 0 {
-            self.bad_restarts -= 1;
-            panic!("in restarting");
-        }
-        self.handled = 0;
-    }
-}
-
-impl Drop for Plain {
-    fn drop(&mut self) {
-        self.log.add("dropped");
-        assert!(!self.bomb, "a bomb in the state");
-    }
-}
-
-/// Counts.
-#[derive(Message)]
-#[message(reply = u64)]
-struct Next;
-
-impl actix::Handler<Next> for Plain {
-    type Result = u64;
-    fn handle(&mut self, _: Next, _: &mut Self::Context) -> u64 {
-        self.handled += 1;
-        self.handled
-    }
-}
-
-/// What the actor is to do.
-#[derive(Clone, Copy, Debug)]
-enum Deed {
-    Panic,
-    PanicInTimer,
-    PanicInFuture,
-    PanicInAsyncHandler,
-    PanicWithBomb,
-    PanicBesideBomb,
-    Stop,
-    PanicInStopped,
-    Never,
-}
-
-struct Bomb;
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        panic!("a bomb in a future");
-    }
-}
-
-#[derive(Message)]
-struct Do(Deed);
-
-impl actix::Handler<Do> for Plain {
-    type Result = ResponseActFuture<Self, ()>;
-    fn handle(&mut self, Do(deed): Do, ctx: &mut Self::Context) -> Self::Result {
-        match deed {
-            Deed::Panic => panic!("in a handler"),
-            Deed::PanicInTimer => drop(ctx.run_later(ms(1), |_, _| panic!("in a timer"))),
-            Deed::PanicInFuture => drop(ctx.spawn(async { panic!("in a future") }.into_actor(self))),
-            Deed::PanicInAsyncHandler => {
-                let late = tokio::time::sleep(ms(1)).into_actor(self);
-                return Box::pin(late.map(|(), _, _| panic!("in an async handler")));
-            }
-            Deed::PanicWithBomb => {
-                self.bomb = true;
-                panic!("with a bomb in the state");
-            }
-            Deed::PanicBesideBomb => {
-                let bomb = Bomb;
-                let never = async move {
-                    let _bomb = bomb;
-                    std::future::pending::<()>().await;
-                };
-                ctx.spawn(never.into_actor(self));
-                ctx.run_later(ms(1), |_, _| panic!("beside a bomb"));
-            }
-            Deed::Stop => ctx.stop(),
-            Deed::PanicInStopped => {
-                self.panics_in_stopped = true;
-                ctx.stop();
-            }
-            Deed::Never => {}
-        }
-        Box::pin(std::future::pending().into_actor(self))
-    }
-}
-
-/// Answers after a while, by a timer of the actor.
-#[derive(Message)]
-struct Later(Duration, Arc<Notify>);
-
-impl actix::Handler<Later> for Plain {
-    type Result = ();
-    fn handle(&mut self, Later(time, told): Later, ctx: &mut Self::Context) {
-        ctx.run_later(time, move |_, _| told.notify_one());
-    }
-}
-
-fn logged(log: &Log) -> impl FnMut() -> Plain + Send + 'static {
-    changed(log, |_| {})
-}
-
-fn changed(
-    log: &Log,
-    change: impl Fn(&mut Plain) + Send + 'static,
-) -> impl FnMut() -> Plain + Send + 'static {
-    let log = log.clone();
-    move || {
-        let mut plain = Plain::default();
-        plain.log = log.clone();
-        change(&mut plain);
-        plain
-    }
-}
+use crate::{
+    plain::{Deed, Do, Later, Log, Next, Plain, changed, logged},
+    worker::{Count, PanicAsync, Worker, local, ms, steady},
+};
 
 fn root() -> SupervisorSpec {
     SupervisorSpec::new("root").intensity(100, Duration::from_secs(60)).backoff(steady(ms(10)))
@@ -224,7 +46,7 @@ fn one_that_is_adopted_is_seen_in_the_tree_and_stops_in_order() {
         let snapshot = system.snapshot();
         let seen = snapshot.find("plain").expect("it is in the tree");
         assert_eq!((seen.kind, seen.state, seen.generation), (Kind::Actor, State::Running, 0));
-        assert!(seen.type_name.ends_with("adoption::Plain"), "{}", seen.type_name);
+        assert!(seen.type_name.ends_with("plain::Plain"), "{}", seen.type_name);
         assert_eq!((seen.depth, seen.capacity), (0, 0));
         let handle = system.root().child("plain").expect("it is in the tree");
         assert_eq!(handle, ActorHandle::from(plain.clone()));
@@ -272,7 +94,7 @@ fn a_panic_anywhere_costs_one_generation_and_the_next_has_a_new_address() {
             crash.reason,
             StopReason::Panicked { message: None, payload: "with a bomb in the state".into() }
         );
-        assert!(crash.location.as_ref().is_some_and(|place| place.contains("adoption.rs")), "{crash:?}");
+        assert!(crash.location.as_ref().is_some_and(|place| place.contains("plain.rs")), "{crash:?}");
         end(system).await;
     });
 }
@@ -316,6 +138,7 @@ fn restarting_runs_only_for_one_that_comes_back() {
         let log = Log::default();
         for (restart, deed) in [
             (Restart::Transient, Deed::Stop),
+            (Restart::Transient, Deed::PanicInStopped),
             (Restart::Temporary, Deed::Stop),
             (Restart::Temporary, Deed::Panic),
         ] {

@@ -17,6 +17,7 @@ mod routers;
 mod seeds;
 mod seeing;
 mod shutdown;
+mod plain;
 mod strategies;
 mod stuck;
 mod supervision;
