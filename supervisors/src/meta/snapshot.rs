@@ -53,9 +53,9 @@ pub struct ActorSnapshot {
     pub state: State,
     /// Counts the restarts, from 0.
     pub generation: u64,
-    /// Messages that wait or are in hand. 0 for supervisors.
+    /// Messages that wait or are in hand. 0 for supervisors, and for adopted actors, whose queue shows nothing.
     pub depth: usize,
-    /// How many it holds at most. 0 for supervisors.
+    /// How many it holds at most. 0 for supervisors and adopted actors.
     pub capacity: usize,
     /// The most there ever were at a time. 0 for supervisors.
     pub high_water: usize,
