@@ -73,6 +73,8 @@ pub use crate::{
     context::{Context, StreamHandle, TimerHandle},
     error::{AskError, SendError, SpecError, StartChildError, StartSystemError},
     executor::Placement,
+    group::{Group, JoinError, Published, SlowSubscriber, SubscribeError, Subscription, Topic},
+    handler::{Handler, Later, PlainHandler, Reply},
     handler::{Handler, PlainHandler, Reply},
     later::Later,
     mailbox::{MailboxSpec, Overflow},

@@ -41,8 +41,8 @@ impl<A: Handler<M>, M: Message> Source<M> for Roster<A> {
     }
 }
 
-/// Whom a [`Router`](crate::Router) sends to: the members of a [`Pool`](crate::Pool) as they come and go, or recipients
-/// that stay the same.
+/// Whom a [`Router`](crate::Router) sends to: the members of a [`Pool`](crate::Pool) or of a [`Group`](crate::Group) as
+/// they come and go, or recipients that stay the same.
 pub struct Members<M: Message>(pub(super) Arc<dyn Source<M>>);
 
 impl<M: Message> Clone for Members<M> {

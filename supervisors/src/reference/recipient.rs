@@ -1,6 +1,12 @@
 //! [`Recipient`]: an address, the actor's type erased.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use crate::{
     actix::Message,
@@ -10,7 +16,7 @@ use crate::{
     error::{AskError, SendError},
     handler::Handler,
     label::Labelled,
-    meta::{ActorId, State},
+    meta::{ActorId, Farewell, State},
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
     reply::ReplyTo,
     telemetry::UndeliveredReason,
@@ -34,6 +40,7 @@ pub(crate) trait Receive<M: Message>: Target {
     }
     fn is_alive(&self) -> bool;
     fn depth(&self) -> usize;
+    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool;
 }
 
 impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
@@ -67,6 +74,10 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
 
     fn depth(&self) -> usize {
         self.mailbox.depth()
+    }
+
+    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
+        self.meta.bid_farewell_to(list)
     }
 }
 
@@ -189,6 +200,11 @@ impl<M: Message> Recipient<M> {
     /// How many messages wait there or are in the actor's hand.
     pub fn depth(&self) -> usize {
         self.0.depth()
+    }
+
+    /// Has `list` hear when the actor is gone for good. False: it is gone already.
+    pub(crate) fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
+        self.0.bid_farewell_to(list)
     }
 
     /// Now or not at all; the mailbox counts a refusal.

@@ -1,6 +1,12 @@
 //! [`Probe`]: an address whose messages the test looks at.
 
-use std::{fmt, future::Future, panic::Location, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    panic::Location,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -9,7 +15,7 @@ use crate::{
     actix::Message,
     envelope::{Refused, Sealed},
     error::{AskError, SendError},
-    meta::{ActorId, Kind, Meta},
+    meta::{ActorId, Farewell, Kind, Meta},
     reference::{Admitted, Receive, Recipient},
     reply::ReplyTo,
     task::caught,
@@ -72,6 +78,10 @@ impl<M: Message> Receive<M> for Shared<M> {
 
     fn depth(&self) -> usize {
         self.messages.waiting()
+    }
+
+    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
+        self.meta.bid_farewell_to(list)
     }
 }
 
