@@ -205,6 +205,19 @@ impl Actor for Fragile {
 }
 
 #[test]
+fn a_pool_whose_workers_do_not_start_does_not_start() {
+    local(async {
+        let pool = PoolSpec::<Fragile>::new("pool", 2, Arc::new(AtomicBool::new(true)));
+        let handle = pool.pool();
+        let root = SupervisorSpec::new("root").pool(pool);
+        let error = ActorSystem::builder("test").local().start(root).await.expect_err("its workers fail");
+        assert!(error.to_string().contains("worker 0") && error.to_string().contains("told to"), "{error}");
+        assert_eq!(handle.filled().await, Err(ResizeError::Stopped));
+        assert!(handle.workers().is_empty());
+    });
+}
+
+#[test]
 fn a_replacement_that_does_not_start_is_tried_again() {
     local(async {
         let fails = Arc::new(AtomicBool::new(false));

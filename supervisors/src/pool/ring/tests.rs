@@ -24,6 +24,8 @@ fn check(moved: usize, members: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn one_more_member_takes_its_share_and_nothing_else_moves(
         mut members in btree_set(0..10_000u64, 2..24),
