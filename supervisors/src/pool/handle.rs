@@ -6,6 +6,7 @@ use crate::{
     actix::Message,
     actor::Actor,
     handler::Handler,
+    meta::State,
     pool::{Members, ResizeError, Router, Routing, state::PoolState},
     reference::ActorRef,
     supervisor::Supervisor,
@@ -89,7 +90,8 @@ impl<A: Actor> Pool<A> {
     /// over crashes of the pool.
     ///
     /// # Errors
-    /// When the size is out of the pool's bounds, or the pool is gone for good.
+    /// When the size is out of the pool's bounds, or the pool is gone for good, or nobody keeps its size because somebody
+    /// stopped `keeper` or `workers`.
     pub fn resize(&self, size: usize) -> Result<(), ResizeError> {
         if self.is_gone() {
             return Err(ResizeError::Stopped);
@@ -101,7 +103,7 @@ impl<A: Actor> Pool<A> {
     /// leaves nothing behind.
     ///
     /// # Errors
-    /// `Stopped` when the pool is gone for good, or goes meanwhile.
+    /// `Stopped` when the pool is gone for good, or goes meanwhile, or nobody keeps its size any more.
     pub async fn filled(&self) -> Result<(), ResizeError> {
         loop {
             let mut changed = pin!(self.state.roster.changed().notified());
@@ -114,13 +116,22 @@ impl<A: Actor> Pool<A> {
             }
             tokio::select! {
                 () = changed => {}
-                _ = self.supervisor.watch() => {}
+                () = self.watch() => {}
             }
         }
     }
 
     fn is_gone(&self) -> bool {
-        self.supervisor.state() == crate::meta::State::Stopped
+        let keeper_is_gone = self.state.keeper.get().is_some_and(|keeper| !keeper.is_alive());
+        keeper_is_gone || self.supervisor.state() == State::Stopped
+    }
+
+    /// The keeper goes with the pool.
+    async fn watch(&self) {
+        match self.state.keeper.get() {
+            Some(keeper) => keeper.watch().await,
+            None => self.supervisor.watch().await,
+        };
     }
 
     /// The pool as a part of the tree: its state, its snapshot, its end.

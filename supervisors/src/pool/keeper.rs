@@ -205,6 +205,10 @@ impl<A: Actor> Keeper<A> {
         let slot = self.slots.entry(worker).or_default();
         slot.busy = false;
         slot.used = true;
+        if self.tools.workers.snapshot().state == State::Stopped {
+            // Somebody stopped their supervisor for good: there will be no more.
+            return cx.myself().stop();
+        }
         match started {
             // It may be one too many by now, which `tend` sees, or gone again already.
             Ok(actor) => {
@@ -213,10 +217,6 @@ impl<A: Actor> Keeper<A> {
             Err(error) => {
                 let pool = cx.path();
                 tracing::warn!(pool, worker, error, "a worker of a pool could not be started");
-                if self.tools.workers.snapshot().state == State::Stopped {
-                    // Somebody stopped their supervisor for good: there will be no more.
-                    slot.busy = true;
-                }
             }
         }
         self.tend(cx);

@@ -138,9 +138,12 @@ impl<A: Actor> From<PoolSpec<A>> for SupervisorSpec {
     fn from(pool: PoolSpec<A>) -> Self {
         let PoolSpec { supervisor, workers, maker, backoff, drain, state } = pool;
         let problem = state.check(state.size()).err().map(|error| error.to_string());
+        let ours = state.clone();
         let tools = Tools { state, workers: workers.handle(), maker, backoff, drain };
         let keeper =
             ChildSpec::<Keeper<A>>::new("keeper", tools).placement(Placement::Control).problem(problem);
+        // The only one that is made of this specification.
+        let _ = ours.keeper.set(keeper.actor_ref().handle());
         supervisor.dynamic(workers).child(keeper)
     }
 }

@@ -3,12 +3,12 @@
 use std::{
     ops::RangeInclusive,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
 
-use crate::{actor::Actor, group::Roster, pool::ResizeError};
+use crate::{actor::Actor, group::Roster, pool::ResizeError, reference::ActorHandle};
 
 pub(super) struct PoolState<A: Actor> {
     pub(super) roster: Arc<Roster<A>>,
@@ -16,6 +16,8 @@ pub(super) struct PoolState<A: Actor> {
     size: AtomicUsize,
     min: AtomicUsize,
     max: AtomicUsize,
+    /// As soon as the pool is a part of a tree.
+    pub(super) keeper: OnceLock<ActorHandle>,
 }
 
 impl<A: Actor> PoolState<A> {
@@ -25,6 +27,7 @@ impl<A: Actor> PoolState<A> {
             size: AtomicUsize::new(size),
             min: AtomicUsize::new(1),
             max: AtomicUsize::new(1024),
+            keeper: OnceLock::new(),
         }
     }
 

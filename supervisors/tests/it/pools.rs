@@ -17,7 +17,7 @@ use callboard_supervisors::{
 
 use crate::{
     routers::Who,
-    worker::{Count, Hold, Panic, PanicAsync, Place, Worker, local, ms, steady},
+    worker::{Count, Hold, Panic, PanicAsync, Place, Worker, is_send, local, ms, steady},
 };
 
 async fn start(pool: PoolSpec<Worker>) -> (ActorSystem, Pool<Worker>) {
@@ -35,6 +35,7 @@ fn a_worker_that_crashes_is_restarted_and_one_that_is_gone_is_replaced() {
     local(async {
         let spec = PoolSpec::<Worker>::new("pool", 3, ()).backoff(steady(ms(10)));
         let (system, pool) = start(spec).await;
+        is_send(&pool.filled());
         let workers = pool.workers();
         assert_eq!(names(&workers), ["0", "1", "2"]);
         assert_eq!(workers[1].path(), "pool/workers/1");
@@ -288,6 +289,29 @@ fn a_pool_that_stops_in_the_middle_leaves_nobody_waiting() {
         let back = router.tell(Who(1));
         assert!(matches!(back, Err(SendError::Stopped(Who(1)))), "{back:?}");
         assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
+
+#[test]
+fn a_pool_whose_parts_somebody_stops_does_not_pretend_to_be_filled() {
+    local(async {
+        for part in ["workers", "keeper"] {
+            let (system, pool) = start(PoolSpec::<Worker>::new("pool", 2, ())).await;
+            let (waiting, ()) = tokio::join!(
+                async {
+                    pool.workers()[0].stop();
+                    pool.workers()[0].watch().await;
+                    pool.filled().await
+                },
+                async {
+                    tokio::time::sleep(ms(1)).await;
+                    system.root().child(&format!("pool/{part}")).expect("it is there").stop();
+                }
+            );
+            assert_eq!(waiting, Err(ResizeError::Stopped), "{part}");
+            assert_eq!(pool.resize(3), Err(ResizeError::Stopped), "{part}");
+            assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+        }
     });
 }
 

@@ -7,7 +7,7 @@ use callboard_supervisors::{
     PlainHandler, RegisterError, Restart, StartChildError, StartError, StopReason, SupervisorSpec,
 };
 
-use crate::worker::{Count, PanicAsync, Worker, alone, local, ms, steady};
+use crate::worker::{Count, PanicAsync, Worker, alone, is_send, local, ms, steady};
 
 /// Finds others by their names, already while it starts.
 struct Finder {
@@ -154,6 +154,7 @@ fn a_name_can_be_waited_for() {
     local(async {
         let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
         let registry = system.registry().clone();
+        is_send(&registry.wait_for::<Worker>("late"));
         // Somebody gives up; nobody else is disturbed by it.
         let given_up = tokio::time::timeout(ms(10), registry.wait_for::<Worker>("late")).await;
         assert!(given_up.is_err());

@@ -14,7 +14,7 @@ use callboard_supervisors::{
     Recipient, Router, Routing, SendError, State, SupervisorSpec,
 };
 
-use crate::worker::{Count, Worker, local, ms, steady};
+use crate::worker::{Count, Worker, is_send, local, ms, steady};
 
 /// Asks for the name of whoever handles it. Of some key.
 #[derive(Clone, Debug, Message, PartialEq)]
@@ -248,6 +248,8 @@ fn of_many_answers_the_first_is_taken_or_all_that_come_in_time() {
         let (_system, workers) = several(&["30", "10", "0", "5000"]).await;
         let router = router(&workers, Routing::round_robin());
         let limit = ms(100);
+        is_send(&(router.ask(TakeYourTime), router.send(TakeYourTime)));
+        is_send(&(router.ask_first(limit, TakeYourTime), router.ask_all(limit, TakeYourTime)));
         assert_eq!(router.ask_first(limit, TakeYourTime).await, Ok(10));
         // Those who are still at it finish first.
         assert_eq!(workers[0].ask(Count).await, Ok((0, 1)));

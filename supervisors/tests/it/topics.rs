@@ -17,7 +17,7 @@ use callboard_supervisors::{
 
 use crate::{
     routers::Who,
-    worker::{Worker, local, ms, steady},
+    worker::{Worker, is_send, local, ms, steady},
 };
 
 /// What is published.
@@ -411,7 +411,6 @@ fn subscribers_come_and_go_while_others_publish() {
 
 #[test]
 fn a_publisher_may_be_on_any_thread() {
-    fn is_send<T: Send>(_: &T) {}
     local(async {
         let topic = Topic::new("news");
         is_send(&topic.publish_and_wait(News(1)));

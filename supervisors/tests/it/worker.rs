@@ -13,6 +13,9 @@ pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// Others may do this on any thread.
+pub(crate) fn is_send<T: Send>(_: &T) {}
+
 /// A backoff without chance.
 pub(crate) fn steady(pause: Duration) -> Backoff {
     Backoff { min: pause, max: pause, factor: 1.0, jitter: 0.0, ..Backoff::default() }
