@@ -74,7 +74,6 @@ pub use crate::{
     error::{AskError, SendError, SpecError, StartChildError, StartSystemError},
     executor::Placement,
     group::{Group, JoinError, Published, SlowSubscriber, SubscribeError, Subscription, Topic},
-    handler::{Handler, Later, PlainHandler, Reply},
     handler::{Handler, PlainHandler, Reply},
     later::Later,
     mailbox::{MailboxSpec, Overflow},

@@ -215,7 +215,7 @@ impl<M: Message + Clone> Topic<M> {
                 Err(SendError::Full(envelope)) => {
                     let ours = subscriber.clone();
                     waiting.push(Waiting::new(async move {
-                        let sent = within(limit, ours.recipient.admit(envelope)).await;
+                        let sent = within(limit, ours.recipient.admit(envelope), || ()).await;
                         (ours, sent.map(|sent| sent.map_err(SendError::from)))
                     }));
                 }
