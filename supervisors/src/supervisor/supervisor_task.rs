@@ -133,6 +133,8 @@ impl SupervisorTask {
             Order::Stop | Order::Halt { for_good: true } => self.stop(Cause::Stopped),
             Order::Halt { for_good: false } => self.stop(Cause::Halted),
             Order::Abort { for_good } => {
+                // A stop is final, however it ends.
+                let for_good = for_good || self.closing == Some(Cause::Stopped);
                 self.aborted = true;
                 self.closing = Some(if for_good { Cause::Stopped } else { Cause::Halted });
                 self.node.meta().set_state(State::Stopping);

@@ -137,6 +137,10 @@ impl<L: ActorLoop> ActorTask<L> {
         match order {
             Order::Stop if active => self.close(Cause::Stopped),
             Order::Stop => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
+            // A stop is final, however it ends.
+            Order::Kill | Order::Abort { for_good: false } if self.closing == Some(Cause::Stopped) => {
+                self.finish(StopReason::Killed, Some(Cause::Stopped));
+            }
             Order::Kill if active => self.end_generation(StopReason::Killed, Cause::Crash, None),
             Order::Kill => {}
             Order::Restart if active => self.close(Cause::RestartAsked),
@@ -188,6 +192,10 @@ impl<L: ActorLoop> ActorTask<L> {
 
     /// An orderly end that this task times itself.
     fn close(&mut self, cause: Cause) {
+        if self.closing == Some(Cause::Halted) && cause == Cause::Stopped {
+            // The supervisor times it, and hears that there is nothing to start again.
+            self.closing = Some(cause);
+        }
         if self.closing.is_some_and(|closing| closing != Cause::RestartAsked) {
             return;
         }

@@ -1,11 +1,12 @@
 //! What a person at a console does: restart a part of the tree, suspend it, stop a child and start another.
 
 use callboard_supervisors::{
-    ActorRef, ChildSpec, DynamicSupervisorSpec, Restart, StartChildError, State, StopReason, SupervisorSpec,
-    testkit::{TestSystem, await_generation, await_state},
+    ActorRef, ChildSpec, DynamicSupervisorSpec, Restart, Shutdown, StartChildError, State, StopReason,
+    Strategy, SupervisorSpec,
+    testkit::{TestSystem, await_generation, await_state, await_stopped},
 };
 
-use crate::worker::{Count, Hold, Worker, local, ms};
+use crate::worker::{Count, Hold, PanicAsync, Worker, local, ms};
 
 /// `root` with `part`, which has `a` and `b`, and a dynamic supervisor `pool`.
 async fn tree() -> (TestSystem, ActorRef<Worker>, ActorRef<Worker>) {
@@ -110,6 +111,52 @@ fn a_child_that_is_stopped_makes_room_for_another_of_its_name() {
         part.child("late").expect("it is there").stop();
         system.settle().await;
         part.start_child(ChildSpec::<Worker>::new("late", ())).await.expect("its name is free");
+        system.shutdown().await;
+    });
+}
+
+#[test]
+fn a_stop_is_final_whatever_is_ordered_after_it() {
+    local(async {
+        let (system, a, b) = tree().await;
+        for worker in [&a, &b] {
+            worker.tell(Hold(ms(1000))).expect("room");
+        }
+        system.settle().await;
+        a.stop();
+        a.restart();
+        system.settle().await;
+        a.kill();
+        assert_eq!(await_stopped(&a).await, StopReason::Killed);
+        // The whole part is on its way down to be started again.
+        system.root().child("part").expect("it is there").restart();
+        system.settle().await;
+        b.stop();
+        assert_eq!(await_stopped(&b).await, StopReason::Shutdown);
+        await_generation(&system.root().child("part").expect("it is there"), 1).await;
+        assert!(!a.is_alive() && !b.is_alive());
+        system.shutdown().await;
+    });
+}
+
+#[test]
+fn a_supervisor_that_was_stopped_does_not_come_back_with_its_siblings() {
+    local(async {
+        let (first, held) = (ChildSpec::<Worker>::new("first", ()), ChildSpec::<Worker>::new("held", ()));
+        let (crashing, holding) = (first.actor_ref(), held.actor_ref());
+        let part = SupervisorSpec::new("part").shutdown(Shutdown::Timeout(ms(50)));
+        let part = part.child(held.shutdown(Shutdown::Infinity));
+        let handle = part.handle();
+        let root = SupervisorSpec::new("root").strategy(Strategy::OneForAll).child(first).supervisor(part);
+        let system = TestSystem::start(root).await;
+        holding.tell(Hold(ms(60_000))).expect("room");
+        system.settle().await;
+        handle.stop();
+        system.settle().await;
+        crashing.tell(PanicAsync(false)).expect("room");
+        assert_eq!(await_stopped(&handle).await, StopReason::Killed);
+        assert_eq!(crashing.ask(Count).await, Ok((1, 1)));
+        assert!(!holding.is_alive());
         system.shutdown().await;
     });
 }
