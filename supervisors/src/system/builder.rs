@@ -109,7 +109,7 @@ impl ActorSystemBuilder {
     /// As [`local`](Self::local), and the seed decides which actor or supervisor of those that have something to do has its
     /// turn next, how much it does in it, and the chance in backoffs. The same seed gives the same order of events on a
     /// paused clock, if nothing comes from other threads and the actors use no chance of their own (as
-    /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore).
+    /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore). A later call of [`executors`](Self::executors) takes it back.
     #[cfg(feature = "testkit")]
     pub fn seeded(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

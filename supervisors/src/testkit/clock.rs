@@ -62,12 +62,14 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     // Dropped after an unwind, not during it: what the test holds may panic in its turn.
     let mut test = Box::pin(test);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(&mut test)));
+    let inside = runtime.enter();
     drop(test);
+    drop(inside);
     drop(runtime);
     outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Returns when everything has run that can run without time passing. The clock does not move.
+/// Returns when everything on this thread has run that can run without time passing. The clock does not move.
 ///
 /// # Panics
 /// Outside of [`run`].

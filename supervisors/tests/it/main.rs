@@ -4,6 +4,7 @@ mod adoption;
 mod control;
 mod crashes;
 mod dynamic;
+mod disorder;
 mod fairness;
 mod faults;
 mod lifecycles;

@@ -1,0 +1,207 @@
+//! Whatever is ordered, in whatever order it is carried out: no message is handled twice or out of turn, nobody waits for
+//! ever, and what was not stopped works in the end.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use callboard_supervisors::{
+    Actor, ActorRef, AskError, ChildSpec, Context, DynamicSupervisor, DynamicSupervisorSpec, Handler,
+    Message, PlainHandler, Restart, StartError, State, Strategy, SupervisorSpec,
+    testkit::{TestSystem, explore},
+};
+
+use crate::worker::{ms, steady};
+
+/// What is done, as often as the odds say. `SplitMix64`, so that a seed of the order is one of the deeds, too.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((bits ^ (bits >> 31)) % u64::try_from(limit).expect("small")).expect("small")
+    }
+}
+
+type Log = Arc<Mutex<Vec<u32>>>;
+
+/// Writes down the numbers of the messages that it handles.
+struct Clerk(Log);
+
+impl Actor for Clerk {
+    type Args = Log;
+    async fn start(log: Log, _: &mut Context<Self>) -> Result<Self, StartError> {
+        Ok(Clerk(log))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Plain,
+    Waiting,
+    Panicking,
+    PanickingLate,
+}
+
+#[derive(Message)]
+#[message(reply = u32)]
+struct Entry(u32, How);
+
+impl Handler<Entry> for Clerk {
+    async fn handle(&mut self, Entry(number, how): Entry, _: &mut Context<Self>) -> u32 {
+        self.0.lock().expect("no panic").push(number);
+        match how {
+            How::Plain => {}
+            How::Waiting => tokio::time::sleep(ms(3)).await,
+            How::Panicking => panic!("at once"),
+            How::PanickingLate => {
+                tokio::time::sleep(ms(2)).await;
+                panic!("late")
+            }
+        }
+        number
+    }
+}
+
+#[derive(Message)]
+struct Ping;
+
+impl PlainHandler<Ping> for Clerk {
+    type Reply = ();
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
+}
+
+struct Desk {
+    clerk: ActorRef<Clerk>,
+    log: Log,
+    next: u32,
+    stopped: bool,
+}
+
+impl Desk {
+    fn new(name: String) -> (ChildSpec<Clerk>, Self) {
+        let log = Log::default();
+        let spec = ChildSpec::<Clerk>::new(name, log.clone());
+        let clerk = spec.actor_ref();
+        (spec, Desk { clerk, log, next: 0, stopped: false })
+    }
+
+    fn entry(&mut self, chance: &mut Chance) -> Entry {
+        self.next += 1;
+        let how = match chance.below(10) {
+            0 => How::Panicking,
+            1 => How::PanickingLate,
+            2 | 3 => How::Waiting,
+            _ => How::Plain,
+        };
+        Entry(self.next, how)
+    }
+
+    fn order(&mut self, chance: &mut Chance) {
+        match chance.below(9) {
+            0 | 1 => self.clerk.kill(),
+            2 | 3 => self.clerk.restart(),
+            4 | 5 => self.clerk.suspend(),
+            6 | 7 => self.clerk.resume(),
+            _ => {
+                self.clerk.stop();
+                self.stopped = true;
+            }
+        }
+    }
+}
+
+async fn disorder(seed: u64) {
+    let mut chance = Chance(seed);
+    let strategy = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][chance.below(3)];
+    let mut desks = Vec::new();
+    let mut inner = SupervisorSpec::new("inner").strategy(strategy);
+    for name in ["a", "b", "c"] {
+        let (spec, desk) = Desk::new(name.to_owned());
+        inner = inner.child(spec);
+        desks.push(desk);
+    }
+    let pool = DynamicSupervisorSpec::new("pool").intensity(1000, ms(1000)).backoff(steady(ms(2)));
+    let handle = pool.handle();
+    let inner = inner.dynamic(pool).intensity(1000, ms(1000)).backoff(steady(ms(2)));
+    let system = TestSystem::seeded(seed, SupervisorSpec::new("root").supervisor(inner)).await;
+    let inner = system.root().child("inner").expect("it was declared");
+    let mut asked = Vec::new();
+    for step in 0..40 {
+        let at = chance.below(desks.len());
+        match chance.below(12) {
+            0..=4 => {
+                let entry = desks[at].entry(&mut chance);
+                // What was stopped refuses.
+                let _ = desks[at].clerk.tell(entry);
+            }
+            5 | 6 => {
+                let (clerk, entry) = (desks[at].clerk.clone(), desks[at].entry(&mut chance));
+                let limit = if chance.below(2) == 0 { ms(1) } else { Duration::from_secs(5) };
+                let number = entry.0;
+                asked.push(tokio::task::spawn_local(async move {
+                    (number, clerk.ask_within(limit, entry).await)
+                }));
+                // Asks leave in the order of their numbers.
+                system.settle().await;
+            }
+            7 | 8 => desks[at].order(&mut chance),
+            9 if chance.below(4) == 0 => inner.restart(),
+            9 => hire(&handle, &mut chance, &mut desks, step),
+            10 => system.settle().await,
+            _ => system.advance(ms(1)).await,
+        }
+    }
+    for desk in &desks {
+        desk.clerk.resume();
+    }
+    system.advance(Duration::from_secs(1)).await;
+    for asked in asked {
+        let (number, answer) = tokio::time::timeout(Duration::from_secs(10), asked)
+            .await
+            .expect("nobody waits for ever")
+            .expect("no panic");
+        assert!(answer.is_err() || answer == Ok(number), "{number}: {answer:?}");
+    }
+    for Desk { clerk, log, stopped, .. } in &desks {
+        let log = log.lock().expect("no panic").clone();
+        assert!(log.is_sorted_by(|one, next| one < next), "`{}` handled {log:?}", clerk.path());
+        assert!(!(*stopped && clerk.is_alive()), "a stop is final: `{}`", clerk.path());
+        if clerk.is_alive() {
+            assert_eq!(
+                (clerk.ask(Ping).await, clerk.state()),
+                (Ok(()), State::Running),
+                "`{}`",
+                clerk.path()
+            );
+            system.settle().await;
+            assert_eq!(clerk.snapshot().depth, 0, "`{}`", clerk.path());
+        } else {
+            assert_eq!(clerk.ask(Ping).await, Err(AskError::Stopped));
+        }
+    }
+    assert_eq!(inner.state(), State::Running);
+    let living = desks.iter().filter(|desk| desk.clerk.is_alive()).count();
+    let listed = system.snapshot().root.walk().filter(|node| node.type_name.ends_with("Clerk")).count();
+    assert_eq!(listed, living, "the tree has those that live, and no others");
+    system.shutdown().await;
+    assert!(desks.iter().all(|desk| !desk.clerk.is_alive()));
+}
+
+fn hire(pool: &DynamicSupervisor, chance: &mut Chance, desks: &mut Vec<Desk>, step: usize) {
+    let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][chance.below(3)];
+    let (spec, desk) = Desk::new(format!("pool-{step}"));
+    // While the pool is down there is none.
+    if pool.spawn_child(spec.restart(restart)).is_ok() {
+        desks.push(desk);
+    }
+}
+
+#[test]
+fn any_orders_in_any_order_leave_a_tree_that_works() {
+    explore(0..150, disorder);
+}
