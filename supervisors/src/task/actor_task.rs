@@ -291,6 +291,8 @@ impl<L: ActorLoop> ActorTask<L> {
 
     fn finish_after(&mut self, reason: StopReason, cause: Option<Cause>, panic: Option<Panic>) {
         let Some(stage) = self.stage.take() else { return };
+        // Nothing is left to be timed.
+        self.deadline = None;
         let why = if panic.is_some() { AskError::Panicked } else { AskError::Stopped };
         ending(why, || bury(stage));
         empty_morgue();

@@ -140,6 +140,23 @@ fn a_stop_is_final_whatever_is_ordered_after_it() {
 }
 
 #[test]
+fn a_restart_and_the_end_of_its_supervisor_at_once_end_a_child_for_good() {
+    local(async {
+        let pool = DynamicSupervisorSpec::new("pool");
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").dynamic(pool)).await;
+        let child = ChildSpec::<Worker>::new("child", ()).shutdown(Shutdown::Brutal);
+        let child = handle.start_child(child).await.expect("it starts");
+        system.root().child("pool").expect("it is there").restart();
+        child.restart();
+        assert_eq!(await_stopped(&child).await, StopReason::Killed);
+        system.settle().await;
+        assert_eq!((child.state(), handle.len()), (State::Stopped, 0));
+        system.shutdown().await;
+    });
+}
+
+#[test]
 fn a_supervisor_that_was_stopped_does_not_come_back_with_its_siblings() {
     local(async {
         let (first, held) = (ChildSpec::<Worker>::new("first", ()), ChildSpec::<Worker>::new("held", ()));
