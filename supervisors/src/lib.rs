@@ -40,6 +40,9 @@
 //! # Ok::<(), StartSystemError>(())
 //! # }).unwrap();
 //! ```
+//!
+//! The feature `testkit` adds the module `testkit` for tests of actors: a paused clock, probes, scripted faults, and many
+//! orders of events.
 
 mod actix;
 mod actor;

@@ -8,8 +8,9 @@ use std::{
 
 use callboard_supervisors::{
     Actor, ActorRef, AskError, ChildSpec, Context, DynamicSupervisor, DynamicSupervisorSpec, Handler,
-    Message, PlainHandler, Restart, StartError, State, Strategy, SupervisorSpec,
-    testkit::{TestSystem, explore},
+    MailboxSpec, Message, Overflow, PlainHandler, Restart, Shutdown, StartError, State, Strategy,
+    SupervisorSpec,
+    testkit::{Fault, Faults, TestSystem, explore},
 };
 
 use crate::worker::{ms, steady};
@@ -24,6 +25,11 @@ impl Chance {
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         usize::try_from((bits ^ (bits >> 31)) % u64::try_from(limit).expect("small")).expect("small")
+    }
+
+    /// From 1 on.
+    fn nth(&mut self, last: usize) -> u64 {
+        u64::try_from(self.below(last)).expect("small") + 1
     }
 }
 
@@ -80,14 +86,31 @@ struct Desk {
     log: Log,
     next: u32,
     stopped: bool,
+    /// What its mailbox may hold beyond its capacity.
+    spare: usize,
 }
 
 impl Desk {
-    fn new(name: String) -> (ChildSpec<Clerk>, Self) {
+    fn new(name: String, chance: &mut Chance) -> (ChildSpec<Clerk>, Self) {
         let log = Log::default();
-        let spec = ChildSpec::<Clerk>::new(name, log.clone());
+        let overflows = [
+            Overflow::Block(ms(5)),
+            Overflow::Block(ms(1000)),
+            Overflow::Reject,
+            Overflow::DropNewest,
+            Overflow::DropOldest,
+        ];
+        let overflow = overflows[chance.below(overflows.len())];
+        let shutdowns = [Shutdown::default(), Shutdown::Timeout(ms(1)), Shutdown::Infinity, Shutdown::Brutal];
+        let fault = [Fault::Panic, Fault::Delay(ms(4)), Fault::Drop][chance.below(3)];
+        let faults = Faults::new().on::<Entry>(chance.nth(12), fault).on_start(1 + chance.nth(3));
+        let spec = ChildSpec::<Clerk>::new(name, log.clone())
+            .mailbox(MailboxSpec::bounded(1 + chance.below(6)).overflow(overflow))
+            .shutdown(shutdowns[chance.below(shutdowns.len())])
+            .faults(faults);
         let clerk = spec.actor_ref();
-        (spec, Desk { clerk, log, next: 0, stopped: false })
+        let spare = usize::from(overflow == Overflow::DropOldest);
+        (spec, Desk { clerk, spare, log, next: 0, stopped: false })
     }
 
     fn entry(&mut self, chance: &mut Chance) -> Entry {
@@ -121,14 +144,16 @@ async fn disorder(seed: u64) {
     let mut desks = Vec::new();
     let mut inner = SupervisorSpec::new("inner").strategy(strategy);
     for name in ["a", "b", "c"] {
-        let (spec, desk) = Desk::new(name.to_owned());
+        let (spec, desk) = Desk::new(name.to_owned(), &mut chance);
         inner = inner.child(spec);
         desks.push(desk);
     }
-    let pool = DynamicSupervisorSpec::new("pool").intensity(1000, ms(1000)).backoff(steady(ms(2)));
+    let pool =
+        DynamicSupervisorSpec::new("pool").intensity(budget(&mut chance), ms(1000)).backoff(steady(ms(2)));
     let handle = pool.handle();
-    let inner = inner.dynamic(pool).intensity(1000, ms(1000)).backoff(steady(ms(2)));
-    let system = TestSystem::seeded(seed, SupervisorSpec::new("root").supervisor(inner)).await;
+    let inner = inner.dynamic(pool).intensity(budget(&mut chance), ms(1000)).backoff(steady(ms(2)));
+    let root = SupervisorSpec::new("root").supervisor(inner).intensity(1000, ms(1000)).backoff(steady(ms(2)));
+    let system = TestSystem::seeded(seed, root).await;
     let inner = system.root().child("inner").expect("it was declared");
     let mut asked = Vec::new();
     for step in 0..40 {
@@ -150,12 +175,22 @@ async fn disorder(seed: u64) {
                 system.settle().await;
             }
             7 | 8 => desks[at].order(&mut chance),
-            9 if chance.below(4) == 0 => inner.restart(),
+            9 if chance.below(4) == 0 => match chance.below(4) {
+                0 => inner.suspend(),
+                1 => inner.resume(),
+                _ => inner.restart(),
+            },
             9 => hire(&handle, &mut chance, &mut desks, step),
             10 => system.settle().await,
             _ => system.advance(ms(1)).await,
         }
+        for Desk { clerk, spare, .. } in &desks {
+            let seen = clerk.snapshot();
+            assert!(seen.depth <= seen.capacity + spare, "`{}` holds {}", seen.path, seen.depth);
+        }
     }
+    // Else one that is under way in the supervisor would suspend them again.
+    system.settle().await;
     for desk in &desks {
         desk.clerk.resume();
     }
@@ -192,9 +227,14 @@ async fn disorder(seed: u64) {
     assert!(desks.iter().all(|desk| !desk.clerk.is_alive()));
 }
 
+/// Few restarts, so that a supervisor gives up, or many.
+fn budget(chance: &mut Chance) -> usize {
+    [0, 1, 3, 1000][chance.below(4)]
+}
+
 fn hire(pool: &DynamicSupervisor, chance: &mut Chance, desks: &mut Vec<Desk>, step: usize) {
     let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][chance.below(3)];
-    let (spec, desk) = Desk::new(format!("pool-{step}"));
+    let (spec, desk) = Desk::new(format!("pool-{step}"), chance);
     // While the pool is down there is none.
     if pool.spawn_child(spec.restart(restart)).is_ok() {
         desks.push(desk);

@@ -167,6 +167,14 @@ fn a_signal_remembers_what_was_fired_before_up_to_its_bound() {
 }
 
 #[test]
+fn settling_outside_of_a_test_run_is_a_mistake_that_is_told() {
+    let runtime = tokio::runtime::LocalRuntime::new().expect("a runtime");
+    let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(settle())));
+    let text = settled.expect_err("it fails");
+    assert!(text.downcast_ref::<&str>().is_some_and(|text| text.contains("testkit::run")));
+}
+
+#[test]
 fn settling_lets_everything_run_and_moves_no_clock() {
     run(async {
         let began = Instant::now();
