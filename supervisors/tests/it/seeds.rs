@@ -202,7 +202,7 @@ fn a_scenario_that_depends_on_something_else_is_told_from_one_that_does_not() {
 /// Runs itself in a process of its own, whose environment can be set.
 #[test]
 fn the_environment_names_one_seed() {
-    if std::env::var_os("CALLBOARD_SEED").is_some() {
+    if std::env::var_os("CALLBOARD_TEST_SEED_ALONE").is_some() {
         let seen = Mutex::new(Vec::new());
         explore(0..3, async |seed| seen.lock().expect("no panic").push(seed));
         assert_eq!(*seen.lock().expect("no panic"), [41]);
@@ -211,7 +211,11 @@ fn the_environment_names_one_seed() {
     let run_with = |seed| {
         let name = "seeds::the_environment_names_one_seed";
         let mut this = std::process::Command::new(std::env::current_exe().expect("a program"));
-        this.args(["--exact", name]).env("CALLBOARD_SEED", seed).output().expect("it runs")
+        this.args(["--exact", name])
+            .env("CALLBOARD_SEED", seed)
+            .env("CALLBOARD_TEST_SEED_ALONE", "")
+            .output()
+            .expect("it runs")
     };
     let output = run_with("41");
     assert!(output.status.success(), "{output:?}");
