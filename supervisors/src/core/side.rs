@@ -15,8 +15,10 @@ use crate::{actor::Actor, context::Context};
 /// Drops user data. A panicking `Drop` must not get out: it would tear down neighbours, and a second one aborts.
 pub(crate) fn bury<T>(data: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(data))) {
-        // Its own Drop is user code, too.
-        std::mem::forget(payload);
+        // Its own Drop is user code, too; what that panics with is left alone.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
         tracing::error!("a value's Drop panicked while it was cleared away");
     }
 }

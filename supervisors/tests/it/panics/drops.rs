@@ -1,7 +1,10 @@
 //! Panics in the `Drop` of whatever the runtime clears away: they stay where they happen.
 
+use std::sync::Arc;
+
 use callboard_supervisors::{
-    ActorSystem, AskError, ChildSpec, MailboxSpec, Overflow, Restart, SendError, SupervisorSpec,
+    ActorSystem, AskError, ChildSpec, Context, MailboxSpec, Message, Overflow, PlainHandler, Restart,
+    SendError, SupervisorSpec,
 };
 
 use super::{
@@ -327,6 +330,34 @@ fn of_everything_at_once() {
         let asked = victim.ask(PlainMessage::new(fuse)).await.map(drop);
         assert_eq!(asked, Err(AskError::Panicked));
         assert_eq!(victim.ask(Count).await, Ok((1, 1)));
+        scene.end().await;
+    });
+}
+
+/// Panics as it is dropped, with a part of itself.
+#[derive(Message)]
+struct Loud(Arc<()>);
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        std::panic::panic_any(self.0.clone());
+    }
+}
+
+impl PlainHandler<Loud> for Victim {
+    type Reply = ();
+    fn handle(&mut self, _: Loud, _: &mut Context<Self>) {}
+}
+
+#[test]
+fn of_anything_leaves_nothing_behind() {
+    local(async {
+        let scene = small(Overflow::Reject).await;
+        let part = Arc::new(());
+        scene.victim.tell(Loud(part.clone())).map_err(drop).expect("room");
+        scene.victim.stop();
+        scene.victim.watch().await;
+        assert_eq!(Arc::strong_count(&part), 1, "the payload is dropped, too");
         scene.end().await;
     });
 }
