@@ -365,6 +365,7 @@ impl App {
         let metrics = metrics.clone();
         // Not the system itself: the tree must not keep itself alive.
         let (root, conditions) = (self.system.root(), self.conditions.clone());
+        let same_root = root.clone();
         callboard_web::WebDependencies {
             submit: gateway.recipient(),
             cancel: gateway.recipient(),
@@ -381,6 +382,7 @@ impl App {
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),
             tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
+            troubles: std::sync::Arc::new(move || callboard_web::tree_troubles(&same_root.snapshot())),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -4,6 +4,7 @@ mod access;
 mod checksums;
 mod cli;
 mod connections;
+mod crashing;
 mod events;
 mod life;
 mod openapi;

@@ -234,11 +234,16 @@ pub(crate) fn live(state: &State) -> HttpResponse {
 
 pub(crate) fn ready(state: &State) -> HttpResponse {
     let conditions = &state.roles.conditions;
-    let readiness = Readiness {
-        status: conditions.overall().to_owned(),
-        version: state.roles.version.to_owned(),
-        reasons: conditions.reasons(),
-    };
+    let mut reasons = conditions.reasons();
+    let mut status = conditions.overall();
+    // What crashes cannot say so itself.
+    let troubles = (state.roles.troubles)();
+    if status == "ready" && !troubles.is_empty() {
+        status = "degraded";
+    }
+    reasons.extend(troubles);
+    let version = state.roles.version.to_owned();
+    let readiness = Readiness { status: status.to_owned(), version, reasons };
     let mut response = match readiness.status.as_str() {
         "ready" => HttpResponse::Ok(),
         _ => HttpResponse::ServiceUnavailable(),

@@ -24,5 +24,5 @@ mod unanswered;
 
 pub use server::{HttpServer, WebHandle, web};
 pub use settings::{Role, Token, WebDependencies, WebError, WebSettings};
-pub use tree::tree_node;
+pub use tree::{tree_node, tree_troubles};
 pub use unanswered::Unanswered;

@@ -9,7 +9,7 @@ use callboard_actors::roles::{
         RetryJob, Submit,
     },
 };
-use callboard_contracts::api::{LogCursor, TreeNode};
+use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
 use callboard_supervisors::Recipient;
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -95,6 +95,8 @@ pub struct WebDependencies {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The supervision tree as it is now.
     pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
+    /// What the supervision tree knows to be out of order now.
+    pub troubles: Arc<dyn Fn() -> Vec<ReadinessReason> + Send + Sync>,
     /// The program's version.
     pub version: &'static str,
 }

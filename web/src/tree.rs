@@ -5,9 +5,9 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 use callboard_actors::roles::Conditions;
 use callboard_contracts::{
     Timestamp,
-    api::{ActorKind, CrashView, TreeNode},
+    api::{ActorKind, CrashView, ReadinessReason, TreeNode},
 };
-use callboard_supervisors::{ActorSnapshot, CrashRecord, Kind, StopReason};
+use callboard_supervisors::{ActorSnapshot, CrashRecord, Kind, State, StopReason};
 
 /// Children of one node that are shown.
 const CHILDREN: usize = 100;
@@ -44,6 +44,31 @@ pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions) -> TreeNode {
         last_crashes,
         children: node.children.iter().take(CHILDREN).map(|child| tree_node(child, conditions)).collect(),
     }
+}
+
+/// What the tree itself knows to be out of order: parts that crash, or block their thread, and supervisors whose budget is
+/// used up, so that they try again at the longest pause only. What a dynamic supervisor has below it comes and goes.
+pub fn tree_troubles(root: &ActorSnapshot) -> Vec<ReadinessReason> {
+    let mut troubles = Vec::new();
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        let because = |what: &str| match &node.last_reason {
+            Some(reason) => format!("{what}: {reason}"),
+            None => what.to_owned(),
+        };
+        let exhausted = node.supervision.as_ref().is_some_and(|supervision| supervision.exhausted);
+        let reason = match node.state {
+            State::Crashed => Some(because("crashed")),
+            State::Stuck => Some("stuck: it blocks its thread".to_owned()),
+            _ if exhausted => Some("degraded: a child of it keeps crashing".to_owned()),
+            _ => None,
+        };
+        troubles.extend(reason.map(|reason| ReadinessReason { actor: node.path.clone(), reason }));
+        if node.kind != Kind::Dynamic {
+            open.extend(node.children.iter().rev());
+        }
+    }
+    troubles
 }
 
 fn count(number: usize) -> u32 {

@@ -3,8 +3,8 @@
 mod adoption;
 mod control;
 mod crashes;
-mod dynamic;
 mod disorder;
+mod dynamic;
 mod fairness;
 mod faults;
 mod lifecycles;
