@@ -189,6 +189,8 @@ struct World {
     failing: Vec<usize>,
     /// What each child has told that the plan has not read.
     unread: BTreeMap<Key, VecDeque<Event>>,
+    /// Killed, and blocking their threads, with the orders that wait there: is each for good?
+    blocked: BTreeMap<Key, Vec<bool>>,
     steps: Vec<Step>,
     outcome: Option<Outcome>,
     ready: usize,
@@ -214,6 +216,7 @@ impl World {
             generations: BTreeMap::new(),
             failing: scenario.fails_first.into_iter().collect(),
             unread: BTreeMap::new(),
+            blocked: BTreeMap::new(),
             steps: Vec::new(),
             outcome: None,
             ready: 0,
@@ -239,6 +242,10 @@ impl World {
                     }
                 }
                 Action::Halt { child, for_good } | Action::Abort { child, for_good } => {
+                    if let Some(waiting) = self.blocked.get_mut(&child) {
+                        waiting.push(for_good);
+                        continue;
+                    }
                     // One that has ended meanwhile answers all the same.
                     if self.alive.remove(&child).is_some() {
                         self.steps.push(Step::Stop(child as usize));
@@ -248,7 +255,7 @@ impl World {
                 Action::Close { child } => assert!(!self.alive.contains_key(&child), "{child} still runs"),
                 Action::Down(outcome) => assert_eq!(self.outcome.replace(outcome), None),
                 Action::Ready => self.ready += 1,
-                Action::Stuck { child } => panic!("{child} is not stuck"),
+                Action::Stuck { child } => assert!(self.blocked.contains_key(&child), "{child} is not stuck"),
                 Action::Arm(_) => {}
             }
         }
@@ -271,11 +278,42 @@ impl World {
 
     fn end(&mut self, child: usize, end: End) {
         let child = child as Key;
-        if self.alive.remove(&child).is_some() {
+        if !self.blocked.contains_key(&child) && self.alive.remove(&child).is_some() {
             match end {
                 End::Crash => self.say(child, Cause::Crash, false),
                 End::Normal => self.say(child, Cause::Finished, false),
                 End::Stopped => self.say(child, Cause::Stopped, true),
+            }
+        }
+    }
+
+    /// Somebody kills the child while it blocks its thread.
+    fn block(&mut self, child: usize, now: Duration) {
+        let child = child as Key;
+        // What it has told was told before.
+        while let Some(event) = self.unread.get_mut(&child).and_then(VecDeque::pop_front) {
+            self.feed(event, now);
+        }
+        if self.alive.contains_key(&child) {
+            self.blocked.entry(child).or_default();
+        }
+    }
+
+    /// The time that the kills had is over.
+    fn overdue(&mut self, now: Duration) {
+        let blocked: Vec<Key> = self.blocked.keys().copied().collect();
+        for child in blocked {
+            self.feed(Event::Overdue { child, generation: self.generations[&child] }, now);
+        }
+    }
+
+    /// All threads are free: what was ordered there is obeyed, the kill first.
+    fn free(&mut self) {
+        for (child, waiting) in std::mem::take(&mut self.blocked) {
+            self.alive.remove(&child);
+            self.say(child, Cause::Crash, false);
+            for for_good in waiting {
+                self.say(child, if for_good { Cause::Stopped } else { Cause::Halted }, for_good);
             }
         }
     }
@@ -360,6 +398,42 @@ proptest! {
             world.settle(Duration::ZERO);
             prop_assert_eq!(world.outcome, Some(Outcome::Ordered { for_good: true }));
             prop_assert!(world.alive.is_empty());
+        }
+    }
+
+    /// Children that were killed in vain hold up nobody; when they end at last, everything is up or down as ever.
+    #[test]
+    fn children_that_are_killed_and_do_not_end_are_passed_over(
+        scenario in scenarios(),
+        choices in prop::collection::vec((any::<usize>(), 0usize..6), 0..80),
+    ) {
+        let mut world = World::start(&scenario, OnStartFailure::Retry);
+        world.feed(Event::Start, Duration::ZERO);
+        let mut exits = scenario.exits.iter();
+        for (choice, what) in choices {
+            match what {
+                0 => {
+                    if let Some((_, child, end, _)) = exits.next() {
+                        world.end(*child, *end);
+                    }
+                }
+                1 => world.block(choice % scenario.children.len(), Duration::ZERO),
+                2 if choice % 3 == 0 => world.overdue(Duration::ZERO),
+                3 if choice % 5 == 0 => world.free(),
+                _ => drop(world.read_one(choice, Duration::ZERO)),
+            }
+        }
+        world.overdue(Duration::ZERO);
+        world.settle(Duration::ZERO);
+        prop_assert!(world.outcome.is_some() || world.plan.is_running(), "somebody waits for one that is stuck");
+        world.free();
+        world.settle(Duration::ZERO);
+        if world.outcome.is_some() {
+            prop_assert!(world.alive.is_empty(), "{:?} run below a supervisor that is down", world.alive);
+        } else {
+            let kept: Vec<Key> =
+                (0..scenario.children.len() as Key).filter(|key| world.plan.brings_back(*key)).collect();
+            prop_assert_eq!(world.alive.keys().copied().collect::<Vec<_>>(), kept);
         }
     }
 }
