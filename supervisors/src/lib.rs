@@ -58,11 +58,14 @@ mod label;
 mod later;
 mod mailbox;
 mod meta;
+#[cfg(all(test, callboard_loom))]
+mod models;
 mod pool;
 mod reference;
 mod registry;
 mod reply;
 mod supervisor;
+mod sync;
 mod system;
 mod task;
 mod telemetry;

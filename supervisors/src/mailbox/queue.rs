@@ -5,14 +5,9 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence},
-    },
+    sync::atomic::Ordering::{Relaxed, SeqCst},
     task::{Context as Task, Waker},
 };
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     actix::Message,
@@ -24,6 +19,7 @@ use crate::{
         coalescing::Coalescing,
         room::{Waiter, WaitingRoom},
     },
+    sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, fence},
     telemetry::UndeliveredReason,
 };
 

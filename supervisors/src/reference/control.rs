@@ -1,16 +1,12 @@
 //! [`Control`]: orders to one actor, and its way to its supervisor.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU8, Ordering::SeqCst, fence},
-};
-
-use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock, atomic::Ordering::SeqCst};
 
 use crate::{
     meta::{Meta, State, StopReason},
     reference::Node,
     registry::RegisterError,
+    sync::{AtomicU8, Mutex, fence},
     task::{Link, ORDERS, Order, Orders, SUSPEND},
 };
 

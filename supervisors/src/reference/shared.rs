@@ -4,9 +4,7 @@ use std::{
     any::Any,
     sync::{
         Arc, OnceLock,
-        atomic::{
-            AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst, fence,
-        },
+        atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
     },
 };
 
@@ -20,6 +18,7 @@ use crate::{
     meta::{ActorId, ActorSnapshot, Kind, Meta, StopReason},
     reference::{Control, Controlled},
     registry::{Enrolment, RegisterError, Registry},
+    sync::{AtomicUsize, fence},
     task::Order,
     telemetry::{Telemetry, Undelivered, UndeliveredReason},
     waiting::{Target, waits_of},
