@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use callboard_supervisors::{AskError, ChildSpec, MailboxSpec, Overflow, SendError};
+use callboard_supervisors::{AskError, ChildSpec, MailboxSpec, Overflow, SendError, State};
 use tokio::time::Instant;
 
-use crate::worker::{Answer, Count, Hold, Worker, alone, local, ms};
+use crate::worker::{Answer, Count, Hold, Panic, Place, Worker, alone, local, ms};
 
 fn full(overflow: Overflow) -> ChildSpec<Worker> {
     ChildSpec::<Worker>::new("worker", ()).mailbox(MailboxSpec::bounded(4).overflow(overflow))
@@ -23,6 +23,19 @@ fn no_more_fit_than_the_capacity_whoever_sends() {
         worker.inspect().await.expect("the four are handled in the same turn");
         assert_eq!(worker.ask_within(ms(10), Count).await.expect("there is room again").1, 5);
         system.shutdown().await;
+    });
+}
+
+#[test]
+fn the_bound_holds_while_the_actor_is_in_its_pause_too() {
+    local(async {
+        let (_system, worker) = alone(full(Overflow::Reject)).await;
+        worker.ask(Panic(Place::Plain)).await.expect_err("a panic");
+        let taken = (0..10).filter(|_| worker.tell(Count).is_ok()).count();
+        let paused = worker.snapshot();
+        assert_eq!((taken, paused.depth, paused.state), (4, 4, State::Crashed));
+        tokio::time::sleep(ms(20)).await;
+        assert_eq!(worker.ask(Count).await, Ok((1, 5)));
     });
 }
 
