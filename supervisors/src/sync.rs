@@ -5,7 +5,7 @@ pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(callboard_loom))]
 pub(crate) use std::sync::{
     OnceLock,
-    atomic::{AtomicU8, AtomicU64, AtomicUsize, fence},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, fence},
 };
 
 #[cfg(callboard_loom)]
@@ -13,7 +13,7 @@ pub(crate) use self::modelled::{Mutex, OnceLock};
 #[cfg(callboard_loom)]
 pub(crate) use loom::sync::{
     MutexGuard,
-    atomic::{AtomicU8, AtomicU64, AtomicUsize, fence},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, fence},
 };
 
 /// loom's, with the shape of the others.

@@ -173,6 +173,9 @@ impl<A: Actor> Core<A> {
         bury(self.pending.take());
         bury(self.sides.take());
         bury(self.seat.take());
+        for envelope in self.shared.mailbox.put_down(self.hand.len()) {
+            self.shared.lose(envelope, UndeliveredReason::Replaced);
+        }
     }
 
     /// Takes over what the actor asked for through its context.

@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::Ordering::{Relaxed, SeqCst},
+    sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst},
     task::{Context as Task, Waker},
 };
 
@@ -19,7 +19,7 @@ use crate::{
         coalescing::Coalescing,
         room::{Waiter, WaitingRoom},
     },
-    sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, fence},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, fence},
     telemetry::UndeliveredReason,
 };
 
@@ -29,46 +29,42 @@ pub(super) struct Inner<A> {
     coalescing: Option<Box<Coalescing>>,
     /// The most messages there were.
     high_water: usize,
-    /// Messages in the actor's hand; falls to 0 when it comes back for more.
-    in_hand: usize,
     /// Senders that wait for room. Their messages are not in the queue yet.
     pub(super) waiting: Option<Box<WaitingRoom<A>>>,
-    /// The actor found nothing; the next sender wakes it.
-    parked: bool,
     pub(super) closed: bool,
 }
 
 impl<A> Inner<A> {
-    fn has_room(&self, capacity: usize) -> bool {
-        self.queue.len() + self.in_hand < capacity
-    }
-
     fn has_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|room| !room.is_empty())
     }
 
-    /// Lets waiting senders in, in order, and gives back whom to tell. A message whose key waits in the queue already
+    /// Lets waiting senders in, in order, until `room` messages wait, and gives back whom to tell. A message whose key waits in the queue already
     /// takes the place of that one, which goes to `replaced`.
-    fn let_in(&mut self, capacity: usize, replaced: &mut Vec<Boxed<A>>) -> Vec<Waker> {
+    fn let_in(&mut self, room: usize, replaced: &mut Vec<Boxed<A>>) -> Vec<Waker> {
         let mut told = Vec::new();
-        while self.has_room(capacity) {
+        while self.queue.len() < room {
             let Some(waiter) = self.waiting.as_mut().and_then(|room| room.next()) else { break };
             let Waiter { envelope, key, waker, .. } = waiter;
             match self.find(key) {
                 Some(waiting) => replaced.push(std::mem::replace(waiting, envelope)),
-                None => self.put(envelope, key),
+                None => self.put(envelope, key, 0),
             }
             told.push(waker);
         }
         told
     }
 
-    fn put(&mut self, envelope: Boxed<A>, key: Option<Key>) {
+    fn put(&mut self, envelope: Boxed<A>, key: Option<Key>, in_hand: usize) {
         if let Some(key) = key {
             self.coalescing.get_or_insert_default().put(key, self.queue.len());
         }
+        if self.queue.capacity() == 0 {
+            // Many an actor never has a backlog; a queue would begin with room for four.
+            self.queue.reserve_exact(1);
+        }
         self.queue.push_back(envelope);
-        self.high_water = self.high_water.max(self.queue.len() + self.in_hand);
+        self.high_water = self.high_water.max(self.queue.len() + in_hand);
     }
 
     /// The waiting message with this key.
@@ -89,7 +85,11 @@ pub(crate) struct Mailbox<A> {
     pub(super) inner: Mutex<Inner<A>>,
     /// The actor's task never changes, so its waker is kept: no registration at every poll.
     waker: OnceLock<Waker>,
-    depth: AtomicUsize,
+    /// Messages in the actor's hand; grows under the lock, and falls to 0 when the actor comes back for more.
+    in_hand: AtomicUsize,
+    /// Nothing has come since the actor took the last message there was; the next sender wakes it. Written under the
+    /// lock.
+    parked: AtomicBool,
     refused: AtomicU64,
     spec: MailboxSpec,
 }
@@ -106,13 +106,12 @@ impl<A> Mailbox<A> {
                 queue: VecDeque::new(),
                 coalescing: None,
                 high_water: 0,
-                in_hand: 0,
                 waiting: None,
-                parked: false,
                 closed: false,
             }),
             waker: OnceLock::new(),
-            depth: AtomicUsize::new(0),
+            in_hand: AtomicUsize::new(0),
+            parked: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             spec,
         }
@@ -139,7 +138,21 @@ impl<A> Mailbox<A> {
 
     /// Messages that wait or are in the actor's hand.
     pub(crate) fn depth(&self) -> usize {
-        self.depth.load(Relaxed)
+        let inner = self.inner.lock();
+        inner.queue.len() + self.in_hand.load(Relaxed)
+    }
+
+    fn has_room(&self, inner: &Inner<A>) -> bool {
+        inner.queue.len() + self.in_hand.load(Acquire) < self.spec.capacity
+    }
+
+    /// To be called under the lock, when something has come. True: the actor is to be woken.
+    fn unpark(&self) -> bool {
+        let parked = self.parked.load(Relaxed);
+        if parked {
+            self.parked.store(false, Release);
+        }
+        parked
     }
 
     /// The most messages there were.
@@ -173,7 +186,7 @@ impl<A> Mailbox<A> {
             return Ok(Some((older, UndeliveredReason::Replaced)));
         }
         let mut displaced = None;
-        if others_wait || !inner.has_room(self.spec.capacity) {
+        if others_wait || !self.has_room(&inner) {
             match self.spec.overflow {
                 Overflow::Reject | Overflow::Block(_) => {
                     drop(inner);
@@ -205,9 +218,8 @@ impl<A> Mailbox<A> {
     where
         A: Handler<M>,
     {
-        inner.put(envelope, key);
-        self.depth.store(inner.queue.len() + inner.in_hand, Relaxed);
-        let wake = std::mem::take(&mut inner.parked);
+        inner.put(envelope, key, self.in_hand.load(Relaxed));
+        let wake = self.unpark();
         drop(inner);
         if wake {
             self.wake();
@@ -265,8 +277,15 @@ impl<A> Mailbox<A> {
             drop(inner);
             return Err(SendError::Stopped(envelope));
         }
-        if !inner.has_room(self.spec.capacity) || inner.has_waiting() {
-            return Ok(Some(inner.waiting.get_or_insert_default().enter(envelope, key, waker)));
+        if !self.has_room(&inner) || inner.has_waiting() {
+            let ticket = inner.waiting.get_or_insert_default().enter(envelope, key, waker);
+            // The last message may be in the actor's hand, which then looks for nothing else.
+            let wake = self.unpark();
+            drop(inner);
+            if wake {
+                self.wake();
+            }
+            return Ok(Some(ticket));
         }
         self.put(inner, envelope, key);
         Ok(None)
@@ -279,8 +298,12 @@ impl<A> Mailbox<A> {
         hand: &mut VecDeque<Boxed<A>>,
         replaced: &mut Vec<Boxed<A>>,
     ) -> Option<Boxed<A>> {
+        self.in_hand.store(0, Release);
+        if self.parked.load(Acquire) {
+            // Whoever comes from now on wakes the actor; no lock is needed to find nothing.
+            return None;
+        }
         let mut inner = self.inner.lock();
-        inner.in_hand = 0;
         let told = if inner.has_waiting() { inner.let_in(self.spec.capacity, replaced) } else { Vec::new() };
         let n = inner.queue.len().min(self.spec.batch());
         let mut next = None;
@@ -296,14 +319,37 @@ impl<A> Mailbox<A> {
             hand.extend(inner.queue.drain(..n));
         }
         inner.taken(n);
-        inner.in_hand = n;
-        inner.parked = n == 0;
-        self.depth.store(inner.queue.len() + n, Relaxed);
+        self.in_hand.store(n, Relaxed);
+        // A lone message is handled as the last one. Behind a batch more are likely to have come by its end.
+        if n <= 1 && inner.queue.is_empty() && !inner.has_waiting() {
+            self.parked.store(true, Relaxed);
+        }
         drop(inner);
         for waker in told {
             waker.wake();
         }
         next.or_else(|| hand.pop_front())
+    }
+
+    /// The actor has only so many messages in its hand any more: the others went with its generation. Gives what had to
+    /// make room for a newer one.
+    pub(crate) fn put_down(&self, left: usize) -> Vec<Boxed<A>> {
+        let mut replaced = Vec::new();
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return replaced;
+        }
+        self.in_hand.store(left, Relaxed);
+        let told = inner.let_in(self.spec.capacity.saturating_sub(left), &mut replaced);
+        if !told.is_empty() {
+            // The next generation is to look for them by itself.
+            self.unpark();
+        }
+        drop(inner);
+        for waker in told {
+            waker.wake();
+        }
+        replaced
     }
 
     /// Takes nothing more; gives what was in the queue.
@@ -312,8 +358,7 @@ impl<A> Mailbox<A> {
         inner.closed = true;
         let left = std::mem::take(&mut inner.queue);
         inner.coalescing = None;
-        inner.in_hand = 0;
-        self.depth.store(0, Relaxed);
+        self.in_hand.store(0, Relaxed);
         // Their messages stay where they are until each sender takes its own back.
         let told = inner.waiting.as_mut().map(|room| room.wakers()).unwrap_or_default();
         drop(inner);

@@ -36,6 +36,16 @@ fn the_bound_holds_while_the_actor_is_in_its_pause_too() {
         assert_eq!((taken, paused.depth, paused.state), (4, 4, State::Crashed));
         tokio::time::sleep(ms(20)).await;
         assert_eq!(worker.ask(Count).await, Ok((1, 5)));
+        // Whoever waits for room is let in during the pause, as far as there is any.
+        let (_system, worker) = alone(full(Overflow::Block(ms(5)))).await;
+        worker.tell(Panic(Place::Plain)).expect("room");
+        for _ in 0..3 {
+            worker.tell(Count).expect("room");
+        }
+        let (one, two) = tokio::join!(worker.send(Count), worker.send(Count));
+        assert!(one.is_ok() && two.is_err(), "{one:?} {two:?}");
+        tokio::time::sleep(ms(20)).await;
+        assert_eq!(worker.ask(Count).await, Ok((1, 5)));
     });
 }
 
