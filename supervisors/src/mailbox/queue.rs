@@ -1,7 +1,7 @@
 //! [`Mailbox`]: one short lock, taken once per send and once per batch of receives.
 //!
-//! The count of waiting messages is the length of the queue plus the batch in the actor's hand, both known under the
-//! lock. There is no counter beside the queue that could drift from it.
+//! The count of waiting messages is the length of the queue plus the batch in the actor's hand. Both grow under the lock
+//! alone; only the actor lets the second one fall without it. There is no counter beside the queue that could drift from it.
 
 use std::{
     collections::VecDeque,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use callboard_supervisors::{AskError, ChildSpec, MailboxSpec, Overflow, SendError, State};
+use callboard_supervisors::{
+    ActorSystem, AskError, ChildSpec, MailboxSpec, Overflow, Placement, SendError, State, SupervisorSpec,
+};
 use tokio::time::Instant;
 
 use crate::worker::{Answer, Count, Hold, Panic, Place, Worker, alone, local, ms};
@@ -119,5 +121,40 @@ fn an_ask_that_nobody_waits_for_is_skipped() {
             Err(AskError::TimedOut(ms(5)))
         );
         system.shutdown().await;
+    });
+}
+
+#[test]
+fn nothing_is_left_behind_by_senders_of_many_threads() {
+    const THREADS: u64 = 4;
+    const ROUNDS: u64 = 60;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime().block_on(async {
+        for capacity in [1, 2, 3, 1024] {
+            let mailbox = MailboxSpec::bounded(capacity).overflow(Overflow::Block(Duration::from_secs(60)));
+            let spec = ChildSpec::<Worker>::new("worker", ()).mailbox(mailbox).placement(Placement::Workers);
+            let worker = spec.actor_ref();
+            let root = SupervisorSpec::new("root").child(spec);
+            let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+            let send = |_| {
+                let worker = worker.clone();
+                std::thread::spawn(move || {
+                    runtime().block_on(async {
+                        for _ in 0..ROUNDS {
+                            worker.send(Count).await.expect("room in time");
+                            // Others come while it is held, and when it falls idle.
+                            worker.send(Hold(Duration::ZERO)).await.expect("room in time");
+                            worker.ask(Count).await.expect("an answer");
+                            assert!(worker.snapshot().depth <= capacity);
+                        }
+                    });
+                })
+            };
+            let threads: Vec<_> = (0..THREADS).map(send).collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("everything is taken"));
+            assert_eq!(worker.ask(Count).await, Ok((0, 3 * THREADS * ROUNDS + 1)));
+            assert_eq!(worker.snapshot().handled, 3 * THREADS * ROUNDS + 1);
+            assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+        }
     });
 }
