@@ -35,12 +35,20 @@ pub(super) struct Inner<A> {
 }
 
 impl<A> Inner<A> {
+    fn put(&mut self, envelope: Boxed<A>) {
+        if self.queue.capacity() == 0 {
+            // Many an actor never has a backlog; a queue would begin with room for four.
+            self.queue.reserve_exact(1);
+        }
+        self.queue.push_back(envelope);
+    }
+
     fn has_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|room| !room.is_empty())
     }
 
-    /// Lets waiting senders in, in order, until `room` messages wait, and gives back whom to tell. A message whose key waits in the queue already
-    /// takes the place of that one, which goes to `replaced`.
+    /// Lets waiting senders in, in order, until `room` messages wait, and gives back whom to tell. A message whose key
+    /// waits in the queue already takes the place of that one, which goes to `replaced`.
     fn let_in(&mut self, room: usize, replaced: &mut Vec<Boxed<A>>) -> Vec<Waker> {
         let mut told = Vec::new();
         while self.queue.len() < room {

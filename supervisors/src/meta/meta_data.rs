@@ -149,7 +149,8 @@ pub(crate) struct Meta {
     executor: AtomicU16,
     /// Once a message was measured.
     latency: OnceLock<Box<Latency>>,
-    past: Mutex<Past>,
+    /// Most actors have none yet: it takes its room when there is one.
+    past: Mutex<Option<Box<Past>>>,
     /// Told when the state changes.
     changed: Notify,
     farewells: Farewells,
@@ -333,28 +334,28 @@ impl Meta {
     }
 
     pub(crate) fn start_failed(&self, error: String) {
-        self.past.lock().start_error = Some(error);
+        self.past.lock().get_or_insert_default().start_error = Some(error);
     }
 
     pub(crate) fn take_start_error(&self) -> Option<String> {
-        self.past.lock().start_error.take()
+        self.past.lock().as_mut()?.start_error.take()
     }
 
     pub(crate) fn record(&self, crash: Arc<CrashRecord>) {
         self.tell_change(|| ChangeKind::Crashed(crash.clone()));
-        self.past.lock().last_crash = Some(crash);
+        self.past.lock().get_or_insert_default().last_crash = Some(crash);
     }
 
     pub(crate) fn last_crash(&self) -> Option<Arc<CrashRecord>> {
-        self.past.lock().last_crash.clone()
+        self.past.lock().as_ref()?.last_crash.clone()
     }
 
     pub(crate) fn set_reason(&self, reason: StopReason) {
-        self.past.lock().reason = Some(reason);
+        self.past.lock().get_or_insert_default().reason = Some(reason);
     }
 
     pub(crate) fn last_reason(&self) -> Option<StopReason> {
-        self.past.lock().reason.clone()
+        self.past.lock().as_ref()?.reason.clone()
     }
 
     /// Gone for good.
