@@ -35,14 +35,6 @@ pub(super) struct Inner<A> {
 }
 
 impl<A> Inner<A> {
-    fn put(&mut self, envelope: Boxed<A>) {
-        if self.queue.capacity() == 0 {
-            // Many an actor never has a backlog; a queue would begin with room for four.
-            self.queue.reserve_exact(1);
-        }
-        self.queue.push_back(envelope);
-    }
-
     fn has_waiting(&self) -> bool {
         self.waiting.as_ref().is_some_and(|room| !room.is_empty())
     }

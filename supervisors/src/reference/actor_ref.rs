@@ -111,7 +111,12 @@ impl<A: Actor> ActorRef<A> {
         }
         let (envelope, answer) = Sealed::ask(message);
         let asked = async {
-            self.0.admit(envelope).await.map_err(SendError::<M>::from)?;
+            let admitted = match self.0.try_admit(envelope) {
+                // In a box, so that an ask that need not wait for room is small.
+                Err(SendError::Full(envelope)) => Box::pin(self.0.admit(envelope)).await,
+                settled => settled,
+            };
+            admitted.map_err(SendError::<M>::from)?;
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
         within(limit, asked, || while_waiting(self.0.clone(), M::LABEL))
