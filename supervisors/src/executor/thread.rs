@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -41,7 +41,7 @@ pub(crate) struct Executor {
     queue: Mutex<Queue>,
     waker: AtomicWaker,
     /// Where `spawn_local` works without a detour.
-    home: Mutex<Option<(thread::ThreadId, tokio::runtime::Id)>>,
+    home: OnceLock<(thread::ThreadId, tokio::runtime::Id)>,
     load: AtomicUsize,
     ended: Notify,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -57,7 +57,7 @@ impl Executor {
             pinged: AtomicBool::new(false),
             queue: Mutex::default(),
             waker: AtomicWaker::new(),
-            home: Mutex::new(None),
+            home: OnceLock::new(),
             load: AtomicUsize::new(0),
             ended: Notify::new(),
             thread: Mutex::new(None),
@@ -120,7 +120,8 @@ impl Executor {
     }
 
     async fn work(&self) {
-        *self.home.lock() = Some((thread::current().id(), Handle::current().id()));
+        // It works in one place for life.
+        let _ = self.home.set((thread::current().id(), Handle::current().id()));
         poll_fn(|task| {
             self.waker.register(task.waker());
             loop {
@@ -166,8 +167,8 @@ impl Executor {
     }
 
     fn is_here(&self) -> bool {
-        let Ok(runtime) = Handle::try_current() else { return false };
-        *self.home.lock() == Some((thread::current().id(), runtime.id()))
+        let (Ok(runtime), Some(home)) = (Handle::try_current(), self.home.get()) else { return false };
+        *home == (thread::current().id(), runtime.id())
     }
 
     pub(crate) fn add_load(&self) {

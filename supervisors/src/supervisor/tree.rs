@@ -175,14 +175,14 @@ impl Body {
 
     /// Starts a generation of a child: launches it the first time, orders it later.
     pub(super) fn start(&mut self, link: Link, generation: u64, after: Duration) -> Option<Deferred> {
-        let (runtime, home) = self.place.clone()?;
+        let (runtime, home) = self.place.as_ref()?;
         let child = self.children.get_mut(&link.child)?;
         let Some(launch) = child.launch.take() else {
             child.node.order(Order::Start { generation, after });
             return None;
         };
-        let executor = home.executor(child.placement, &runtime);
-        Some(Deferred::Launch { launch, generation, link, executor, runtime })
+        let executor = home.executor(child.placement, runtime);
+        Some(Deferred::Launch { launch, generation, link, executor, runtime: runtime.clone() })
     }
 
     /// Forgets a child and closes its address, if it is not closed yet.
