@@ -1,8 +1,11 @@
 //! [`Inbox`]: what a supervisor's task has to read.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::OnceLock,
+    task::{Context as Task, Waker},
+};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::task::{Notice, Order, Orders};
@@ -17,18 +20,31 @@ struct Unread {
 #[derive(Default)]
 pub(crate) struct Inbox {
     unread: Mutex<Unread>,
-    pub(super) waker: AtomicWaker,
+    /// The supervisor's task never changes, so its waker is kept.
+    waker: OnceLock<Waker>,
 }
 
 impl Inbox {
     pub(crate) fn put(&self, notice: Notice) {
         self.unread.lock().notices.push_back(notice);
-        self.waker.wake();
+        self.wake();
     }
 
     pub(super) fn order(&self, order: Order) {
         self.unread.lock().orders.push(order);
-        self.waker.wake();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // None yet: the first poll takes what is there by then. The lock says which of the two came first.
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// To be called before [`take`](Self::take): whatever comes after that wakes the task.
+    pub(super) fn awake(&self, task: &Task<'_>) {
+        self.waker.get_or_init(|| task.waker().clone());
     }
 
     /// The notices go into `notices`, which is empty.

@@ -415,18 +415,18 @@ impl Future for SupervisorTask {
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.node.inbox.waker.register(task.waker());
+        this.node.inbox.awake(task);
+        let orders = this.node.inbox.take(&mut this.reading);
+        // What the children said comes first: an order may rest on it.
+        while let Some(notice) = this.reading.pop_front() {
+            this.read(notice);
+        }
+        if this.reading.capacity() > ROOM_KEPT {
+            this.reading = VecDeque::new();
+        }
+        orders.into_iter().for_each(|order| this.obey(order));
         loop {
-            let orders = this.node.inbox.take(&mut this.reading);
-            let mut idle = orders.is_empty() && this.reading.is_empty();
-            // What the children said comes first: an order may rest on it.
-            while let Some(notice) = this.reading.pop_front() {
-                this.read(notice);
-            }
-            if this.reading.capacity() > ROOM_KEPT {
-                this.reading = VecDeque::new();
-            }
-            orders.into_iter().for_each(|order| this.obey(order));
+            let mut idle = true;
             if let Phase::Pause(pause) = &mut this.phase
                 && pause.as_mut().is_none_or(|pause| pause.as_mut().poll(task).is_ready())
             {
