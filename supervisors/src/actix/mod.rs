@@ -5,10 +5,6 @@ mod adopted_loop;
 mod adopted_shared;
 mod adopted_spec;
 pub mod adoption;
-mod cell;
 mod message;
-mod stage;
 
-pub(crate) use cell::ActorCell;
 pub use message::Message;
-pub(crate) use stage::Stage;

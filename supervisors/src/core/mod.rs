@@ -11,4 +11,3 @@ pub(crate) use exclusive::{Running, run_exclusive, run_plain};
 pub(crate) use seat::{Salvage, Seat, empty_morgue};
 pub(crate) use side::{Caught, SideWork, Sides, Turn, bury};
 pub(crate) use turn::Core;
-pub(crate) use turn::Progress;

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context as Task, Poll},
+    task::{Context as Task, Poll, ready},
     time::Instant,
 };
 
@@ -19,23 +19,13 @@ use crate::{
     label::{Label, Labelled},
     meta::State,
     reference::Shared,
-    task::{ORDERS, STOP, SUSPEND},
+    task::{ActorLoop, ORDERS, STOP, SUSPEND},
     telemetry::{Sender, Telemetry, UndeliveredReason, span_of},
     waiting::asking,
 };
 
 /// Messages and turns before the actor lets its neighbours on the thread have theirs.
 const BUDGET: usize = 128;
-
-/// How a turn ended.
-pub(crate) enum Progress<A: Actor> {
-    /// Nothing to do, or the budget is spent.
-    Idle,
-    /// A future that holds the actor must be waited for.
-    Exclusive(Running<A>),
-    /// The stop hook is done.
-    Stop,
-}
 
 /// The user's actor, the messages in its hand and its side work.
 pub struct Core<A: Actor> {
@@ -44,7 +34,10 @@ pub struct Core<A: Actor> {
     args: Option<Box<A::Args>>,
     seat: Option<Box<Seat<A>>>,
     pub(super) hand: VecDeque<Boxed<A>>,
+    /// A future that holds the actor.
     pending: Option<Running<A>>,
+    /// The generation has begun.
+    begun: bool,
     sides: Option<Box<Sides<A>>>,
     /// Of the message in hand, or of the last one.
     label: &'static Label,
@@ -59,22 +52,6 @@ pub struct Core<A: Actor> {
 }
 
 impl<A: Actor> Core<A> {
-    pub(crate) fn new(shared: Arc<Shared<A>>, args: A::Args) -> Self {
-        Core {
-            shared,
-            args: Some(Box::new(args)),
-            seat: None,
-            hand: VecDeque::new(),
-            pending: None,
-            sides: None,
-            label: <() as Labelled>::LABEL,
-            closing: false,
-            span: None,
-            sample_mask: None,
-            measured: None,
-        }
-    }
-
     /// The message that is about to be handled has this label and sender.
     #[inline]
     pub(crate) fn open_span(&mut self, label: &'static Label, sender: Sender) {
@@ -103,19 +80,6 @@ impl<A: Actor> Core<A> {
     /// An ask that nobody waits for any more is skipped.
     pub(crate) fn skip(&mut self, envelope: Boxed<A>) {
         self.shared.lose(envelope, UndeliveredReason::Abandoned);
-    }
-
-    /// Polls a future that holds the actor.
-    pub(crate) fn poll_exclusive(
-        &self,
-        running: &mut Running<A>,
-        task: &mut Task<'_>,
-    ) -> Poll<Result<Box<Seat<A>>, StartError>> {
-        asking(self.shared.meta.id(), || Pin::new(running).poll(task))
-    }
-
-    pub(crate) fn take_pending(&mut self) -> Option<Running<A>> {
-        self.pending.take()
     }
 
     pub(crate) fn seat(&mut self) -> Option<&mut Seat<A>> {
@@ -165,19 +129,6 @@ impl<A: Actor> Core<A> {
         self.exclusive(start, task);
     }
 
-    /// Drops what is left of a generation. The messages in hand stay for the next one.
-    pub(crate) fn clear(&mut self) {
-        self.closing = false;
-        self.measured = None;
-        self.shared.meta.set_current(0);
-        bury(self.pending.take());
-        bury(self.sides.take());
-        bury(self.seat.take());
-        for envelope in self.shared.mailbox.put_down(self.hand.len()) {
-            self.shared.lose(envelope, UndeliveredReason::Replaced);
-        }
-    }
-
     /// Takes over what the actor asked for through its context.
     fn collect(&mut self) {
         let Some(seat) = self.seat.as_mut() else { return };
@@ -186,11 +137,16 @@ impl<A: Actor> Core<A> {
         }
     }
 
-    /// Side work goes on while an exclusive future holds the actor.
-    pub(crate) fn beside(&mut self, task: &mut Task<'_>) {
+    /// Polls the future that holds the actor, if there is one; side work goes on meanwhile.
+    fn wait(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        let Some(running) = self.pending.as_mut() else { return Poll::Ready(()) };
         if let Some(sides) = self.sides.as_mut() {
             sides.work(task);
         }
+        let done = ready!(asking(self.shared.meta.id(), || Pin::new(running).poll(task)));
+        self.pending = None;
+        self.home(done);
+        Poll::Ready(())
     }
 
     /// Gives one due turn. False: none is due.
@@ -229,16 +185,17 @@ impl<A: Actor> Core<A> {
         }
     }
 
-    /// Works until there is nothing to do, an exclusive future must be waited for, or the budget is spent.
-    pub(crate) fn turn(&mut self, task: &mut Task<'_>) -> Progress<A> {
+    /// Works until there is nothing to do, an exclusive future must be waited for, or the budget is spent. `Ready`: the
+    /// stop hook is done.
+    fn turn(&mut self, task: &mut Task<'_>) -> Poll<()> {
         #[cfg(feature = "testkit")]
         let budget = crate::executor::budget(BUDGET);
         #[cfg(not(feature = "testkit"))]
         let budget = BUDGET;
         for _ in 0..budget {
-            if let Some(running) = self.pending.take() {
+            if self.pending.is_some() {
                 self.shared.meta.keep_busy();
-                return Progress::Exclusive(running);
+                return Poll::Pending;
             }
             if self.sides.is_some() {
                 // A crash in here is no message's fault.
@@ -248,7 +205,7 @@ impl<A: Actor> Core<A> {
                 }
             }
             let Some(seat) = self.seat.as_ref() else {
-                return Progress::Idle;
+                return Poll::Pending;
             };
             let flags = self.shared.control.flags.load(Relaxed);
             if flags & ORDERS != 0 {
@@ -257,7 +214,7 @@ impl<A: Actor> Core<A> {
             }
             if flags & STOP != 0 || seat.cx.is_stopping() || self.closing {
                 if std::mem::replace(&mut self.closing, true) {
-                    return Progress::Stop;
+                    return Poll::Ready(());
                 }
                 self.shared.meta.set_current(0);
                 self.shared.meta.set_state(State::Stopping);
@@ -272,13 +229,13 @@ impl<A: Actor> Core<A> {
                     continue;
                 }
                 self.shared.meta.set_current(0);
-                return Progress::Idle;
+                return Poll::Pending;
             };
             self.handle(envelope, task);
         }
         // `yield_now` would put off the wake until the driver was polled; this is requeued at once.
         task.waker().wake_by_ref();
-        Progress::Idle
+        Poll::Pending
     }
 
     /// Nobody can send to it any more.
@@ -298,6 +255,54 @@ impl<A: Actor> Core<A> {
             self.shared.lose(envelope, UndeliveredReason::Replaced);
         }
         next
+    }
+}
+
+impl<A: Actor> ActorLoop for Core<A> {
+    type Shared = Shared<A>;
+    type Seed = A::Args;
+
+    fn new(shared: Arc<Shared<A>>, args: A::Args) -> Self {
+        Core {
+            shared,
+            args: Some(Box::new(args)),
+            seat: None,
+            hand: VecDeque::new(),
+            pending: None,
+            begun: false,
+            sides: None,
+            label: <() as Labelled>::LABEL,
+            closing: false,
+            span: None,
+            sample_mask: None,
+            measured: None,
+        }
+    }
+
+    fn poll(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.begin(task);
+            if self.pending.is_some() {
+                return Poll::Pending;
+            }
+        }
+        ready!(self.wait(task));
+        // No seat: the start failed.
+        if self.is_home() { self.turn(task) } else { Poll::Ready(()) }
+    }
+
+    /// The messages in hand stay for the next generation.
+    fn clear(&mut self) {
+        self.begun = false;
+        self.closing = false;
+        self.measured = None;
+        self.shared.meta.set_current(0);
+        bury(self.pending.take());
+        bury(self.sides.take());
+        bury(self.seat.take());
+        for envelope in self.shared.mailbox.put_down(self.hand.len()) {
+            self.shared.lose(envelope, UndeliveredReason::Replaced);
+        }
     }
 }
 

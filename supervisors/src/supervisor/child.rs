@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    actix::Stage,
     actor::Actor,
+    core::Core,
     executor::{Executor, Placement},
     mailbox::{MailboxSpec, Overflow},
     reference::{ActorRef, Controlled, Node, Shared},
@@ -180,7 +180,7 @@ impl<A: Actor> ChildSpec<A> {
                 shared.set_enrolment(Enrolment::new(runtime.registry.clone(), registered));
                 // Whoever started it finds it at once. If the name is taken, its start says so.
                 let _ = shared.enrol();
-                Launch::<Stage<A>>::new(shared, args, shutdown, generation, link, executor).run();
+                Launch::<Core<A>>::new(shared, args, shutdown, generation, link, executor).run();
             }),
         }
     }
