@@ -15,7 +15,8 @@ use crate::{
 impl<A: Actor> Context<A> {
     /// Sends this actor all that a stream yields, each item as a message in its turn, until the stream or this
     /// generation ends or the handle cancels it. The stream is polled on the actor's thread, and only when there is room
-    /// in the mailbox, whatever the mailbox's policy: no item is refused, and the actor holds the stream back when it is
+    /// in the mailbox, whatever the mailbox's policy: no item is refused, though a newer one of its
+    /// [key](Handler::coalesce) may replace it, and the actor holds the stream back when it is
     /// slower. A panic in the stream ends this generation; items that wait in the mailbox then are handled by the next,
     /// the stream is not: attach it in [`Actor::start`].
     ///
@@ -45,7 +46,7 @@ impl<A: Actor> Context<A> {
             while let Some(Some(item)) = cancel.or(stream.next()).await {
                 // Refused only when the actor is gone, and this future with it.
                 if cancel
-                    .or(shared.mailbox.admit_in_time(Sealed::tell(item)))
+                    .or(shared.admit_in_time(Sealed::tell(item)))
                     .await
                     .is_none_or(|taken| taken.is_err())
                 {

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     actix::Message,
+    core::bury,
     envelope::{Boxed, Refused, Sealed},
     error::SendError,
     handler::Handler,
@@ -97,7 +98,13 @@ pub(crate) struct Mailbox<A> {
 /// The message that had to go, if any, and why. The mailbox drops none itself: that could run user code under its lock.
 pub(crate) type Displaced<A> = Option<(Boxed<A>, UndeliveredReason)>;
 
-type Pushed<A, M> = Result<Displaced<A>, Refused<M>>;
+pub(super) type Pushed<A, M> = Result<Displaced<A>, Refused<M>>;
+
+pub(super) enum Entered<A> {
+    In(Displaced<A>),
+    /// By its ticket.
+    Waits(u64),
+}
 
 impl<A> Mailbox<A> {
     pub(crate) fn new(spec: MailboxSpec) -> Self {
@@ -249,25 +256,26 @@ impl<A> Mailbox<A> {
     {
         let Overflow::Block(limit) = self.spec.overflow else { return self.offer(envelope) };
         match self.push(envelope, true) {
-            Err(SendError::Full(envelope)) => self.wait_for_room(envelope, Some(limit)).await.map(|()| None),
+            Err(SendError::Full(envelope)) => self.wait_for_room(envelope, Some(limit)).await,
             pushed => pushed,
         }
     }
 
     /// Puts a message in, waiting for room for as long as it takes, whatever the policy.
-    pub(crate) async fn admit_in_time<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    pub(crate) async fn admit_in_time<M: Message>(&self, envelope: Box<Sealed<M>>) -> Pushed<A, M>
     where
         A: Handler<M>,
     {
         self.wait_for_room(envelope, None).await
     }
 
-    /// Puts it in, or among those who wait, or gives it back because the mailbox is closed.
+    /// Puts it in, or among those who wait, or gives it back because the mailbox is closed. The waker is the caller's own
+    /// clone: to clone one may run any code, and the lock is held in here.
     pub(super) fn enter_or_wait<M: Message>(
         &self,
         envelope: Box<Sealed<M>>,
-        waker: &Waker,
-    ) -> Result<Option<u64>, Refused<M>>
+        waker: Waker,
+    ) -> Result<Entered<A>, Refused<M>>
     where
         A: Handler<M>,
     {
@@ -277,7 +285,12 @@ impl<A> Mailbox<A> {
             drop(inner);
             return Err(SendError::Stopped(envelope));
         }
-        if !self.has_room(&inner) || inner.has_waiting() {
+        let others_wait = inner.has_waiting();
+        if !others_wait && let Some(waiting) = inner.find(key) {
+            let older = std::mem::replace(waiting, envelope);
+            return Ok(Entered::In(Some((older, UndeliveredReason::Replaced))));
+        }
+        if others_wait || !self.has_room(&inner) {
             let ticket = inner.waiting.get_or_insert_default().enter(envelope, key, waker);
             // The last message may be in the actor's hand, which then looks for nothing else.
             let wake = self.unpark();
@@ -285,10 +298,10 @@ impl<A> Mailbox<A> {
             if wake {
                 self.wake();
             }
-            return Ok(Some(ticket));
+            return Ok(Entered::Waits(ticket));
         }
         self.put(inner, envelope, key);
-        Ok(None)
+        Ok(Entered::In(None))
     }
 
     /// Gives the next message, and the rest of its batch into `hand`. None: the next sender will wake the actor. What
@@ -366,5 +379,14 @@ impl<A> Mailbox<A> {
             waker.wake();
         }
         left
+    }
+}
+
+/// Messages for an actor that never ran. One by one: two panicking drops in one go would abort.
+impl<A> Drop for Mailbox<A> {
+    fn drop(&mut self) {
+        for envelope in self.inner.get_mut().queue.drain(..) {
+            bury(envelope);
+        }
     }
 }

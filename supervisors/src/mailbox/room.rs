@@ -15,10 +15,13 @@ use tokio::time::timeout;
 
 use crate::{
     actix::Message,
-    envelope::{Boxed, Refused, Sealed},
+    envelope::{Boxed, Envelope, Sealed},
     error::{AskError, SendError},
     handler::Handler,
-    mailbox::{Key, Mailbox},
+    mailbox::{
+        Key, Mailbox,
+        queue::{Entered, Pushed},
+    },
 };
 
 pub(super) struct Waiter<A> {
@@ -27,6 +30,9 @@ pub(super) struct Waiter<A> {
     pub(super) key: Option<Key>,
     pub(super) waker: Waker,
 }
+
+/// Room for so many waiters is kept when all of them have gone.
+const KEPT: usize = 64;
 
 /// In order of their tickets.
 pub(super) struct WaitingRoom<A> {
@@ -45,28 +51,34 @@ impl<A> WaitingRoom<A> {
         self.waiters.is_empty()
     }
 
-    pub(super) fn enter(&mut self, envelope: Boxed<A>, key: Option<Key>, waker: &Waker) -> u64 {
+    pub(super) fn enter(&mut self, envelope: Boxed<A>, key: Option<Key>, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiters.push_back(Waiter { ticket, envelope, key, waker: waker.clone() });
+        self.waiters.push_back(Waiter { ticket, envelope, key, waker });
         ticket
     }
 
     pub(super) fn next(&mut self) -> Option<Waiter<A>> {
-        self.waiters.pop_front()
+        let next = self.waiters.pop_front();
+        if self.waiters.is_empty() && self.waiters.capacity() > KEPT {
+            self.waiters = VecDeque::new();
+        }
+        next
     }
 
-    pub(super) fn wakers(&self) -> Vec<Waker> {
-        self.waiters.iter().map(|waiter| waiter.waker.clone()).collect()
+    /// Gives all wakers away: their owners leave when they are woken.
+    pub(super) fn wakers(&mut self) -> Vec<Waker> {
+        let noop = || Waker::noop().clone();
+        self.waiters.iter_mut().map(|waiter| std::mem::replace(&mut waiter.waker, noop())).collect()
     }
 
     fn find(&self, ticket: u64) -> Option<usize> {
         self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
     }
 
-    fn leave(&mut self, ticket: u64) -> Option<Boxed<A>> {
+    fn leave(&mut self, ticket: u64) -> Option<Waiter<A>> {
         let at = self.find(ticket)?;
-        self.waiters.remove(at).map(|waiter| waiter.envelope)
+        self.waiters.remove(at)
     }
 }
 
@@ -91,49 +103,48 @@ impl<A: Handler<M>, M: Message> Wait<'_, A, M> {
             return None;
         };
         let mut inner = self.mailbox.inner.lock();
-        let envelope = inner.waiting.as_mut().and_then(|room| room.leave(ticket));
+        let waiter = inner.waiting.as_mut().and_then(|room| room.leave(ticket));
+        // Before its waker is dropped, which may run any code.
         drop(inner);
-        envelope.and_then(|envelope| envelope.into_any().downcast().ok())
+        waiter.and_then(|waiter| waiter.envelope.into_any().downcast().ok())
     }
 }
 
 impl<A: Handler<M>, M: Message> Future for Wait<'_, A, M> {
-    type Output = Result<(), Refused<M>>;
+    type Output = Pushed<A, M>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.admission, Admission::Done) {
-            Admission::New(envelope) => match self.mailbox.enter_or_wait(envelope, task.waker()) {
-                Ok(None) => Poll::Ready(Ok(())),
-                Ok(Some(ticket)) => {
+            Admission::New(envelope) => match self.mailbox.enter_or_wait(envelope, task.waker().clone()) {
+                Ok(Entered::In(displaced)) => Poll::Ready(Ok(displaced)),
+                Ok(Entered::Waits(ticket)) => {
                     self.admission = Admission::Waiting(ticket);
                     Poll::Pending
                 }
                 Err(refused) => Poll::Ready(Err(refused)),
             },
             Admission::Waiting(ticket) => {
+                // Cloned before the lock, and the one before it dropped after: both may run any code.
+                let mut waker = task.waker().clone();
                 let mut inner = self.mailbox.inner.lock();
                 let closed = inner.closed;
                 let waiter = inner.waiting.as_mut().and_then(|room| {
                     let at = room.find(ticket)?;
                     room.waiters.get_mut(at)
                 });
-                let Some(waiter) = waiter else { return Poll::Ready(Ok(())) };
-                if !closed {
-                    if !waiter.waker.will_wake(task.waker()) {
-                        waiter.waker = task.waker().clone();
-                    }
+                let Some(waiter) = waiter else {
                     drop(inner);
-                    self.admission = Admission::Waiting(ticket);
-                    return Poll::Pending;
-                }
+                    return Poll::Ready(Ok(None));
+                };
+                std::mem::swap(&mut waiter.waker, &mut waker);
                 drop(inner);
                 self.admission = Admission::Waiting(ticket);
-                Poll::Ready(match self.leave() {
-                    Some(envelope) => Err(SendError::Stopped(envelope)),
-                    None => Ok(()),
-                })
+                if !closed {
+                    return Poll::Pending;
+                }
+                Poll::Ready(self.leave().map_or(Ok(None), |envelope| Err(SendError::Stopped(envelope))))
             }
-            Admission::Done => Poll::Ready(Ok(())),
+            Admission::Done => Poll::Ready(Ok(None)),
         }
     }
 }
@@ -141,7 +152,7 @@ impl<A: Handler<M>, M: Message> Future for Wait<'_, A, M> {
 impl<A: Handler<M>, M: Message> Drop for Wait<'_, A, M> {
     fn drop(&mut self) {
         if let Some(envelope) = self.leave() {
-            crate::envelope::Envelope::<A>::refuse(envelope, AskError::Stopped);
+            Envelope::<A>::refuse(envelope, AskError::Stopped);
         }
     }
 }
@@ -152,7 +163,7 @@ impl<A> Mailbox<A> {
         &self,
         envelope: Box<Sealed<M>>,
         limit: Option<Duration>,
-    ) -> Result<(), Refused<M>>
+    ) -> Pushed<A, M>
     where
         A: Handler<M>,
     {
@@ -166,7 +177,7 @@ impl<A> Mailbox<A> {
                     Err(SendError::Full(envelope))
                 }
                 // Let in at the last moment.
-                None => Ok(()),
+                None => Ok(None),
             },
         }
     }

@@ -131,6 +131,19 @@ impl<A: Actor> Shared<A> {
         Ok(())
     }
 
+    /// Puts a message in, waiting for room for as long as it takes, whatever the policy.
+    pub(crate) async fn admit_in_time<M: Message>(&self, envelope: Box<Sealed<M>>) -> Result<(), Refused<M>>
+    where
+        A: Handler<M>,
+    {
+        if let Some((older, reason)) = self.mailbox.admit_in_time(envelope).await? {
+            self.lose(older, reason);
+            // Whoever replaces its own messages never lacks room, and must let others run all the same.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     #[inline]
     fn settle(&self, displaced: Displaced<A>) {
         if let Some((envelope, reason)) = displaced {

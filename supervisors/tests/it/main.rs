@@ -26,5 +26,6 @@ mod test_systems;
 mod topics;
 mod undelivered;
 mod unreferenced;
+mod wakers;
 mod warnings;
 mod worker;

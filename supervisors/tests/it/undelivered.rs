@@ -11,7 +11,7 @@ use callboard_supervisors::{
     Overflow, PlainHandler, Recipient, Restart, SpecError, StartChildError, StartError, SupervisorSpec,
     UndeliveredReason,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::worker::{Answer, Count, Worker, alone, local, ms};
 
@@ -141,6 +141,80 @@ fn one_that_waited_for_room_replaces_the_one_that_waits_in_the_queue() {
         assert_eq!((of(2), of(3), of(4)), (Some(0), Some(1), Some(1)));
         assert_eq!(shown.len() + lost.lock().expect("no panic").len(), 6);
     });
+}
+
+/// Shows what comes from a channel, or the same without end.
+#[derive(Message)]
+struct Attach(Option<mpsc::Receiver<Gauge>>);
+
+impl PlainHandler<Attach> for Display {
+    type Reply = ();
+    fn handle(&mut self, Attach(receiver): Attach, cx: &mut Context<Self>) {
+        match receiver {
+            Some(receiver) => cx.attach_receiver(receiver),
+            None => cx.attach(futures_util::stream::repeat(Gauge(1, 0))),
+        };
+    }
+}
+
+#[test]
+fn items_of_a_stream_replace_those_that_wait_too() {
+    local(async {
+        for capacity in [1, 2, 8] {
+            let (_system, display, lost) = watched(bounded::<Display>(capacity, Overflow::Reject)).await;
+            let (sender, receiver) = mpsc::channel(100);
+            display.ask(Attach(Some(receiver))).await.expect("an answer");
+            display.suspend();
+            display.inspect().await.expect("it is there");
+            for value in 0..100 {
+                sender.try_send(Gauge(1, value)).expect("room");
+            }
+            drop(sender);
+            tokio::time::sleep(ms(1)).await;
+            assert_eq!(lost.lock().expect("no panic").len(), 99, "all items but one");
+            display.resume();
+            tokio::time::sleep(ms(1)).await;
+            assert_eq!(display.ask(Shown).await, Ok(vec![Gauge(1, 99)]));
+        }
+    });
+}
+
+#[test]
+fn a_stream_without_end_that_replaces_its_own_items_lets_others_run() {
+    local(async {
+        let (system, display, _lost) = watched(bounded::<Display>(4, Overflow::Reject)).await;
+        display.ask(Attach(None)).await.expect("an answer");
+        assert!(display.ask(Shown).await.is_ok());
+        assert!(system.shutdown(ms(100)).await.is_clean());
+    });
+}
+
+/// A message that nobody must drop outside of a guard.
+#[derive(Message)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a bomb in a message");
+    }
+}
+
+impl PlainHandler<Bomb> for Display {
+    type Reply = ();
+    fn handle(&mut self, bomb: Bomb, _: &mut Context<Self>) {
+        std::mem::forget(bomb);
+    }
+}
+
+#[test]
+fn messages_for_one_that_never_runs_go_one_by_one_with_its_address() {
+    let spec = bounded::<Display>(4, Overflow::Reject);
+    let display = spec.actor_ref();
+    drop(spec);
+    for _ in 0..4 {
+        display.tell(Bomb).expect("room");
+    }
+    drop(display);
 }
 
 #[test]
