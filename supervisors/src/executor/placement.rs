@@ -35,10 +35,11 @@ impl Executors {
     /// One thread for control, `workers` for the rest.
     pub(crate) fn start(name: &str, workers: usize) -> io::Result<Self> {
         let control = Executor::start(&format!("{name}-control"), 0)?;
-        let workers = (0..workers)
-            .map(|n| Executor::start(&format!("{name}-worker-{n}"), n + 1))
-            .collect::<io::Result<_>>()?;
-        Ok(Executors { control, workers, next: AtomicUsize::new(0) })
+        let mut executors = Executors { control, workers: Vec::new(), next: AtomicUsize::new(0) };
+        for n in 0..workers {
+            executors.workers.push(Executor::start(&format!("{name}-worker-{n}"), n + 1)?);
+        }
+        Ok(executors)
     }
 
     /// Everything on the caller's thread.
@@ -73,5 +74,12 @@ impl Executors {
     /// Control last: supervisors see the others end.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Executor>> {
         self.workers.iter().chain([&self.control])
+    }
+}
+
+/// Threads of a system that never came to run would wait for ever: nobody else has them end.
+impl Drop for Executors {
+    fn drop(&mut self) {
+        self.all().for_each(|executor| executor.close());
     }
 }

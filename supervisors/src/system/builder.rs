@@ -138,7 +138,6 @@ impl ActorSystemBuilder {
         let telemetry = Arc::new(Telemetry::new(self.undelivered, self.sampled));
         handle.node().meta().put_below(Place::top(telemetry.clone()));
         runtime.registry.end_with(handle.node().meta());
-        start_root(root, &runtime)?;
         let limit = match self.watchdog {
             Watch::Default => self.workers.map(|_| WATCHDOG),
             Watch::After(limit) => Some(limit),
@@ -146,6 +145,8 @@ impl ActorSystemBuilder {
         };
         let watchdog = limit.map(|limit| Watchdog::start(&self.name, limit, runtime.clone(), &handle));
         let watchdog = watchdog.transpose()?;
+        // The last thing that can fail: a tree that runs keeps its threads.
+        start_root(root, &runtime)?;
         let system = ActorSystem::new(self.name, runtime, handle.clone(), telemetry, watchdog);
         let settled = |state| matches!(state, State::Running | State::Stopped);
         match handle.node().meta().wait_until(settled).await {

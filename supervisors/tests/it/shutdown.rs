@@ -79,3 +79,22 @@ fn the_deadline_of_the_whole_ends_the_phases_too() {
         assert_eq!(report.phases[0].unstopped, ["queues/job"]);
     });
 }
+
+/// The names of this process's threads that begin so.
+#[cfg(target_os = "linux")]
+fn threads(prefix: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with(prefix)).count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_system_that_does_not_start_leaves_no_thread_behind() {
+    let spec = SupervisorSpec::new("root").child(ChildSpec::<Worker>::new("a/b", ()));
+    let started = ActorSystem::builder("unstarted").executors(2).start(spec).await;
+    assert!(matches!(started, Err(callboard_supervisors::StartSystemError::Invalid(_))));
+    while threads("unstarted") > 0 {
+        tokio::time::sleep(ms(1)).await;
+    }
+}
