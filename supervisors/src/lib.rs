@@ -60,6 +60,7 @@ mod mailbox;
 mod meta;
 #[cfg(all(test, callboard_loom))]
 mod models;
+mod moment;
 mod pool;
 mod reference;
 mod registry;

@@ -8,6 +8,7 @@ use crate::{
     actix::Message,
     actor::Actor,
     context::{Context, TimerHandle},
+    moment::after,
     reference::Recipient,
 };
 
@@ -21,7 +22,7 @@ impl<A: Actor> Context<A> {
         to: impl Into<Recipient<M>>,
         message: M,
     ) -> TimerHandle {
-        let (handle, to, due) = (TimerHandle::default(), to.into(), Instant::now() + delay);
+        let (handle, to, due) = (TimerHandle::default(), to.into(), after(Instant::now(), delay));
         let cancel = handle.0.clone();
         self.spawn(async move {
             if cancel.sleep_until(due).await {
@@ -45,9 +46,9 @@ impl<A: Actor> Context<A> {
         let cancel = handle.0.clone();
         let period = period.max(Duration::from_millis(1));
         self.spawn(async move {
-            let mut due = Instant::now() + period;
+            let mut due = after(Instant::now(), period);
             while cancel.sleep_until(due).await && to.send_or_lose(make()).await {
-                due = (due + period).max(Instant::now());
+                due = after(due, period).max(Instant::now());
             }
         });
         handle

@@ -15,6 +15,7 @@ use crate::{
     actor::Actor,
     core::{Caught, SideWork, Turn},
     meta::ActorId,
+    moment,
     reference::{ActorRef, Shared},
     registry::Registry,
 };
@@ -109,12 +110,13 @@ impl<A: Actor> Context<A> {
         f: impl FnOnce(&mut A, &mut Context<A>) + 'static,
     ) -> TimerHandle {
         let handle = TimerHandle::default();
-        self.at(Instant::now() + delay, handle.clone(), f);
+        self.at(moment::after(Instant::now(), delay), handle.clone(), f);
         handle
     }
 
     /// Runs `f` on the actor every `period`, the first time after one period, until this generation ends or the timer
-    /// is cancelled. The timer's resolution, and so the shortest period, is a millisecond. Runs that fell due while the actor was busy are made up for by one, not by many.
+    /// is cancelled. The timer's resolution, and so the shortest period, is a millisecond. Runs that fell due while the
+    /// actor was busy are made up for by one, not by many.
     pub fn interval(
         &mut self,
         period: Duration,
@@ -122,7 +124,7 @@ impl<A: Actor> Context<A> {
     ) -> TimerHandle {
         let handle = TimerHandle::default();
         let period = period.max(Duration::from_millis(1));
-        let first = Instant::now() + period;
+        let first = moment::after(Instant::now(), period);
         self.at(first, handle.clone(), tick(first, period, handle.clone(), Box::new(f)));
         handle
     }
@@ -158,7 +160,7 @@ fn tick<A: Actor>(due: Instant, period: Duration, handle: TimerHandle, mut f: Re
     Box::new(move |actor, cx| {
         f(actor, cx);
         if !handle.0.is_cancelled() {
-            let due = (due + period).max(Instant::now());
+            let due = moment::after(due, period).max(Instant::now());
             cx.at(due, handle.clone(), tick(due, period, handle, f));
         }
     })

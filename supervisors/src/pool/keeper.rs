@@ -10,6 +10,7 @@ use crate::{
     context::Context,
     error::StartChildError,
     meta::State,
+    moment::after,
     pool::{make::Maker, state::PoolState},
     reference::ActorRef,
     supervisor::{Backoff, ChildSpec, DynamicSupervisor, random},
@@ -224,7 +225,12 @@ impl<A: Actor> Keeper<A> {
 
     fn retire(&mut self, worker: usize, actor: ActorRef<A>, cx: &mut Context<Self>) {
         self.retired.retain(|retired| retired.actor.is_alive());
-        self.retired.push(Retired { worker, actor, until: Instant::now() + self.tools.drain, told: false });
+        self.retired.push(Retired {
+            worker,
+            actor,
+            until: after(Instant::now(), self.tools.drain),
+            told: false,
+        });
         self.look_again(cx);
     }
 

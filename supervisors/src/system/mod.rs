@@ -18,6 +18,7 @@ use self::{shutdown_plan::Phase, watchdog::Watchdog};
 use crate::{
     actor::Actor,
     meta::{ActorSnapshot, State, StopReason, TreeSnapshot},
+    moment::after,
     reference::{ActorHandle, ActorRef, Node},
     registry::Registry,
     supervisor::{Runtime, Supervisor},
@@ -132,7 +133,7 @@ impl ActorSystem {
     pub async fn shutdown(&self, plan: impl Into<ShutdownPlan>) -> ShutdownReport {
         let ShutdownPlan { deadline, phases } = plan.into();
         let began = Instant::now();
-        let deadline = began + deadline;
+        let deadline = after(began, deadline);
         let mut reports = Vec::new();
         for phase in phases {
             reports.push(self.stop_phase(phase, deadline).await);
@@ -163,7 +164,7 @@ impl ActorSystem {
         parts.iter().for_each(ActorHandle::stop);
         let all = join_all(parts.iter().map(ActorHandle::watch));
         let mut unstopped = Vec::new();
-        if timeout_at(deadline.min(began + phase.limit), all).await.is_err() {
+        if timeout_at(deadline.min(after(began, phase.limit)), all).await.is_err() {
             unstopped = parts.iter().flat_map(|part| unstopped_in(&part.snapshot())).collect();
         }
         PhaseReport { name: phase.name, elapsed: began.elapsed(), unstopped }

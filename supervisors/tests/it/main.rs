@@ -23,6 +23,7 @@ mod strategies;
 mod stuck;
 mod supervision;
 mod test_systems;
+mod times;
 mod topics;
 mod undelivered;
 mod unreferenced;
