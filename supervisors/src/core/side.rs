@@ -10,13 +10,14 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use crate::{actor::Actor, context::Context};
+use crate::{actor::Actor, context::Context, task::unrecorded};
 
 /// Drops user data. A panicking `Drop` must not get out: it would tear down neighbours, and a second one aborts.
 pub(crate) fn bury<T>(data: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(data))) {
+    // Not worth a record: it may happen inside of another panic, which is.
+    if let Err(payload) = unrecorded(|| catch_unwind(AssertUnwindSafe(|| drop(data)))) {
         // Its own Drop is user code, too; what that panics with is left alone.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        if let Err(second) = unrecorded(|| catch_unwind(AssertUnwindSafe(|| drop(payload)))) {
             std::mem::forget(second);
         }
         tracing::error!("a value's Drop panicked while it was cleared away");

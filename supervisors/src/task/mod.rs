@@ -10,4 +10,4 @@ pub(crate) use actor_loop::ActorLoop;
 pub(crate) use actor_task::Launch;
 pub(crate) use exit::{Cause, Exit, Link, Notice, What};
 pub(crate) use order::{ORDERS, Order, Orders, STOP, SUSPEND};
-pub(crate) use panics::{Panic, caught, install_hook};
+pub(crate) use panics::{Panic, caught, install_hook, unrecorded};

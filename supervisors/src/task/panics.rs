@@ -69,6 +69,14 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
     result.map_err(describe)
 }
 
+/// Runs user code whose panics are caught in `f` itself, and leave what is recorded of others as it is.
+pub(crate) fn unrecorded<T>(f: impl FnOnce() -> T) -> T {
+    let outer = CATCHING.replace(false);
+    let result = f();
+    CATCHING.set(outer);
+    result
+}
+
 fn describe(payload: Box<dyn Any + Send>) -> Panic {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());

@@ -1,6 +1,12 @@
 //! A panic, wherever it happens, ends one generation: address and queue stay.
 
-use callboard_supervisors::{AskError, ChildSpec, StopReason};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context as Task, Poll},
+};
+
+use callboard_supervisors::{AskError, ChildSpec, Context, Message, PlainHandler, StopReason};
 
 use crate::worker::{Count, Panic, PanicAsync, Place, Worker, alone, local};
 
@@ -62,6 +68,50 @@ fn a_crash_record_names_message_place_and_text() {
         assert_eq!(payload, "in an async handler");
         assert!(crash.location.as_ref().is_some_and(|place| place.contains("worker.rs")), "{crash:?}");
         assert!(crash.backtrace.is_some());
+        system.shutdown().await;
+    });
+}
+
+/// Panics when it is polled, and again when that panic has it dropped.
+#[derive(Message)]
+struct SpawnTwofold;
+
+struct Twofold;
+
+/// The line of the first panic.
+const FIRST: u32 = line!() + 6;
+
+impl Future for Twofold {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<()> {
+        panic!("the first")
+    }
+}
+
+impl Drop for Twofold {
+    fn drop(&mut self) {
+        panic!("the second");
+    }
+}
+
+impl PlainHandler<SpawnTwofold> for Worker {
+    type Reply = ();
+    fn handle(&mut self, _: SpawnTwofold, cx: &mut Context<Self>) {
+        cx.spawn(Twofold);
+    }
+}
+
+#[test]
+fn the_place_in_a_crash_record_is_that_of_its_panic_whatever_is_dropped_in_it() {
+    local(async {
+        let (system, worker) = alone(ChildSpec::<Worker>::new("worker", ())).await;
+        worker.tell(SpawnTwofold).expect("room");
+        assert_eq!(worker.ask(Count).await, Ok((1, 1)));
+        let crash = worker.snapshot().last_crash.expect("a crash");
+        assert!(crash.reason.to_string().contains("the first"), "{crash}");
+        let place = crash.location.clone().expect("a place");
+        assert!(place.contains(&format!("crashes.rs:{FIRST}:")), "{place}");
         system.shutdown().await;
     });
 }
