@@ -96,7 +96,7 @@ impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
             return core.skip(self);
         }
         let Sealed { message, to, sender } = *self;
-        core.open_span(M::LABEL, sender);
+        core.announce(M::LABEL, sender);
         A::__run(core, message, to, task);
     }
 

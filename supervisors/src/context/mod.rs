@@ -92,6 +92,11 @@ impl<A: Actor> Context<A> {
         self.replies.as_ref().is_some_and(|replies| replies.get() >= self.shared.mailbox.spec().replies)
     }
 
+    /// Whether any reply is under way.
+    pub(crate) fn is_replying(&self) -> bool {
+        self.replies.as_ref().is_some_and(|replies| replies.get() > 0)
+    }
+
     /// As [`spawn`](Self::spawn); what the future yields then gets a turn on the actor.
     pub fn spawn_then<T: 'static>(
         &mut self,

@@ -14,6 +14,7 @@ impl<A: Actor> Core<A> {
     /// Gives the message back if it is to be handled now.
     pub(super) fn meet_fault(&mut self, envelope: Boxed<A>, task: &mut Task<'_>) -> Option<Boxed<A>> {
         let label = envelope.label();
+        self.show(label);
         // Not held over what follows, which is user code.
         let fault = self.shared.script.lock().next(label.name());
         match fault {

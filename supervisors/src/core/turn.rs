@@ -54,8 +54,22 @@ pub struct Core<A: Actor> {
 impl<A: Actor> Core<A> {
     /// The message that is about to be handled has this label and sender.
     #[inline]
-    pub(crate) fn open_span(&mut self, label: &'static Label, sender: Sender) {
+    pub(crate) fn announce(&mut self, label: &'static Label, sender: Sender) {
+        self.show(label);
+        let number = self.shared.meta.handling(label.address());
+        if self.sample_mask.is_some_and(|mask| number & mask == 0) {
+            self.measured = Some(Instant::now());
+        }
         self.span = span_of(label, || self.shared.meta.path(), sender);
+    }
+
+    /// Makes a label findable that is not the last one.
+    #[inline]
+    pub(super) fn show(&mut self, label: &'static Label) {
+        if !std::ptr::eq(self.label, label) {
+            self.label = label;
+            label.publish();
+        }
     }
 
     #[inline]
@@ -159,17 +173,8 @@ impl<A: Actor> Core<A> {
     }
 
     fn handle(&mut self, envelope: Boxed<A>, task: &mut Task<'_>) {
-        let label = envelope.label();
-        if !std::ptr::eq(self.label, label) {
-            self.label = label;
-            label.publish();
-        }
         #[cfg(feature = "testkit")]
         let Some(envelope) = self.meet_fault(envelope, task) else { return };
-        let number = self.shared.meta.handling(label.address());
-        if self.sample_mask.is_some_and(|mask| number & mask == 0) {
-            self.measured = Some(Instant::now());
-        }
         envelope.open(self, task);
         if self.is_home() {
             self.collect();
@@ -224,7 +229,7 @@ impl<A: Actor> Core<A> {
             let takes = flags & SUSPEND == 0 && !seat.cx.is_replying_enough();
             let next = if takes { self.next() } else { None };
             let Some(envelope) = next else {
-                if takes && self.shared.is_deserted() {
+                if takes && !self.is_replying() && self.shared.is_deserted() {
                     self.leave();
                     continue;
                 }
@@ -236,6 +241,11 @@ impl<A: Actor> Core<A> {
         // `yield_now` would put off the wake until the driver was polled; this is requeued at once.
         task.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Somebody may wait for a reply who holds no address.
+    fn is_replying(&self) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.cx.is_replying())
     }
 
     /// Nobody can send to it any more.

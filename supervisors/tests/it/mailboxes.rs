@@ -116,6 +116,7 @@ fn an_ask_that_nobody_waits_for_is_skipped() {
         assert_eq!(worker.ask_within(ms(10), Count).await, Err(AskError::TimedOut(ms(10))));
         worker.resume();
         assert_eq!(worker.ask(Count).await, Ok((0, 1)));
+        assert_eq!(worker.snapshot().handled, 1);
         assert_eq!(
             worker.ask_within(Duration::from_millis(5), Hold(ms(50))).await,
             Err(AskError::TimedOut(ms(5)))

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use callboard_supervisors::{
-    ActorSystem, AskError, ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, Recipient, Restart,
-    StartChildError, State, StopReason, SupervisorSpec,
+    Actor, ActorSystem, AskError, ChildSpec, Context, DynamicSupervisor, DynamicSupervisorSpec, Later,
+    PlainHandler, Recipient, Restart, StartChildError, StartError, State, StopReason, SupervisorSpec,
 };
 
-use crate::worker::{Count, Hold, Panic, Place, Worker, local, ms, steady};
+use crate::worker::{Answer, Count, Hold, Panic, Place, Worker, local, ms, steady};
 
 async fn sessions() -> (ActorSystem, DynamicSupervisor) {
     let sessions = DynamicSupervisorSpec::new("sessions").backoff(steady(ms(10)));
@@ -132,4 +132,37 @@ async fn addresses_that_are_dropped_at_once_leave_no_actor_behind() {
         assert_eq!(watched.snapshot().handled, 2);
     }
     assert!(system.shutdown(Duration::from_secs(10)).await.is_clean());
+}
+
+#[test]
+fn a_reply_that_comes_later_is_waited_for() {
+    local(async {
+        let (_system, sessions) = sessions().await;
+        let session = sessions.start_child(session()).await.expect("a session");
+        let handle = session.handle();
+        let front = ChildSpec::<Front>::new("front", session.recipient());
+        let front = sessions.start_child(front.restart(Restart::Temporary)).await.expect("a front");
+        drop(session);
+        // Whoever asked holds no address of the one that answers.
+        assert_eq!(front.ask(Answer(ms(50))).await, Ok(()));
+        assert_eq!(handle.watch().await, StopReason::Normal);
+    });
+}
+
+/// Has its one question answered by another, and forgets it.
+struct Front(Option<Recipient<Answer>>);
+
+impl Actor for Front {
+    type Args = Recipient<Answer>;
+    async fn start(other: Self::Args, _: &mut Context<Self>) -> Result<Self, StartError> {
+        Ok(Front(Some(other)))
+    }
+}
+
+impl PlainHandler<Answer> for Front {
+    type Reply = Later<()>;
+    fn handle(&mut self, message: Answer, cx: &mut Context<Self>) -> Later<()> {
+        cx.stop();
+        Later::forward(&self.0.take().expect("it is asked once"), message)
+    }
 }
