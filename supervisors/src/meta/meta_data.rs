@@ -5,8 +5,8 @@ use std::{
     sync::{
         Arc, LazyLock, OnceLock, Weak,
         atomic::{
-            AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire,
-            Ordering::Relaxed,
+            AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire,
+            Ordering::Relaxed, Ordering::Release,
         },
     },
     time::{Duration, Instant},
@@ -137,6 +137,8 @@ pub(crate) struct Meta {
     kind: Kind,
     above: OnceLock<Arc<Place>>,
     state: AtomicU8,
+    /// A generation of it has started.
+    has_run: AtomicBool,
     generation: AtomicU64,
     handled: AtomicU64,
     panics: AtomicU64,
@@ -167,6 +169,7 @@ impl Meta {
             kind,
             above: OnceLock::new(),
             state: AtomicU8::new(State::Idle as u8),
+            has_run: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -220,8 +223,16 @@ impl Meta {
         State::ALL.get(usize::from(self.state.load(Acquire))).copied().unwrap_or(State::Stopped)
     }
 
+    /// Whether any generation ever started, also if nobody saw it run.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_run.load(Acquire)
+    }
+
     /// Whoever waits for a state hears of it.
     pub(crate) fn set_state(&self, state: State) {
+        if matches!(state, State::Running | State::Suspended) {
+            self.has_run.store(true, Release);
+        }
         if self.state.swap(state as u8, AcqRel) != state as u8 {
             self.tell_state(state);
         }

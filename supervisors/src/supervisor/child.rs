@@ -1,15 +1,16 @@
 //! [`ChildSpec`]: how a child is made, restarted and stopped.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use crate::{
     actor::Actor,
-    core::Core,
+    core::{Core, bury},
     executor::{Executor, Placement},
     mailbox::{MailboxSpec, Overflow},
+    meta::{Kind, StopReason},
     reference::{ActorRef, Controlled, Node, Shared},
     registry::Enrolment,
-    supervisor::Runtime,
+    supervisor::{Runtime, strategy::Member},
     task::{Launch, Link},
 };
 
@@ -198,4 +199,21 @@ pub(crate) struct Entry {
     pub(crate) placement: Placement,
     pub(crate) problem: Option<String>,
     pub(crate) launch: LaunchFn,
+}
+
+impl Entry {
+    pub(super) fn member(&self) -> Member {
+        Member {
+            restart: self.restart,
+            shutdown: self.shutdown,
+            significant: self.significant,
+            supervises: self.node.meta().kind() != Kind::Actor,
+        }
+    }
+
+    /// It does not become a child: whoever has its address need not wait for it.
+    pub(super) fn refuse(self, why: &dyn Error) {
+        self.node.discard(StopReason::StartFailed(why.to_string()));
+        bury(self.launch);
+    }
 }

@@ -28,4 +28,5 @@ pub(crate) use inbox::Inbox;
 pub use policy::{AutoShutdown, OnExhausted, OnStartFailure, Strategy};
 pub use spec::SupervisorSpec;
 pub(crate) use spec::start_root;
+pub(crate) use strategy::KILL_GRACE;
 pub(crate) use tree::{Runtime, SupervisorNode, random};

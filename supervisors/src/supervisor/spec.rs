@@ -71,7 +71,10 @@ impl SupervisorSpec {
 pub(crate) fn start_root(root: SupervisorSpec, runtime: &Arc<Runtime>) -> Result<(), SpecError> {
     let (node, placement) = (root.0.node.clone(), root.0.placement);
     let entry = root.0.into_entry();
-    super::validate::check_one(String::new, &entry)?;
+    if let Err(error) = super::validate::check_one(String::new, &entry) {
+        entry.refuse(&error);
+        return Err(error);
+    }
     let executor = match placement {
         Placement::Workers => runtime.executors.worker().clone(),
         Placement::Control | Placement::Parent => runtime.executors.control().clone(),

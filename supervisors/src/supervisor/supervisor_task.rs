@@ -179,7 +179,6 @@ impl SupervisorTask {
             Some((child, body.plan.is_news(key, generation, ended)))
         });
         let Some((child, is_news)) = known else { return };
-        self.runtime.has_ended(&*child);
         if !is_news {
             return;
         }
@@ -235,6 +234,10 @@ impl SupervisorTask {
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
+        // Also one that nobody told to stop.
+        if self.node.with(|body| body.plan.is_stopping()) {
+            self.node.meta().set_state(State::Stopping);
+        }
         for action in actions {
             let deferred = match action {
                 Action::Start { child, generation, after } => {
@@ -290,7 +293,7 @@ impl SupervisorTask {
             let path = node.meta().path();
             tracing::error!(actor = path, "does not end although it was killed: it blocks its thread");
             node.meta().mark_stuck();
-            self.runtime.report_stuck(path);
+            self.runtime.report_stuck(&node);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hasher, RandomState},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -37,9 +37,9 @@ pub(crate) struct Runtime {
     pub(crate) executors: Executors,
     pub(crate) registry: Registry,
     epoch: Instant,
-    /// Paths of children that did not end although they were killed, until they do. Bounded by the number of threads
-    /// they block.
-    stuck: Mutex<Vec<String>>,
+    /// Children that did not end although they were killed; what has become of them since, they know. At most one entry for
+    /// each that is there.
+    stuck: Mutex<Vec<Weak<dyn Node>>>,
 }
 
 impl Runtime {
@@ -60,21 +60,18 @@ impl Runtime {
         random()
     }
 
-    pub(super) fn report_stuck(&self, path: String) {
-        self.stuck.lock().push(path);
-    }
-
-    /// An end of this child was heard of.
-    pub(super) fn has_ended(&self, child: &dyn Node) {
+    pub(super) fn report_stuck(&self, child: &Arc<dyn Node>) {
+        let child = Arc::downgrade(child);
         let mut stuck = self.stuck.lock();
-        if !stuck.is_empty() {
-            let path = child.meta().path();
-            stuck.retain(|other| *other != path);
-        }
+        stuck.retain(|other| other.strong_count() > 0 && !std::ptr::addr_eq(other.as_ptr(), child.as_ptr()));
+        stuck.push(child);
     }
 
+    /// Paths of those that are stuck now.
     pub(crate) fn stuck(&self) -> Vec<String> {
-        self.stuck.lock().clone()
+        let stuck = self.stuck.lock().clone();
+        let living = stuck.iter().filter_map(Weak::upgrade);
+        living.filter(|node| node.meta().state() == State::Stuck).map(|node| node.meta().path()).collect()
     }
 }
 
@@ -201,6 +198,12 @@ impl Body {
         None
     }
 
+    /// Whether a child of this name is not gone for good. Of one that is, the supervisor may not have heard yet.
+    fn has_living(&self, name: &str) -> bool {
+        let child = self.names.get(name).and_then(|key| self.children.get(key));
+        child.is_some_and(|child| child.node.meta().state() != State::Stopped)
+    }
+
     /// Children, and ends of children that nobody has heard of yet.
     fn count(&self) -> usize {
         self.children.len() + self.untold.len()
@@ -275,10 +278,10 @@ impl SupervisorNode {
         let mut body = self.body.lock();
         for entry in std::mem::take(&mut body.declared) {
             entry.node.meta().put_below(place.clone());
-            let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
+            let member = entry.member();
             let key = body.insert(entry);
             // Nothing runs yet, so nothing is to be done.
-            body.plan.add(key, restart, shutdown, significant);
+            body.plan.add(key, member);
         }
     }
 
@@ -291,26 +294,37 @@ impl SupervisorNode {
         self.body.lock().children.len()
     }
 
-    pub(crate) fn add(&self, entry: Entry) -> Result<(), StartChildError> {
+    fn may_add(&self, body: &Body, entry: &Entry) -> Result<(), StartChildError> {
         let path = || Place::join(&self.meta.path(), entry.node.meta().name());
-        validate::check_one(path, &entry)?;
-        let mut body = self.body.lock();
-        validate::check_significant(path, body.plan.rules(), &entry)?;
+        validate::check_significant(path, body.plan.rules(), entry)?;
         if !body.plan.is_running() || body.place.is_none() {
             return Err(StartChildError::NotRunning);
         }
         if let Some(max_children) = body.max_children.filter(|max| body.count() >= *max) {
             return Err(StartChildError::Full { max_children });
         }
-        let name = entry.node.meta().name().clone();
-        if body.names.contains_key(&name) {
+        let name = entry.node.meta().name();
+        if body.has_living(name) {
             return Err(StartChildError::NameTaken { name: name.to_string() });
         }
+        Ok(())
+    }
+
+    pub(crate) fn add(&self, entry: Entry) -> Result<(), StartChildError> {
+        let path = || Place::join(&self.meta.path(), entry.node.meta().name());
+        let checked = validate::check_one(path, &entry);
+        let mut body = self.body.lock();
+        let allowed = checked.map_err(StartChildError::from).and_then(|()| self.may_add(&body, &entry));
+        if let Err(error) = allowed {
+            drop(body);
+            entry.refuse(&error);
+            return Err(error);
+        }
         entry.node.meta().put_below(self.place().clone());
-        let (restart, shutdown, significant) = (entry.restart, entry.shutdown, entry.significant);
+        let member = entry.member();
         let key = body.insert(entry);
         let mut deferred = None;
-        for action in body.plan.add(key, restart, shutdown, significant) {
+        for action in body.plan.add(key, member) {
             if let Action::Start { child, generation, after } = action {
                 deferred = body.start(self.link(child), generation, after);
             }
@@ -342,7 +356,8 @@ impl SupervisorNode {
         self.add(entry)?;
         let settled = |state| matches!(state, State::Running | State::Suspended | State::Stopped);
         match node.meta().wait_until(settled).await {
-            State::Stopped => {
+            // It may have done all that it was for.
+            State::Stopped if !node.meta().has_run() => {
                 let reason = node.meta().last_reason().unwrap_or(StopReason::Killed);
                 Err(StartChildError::NotStarted(reason))
             }

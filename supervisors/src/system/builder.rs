@@ -150,7 +150,7 @@ impl ActorSystemBuilder {
         let system = ActorSystem::new(self.name, runtime, handle.clone(), telemetry, watchdog);
         let settled = |state| matches!(state, State::Running | State::Stopped);
         match handle.node().meta().wait_until(settled).await {
-            State::Stopped => {
+            State::Stopped if !handle.node().meta().has_run() => {
                 let reason = handle.node().meta().last_reason().unwrap_or(StopReason::Killed);
                 Err(StartSystemError::RootFailed(reason))
             }

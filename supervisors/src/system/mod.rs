@@ -21,13 +21,15 @@ use crate::{
     moment::after,
     reference::{ActorHandle, ActorRef, Node},
     registry::Registry,
-    supervisor::{Runtime, Supervisor},
+    supervisor::{KILL_GRACE, Runtime, Supervisor},
     task::Order,
     telemetry::{ChangeFeed, Telemetry},
 };
 
-/// How long an end that was forced may take, and how long each executor may take after it.
-const FORCED: Duration = Duration::from_secs(1);
+/// How long an end that was forced may take: longer than supervisors wait before they take what they killed for stuck.
+const FORCED: Duration = KILL_GRACE.saturating_mul(2);
+/// How long each executor may take after it.
+const CLOSED: Duration = Duration::from_secs(1);
 
 struct Inner {
     name: Arc<str>,
@@ -152,7 +154,7 @@ impl ActorSystem {
             executor.close();
         }
         for executor in self.0.runtime.executors.all() {
-            blocked_threads += usize::from(!executor.join(FORCED).await);
+            blocked_threads += usize::from(!executor.join(CLOSED).await);
         }
         let (elapsed, stuck) = (began.elapsed(), self.0.runtime.stuck());
         ShutdownReport { elapsed, phases: reports, unstopped, stuck, blocked_threads }

@@ -4,7 +4,8 @@ use std::{sync::mpsc::channel, time::Duration};
 
 use callboard_supervisors::{
     Actor, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, PlainHandler,
-    Restart, Shutdown, StartError, State, StopReason, SupervisorSpec,
+    Restart, Shutdown, StartChildError, StartError, State, StopReason, SupervisorSpec,
+    testkit::{TestSystem, await_stopped},
 };
 use tokio::time::{Instant, sleep};
 
@@ -122,5 +123,64 @@ fn the_shutdown_names_those_of_them_that_it_had_to_kill() {
             report.unstopped.iter().filter(|path| path.starts_with("pool/")).cloned().collect();
         assert_eq!((late, report.stuck.is_empty()), (expected, true), "{report:?}");
         assert!(children.iter().all(|child| !child.is_alive()));
+    });
+}
+
+#[tokio::test]
+async fn a_name_is_free_as_soon_as_whoever_had_it_is_gone() {
+    let pool = DynamicSupervisorSpec::new("pool");
+    let handle = pool.handle();
+    let root = SupervisorSpec::new("root").dynamic(pool);
+    let system = ActorSystem::builder("test").executors(2).start(root).await.expect("a system");
+    for _ in 0..500 {
+        let child = handle.start_child(ChildSpec::<Slow>::new("a", ms(0))).await.expect("a free name");
+        assert_eq!(handle.find::<Slow>("a"), Some(child.clone()));
+        child.stop();
+        child.watch().await;
+    }
+    assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+}
+
+/// Has nothing to do but to start.
+struct Brief;
+
+impl Actor for Brief {
+    type Args = ();
+
+    async fn start((): (), cx: &mut Context<Self>) -> Result<Self, StartError> {
+        cx.spawn_then(async {}, |(), _: &mut Self, cx| cx.stop());
+        Ok(Brief)
+    }
+}
+
+#[test]
+fn a_child_that_ends_at_once_has_started_all_the_same() {
+    local(async {
+        let pool = DynamicSupervisorSpec::new("pool");
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").dynamic(pool)).await;
+        let brief = ChildSpec::<Brief>::new("brief", ()).restart(Restart::Temporary);
+        let brief = handle.start_child(brief).await.expect("it starts");
+        assert_eq!(brief.watch().await, StopReason::Normal);
+        system.shutdown().await;
+    });
+}
+
+#[test]
+fn nobody_waits_for_a_child_that_was_refused() {
+    local(async {
+        let pool = DynamicSupervisorSpec::new("pool").max_children(1);
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").dynamic(pool)).await;
+        handle.start_child(ChildSpec::<Slow>::new("a", ms(0))).await.expect("room");
+        let second = ChildSpec::<Slow>::new("b", ms(0));
+        let address = second.actor_ref();
+        assert!(matches!(handle.spawn_child(second), Err(StartChildError::Full { .. })));
+        let reason = await_stopped(&address).await;
+        assert!(
+            matches!(&reason, StopReason::StartFailed(why) if why.contains("its 1 children")),
+            "{reason}"
+        );
+        system.shutdown().await;
     });
 }

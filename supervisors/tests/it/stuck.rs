@@ -6,8 +6,8 @@ use std::{
 };
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, AskError, ChildSpec, Context, Message, Placement, PlainHandler, Restart,
-    Shutdown, StartError, State, StopReason, Strategy, SupervisorSpec,
+    Actor, ActorRef, ActorSystem, AskError, ChangeKind, ChildSpec, Context, Message, Placement, PlainHandler,
+    Restart, Shutdown, StartError, State, StopReason, Strategy, SupervisorSpec,
 };
 
 use crate::worker::{Count, Hold, PanicAsync, Worker, alone, local, ms, steady};
@@ -208,5 +208,74 @@ fn a_child_that_ends_when_it_is_killed_is_never_stuck() {
         tokio::time::sleep(LIMIT).await;
         assert_eq!((worker.state(), worker.ask(Count).await), (State::Running, Ok((3, 2))));
         system.shutdown().await;
+    });
+}
+
+#[test]
+fn a_stuck_child_further_down_is_the_one_that_is_named() {
+    runtime().block_on(async {
+        for above in 0..2 {
+            let spec = blocker();
+            let actor = spec.actor_ref();
+            let mut part = SupervisorSpec::new("part").child(spec);
+            for _ in 0..above {
+                part = SupervisorSpec::new("above").supervisor(part);
+            }
+            let root = SupervisorSpec::new("root").supervisor(part);
+            let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+            let let_go = block(&actor);
+            let report = system.shutdown(ms(20)).await;
+            assert_eq!((report.stuck, report.blocked_threads), (vec![actor.path()], 1));
+            drop(let_go);
+            tokio::time::timeout(LIMIT, actor.watch()).await.expect("it ends once its thread is free");
+        }
+    });
+}
+
+#[test]
+fn one_whose_supervisor_is_gone_is_not_named_once_it_has_ended() {
+    runtime().block_on(async {
+        let spec = blocker();
+        let actor = spec.actor_ref();
+        let part = SupervisorSpec::new("part").child(spec);
+        let handle = part.handle();
+        let root = SupervisorSpec::new("root").supervisor(part);
+        let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+        let let_go = block(&actor);
+        handle.stop();
+        handle.watch().await;
+        drop(let_go);
+        actor.watch().await;
+        let report = system.shutdown(LIMIT).await;
+        assert!(report.is_clean(), "{report:?}");
+    });
+}
+
+#[test]
+fn a_supervisor_above_a_stuck_child_is_not_stuck_itself() {
+    runtime().block_on(async {
+        let (crashing, spec) = (ChildSpec::<Worker>::new("crashing", ()), blocker());
+        let (crashing_ref, actor) = (crashing.actor_ref(), spec.actor_ref());
+        let part = SupervisorSpec::new("part").shutdown(Shutdown::Brutal).child(spec);
+        let above = SupervisorSpec::new("above").shutdown(Shutdown::Brutal).supervisor(part);
+        let root = SupervisorSpec::new("root").strategy(Strategy::OneForAll).backoff(steady(ms(1)));
+        let root = root.child(crashing).supervisor(above);
+        let system = ActorSystem::builder("test").executors(1).start(root).await.expect("a system");
+        let mut changes = system.changes();
+        let let_go = block(&actor);
+        crashing_ref.tell(PanicAsync(false)).expect("room");
+        until("stuck", || actor.state() == State::Stuck).await;
+        assert_eq!(crashing_ref.ask(Count).await, Ok((1, 1)), "the others come back without it");
+        drop(let_go);
+        assert_eq!(actor.ask(Generation).await, Ok(1));
+        let report = system.shutdown(LIMIT).await;
+        assert!(report.is_clean(), "{report:?}");
+        let mut stuck = Vec::new();
+        while let Some(Ok(change)) = changes.next().await {
+            if let ChangeKind::State { state: State::Stuck, .. } = change.kind {
+                stuck.push(change.path.clone());
+            }
+        }
+        assert_eq!(stuck, [actor.path()]);
     });
 }

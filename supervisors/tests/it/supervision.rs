@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use callboard_supervisors::{
     ActorSystem, AskError, ChildSpec, DynamicSupervisorSpec, OnExhausted, Restart, Shutdown, StartChildError,
-    State, StopReason, SupervisorSpec, testkit::await_stopped,
+    State, StopReason, SupervisorSpec,
+    testkit::{TestSystem, await_stopped},
 };
 use tokio::time::Instant;
 
@@ -222,5 +223,24 @@ fn what_a_dropped_system_takes_along_was_killed_whatever_ended_it_before() {
         assert_eq!(worker.ask(Count).await, Ok((1, 1)));
         drop(system);
         assert_eq!(worker.watch().await, StopReason::Killed);
+    });
+}
+
+#[test]
+fn a_supervisor_that_gives_up_is_shown_as_stopping_until_it_is_down() {
+    local(async {
+        let (slow, weak) = (ChildSpec::<Worker>::new("slow", ()), ChildSpec::<Worker>::new("weak", ()));
+        let (held, crashing) = (slow.actor_ref(), weak.actor_ref());
+        let part = SupervisorSpec::new("part").intensity(0, Duration::from_secs(60)).child(slow).child(weak);
+        let handle = part.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").supervisor(part)).await;
+        held.tell(Hold(ms(1000))).expect("room");
+        system.settle().await;
+        crashing.tell(PanicAsync(false)).expect("room");
+        system.settle().await;
+        assert_eq!((handle.state(), handle.is_running()), (State::Stopping, false));
+        assert_eq!(crashing.ask(Count).await, Ok((1, 1)));
+        assert_eq!((handle.state(), handle.is_running()), (State::Running, true));
+        system.shutdown().await;
     });
 }

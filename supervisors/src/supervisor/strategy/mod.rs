@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) use plan::Plan;
 
 use crate::{
-    supervisor::{AutoShutdown, Backoff, OnExhausted, OnStartFailure, Strategy},
+    supervisor::{AutoShutdown, Backoff, OnExhausted, OnStartFailure, Restart, Shutdown, Strategy},
     task::Cause,
 };
 
@@ -23,6 +23,16 @@ pub(crate) const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// A child of one supervisor; keys only grow.
 pub(crate) type Key = u64;
+
+/// What the plan knows of a child that it is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) significant: bool,
+    /// A supervisor: it holds no thread, and always ends when it is killed, as soon as it has given up what is stuck below it.
+    pub(crate) supervises: bool,
+}
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use crate::{
     supervisor::{
         AutoShutdown, OnExhausted, OnStartFailure, Restart, Shutdown, Strategy,
         intensity::Intensity,
-        strategy::{Action, Event, Key, Outcome, Rules, bounds::Bounds},
+        strategy::{Action, Event, Key, Member, Outcome, Rules, bounds::Bounds},
     },
     task::Cause,
 };
@@ -31,6 +31,7 @@ pub(super) struct Child {
     pub(super) restart: Restart,
     significant: bool,
     pub(super) shutdown: Shutdown,
+    pub(super) supervises: bool,
     pub(super) state: ChildState,
     /// The one that runs, or the last one. None before the first.
     generation: Option<u64>,
@@ -136,6 +137,11 @@ impl Plan {
         !matches!(self.phase, Phase::Down | Phase::Stopping(_)) && self.children.contains_key(&child)
     }
 
+    /// On its way down.
+    pub(crate) fn is_stopping(&self) -> bool {
+        matches!(self.phase, Phase::Stopping(_))
+    }
+
     /// On its way down because of a child.
     pub(crate) fn is_giving_up(&self) -> bool {
         matches!(self.phase, Phase::Stopping(Outcome::StartFailed(_) | Outcome::Escalated(_)))
@@ -143,17 +149,13 @@ impl Plan {
 
     /// Adds a child after the others. It is started at once by a supervisor that runs, and after its siblings by one
     /// that is starting some of them again.
-    pub(crate) fn add(
-        &mut self,
-        key: Key,
-        restart: Restart,
-        shutdown: Shutdown,
-        significant: bool,
-    ) -> Vec<Action> {
+    pub(crate) fn add(&mut self, key: Key, member: Member) -> Vec<Action> {
+        let Member { restart, shutdown, significant, supervises } = member;
         let child = Child {
             restart,
             significant,
             shutdown,
+            supervises,
             state: ChildState::Down,
             generation: None,
             has_run: false,

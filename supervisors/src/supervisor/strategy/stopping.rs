@@ -127,7 +127,7 @@ impl Plan {
         }
     }
 
-    /// Whoever was asked is killed; whoever was killed is stuck.
+    /// Whoever was asked is killed; whoever was killed is stuck, unless it is a supervisor, which waits for others.
     pub(super) fn deadline(&mut self, actions: &mut Vec<Action>) {
         let for_good = match self.phase {
             Phase::Stopping(outcome) => {
@@ -145,7 +145,7 @@ impl Plan {
                     let for_good = for_good || child.restart == Restart::Temporary;
                     actions.push(Action::Abort { child: *key, for_good });
                 }
-                ChildState::Ending { killed: true } => {
+                ChildState::Ending { killed: true } if !child.supervises => {
                     child.state = ChildState::Stuck;
                     actions.push(Action::Stuck { child: *key });
                 }

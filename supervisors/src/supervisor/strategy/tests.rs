@@ -13,7 +13,7 @@ use proptest::{
     prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 
-use super::{Action, Event, Key, Outcome, Plan, Rules, plan::ChildState};
+use super::{Action, Event, Key, Member, Outcome, Plan, Rules, plan::ChildState};
 use crate::{
     supervisor::{AutoShutdown, OnStartFailure, Restart, Shutdown, Strategy},
     task::Cause,
@@ -208,7 +208,9 @@ impl World {
         };
         let mut plan = Plan::new(rules);
         for (key, (restart, significant)) in scenario.children.iter().enumerate() {
-            plan.add(key as Key, *restart, Shutdown::default(), *significant);
+            let (restart, significant) = (*restart, *significant);
+            let member = Member { restart, shutdown: Shutdown::default(), significant, supervises: false };
+            plan.add(key as Key, member);
         }
         World {
             plan,
