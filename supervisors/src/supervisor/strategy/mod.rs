@@ -8,6 +8,8 @@ mod plan;
 mod stopping;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;
 
 use std::time::Duration;
 
