@@ -6,6 +6,7 @@ mod cli;
 mod connections;
 mod crashing;
 mod events;
+mod examples;
 mod life;
 mod openapi;
 mod output;
