@@ -7,6 +7,7 @@ mod disorder;
 mod dynamic;
 mod fairness;
 mod faults;
+mod guide;
 mod lifecycles;
 mod mailboxes;
 mod messages;
