@@ -54,7 +54,7 @@ fn take(mailbox: &Mailbox<Anybody>, count: usize) -> Vec<u64> {
         while taken.len() < count {
             let next = hand.pop_front().or_else(|| mailbox.take(&mut hand, &mut replaced));
             let Some(envelope) = next else { return Poll::Pending };
-            assert!(mailbox.depth() <= mailbox.spec().capacity, "the bound holds at every moment");
+            assert!(mailbox.depth() <= mailbox.spec().capacity(), "the bound holds at every moment");
             taken.push(open(envelope));
         }
         Poll::Ready(())

@@ -89,7 +89,7 @@ impl<A: Actor> Context<A> {
 
     /// Whether as many replies are under way as may be.
     pub(crate) fn is_replying_enough(&self) -> bool {
-        self.replies.as_ref().is_some_and(|replies| replies.get() >= self.shared.mailbox.spec().replies)
+        self.replies.as_ref().is_some_and(|replies| replies.get() >= self.shared.mailbox.spec().replies())
     }
 
     /// Whether any reply is under way.

@@ -45,8 +45,8 @@ pub struct Core<A: Actor> {
     closing: bool,
     /// The span of the message that is about to be handled.
     span: Option<Box<Span>>,
-    /// Which messages are measured.
-    sample_mask: Option<u64>,
+    /// A message is measured if its number and this have no bit in common.
+    sample_mask: u64,
     /// The message in hand is measured since then.
     measured: Option<Instant>,
 }
@@ -57,7 +57,7 @@ impl<A: Actor> Core<A> {
     pub(crate) fn announce(&mut self, label: &'static Label, sender: Sender) {
         self.show(label);
         let number = self.shared.meta.handling(label.address());
-        if self.sample_mask.is_some_and(|mask| number & mask == 0) {
+        if number & self.sample_mask == 0 {
             self.measured = Some(Instant::now());
         }
         self.span = span_of(label, || self.shared.meta.path(), sender);
@@ -130,7 +130,7 @@ impl<A: Actor> Core<A> {
     /// Starts a generation.
     pub(crate) fn begin(&mut self, task: &mut Task<'_>) {
         let Some(args) = self.args.as_deref().cloned() else { return };
-        self.sample_mask = self.shared.meta.telemetry().and_then(Telemetry::sample_mask);
+        self.sample_mask = self.shared.meta.telemetry().map_or(u64::MAX, Telemetry::sample_mask);
         let shared = self.shared.clone();
         let start = async move {
             let generation = shared.meta.generation();
@@ -284,7 +284,7 @@ impl<A: Actor> ActorLoop for Core<A> {
             label: <() as Labelled>::LABEL,
             closing: false,
             span: None,
-            sample_mask: None,
+            sample_mask: u64::MAX,
             measured: None,
         }
     }

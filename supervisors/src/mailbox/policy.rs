@@ -17,18 +17,27 @@ pub enum Overflow {
     DropOldest,
 }
 
+/// The most messages that an actor takes at once.
+const BATCH: usize = 64;
+
+fn at_most(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// How large a mailbox is, and what happens when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailboxSpec {
-    pub(crate) capacity: usize,
+    /// Half a word each: every actor has a copy.
+    capacity: u32,
+    replies: u32,
     pub(crate) overflow: Overflow,
-    pub(crate) replies: usize,
 }
 
 impl MailboxSpec {
-    /// Room for this many messages, those in the actor's hand included. At least 1.
+    /// Room for this many messages, those in the actor's hand included. At least 1, and at most 2^32 - 1: more is taken for
+    /// that.
     pub fn bounded(capacity: usize) -> Self {
-        MailboxSpec { capacity, ..MailboxSpec::default() }
+        MailboxSpec { capacity: at_most(capacity), ..MailboxSpec::default() }
     }
 
     /// What happens when it is full.
@@ -39,14 +48,22 @@ impl MailboxSpec {
     /// At most so many [`Later`](crate::Later) replies under way at a time: further messages wait meanwhile. At least 1.
     /// Default: 1024.
     pub fn concurrent_replies(self, replies: usize) -> Self {
-        MailboxSpec { replies, ..self }
+        MailboxSpec { replies: at_most(replies), ..self }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        usize::try_from(self.capacity).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn replies(&self) -> usize {
+        usize::try_from(self.replies).unwrap_or(usize::MAX)
     }
 
     /// How many messages the actor may take at once: small where the policy must still reach waiting ones.
     pub(crate) fn batch(&self) -> usize {
         match self.overflow {
             Overflow::DropOldest => 1,
-            _ => (self.capacity / 4).clamp(1, 64),
+            _ => (self.capacity() / 4).clamp(1, BATCH),
         }
     }
 }

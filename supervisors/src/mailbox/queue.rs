@@ -20,7 +20,7 @@ use crate::{
         coalescing::Coalescing,
         room::{Waiter, WaitingRoom},
     },
-    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, fence},
+    sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, OnceLock, fence},
     telemetry::UndeliveredReason,
 };
 
@@ -87,7 +87,7 @@ pub(crate) struct Mailbox<A> {
     /// The actor's task never changes, so its waker is kept: no registration at every poll.
     waker: OnceLock<Waker>,
     /// Messages in the actor's hand; grows under the lock, and falls to 0 when the actor comes back for more.
-    in_hand: AtomicUsize,
+    in_hand: AtomicU8,
     /// Nothing has come since the actor took the last message there was; the next sender wakes it. Written under the
     /// lock.
     parked: AtomicBool,
@@ -117,7 +117,7 @@ impl<A> Mailbox<A> {
                 closed: false,
             }),
             waker: OnceLock::new(),
-            in_hand: AtomicUsize::new(0),
+            in_hand: AtomicU8::new(0),
             parked: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             spec,
@@ -146,11 +146,11 @@ impl<A> Mailbox<A> {
     /// Messages that wait or are in the actor's hand.
     pub(crate) fn depth(&self) -> usize {
         let inner = self.inner.lock();
-        inner.queue.len() + self.in_hand.load(Relaxed)
+        inner.queue.len() + usize::from(self.in_hand.load(Relaxed))
     }
 
     fn has_room(&self, inner: &Inner<A>) -> bool {
-        inner.queue.len() + self.in_hand.load(Acquire) < self.spec.capacity
+        inner.queue.len() + usize::from(self.in_hand.load(Acquire)) < self.spec.capacity()
     }
 
     /// To be called under the lock, when something has come. True: the actor is to be woken.
@@ -225,7 +225,7 @@ impl<A> Mailbox<A> {
     where
         A: Handler<M>,
     {
-        inner.put(envelope, key, self.in_hand.load(Relaxed));
+        inner.put(envelope, key, usize::from(self.in_hand.load(Relaxed)));
         let wake = self.unpark();
         drop(inner);
         if wake {
@@ -317,7 +317,8 @@ impl<A> Mailbox<A> {
             return None;
         }
         let mut inner = self.inner.lock();
-        let told = if inner.has_waiting() { inner.let_in(self.spec.capacity, replaced) } else { Vec::new() };
+        let told =
+            if inner.has_waiting() { inner.let_in(self.spec.capacity(), replaced) } else { Vec::new() };
         let n = inner.queue.len().min(self.spec.batch());
         let mut next = None;
         if n == 1 {
@@ -332,7 +333,7 @@ impl<A> Mailbox<A> {
             hand.extend(inner.queue.drain(..n));
         }
         inner.taken(n);
-        self.in_hand.store(n, Relaxed);
+        self.in_hand.store(small(n), Relaxed);
         // A lone message is handled as the last one. Behind a batch more are likely to have come by its end.
         if n <= 1 && inner.queue.is_empty() && !inner.has_waiting() {
             self.parked.store(true, Relaxed);
@@ -352,8 +353,8 @@ impl<A> Mailbox<A> {
         if inner.closed {
             return replaced;
         }
-        self.in_hand.store(left, Relaxed);
-        let told = inner.let_in(self.spec.capacity.saturating_sub(left), &mut replaced);
+        self.in_hand.store(small(left), Relaxed);
+        let told = inner.let_in(self.spec.capacity().saturating_sub(left), &mut replaced);
         if !told.is_empty() {
             // The next generation is to look for them by itself.
             self.unpark();
@@ -389,4 +390,9 @@ impl<A> Drop for Mailbox<A> {
             bury(envelope);
         }
     }
+}
+
+/// A batch is at most 64 messages.
+fn small(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
 }

@@ -72,7 +72,7 @@ impl Model {
             return Sent::Displaced(std::mem::replace(older, message), UndeliveredReason::Replaced);
         }
         let mut sent = Sent::Taken;
-        if self.queue.len() + self.in_hand >= self.spec.capacity {
+        if self.queue.len() + self.in_hand >= self.spec.capacity() {
             match self.spec.overflow {
                 Overflow::DropNewest => return Sent::Displaced(message, UndeliveredReason::Refused),
                 Overflow::DropOldest => {

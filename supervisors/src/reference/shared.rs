@@ -239,7 +239,7 @@ impl<A: Actor> Node for Shared<A> {
     fn snapshot(&self) -> ActorSnapshot {
         ActorSnapshot {
             depth: self.mailbox.depth(),
-            capacity: self.mailbox.spec().capacity,
+            capacity: self.mailbox.spec().capacity(),
             high_water: self.mailbox.high_water(),
             refused: self.mailbox.refused(),
             waits_for: waits_of(self.meta.id()),

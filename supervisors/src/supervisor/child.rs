@@ -155,10 +155,10 @@ impl<A: Actor> ChildSpec<A> {
     pub(super) fn into_entry(self) -> Entry {
         let mut problem = self.problem;
         let mailbox = self.shared.mailbox.spec();
-        if mailbox.capacity == 0 {
+        if mailbox.capacity() == 0 {
             problem.get_or_insert("a mailbox needs room for at least 1 message".into());
         }
-        if mailbox.replies == 0 {
+        if mailbox.replies() == 0 {
             problem.get_or_insert("`concurrent_replies` must be at least 1".into());
         }
         if mailbox.overflow == Overflow::Block(Duration::ZERO) {

@@ -35,9 +35,9 @@ impl Telemetry {
         Telemetry { undelivered, sampled, changes: Changes::default() }
     }
 
-    /// A message is measured if its number and this have no bit in common. None: no message is.
-    pub(crate) fn sample_mask(&self) -> Option<u64> {
-        self.sampled.map(|every| u64::from(every.get()) - 1)
+    /// A message is measured if its number, which is not 0, and this have no bit in common.
+    pub(crate) fn sample_mask(&self) -> u64 {
+        self.sampled.map_or(u64::MAX, |every| u64::from(every.get()) - 1)
     }
 
     /// Tells the hook, if there is one; `describe` is not called otherwise.

@@ -26,6 +26,22 @@ pub(super) enum ChildState {
     Stuck,
 }
 
+/// The number of a child's generation and one more; 0 before the first. There may be a million children.
+#[derive(Clone, Copy, Debug, Default)]
+struct Generation(u64);
+
+impl Generation {
+    fn is(self, number: u64) -> bool {
+        self.0.checked_sub(1) == Some(number)
+    }
+
+    /// Goes on to the next, and gives its number.
+    fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0 - 1
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Child {
     pub(super) restart: Restart,
@@ -34,7 +50,7 @@ pub(super) struct Child {
     pub(super) supervises: bool,
     pub(super) state: ChildState,
     /// The one that runs, or the last one. None before the first.
-    generation: Option<u64>,
+    generation: Generation,
     /// It has run since the supervisor was started.
     pub(super) has_run: bool,
     /// Restarts in a row without a healthy while.
@@ -121,7 +137,7 @@ impl Plan {
     /// Whether this end was not known: it is not one of an older generation, nor of a child that had ended already when
     /// it was told to.
     pub(crate) fn is_news(&self, child: Key, generation: u64, ended: bool) -> bool {
-        let last = |child: &Child| child.generation == Some(generation) && child.state != ChildState::Down;
+        let last = |child: &Child| child.generation.is(generation) && child.state != ChildState::Down;
         // An end for good is one whatever generation it was.
         self.children.get(&child).is_some_and(|child| ended || last(child))
     }
@@ -129,7 +145,7 @@ impl Plan {
     /// Whether this generation is the one that runs, starts or is about to end.
     pub(crate) fn is_current(&self, child: Key, generation: u64) -> bool {
         let gone = |child: &Child| matches!(child.state, ChildState::Down | ChildState::Stuck);
-        self.children.get(&child).is_some_and(|child| child.generation == Some(generation) && !gone(child))
+        self.children.get(&child).is_some_and(|child| child.generation.is(generation) && !gone(child))
     }
 
     /// Whether a generation of this child follows by itself.
@@ -157,7 +173,7 @@ impl Plan {
             shutdown,
             supervises,
             state: ChildState::Down,
-            generation: None,
+            generation: Generation::default(),
             has_run: false,
             attempt: 0,
         };
@@ -247,8 +263,7 @@ impl Plan {
 
     fn start(&mut self, key: Key, after: Duration, actions: &mut Vec<Action>) {
         let Some(child) = self.children.get_mut(&key) else { return };
-        let generation = child.generation.map_or(0, |last| last + 1);
-        child.generation = Some(generation);
+        let generation = child.generation.next();
         child.state = ChildState::Starting;
         self.bounds.is_live(key);
         actions.push(Action::Start { child: key, generation, after });
@@ -256,7 +271,7 @@ impl Plan {
 
     fn started(&mut self, key: Key, generation: u64, now: Duration, actions: &mut Vec<Action>) {
         let Some(child) = self.children.get_mut(&key) else { return };
-        if child.generation != Some(generation) || child.state != ChildState::Starting {
+        if !child.generation.is(generation) || child.state != ChildState::Starting {
             return;
         }
         child.state = ChildState::Up { since: now };
