@@ -11,6 +11,31 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 ///
 /// Each *generation* of an actor is made by [`start`](Self::start). A panic ends the generation, not the actor: its
 /// address and its queue stay, and the next generation handles the message after the one that panicked.
+///
+/// ```
+/// use callboard_supervisors::*;
+///
+/// struct Limit(u32);
+///
+/// impl Actor for Limit {
+///     type Args = String;
+///
+///     async fn start(text: String, _: &mut Context<Self>) -> Result<Self, StartError> {
+///         Ok(Limit(text.parse()?)) // an error here is a start that failed
+///     }
+///
+///     async fn stopping(&mut self, cx: &mut Context<Self>) {
+///         println!("{} ends with a limit of {}", cx.path(), self.0);
+///     }
+/// }
+///
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Limit>::new("limit", "many".to_owned());
+/// let root = SupervisorSpec::new("root").child(spec);
+/// let error = ActorSystem::builder("example").executors(1).start(root).await.expect_err("no number");
+/// assert!(error.to_string().contains("invalid digit found in string"));
+/// # });
+/// ```
 pub trait Actor: Sized + 'static {
     /// What the actor is made from; kept by the runtime and cloned for every generation.
     type Args: Clone + Send + 'static;

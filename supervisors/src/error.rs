@@ -5,6 +5,34 @@ use std::{fmt, time::Duration};
 use crate::{core::bury, meta::StopReason};
 
 /// Why a message was not taken. The message is handed back.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Counter>::new("counter", ());
+/// # let counter = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// counter.stop();
+/// counter.watch().await;
+/// let error = counter.tell(Count).expect_err("it is gone");
+/// assert_eq!(error.to_string(), "the actor has stopped");
+/// let Count = error.into_message(); // to be sent to somebody else, perhaps
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError<M> {
@@ -35,6 +63,37 @@ impl<M> fmt::Debug for SendError<M> {
 }
 
 /// Why an ask got no answer.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Fragile>::new("fragile", ());
+/// # let fragile = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// match fragile.ask(Divide(0)).await {
+///     Ok(quotient) => println!("{quotient}"),
+///     // Not handled, so it may be tried again without harm.
+///     Err(AskError::Full | AskError::Refused | AskError::Evicted) => println!("busy"),
+///     // Handled, perhaps.
+///     Err(error @ (AskError::Panicked | AskError::TimedOut(_))) => println!("{error}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {

@@ -158,7 +158,7 @@ fn a_message_beside_a_close_is_given_back_or_left_over_but_never_lost() {
         let blocked = thread::spawn({
             let mailbox = mailbox.clone();
             move || match block_on(mailbox.admit_in_time(Sealed::tell(Numbered(0)))) {
-                Ok(()) => true,
+                Ok(_) => true,
                 Err(SendError::Stopped(_)) => false,
                 Err(SendError::Full(_)) => unreachable!("it waits"),
             }

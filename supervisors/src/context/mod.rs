@@ -23,6 +23,48 @@ use crate::{
 type Repeated<A> = Box<dyn FnMut(&mut A, &mut Context<A>)>;
 
 /// What an actor knows of itself and asks of the runtime. Owned, so it can be held across an await.
+///
+/// ```
+/// use callboard_supervisors::*;
+/// use std::time::Duration;
+///
+/// #[derive(Message)]
+/// struct Refresh;
+///
+/// struct Cache {
+///     value: Option<u32>,
+/// }
+///
+/// /// Stands for a request to somewhere else.
+/// async fn fetch() -> u32 {
+///     3
+/// }
+///
+/// impl Actor for Cache {
+///     type Args = ();
+///     async fn start((): (), cx: &mut Context<Self>) -> Result<Self, StartError> {
+///         cx.send_every(Duration::from_secs(60), cx.myself(), || Refresh);
+///         cx.after(Duration::from_secs(3600), |_, cx| cx.stop());
+///         Ok(Cache { value: None })
+///     }
+/// }
+///
+/// impl PlainHandler<Refresh> for Cache {
+///     type Reply = ();
+///     fn handle(&mut self, _: Refresh, cx: &mut Context<Self>) {
+///         // The actor goes on meanwhile; what comes of it gets a turn.
+///         cx.spawn_then(fetch(), |value, cache, _| cache.value = Some(value));
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Cache>::new("cache", ());
+/// # let cache = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// # cache.ask(Refresh).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Context<A: Actor> {
     shared: Arc<Shared<A>>,
     generation: u64,
@@ -75,7 +117,8 @@ impl<A: Actor> Context<A> {
     }
 
     /// Runs a future beside the mailbox, from the end of the current handler on; it is dropped when this generation
-    /// ends. A panic in it ends the generation.
+    /// ends. A panic in it ends the generation. Nothing bounds how many there are: replies to messages are better
+    /// [`Later`](crate::Later) ones, which have a limit.
     pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
         // No async block: an unwind would drop the future in it, and abort if its `Drop` panics too.
         self.started.push(Caught::new(future.map(|()| None)));
@@ -188,6 +231,39 @@ impl Drop for UnderWay {
 }
 
 /// A timer of an actor. Dropping it does nothing: the timer goes on.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use std::time::Duration;
+/// # #[derive(Message)]
+/// # struct Arrived;
+/// struct Guard {
+///     alarm: TimerHandle,
+/// }
+///
+/// impl Actor for Guard {
+///     type Args = ();
+///     async fn start((): (), cx: &mut Context<Self>) -> Result<Self, StartError> {
+///         let alarm = cx.after(Duration::from_secs(1), |_, _| panic!("nobody has come"));
+///         Ok(Guard { alarm })
+///     }
+/// }
+///
+/// impl PlainHandler<Arrived> for Guard {
+///     type Reply = ();
+///     fn handle(&mut self, _: Arrived, _: &mut Context<Self>) {
+///         self.alarm.cancel();
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Guard>::new("guard", ());
+/// # let guard = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// # guard.ask(Arrived).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Default)]
 pub struct TimerHandle(Cancel);
 

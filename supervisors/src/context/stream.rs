@@ -31,6 +31,53 @@ impl<A: Actor> Context<A> {
 
     /// As [`attach`](Self::attach); `ended` runs on the actor when the stream has ended by itself. Items of it may still
     /// wait in the mailbox then.
+    ///
+    /// ```
+    /// # use callboard_supervisors::*;
+    /// use futures_util::stream;
+    ///
+    /// #[derive(Message)]
+    /// struct Line(&'static str);
+    ///
+    /// #[derive(Message)]
+    /// struct End;
+    ///
+    /// struct Reader(Vec<&'static str>);
+    ///
+    /// impl Actor for Reader {
+    ///     type Args = ();
+    ///     async fn start((): (), cx: &mut Context<Self>) -> Result<Self, StartError> {
+    ///         cx.attach_then(stream::iter([Line("one"), Line("two")]), |_, cx| {
+    ///             // Sent to itself, the end comes after the lines that wait.
+    ///             cx.send_after(std::time::Duration::ZERO, cx.myself(), End);
+    ///         });
+    ///         Ok(Reader(Vec::new()))
+    ///     }
+    /// }
+    ///
+    /// impl PlainHandler<Line> for Reader {
+    ///     type Reply = ();
+    ///     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) {
+    ///         self.0.push(line);
+    ///     }
+    /// }
+    ///
+    /// impl PlainHandler<End> for Reader {
+    ///     type Reply = ();
+    ///     fn handle(&mut self, _: End, cx: &mut Context<Self>) {
+    ///         assert_eq!(self.0, ["one", "two"]);
+    ///         cx.stop();
+    ///     }
+    /// }
+    /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+    /// # let spec = ChildSpec::<Reader>::new("reader", ()).restart(Restart::Temporary);
+    /// # let reader = spec.actor_ref();
+    /// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+    /// assert_eq!(reader.watch().await, StopReason::Normal);
+    /// # system.shutdown(std::time::Duration::from_secs(5)).await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn attach_then<M: Message>(
         &mut self,
         stream: impl Stream<Item = M> + 'static,

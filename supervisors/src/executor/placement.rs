@@ -11,6 +11,33 @@ use std::{
 use crate::executor::Executor;
 
 /// Where a child runs. Restarts do not move it.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let here = ChildSpec::<Counter>::new("here", ());
+/// let there = ChildSpec::<Counter>::new("there", ()).placement(Placement::Workers);
+/// let root = SupervisorSpec::new("root").child(here).child(there);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let tree = system.snapshot();
+/// let threads = ["here", "there"].map(|path| tree.find(path).and_then(|node| node.executor));
+/// assert_eq!(threads, [Some(0), Some(1)]); // 0 is the control executor
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {

@@ -4,6 +4,34 @@ use std::time::Duration;
 
 /// What a [`Topic`](crate::Topic) does when a subscriber's mailbox has no room. Under the mailbox policies `DropNewest` and
 /// `DropOldest` there is always room, as far as the topic can see.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Clone, Message)]
+/// # struct Price(u32);
+/// # struct Shop;
+/// # impl Actor for Shop {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Shop) }
+/// # }
+/// # impl PlainHandler<Price> for Shop {
+/// #     type Reply = ();
+/// #     fn handle(&mut self, _: Price, _: &mut Context<Self>) {}
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Shop>::new("shop", ()).mailbox(MailboxSpec::bounded(1));
+/// let shop = spec.actor_ref(); // does not run yet, so it has room for one
+/// let prices = Topic::new("prices");
+/// let subscription = prices.subscribe(shop, SlowSubscriber::UnsubscribeAfter(2))?;
+/// assert_eq!(prices.publish(Price(1)).delivered, 1);
+/// assert_eq!(prices.publish(Price(2)).skipped, 1);
+/// assert_eq!(prices.publish(Price(3)).removed, 1);
+/// assert_eq!((subscription.is_active(), subscription.skipped()), (false, 2));
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowSubscriber {

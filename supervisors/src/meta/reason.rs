@@ -3,6 +3,15 @@
 use std::fmt;
 
 /// Why an actor or a supervisor ended.
+///
+/// ```
+/// use callboard_supervisors::StopReason;
+///
+/// let panicked = StopReason::Panicked { message: Some("shop::Sell"), payload: "no soap".to_owned() };
+/// assert_eq!(panicked.to_string(), "panicked in shop::Sell: no soap");
+/// let escalated = StopReason::Escalated { child: "clerk".to_owned(), reason: Box::new(panicked) };
+/// assert_eq!(escalated.to_string(), "gave up on `clerk` (panicked in shop::Sell: no soap)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopReason {

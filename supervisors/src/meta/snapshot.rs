@@ -61,7 +61,7 @@ pub struct ActorSnapshot {
     pub high_water: usize,
     /// Messages refused or dropped for want of room.
     pub refused: u64,
-    /// Messages handled, by all generations.
+    /// Messages handled, by all generations, those that panicked included.
     pub handled: u64,
     /// Panics of all generations.
     pub panics: u64,
@@ -113,6 +113,42 @@ pub struct SupervisionSnapshot {
 }
 
 /// The whole tree.
+///
+/// Nodes are read one after the other while they go on, so a tree that is changing may be seen between two states of it.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let fragile = ChildSpec::<Fragile>::new("fragile", ());
+/// let address = fragile.actor_ref();
+/// let root = SupervisorSpec::new("root").supervisor(SupervisorSpec::new("inner").child(fragile));
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// address.ask(Divide(0)).await.expect_err("it panics");
+/// address.ask(Divide(1)).await?;
+///
+/// let tree: TreeSnapshot = system.snapshot();
+/// let node = tree.find("inner/fragile").expect("it is there");
+/// assert_eq!((node.state, node.generation, node.panics), (State::Running, 1, 1));
+/// let crash = node.last_crash.as_ref().expect("it crashed");
+/// assert!(crash.reason.to_string().ends_with("attempt to divide by zero"));
+/// let paths: Vec<&str> = tree.root.walk().map(|node| &*node.path).collect();
+/// assert_eq!(paths, ["", "inner", "inner/fragile"]);
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TreeSnapshot {

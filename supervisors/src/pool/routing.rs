@@ -13,6 +13,34 @@ pub(super) enum Choice<M> {
 }
 
 /// Which member of a [`Router`](crate::Router) is tried first, and which ones after it.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let specs = ["a", "b"].map(|name| ChildSpec::<Counter>::new(name, ()));
+/// let members = specs.each_ref().map(|spec| spec.actor_ref().recipient());
+/// let root = specs.into_iter().fold(SupervisorSpec::new("root"), SupervisorSpec::child);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let in_turn = Router::new(members.clone(), Routing::round_robin());
+/// assert_eq!((in_turn.ask(Count).await?, in_turn.ask(Count).await?), (1, 1));
+/// let always_one = Router::new(members, Routing::consistent_hash(|Count| 7));
+/// assert_eq!((always_one.ask(Count).await?, always_one.ask(Count).await?), (2, 3));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Routing<M>(pub(super) Choice<M>);
 
 impl<M> Clone for Routing<M> {
@@ -66,6 +94,35 @@ impl<M> Routing<M> {
 }
 
 /// What a router does when the member that it has chosen is full. One that is gone for good is always passed over.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// // They do not run yet, so each has room for one.
+/// let specs = ["a", "b"].map(|name| ChildSpec::<Counter>::new(name, ()).mailbox(MailboxSpec::bounded(1)));
+/// let members = specs.each_ref().map(|spec| spec.actor_ref().recipient());
+/// let by_key = Router::new(members, Routing::consistent_hash(|Count| 7));
+/// by_key.tell(Count)?;
+/// assert!(matches!(by_key.tell(Count), Err(SendError::Full(Count))));
+/// by_key.on_full(OnFull::TryNext).tell(Count)?; // to the other one
+/// # let root = specs.into_iter().fold(SupervisorSpec::new("root"), SupervisorSpec::child);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnFull {
     /// It tries the others. The default, but for [`Routing::consistent_hash`].

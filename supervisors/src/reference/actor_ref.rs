@@ -23,6 +23,42 @@ pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// The address of an actor. Restarts do not change it; it is one `Arc`, `Send` and `Sync` even if the actor is not.
 ///
 /// Equal are those that name the same actor.
+///
+/// What waits for room or for an answer needs a tokio runtime with its timers around it, and panics without one; `tell` and orders
+/// do not.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Counter>::new("counter", ());
+/// # let counter = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// counter.tell(Count)?; // now, or the message is given back
+/// counter.send(Count).await?; // waits for room, as the mailbox says
+/// assert_eq!(counter.ask(Count).await?, 3); // and for the reply
+///
+/// counter.restart();
+/// assert_eq!(counter.ask(Count).await?, 1); // the next generation, at the same address
+///
+/// counter.stop();
+/// assert_eq!(counter.watch().await, StopReason::Shutdown);
+/// assert!(matches!(counter.tell(Count), Err(SendError::Stopped(Count))));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct ActorRef<A: Actor>(Arc<Shared<A>>);
 
 impl<A: Actor> Clone for ActorRef<A> {

@@ -82,6 +82,44 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
 }
 
 /// Any actor that handles `M`. The same as an [`ActorRef`], for one message type.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # struct Zero;
+/// # impl Actor for Zero {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Zero) }
+/// # }
+/// # impl PlainHandler<Count> for Zero {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { 0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let (spec, other) = (ChildSpec::<Counter>::new("counter", ()), ChildSpec::<Zero>::new("zero", ()));
+/// # let (counter, zero) = (spec.actor_ref(), other.actor_ref());
+/// # let root = SupervisorSpec::new("root").child(spec).child(other);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// // Two actors of different types.
+/// let counters: [Recipient<Count>; 2] = [counter.recipient(), zero.into()];
+/// assert_eq!(counters[0].ask(Count).await, Ok(1));
+/// assert_eq!(counters[1].ask(Count).await, Ok(0));
+/// assert_eq!(counters[0].id(), counter.id());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Recipient<M: Message>(Arc<dyn Receive<M>>);
 
 impl<M: Message> Clone for Recipient<M> {

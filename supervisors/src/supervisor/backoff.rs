@@ -4,6 +4,24 @@ use std::time::Duration;
 
 /// How long a child waits before it is restarted: `min`, then `factor` times as long with every further crash, up to
 /// `max`; each spread evenly by `jitter` to either side. A child that was healthy for `reset_after` begins at `min` again.
+///
+/// A `min` beyond `max`, a `factor` below 1 and a `jitter` out of its range are refused at the start.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// let brisk = Backoff { min: Duration::from_millis(5), max: Duration::from_secs(1), ..Backoff::default() };
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").backoff(brisk)).await?;
+///
+/// let wrong = SupervisorSpec::new("wrong").backoff(Backoff { factor: 0.5, ..brisk });
+/// let error = system.root().start_supervisor(wrong).await.expect_err("it would shrink");
+/// assert_eq!(error.to_string(), "`wrong`: the backoff's factor must be at least 1, not 0.5");
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     /// Before the first restart. 0 is allowed: at once.

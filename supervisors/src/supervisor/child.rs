@@ -15,6 +15,36 @@ use crate::{
 };
 
 /// Which ends of a child are followed by a restart. A stop by [`ActorRef::stop`] never is.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let once = ChildSpec::<Counter>::new("once", ()).restart(Restart::Temporary);
+/// let again = ChildSpec::<Counter>::new("again", ()).restart(Restart::Transient);
+/// let (first, second) = (once.actor_ref(), again.actor_ref());
+/// let root = SupervisorSpec::new("root").child(once).child(again);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// first.kill();
+/// second.kill();
+/// assert_eq!(first.watch().await, StopReason::Killed);
+/// assert_eq!(second.ask(Count).await, Ok(1)); // of its next generation
+/// assert!(second.is_alive());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Restart {
     /// Every end.
@@ -46,6 +76,41 @@ impl Default for Shutdown {
 
 /// How a child is made, restarted and stopped. The address exists from here on, so that specifications can be wired to each
 /// other before anything runs; messages wait until the actor does.
+///
+/// A specification that is dropped without having been given to a supervisor leaves addresses behind whose messages wait for ever: asks
+/// time out, [`ActorRef::watch`] does not return.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// let spec = ChildSpec::<Counter>::new("counter", ())
+///     .restart(Restart::Transient)
+///     .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
+///     .placement(Placement::Workers)
+///     .mailbox(MailboxSpec::bounded(100));
+/// let counter = spec.actor_ref();
+/// counter.tell(Count)?; // waits until the actor runs
+/// let root = SupervisorSpec::new("root").child(spec);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// assert_eq!(counter.ask(Count).await, Ok(2));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "a child runs when its specification is given to a supervisor"]
 pub struct ChildSpec<A: Actor> {
     shared: Arc<Shared<A>>,

@@ -17,6 +17,35 @@ use crate::{
 
 /// A supervisor of children that are started at run time. They are stopped all together, under one timer, and none is
 /// started again when the supervisor itself is restarted.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let sessions = DynamicSupervisorSpec::new("sessions").max_children(2);
+/// let handle = sessions.handle();
+/// let root = SupervisorSpec::new("root").dynamic(sessions);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let session = |name: &'static str| ChildSpec::<Counter>::new(name, ()).restart(Restart::Temporary);
+/// handle.start_child(session("anna")).await?;
+/// assert!(matches!(handle.spawn_child(session("anna")), Err(StartChildError::NameTaken { .. })));
+/// handle.start_child(session("ben")).await?;
+/// assert_eq!(handle.spawn_child(session("chris")), Err(StartChildError::Full { max_children: 2 }));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "a supervisor runs when its specification is given to another one"]
 pub struct DynamicSupervisorSpec(Common);
 
@@ -46,6 +75,37 @@ impl DynamicSupervisorSpec {
 }
 
 /// The handle of a dynamic supervisor.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let sessions = DynamicSupervisorSpec::new("sessions");
+/// let handle: DynamicSupervisor = sessions.handle();
+/// let root = SupervisorSpec::new("root").dynamic(sessions);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// // Does not wait for the start; messages wait until it is over.
+/// let anna = handle.spawn_child(ChildSpec::<Counter>::new("anna", ()).restart(Restart::Temporary))?;
+/// assert_eq!(anna.ask(Count).await, Ok(1));
+/// assert_eq!((handle.len(), handle.find::<Counter>("anna")), (1, Some(anna.clone())));
+/// anna.stop();
+/// anna.watch().await;
+/// assert!(!anna.is_alive());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct DynamicSupervisor(Arc<SupervisorNode>);
 

@@ -12,6 +12,41 @@ use crate::{
 };
 
 /// The handle of a supervisor of declared children.
+///
+/// It does not keep the supervisor; once that is gone for good, orders do nothing and starts are refused.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let root = SupervisorSpec::new("root");
+/// let handle: Supervisor = root.handle();
+/// let early = handle.start_child(ChildSpec::<Counter>::new("early", ())).await;
+/// assert_eq!(early, Err(StartChildError::NotRunning));
+///
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let counter = handle.start_child(ChildSpec::<Counter>::new("counter", ())).await?;
+/// assert_eq!(counter.ask(Count).await, Ok(1));
+/// assert_eq!(handle.find::<Counter>("counter"), Some(counter.clone()));
+///
+/// let by_hand: ActorHandle = handle.child("counter").expect("it is there");
+/// by_hand.restart();
+/// assert_eq!(counter.ask(Count).await, Ok(1));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Supervisor(Arc<SupervisorNode>);
 

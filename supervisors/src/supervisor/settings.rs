@@ -69,7 +69,8 @@ impl Common {
 macro_rules! settings {
     ($spec:ident) => {
         impl $spec {
-            /// At most so many restarts of children within the period; temporary children have none. Default: 8 in 60 s.
+            /// At most so many restarts of children within the period; temporary children have none. With 0 the first crash is
+            /// one too many. A period of no time is refused at the start. Default: 8 in 60 s.
             pub fn intensity(mut self, restarts: usize, period: std::time::Duration) -> Self {
                 self.0.rules.intensity = restarts;
                 self.0.rules.period = period;
@@ -123,7 +124,7 @@ macro_rules! settings {
                 self
             }
 
-            /// Whom every end of a child is told. Default: nobody.
+            /// Whom every end of a child is told: see [`ChildExited`](crate::ChildExited). Default: nobody.
             pub fn on_exit(mut self, recipient: crate::Recipient<crate::ChildExited>) -> Self {
                 self.0.on_exit = Some(recipient);
                 self

@@ -16,6 +16,40 @@ use crate::{
 };
 
 /// A supervisor of declared children: they are started in this order, and stopped in reverse.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// let workers = SupervisorSpec::new("workers")
+///     .strategy(Strategy::OneForAll)
+///     .intensity(5, Duration::from_secs(30))
+///     .on_exhausted(OnExhausted::RetryAtMaxBackoff)
+///     .placement(Placement::Workers)
+///     .child(ChildSpec::<Counter>::new("a", ()))
+///     .child(ChildSpec::<Counter>::new("b", ()));
+/// let root = SupervisorSpec::new("root").supervisor(workers).dynamic(DynamicSupervisorSpec::new("sessions"));
+/// let handle = root.handle();
+/// let system = ActorSystem::builder("example").executors(2).start(root).await?;
+/// assert!(handle.is_running());
+/// assert_eq!(system.find::<Counter>("workers/b").map(|b| b.path()).as_deref(), Some("workers/b"));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "a supervisor runs when its specification is given to another one or to a system"]
 pub struct SupervisorSpec(pub(super) Common);
 

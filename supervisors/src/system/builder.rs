@@ -17,6 +17,22 @@ use crate::{
 const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// Describes an [`ActorSystem`] before its start.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let system = ActorSystem::builder("example")
+///     .executors(2)
+///     .sample_latency(0)
+///     .watchdog(Some(std::time::Duration::from_secs(2)))
+///     .undelivered(|lost| eprintln!("{}: {}", lost.path, lost.reason))
+///     .start(SupervisorSpec::new("root"))
+///     .await?;
+/// assert_eq!(system.name(), "example");
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 #[must_use = "a system runs when it is started"]
 pub struct ActorSystemBuilder {
@@ -62,7 +78,8 @@ impl ActorSystemBuilder {
         }
     }
 
-    /// Threads beside the control executor, at least one. Default: as many as the machine has cores.
+    /// Threads beside the control executor, at least one: with 0 the start fails. Default: as many as the machine has
+    /// cores. Takes back a [`local`](Self::local).
     pub fn executors(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -117,10 +134,13 @@ impl ActorSystemBuilder {
         self
     }
 
-    /// Starts the tree, and waits until every declared child runs.
+    /// Starts the tree, and waits until every declared child runs. Dropping the future kills what has started.
     ///
     /// # Errors
     /// See [`StartSystemError`]. Nothing is left running.
+    ///
+    /// # Panics
+    /// When the system is to be [local](Self::local), outside of a `LocalRuntime` or a `LocalSet`.
     pub async fn start(self, root: SupervisorSpec) -> Result<ActorSystem, StartSystemError> {
         if cfg!(panic = "abort") {
             return Err(StartSystemError::PanicAborts);

@@ -47,6 +47,32 @@ impl Drop for Inner {
 }
 
 /// A running tree of actors. Clones are handles of the same one; when the last is dropped, what still runs is killed.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let root = SupervisorSpec::new("root").child(ChildSpec::<Counter>::new("counter", ()));
+/// let system = ActorSystem::builder("example").executors(2).start(root).await?;
+/// let counter = system.find::<Counter>("counter").expect("it is declared");
+/// assert_eq!(counter.ask(Count).await, Ok(1));
+/// let report = system.shutdown(std::time::Duration::from_secs(5)).await;
+/// assert!(report.is_clean());
+/// assert_eq!(system.terminated().await, StopReason::Shutdown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct ActorSystem(Arc<Inner>);
 
@@ -131,7 +157,8 @@ impl ActorSystem {
     /// the deadline is killed; what does not end even then, because it blocks its thread, is left behind and named in
     /// the report. A second call waits as the first does.
     ///
-    /// Dropping the future does not take the order back; the threads then end when the last handle is dropped.
+    /// Dropping the future does not take the order back; the threads then end when the last handle is dropped. Panics outside of
+    /// a tokio runtime with its timers.
     pub async fn shutdown(&self, plan: impl Into<ShutdownPlan>) -> ShutdownReport {
         let ShutdownPlan { deadline, phases } = plan.into();
         let began = Instant::now();

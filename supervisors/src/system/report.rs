@@ -15,6 +15,37 @@ pub struct PhaseReport {
 }
 
 /// What became of a shutdown.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use std::time::Duration;
+/// # #[derive(Message)]
+/// # struct Work;
+/// # struct Slow;
+/// # impl Actor for Slow {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Slow) }
+/// # }
+/// impl Handler<Work> for Slow {
+///     async fn handle(&mut self, _: Work, _: &mut Context<Self>) {
+///         tokio::time::sleep(Duration::from_secs(3600)).await;
+///     }
+/// }
+///
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Slow>::new("slow", ());
+/// let slow = spec.actor_ref();
+/// let root = SupervisorSpec::new("root").child(spec);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// slow.tell(Work)?;
+/// # while slow.snapshot().current.is_none() { tokio::task::yield_now().await; }
+/// let report: ShutdownReport = system.shutdown(Duration::from_millis(20)).await;
+/// assert!(!report.is_clean());
+/// assert_eq!(report.unstopped, ["slow"]); // it was killed
+/// assert_eq!(report.blocked_threads, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {

@@ -34,6 +34,37 @@ impl Latency {
 /// How long an actor's handlers took, from one message of so many (see
 /// [`ActorSystemBuilder::sample_latency`](crate::ActorSystemBuilder::sample_latency)). An `async` handler is measured to its end;
 /// of a [`Later`](crate::Later) only the part in the handler.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Counter>::new("counter", ());
+/// let counter = spec.actor_ref();
+/// let root = SupervisorSpec::new("root").child(spec);
+/// let system = ActorSystem::builder("example").executors(1).sample_latency(1).start(root).await?;
+/// for _ in 0..10 {
+///     counter.ask(Count).await?;
+/// }
+/// # counter.inspect().await;
+/// let latency: LatencySnapshot = counter.snapshot().latency.expect("there are samples");
+/// println!("half of {} messages took at most {:?}", latency.samples(), latency.quantile(0.5));
+/// # assert!(latency.samples() >= 9 && latency.quantile(0.5).is_some());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatencySnapshot {
     counts: Vec<u32>,

@@ -7,7 +7,8 @@ use crate::{error::AskError, meta::ActorId};
 /// A message was taken and will not be handled.
 ///
 /// A message that is not taken goes back to its sender as a [`SendError`](crate::SendError), and is not told of here;
-/// neither is the one in hand when an actor panics, which the [`CrashRecord`](crate::CrashRecord) names.
+/// neither is the one in hand when an actor panics, which the [`CrashRecord`](crate::CrashRecord) names. See
+/// [`ActorSystemBuilder::undelivered`](crate::ActorSystemBuilder::undelivered).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Undelivered {

@@ -5,6 +5,7 @@ mod control;
 mod crashes;
 mod disorder;
 mod dynamic;
+mod extremes;
 mod fairness;
 mod faults;
 mod guide;
