@@ -46,6 +46,37 @@ impl<M: Message> Subscriber<M> {
 
 /// Keeps a subscriber on a [`Topic`](crate::Topic): it is unsubscribed when this is dropped. An actor that keeps it in its
 /// state is a subscriber as long as that generation lives, and subscribes again at its next start.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Clone, Message)]
+/// # struct Price(u32);
+/// # struct Shop;
+/// # impl Actor for Shop {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Shop) }
+/// # }
+/// # impl PlainHandler<Price> for Shop {
+/// #     type Reply = ();
+/// #     fn handle(&mut self, _: Price, _: &mut Context<Self>) {}
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Shop>::new("shop", ());
+/// # let shop = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// let prices = Topic::new("prices");
+/// let for_now: Subscription<Price> = prices.subscribe(shop.clone(), SlowSubscriber::Skip)?;
+/// prices.subscribe(shop.clone(), SlowSubscriber::Skip)?.detach(); // for as long as it lives
+/// assert_eq!(prices.len(), 2);
+/// drop(for_now);
+/// assert_eq!(prices.len(), 1);
+/// shop.stop();
+/// shop.watch().await;
+/// assert!(prices.is_empty());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "dropping it ends the subscription; `detach` keeps the subscriber for life"]
 pub struct Subscription<M: Message> {
     topic: Weak<Inner<M>>,

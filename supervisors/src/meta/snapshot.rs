@@ -85,6 +85,36 @@ pub struct ActorSnapshot {
 }
 
 /// What only supervisors have.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let fragile = ChildSpec::<Fragile>::new("fragile", ());
+/// let address = fragile.actor_ref();
+/// let root = SupervisorSpec::new("root").child(fragile);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// address.ask(Divide(0)).await.expect_err("it panics");
+/// address.ask(Divide(1)).await?;
+/// let root = system.root().snapshot();
+/// let seen = root.supervision.as_ref().expect("it is a supervisor");
+/// assert_eq!((seen.recent_restarts, seen.intensity, seen.crashes), (1, 8, 1));
+/// assert_eq!(seen.last_crashes[0].path, "fragile");
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SupervisionSnapshot {

@@ -20,6 +20,33 @@ use crate::{
 };
 
 /// What became of a broadcast.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Clone, Message)]
+/// # struct Price(u32);
+/// # struct Shop;
+/// # impl Actor for Shop {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Shop) }
+/// # }
+/// # impl PlainHandler<Price> for Shop {
+/// #     type Reply = ();
+/// #     fn handle(&mut self, _: Price, _: &mut Context<Self>) {}
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let specs = ["a", "b"].map(|name| ChildSpec::<Shop>::new(name, ()).mailbox(MailboxSpec::bounded(1)));
+/// let shops = specs.each_ref().map(ChildSpec::actor_ref);
+/// let all = Router::new(shops.clone().map(|shop| shop.recipient()), Routing::round_robin());
+/// shops[0].tell(Price(1))?; // does not run yet, and is full now
+/// let Broadcast { delivered, full, stopped, .. } = all.broadcast(Price(2));
+/// assert_eq!((delivered, full, stopped), (1, 1, 0));
+/// # let root = specs.into_iter().fold(SupervisorSpec::new("root"), SupervisorSpec::child);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broadcast {

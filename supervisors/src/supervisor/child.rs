@@ -57,6 +57,36 @@ pub enum Restart {
 }
 
 /// How a child is stopped by its supervisor.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// // It may need a while to write down what it has; this one has nothing to lose.
+/// let careful = ChildSpec::<Counter>::new("careful", ()).shutdown(Shutdown::Timeout(Duration::from_secs(30)));
+/// let careless = ChildSpec::<Counter>::new("careless", ()).shutdown(Shutdown::Brutal);
+/// let (first, second) = (careful.actor_ref(), careless.actor_ref());
+/// let root = SupervisorSpec::new("root").child(careful).child(careless);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// assert!(system.shutdown(Duration::from_secs(60)).await.is_clean());
+/// assert_eq!((first.watch().await, second.watch().await), (StopReason::Shutdown, StopReason::Killed));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// Orderly; killed when it takes longer than this.

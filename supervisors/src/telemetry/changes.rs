@@ -120,6 +120,48 @@ impl Changes {
 }
 
 /// The changes of a system, from the moment on at which it was asked for: see [`ActorSystem::changes`](crate::ActorSystem::changes).
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// #[derive(Message)]
+/// struct Happened(Change);
+///
+/// /// Writes down what happens in a system.
+/// struct Chronicle;
+///
+/// impl Actor for Chronicle {
+///     type Args = ();
+///     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Chronicle) }
+/// }
+///
+/// impl PlainHandler<Happened> for Chronicle {
+///     type Reply = ();
+///     fn handle(&mut self, Happened(change): Happened, _: &mut Context<Self>) {
+///         println!("{} `{}`: {:?}", change.number, change.path, change.kind);
+///     }
+/// }
+///
+/// #[derive(Message)]
+/// struct Follow(ChangeFeed);
+///
+/// impl PlainHandler<Follow> for Chronicle {
+///     type Reply = ();
+///     fn handle(&mut self, Follow(feed): Follow, cx: &mut Context<Self>) {
+///         use futures_util::StreamExt;
+///         // Gaps are passed over here; a snapshot would fill them.
+///         cx.attach(feed.into_stream().filter_map(async |change| change.ok().map(Happened)));
+///     }
+/// }
+///
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Chronicle>::new("chronicle", ());
+/// let chronicle = spec.actor_ref();
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// chronicle.ask(Follow(system.changes())).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct ChangeFeed {
     receiver: Receiver<Change>,
     listeners: Arc<AtomicUsize>,
