@@ -14,7 +14,7 @@ use std::{
 use crate::server::PATIENCE;
 
 /// How an example is run, and a line that it writes when it has shown what it is for. `FOLDER` is an empty folder.
-const EXAMPLES: [(&str, &[&str], &str); 8] = [
+const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("actix_web", &[], "+ 1: 200 OK {\"sum\":201,\"generation\":1}"),
     ("adopt_actix", &[], "steady: the address is the same"),
     ("counter", &[], "200 + 1 = 201, asked at the same address"),
@@ -108,10 +108,11 @@ fn every_example_ends_well_and_shows_what_it_is_for() {
 
     let deadline = Instant::now() + PATIENCE;
     // All at a time: together they take as long as the slowest.
-    let running = EXAMPLES.map(|(name, arguments, line)| {
+    let start = |&(name, arguments, line): &(&'static str, &[&str], &'static str)| {
         let folder = tempfile::tempdir().expect("a folder");
         (name, line, Running::start(name, arguments, folder.path()), folder)
-    });
+    };
+    let running: Vec<_> = EXAMPLES.iter().map(start).collect();
     let mut faults = BTreeMap::new();
     for (name, line, program, _folder) in running {
         let fault = match program.end(deadline) {

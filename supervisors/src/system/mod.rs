@@ -157,8 +157,10 @@ impl ActorSystem {
     /// the deadline is killed; what does not end even then, because it blocks its thread, is left behind and named in
     /// the report. A second call waits as the first does.
     ///
-    /// Dropping the future does not take the order back; the threads then end when the last handle is dropped. Panics outside of
-    /// a tokio runtime with its timers.
+    /// Dropping the future does not take the order back; the threads then end when the last handle is dropped.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timers.
     pub async fn shutdown(&self, plan: impl Into<ShutdownPlan>) -> ShutdownReport {
         let ShutdownPlan { deadline, phases } = plan.into();
         let began = Instant::now();
