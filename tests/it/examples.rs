@@ -17,7 +17,9 @@ use crate::server::PATIENCE;
 const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("actix_web", &[], "+ 1: 200 OK {\"sum\":201,\"generation\":1}"),
     ("adopt_actix", &[], "steady: the address is the same"),
+    ("connection_stack", &[], "  - connection 1"),
     ("counter", &[], "200 + 1 = 201, asked at the same address"),
+    ("crash_and_restart", &[], "  2 crashes, 2 of 8 restarts used"),
     ("embed", &["FOLDER"], "11 words in all"),
     ("pub_sub", &[], "quick: saw [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], missed 0, subscribed"),
     ("stream_pipeline", &[], "the sum of 200 readings is 19900"),

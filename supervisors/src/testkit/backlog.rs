@@ -5,6 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::moment::after;
+
 /// Why something is not taken in.
 pub(super) enum Refusal {
     Full,
@@ -121,7 +123,7 @@ impl<T> Backlog<T> {
         limit: Duration,
         mut matches: impl FnMut(&T) -> bool,
     ) -> Result<T, Missed> {
-        let deadline = Instant::now() + limit;
+        let deadline = after(Instant::now(), limit);
         let mut hand = Hand { backlog: self, fresh: VecDeque::new(), passed: VecDeque::new() };
         loop {
             let mut came = std::pin::pin!(self.came.notified());
