@@ -1,6 +1,9 @@
 //! A message on its way, its type erased.
 
-use std::{any::Any, task::Context as Task};
+use std::{
+    any::{Any, TypeId},
+    task::Context as Task,
+};
 
 use crate::{
     actix::Message,
@@ -36,7 +39,7 @@ impl<M: Message> Sealed<M> {
 
     /// How messages of this type that `A` handles are coalesced.
     pub(crate) fn key<A: Handler<M>>(&self) -> Option<Key> {
-        A::coalesce(&self.message).map(|key| (M::LABEL.address(), key))
+        A::coalesce(&self.message).map(|key| (TypeId::of::<M>(), key))
     }
 
     pub(crate) fn ask(message: M) -> (Box<Self>, Answer<M::Result>) {

@@ -1,9 +1,10 @@
 //! [`Coalescing`]: where in the queue the message with a key waits.
 
-use std::collections::HashMap;
+use std::{any::TypeId, collections::HashMap};
 
-/// A message type, by the address of its label, and what its handler says of the message.
-pub(crate) type Key = (usize, u64);
+/// A message type, and what its handler says of the message. Not by the address of the type's label: each crate that sends
+/// such a message may have a copy of it.
+pub(crate) type Key = (TypeId, u64);
 
 /// Entries of messages that are gone are cleared away when there are so many more than messages.
 const SLACK: usize = 64;
