@@ -99,8 +99,8 @@ impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
             return core.skip(self);
         }
         let Sealed { message, to, sender } = *self;
-        core.announce(M::LABEL, sender);
-        A::__run(core, message, to, task);
+        let span = core.announce(M::LABEL, sender);
+        A::__run(core, message, to, span, task);
     }
 
     fn label(&self) -> &'static Label {

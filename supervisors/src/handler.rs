@@ -5,6 +5,8 @@ use std::{
     task::Context as Task,
 };
 
+use tracing::Span;
+
 use crate::{
     actix::Message,
     actor::Actor,
@@ -100,8 +102,14 @@ pub trait Handler<M: Message>: Actor {
     }
 
     #[doc(hidden)]
-    fn __run(core: &mut Core<Self>, message: M, to: ReplyTo<M::Result>, task: &mut Task<'_>) {
-        run_exclusive(core, message, to, task);
+    fn __run(
+        core: &mut Core<Self>,
+        message: M,
+        to: ReplyTo<M::Result>,
+        span: Option<Box<Span>>,
+        task: &mut Task<'_>,
+    ) {
+        run_exclusive(core, message, to, span, task);
     }
 }
 
@@ -183,8 +191,14 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
         <A as PlainHandler<M>>::coalesce(message)
     }
 
-    fn __run(core: &mut Core<Self>, message: M, to: ReplyTo<M::Result>, _: &mut Task<'_>) {
-        run_plain(core, message, to);
+    fn __run(
+        core: &mut Core<Self>,
+        message: M,
+        to: ReplyTo<M::Result>,
+        span: Option<Box<Span>>,
+        _: &mut Task<'_>,
+    ) {
+        run_plain(core, message, to, span);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::task::Context as Task;
 
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::{
     actix::Message,
@@ -20,6 +20,7 @@ pub(crate) fn run_exclusive<A: Handler<M>, M: Message>(
     core: &mut Core<A>,
     message: M,
     to: ReplyTo<M::Result>,
+    span: Option<Box<Span>>,
     task: &mut Task<'_>,
 ) {
     let mut seat = Salvage(core.leave_seat());
@@ -30,7 +31,7 @@ pub(crate) fn run_exclusive<A: Handler<M>, M: Message>(
         }
         give_back(seat)
     };
-    match core.take_span() {
+    match span {
         None => core.exclusive(future, task),
         Some(span) => core.exclusive(future.instrument(*span), task),
     }
@@ -41,8 +42,8 @@ pub(crate) fn run_plain<A: PlainHandler<M>, M: Message>(
     core: &mut Core<A>,
     message: M,
     to: ReplyTo<M::Result>,
+    span: Option<Box<Span>>,
 ) {
-    let span = core.take_span();
     let _entered = span.as_ref().map(|span| span.enter());
     if let Some(Seat { actor, cx }) = core.seat() {
         PlainHandler::handle(actor, message, cx).answer(to, cx);

@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context as Task, Poll, ready},
-    time::Instant,
 };
 
 use tracing::Span;
@@ -17,7 +16,7 @@ use crate::{
     core::{Caught, Running, Seat, Sides, bury, exclusive::run_stopping},
     envelope::Boxed,
     label::{Label, Labelled},
-    meta::State,
+    meta::{State, uptime},
     reference::Shared,
     task::{ActorLoop, ORDERS, STOP, SUSPEND},
     telemetry::{Sender, Telemetry, UndeliveredReason, span_of},
@@ -43,24 +42,22 @@ pub struct Core<A: Actor> {
     label: &'static Label,
     /// The stop hook has begun.
     closing: bool,
-    /// The span of the message that is about to be handled.
-    span: Option<Box<Span>>,
     /// A message is measured if its number and this have no bit in common.
     sample_mask: u64,
-    /// The message in hand is measured since then.
-    measured: Option<Instant>,
+    /// The message in hand is measured since then; 0: it is not.
+    measured: u64,
 }
 
 impl<A: Actor> Core<A> {
-    /// The message that is about to be handled has this label and sender.
+    /// The message that is about to be handled has this label and sender. Gives its span, if anybody wants to see it.
     #[inline]
-    pub(crate) fn announce(&mut self, label: &'static Label, sender: Sender) {
+    pub(crate) fn announce(&mut self, label: &'static Label, sender: Sender) -> Option<Box<Span>> {
         self.show(label);
         let number = self.shared.meta.handling(label.address());
         if number & self.sample_mask == 0 {
-            self.measured = Some(Instant::now());
+            self.measured = uptime();
         }
-        self.span = span_of(label, || self.shared.meta.path(), sender);
+        span_of(label, || self.shared.meta.path(), sender)
     }
 
     /// Makes a label findable that is not the last one.
@@ -70,11 +67,6 @@ impl<A: Actor> Core<A> {
             self.label = label;
             label.publish();
         }
-    }
-
-    #[inline]
-    pub(crate) fn take_span(&mut self) -> Option<Box<Span>> {
-        self.span.take()
     }
 
     /// Keeps `future` where a panic cannot drop it, polls it once, and takes the seat back if it is done.
@@ -185,8 +177,9 @@ impl<A: Actor> Core<A> {
     /// The message in hand is handled.
     #[inline]
     fn measure(&mut self) {
-        if let Some(began) = self.measured.take() {
-            self.shared.meta.latency().record(began.elapsed());
+        if self.measured != 0 {
+            let took = uptime().saturating_sub(std::mem::take(&mut self.measured));
+            self.shared.meta.latency().record(took);
         }
     }
 
@@ -283,9 +276,8 @@ impl<A: Actor> ActorLoop for Core<A> {
             sides: None,
             label: <() as Labelled>::LABEL,
             closing: false,
-            span: None,
             sample_mask: u64::MAX,
-            measured: None,
+            measured: 0,
         }
     }
 
@@ -305,7 +297,7 @@ impl<A: Actor> ActorLoop for Core<A> {
     fn clear(&mut self) {
         self.begun = false;
         self.closing = false;
-        self.measured = None;
+        self.measured = 0;
         self.shared.meta.set_current(0);
         bury(self.pending.take());
         bury(self.sides.take());

@@ -2,8 +2,6 @@
 
 use std::sync::Weak;
 
-use parking_lot::Mutex;
-
 use crate::meta::ActorId;
 
 /// Keeps a list of actors, from which one that is gone for good is to be removed.
@@ -15,21 +13,15 @@ pub(crate) trait Farewell: Send + Sync {
 /// The lists that one actor is in. Each is in here once, however often the actor was put into it, so there are at most as
 /// many as there are lists.
 #[derive(Default)]
-pub(crate) struct Farewells(Mutex<Vec<Weak<dyn Farewell>>>);
+pub(super) struct Farewells(Vec<Weak<dyn Farewell>>);
 
 impl Farewells {
-    /// `is_gone` is asked under the lock under which [`take`](Self::take) looks. Gives its answer.
-    pub(super) fn add(&self, list: Weak<dyn Farewell>, is_gone: impl Fn() -> bool) -> bool {
-        let mut lists = self.0.lock();
-        if is_gone() {
-            return true;
-        }
-        lists.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&list));
-        lists.push(list);
-        false
+    pub(super) fn add(&mut self, list: Weak<dyn Farewell>) {
+        self.0.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&list));
+        self.0.push(list);
     }
 
-    pub(super) fn take(&self) -> Vec<Weak<dyn Farewell>> {
-        std::mem::take(&mut self.0.lock())
+    pub(super) fn take(&mut self) -> Vec<Weak<dyn Farewell>> {
+        std::mem::take(&mut self.0)
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::{
     label::Label,
-    meta::{CrashRecord, CurrentMessage, Farewell, Farewells, Place, StopReason},
+    meta::{CrashRecord, CurrentMessage, Farewell, Place, StopReason, farewell::Farewells},
     telemetry::{ChangeKind, Latency, LatencySnapshot, Telemetry},
 };
 
@@ -121,12 +121,14 @@ impl State {
     }
 }
 
+/// What most actors have nothing of.
 #[derive(Default)]
-struct Past {
+struct Rare {
     /// Why it is gone for good, or why the last generation ended.
     reason: Option<StopReason>,
     last_crash: Option<Arc<CrashRecord>>,
     start_error: Option<String>,
+    farewells: Farewells,
 }
 
 /// Counters are written by the actor's thread alone, without read-modify-write.
@@ -151,14 +153,17 @@ pub(crate) struct Meta {
     executor: AtomicU16,
     /// Once a message was measured.
     latency: OnceLock<Box<Latency>>,
-    /// Most actors have none yet: it takes its room when there is one.
-    past: Mutex<Option<Box<Past>>>,
+    rare: Mutex<Option<Box<Rare>>>,
     /// Told when the state changes.
     changed: Notify,
-    farewells: Farewells,
 }
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Nanoseconds since somebody first asked, and at least 1.
+pub(crate) fn uptime() -> u64 {
+    u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+}
 
 impl Meta {
     pub(crate) fn new(name: Arc<str>, kind: Kind, type_name: &'static str) -> Self {
@@ -178,9 +183,8 @@ impl Meta {
             seen_at: AtomicU64::new(0),
             executor: AtomicU16::new(0),
             latency: OnceLock::new(),
-            past: Mutex::default(),
+            rare: Mutex::default(),
             changed: Notify::new(),
-            farewells: Farewells::default(),
         }
     }
 
@@ -312,11 +316,10 @@ impl Meta {
         self.see(self.handled.load(Relaxed));
     }
 
-    fn see(&self, handled: u64) -> u64 {
-        let now = u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.seen_at.store(now, Relaxed);
-        self.seen.store(handled, Relaxed);
-        now
+    fn see(&self, handled: u64) {
+        self.seen_at.store(uptime(), Relaxed);
+        // Whoever reads this sees the time that belongs to it.
+        self.seen.store(handled, Release);
     }
 
     /// The message in hand and how long it has been there at least. A handler that blocks the thread counts from the
@@ -324,11 +327,10 @@ impl Meta {
     pub(crate) fn current(&self) -> Option<CurrentMessage> {
         let message_type = self.current_type()?;
         let handled = self.handled.load(Relaxed);
-        if self.seen.load(Relaxed) != handled {
+        if self.seen.load(Acquire) != handled {
             self.see(handled);
         }
-        let now = u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let busy = Duration::from_nanos(now.saturating_sub(self.seen_at.load(Relaxed)));
+        let busy = Duration::from_nanos(uptime().saturating_sub(self.seen_at.load(Relaxed)));
         Some(CurrentMessage { message_type, busy })
     }
 
@@ -345,28 +347,28 @@ impl Meta {
     }
 
     pub(crate) fn start_failed(&self, error: String) {
-        self.past.lock().get_or_insert_default().start_error = Some(error);
+        self.rare(|rare| rare.start_error = Some(error));
     }
 
     pub(crate) fn take_start_error(&self) -> Option<String> {
-        self.past.lock().as_mut()?.start_error.take()
+        self.rare.lock().as_mut()?.start_error.take()
     }
 
     pub(crate) fn record(&self, crash: Arc<CrashRecord>) {
         self.tell_change(|| ChangeKind::Crashed(crash.clone()));
-        self.past.lock().get_or_insert_default().last_crash = Some(crash);
+        self.rare(|rare| rare.last_crash = Some(crash));
     }
 
     pub(crate) fn last_crash(&self) -> Option<Arc<CrashRecord>> {
-        self.past.lock().as_ref()?.last_crash.clone()
+        self.rare.lock().as_ref()?.last_crash.clone()
     }
 
     pub(crate) fn set_reason(&self, reason: StopReason) {
-        self.past.lock().get_or_insert_default().reason = Some(reason);
+        self.rare(|rare| rare.reason = Some(reason));
     }
 
     pub(crate) fn last_reason(&self) -> Option<StopReason> {
-        self.past.lock().as_ref()?.reason.clone()
+        self.rare.lock().as_ref()?.reason.clone()
     }
 
     /// Gone for good.
@@ -376,14 +378,26 @@ impl Meta {
         if let Some(reason) = self.last_reason() {
             self.tell_change(|| ChangeKind::Ended(reason));
         }
-        for list in self.farewells.take().iter().filter_map(Weak::upgrade) {
+        let farewells = self.rare(|rare| rare.farewells.take());
+        for list in farewells.iter().filter_map(Weak::upgrade) {
             list.gone(self.id);
         }
     }
 
     /// Has `list` hear when this is gone for good. False: it is gone already, and nobody will hear of it.
     pub(crate) fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
-        !self.farewells.add(list, || self.state() == State::Stopped)
+        // Under the lock under which the end looks whom to tell.
+        self.rare(|rare| {
+            let gone = self.state() == State::Stopped;
+            if !gone {
+                rare.farewells.add(list);
+            }
+            !gone
+        })
+    }
+
+    fn rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
+        f(self.rare.lock().get_or_insert_default())
     }
 
     /// Waits until `done` says so of the state.

@@ -8,9 +8,9 @@ mod reason;
 mod snapshot;
 
 pub use crash::CrashRecord;
-pub(crate) use farewell::{Farewell, Farewells};
-pub(crate) use meta_data::Meta;
+pub(crate) use farewell::Farewell;
 pub use meta_data::{ActorId, Kind, State};
+pub(crate) use meta_data::{Meta, uptime};
 pub(crate) use place::Place;
 pub use reason::StopReason;
 pub use snapshot::{ActorSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot, WaitingFor};

@@ -15,6 +15,7 @@ use crate::{
     error::AskError,
     executor::Executor,
     meta::{CrashRecord, State, StopReason},
+    moment::after,
     reference::{Controlled, Node},
     reply::ending,
     supervisor::Shutdown,
@@ -57,7 +58,6 @@ impl<L: ActorLoop> Launch<L> {
             phase: Phase::Pause(None),
             generation: self.generation,
             closing: None,
-            deadline: None,
             shutdown: self.shutdown,
             executor: self.executor.clone(),
         })
@@ -93,7 +93,8 @@ enum Phase {
     Idle,
     /// The next generation begins after this.
     Pause(Option<Pin<Box<Sleep>>>),
-    Active,
+    /// A generation runs. When an end of it that nobody else times becomes a kill.
+    Active(Option<Deadline>),
 }
 
 /// Most ends take one turn, and those need no timer.
@@ -113,8 +114,6 @@ pub(crate) struct ActorTask<L: ActorLoop> {
     generation: u64,
     /// The orderly end that is under way.
     closing: Option<Cause>,
-    /// When an end that nobody else times becomes a kill.
-    deadline: Option<Deadline>,
     shutdown: Shutdown,
     executor: Arc<Executor>,
 }
@@ -133,7 +132,7 @@ impl<L: ActorLoop> ActorTask<L> {
     }
 
     fn execute(&mut self, order: Order) {
-        let active = matches!(self.phase, Phase::Active);
+        let active = matches!(self.phase, Phase::Active(_));
         match order {
             Order::Stop if active => self.close(Cause::Stopped),
             Order::Stop => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
@@ -171,7 +170,7 @@ impl<L: ActorLoop> ActorTask<L> {
                     if self.closing != Some(Cause::Stopped) {
                         self.closing = Some(if for_good { Cause::Stopped } else { Cause::Halted });
                     }
-                    self.deadline = None;
+                    self.phase = Phase::Active(None);
                     self.shared.control().flags.fetch_or(STOP, Relaxed);
                 }
                 true => self.finish(StopReason::Shutdown, Some(Cause::Stopped)),
@@ -206,23 +205,24 @@ impl<L: ActorLoop> ActorTask<L> {
             Shutdown::Timeout(limit) => Some(limit),
             Shutdown::Brutal => Some(Duration::ZERO),
         };
-        // A limit beyond all time is none.
-        let at = limit.and_then(|limit| Instant::now().checked_add(limit));
-        self.deadline = at.map(Deadline::At);
+        let at = limit.map(|limit| after(Instant::now(), limit));
+        self.phase = Phase::Active(at.map(Deadline::At));
     }
 
     /// Waits for a deadline that is timed.
     fn is_overdue(&mut self, task: &mut Task<'_>) -> bool {
-        match &mut self.deadline {
-            Some(Deadline::Timed(sleep)) => sleep.as_mut().poll(task).is_ready(),
+        match &mut self.phase {
+            Phase::Active(Some(Deadline::Timed(sleep))) => sleep.as_mut().poll(task).is_ready(),
             _ => false,
         }
     }
 
     /// To be called when the end takes more than one turn.
     fn time_deadline(&mut self) {
-        if let Some(Deadline::At(at)) = self.deadline {
-            self.deadline = Some(Deadline::Timed(Box::pin(sleep_until(at))));
+        if let Phase::Active(Some(deadline)) = &mut self.phase
+            && let Deadline::At(at) = deadline
+        {
+            *deadline = Deadline::Timed(Box::pin(sleep_until(*at)));
         }
     }
 
@@ -248,7 +248,6 @@ impl<L: ActorLoop> ActorTask<L> {
         empty_morgue();
         self.shared.control().flags.fetch_and(!STOP, Relaxed);
         self.closing = None;
-        self.deadline = None;
         self.phase = Phase::Idle;
         let crash = self.record(&reason, cause, panic);
         self.shared.meta().set_reason(reason.clone());
@@ -292,7 +291,7 @@ impl<L: ActorLoop> ActorTask<L> {
     fn finish_after(&mut self, reason: StopReason, cause: Option<Cause>, panic: Option<Panic>) {
         let Some(stage) = self.stage.take() else { return };
         // Nothing is left to be timed.
-        self.deadline = None;
+        self.phase = Phase::Idle;
         let why = if panic.is_some() { AskError::Panicked } else { AskError::Stopped };
         ending(why, || bury(stage));
         empty_morgue();
@@ -362,12 +361,12 @@ impl<L: ActorLoop> Future for ActorTask<L> {
                     }
                     this.shared.meta().set_generation(this.generation);
                     this.shared.meta().set_state(State::Starting);
-                    this.phase = Phase::Active;
+                    this.phase = Phase::Active(None);
                     if let Err(error) = this.shared.enrol() {
                         this.broke(StopReason::StartFailed(error.to_string()), None);
                     }
                 }
-                Phase::Active => match caught(|| stage.poll(task)) {
+                Phase::Active(_) => match caught(|| stage.poll(task)) {
                     Ok(Poll::Pending) => {
                         this.time_deadline();
                         if !this.is_overdue(task) {
