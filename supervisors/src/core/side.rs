@@ -74,6 +74,11 @@ impl<A: Actor> Sides<A> {
         self.working.extend(work);
     }
 
+    /// There is none: most actors had some once, and few have some all the time.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.working.is_empty() && self.due.is_empty()
+    }
+
     /// Polls until a turn is due, or nothing is ready.
     pub(crate) fn next(&mut self, task: &mut Task<'_>) -> Option<Turn<A>> {
         if let Some(turn) = self.due.pop_front() {

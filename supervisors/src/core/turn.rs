@@ -195,7 +195,7 @@ impl<A: Actor> Core<A> {
                 self.shared.meta.keep_busy();
                 return Poll::Pending;
             }
-            if self.sides.is_some() {
+            if self.sides.as_ref().is_some_and(|sides| !sides.is_idle()) {
                 // A crash in here is no message's fault.
                 self.shared.meta.set_current(0);
                 if self.side_turn(task) {

@@ -65,8 +65,10 @@ pub enum ChangeKind {
     },
 }
 
+#[derive(Default)]
 struct Open {
-    sender: Sender<Change>,
+    /// Once somebody has listened: room for so many changes is some 600 kB.
+    sender: Option<Sender<Change>>,
     next: u64,
 }
 
@@ -78,16 +80,15 @@ pub(crate) struct Changes {
 
 impl Default for Changes {
     fn default() -> Self {
-        let open = Open { sender: channel(KEPT).0, next: 0 };
-        Changes { open: Mutex::new(Some(open)), listeners: Arc::default() }
+        Changes { open: Mutex::new(Some(Open::default())), listeners: Arc::default() }
     }
 }
 
 impl Changes {
     pub(crate) fn listen(&self) -> ChangeFeed {
         self.listeners.fetch_add(1, Relaxed);
-        let receiver = match &*self.open.lock() {
-            Some(open) => open.sender.subscribe(),
+        let receiver = match &mut *self.open.lock() {
+            Some(open) => open.sender.get_or_insert_with(|| channel(KEPT).0).subscribe(),
             // Closed already: the sender is dropped at once.
             None => channel(1).1,
         };
@@ -105,7 +106,7 @@ impl Changes {
         }
         let (at, path, kind) = (SystemTime::now(), path(), kind());
         let mut open = self.open.lock();
-        if let Some(Open { sender, next }) = &mut *open {
+        if let Some(Open { sender: Some(sender), next }) = &mut *open {
             let change = Change { number: *next, at, actor, path, kind };
             *next += 1;
             // Whoever listened may have gone meanwhile.
@@ -115,7 +116,9 @@ impl Changes {
 
     /// Feeds end when they have been read to the end.
     pub(crate) fn close(&self) {
-        drop(self.open.lock().take());
+        let open = self.open.lock().take();
+        // Not under the lock: it wakes the readers.
+        drop(open);
     }
 }
 
