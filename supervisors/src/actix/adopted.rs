@@ -1,6 +1,10 @@
 //! [`Adopted`]: the handle of an adopted actor.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use ::actix::{Actor, Addr, Context, Handler, MailboxError, prelude::SendError};
 
@@ -29,6 +33,12 @@ impl<A: Actor<Context = Context<A>>> PartialEq for Adopted<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Eq for Adopted<A> {}
+
+impl<A: Actor<Context = Context<A>>> Hash for Adopted<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.meta().id().hash(state);
+    }
+}
 
 impl<A: Actor<Context = Context<A>>> fmt::Debug for Adopted<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,10 @@
 //! [`ActorHandle`]: orders and sight, without messages.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 #[cfg(feature = "testkit")]
 use crate::meta::Meta;
@@ -28,6 +32,7 @@ use crate::{
 /// handle.stop();
 /// assert_eq!(handle.watch().await, StopReason::Shutdown);
 /// assert!(!handle.is_alive());
+/// assert_eq!(handle.actor_ref::<Idle>().map(|actor| actor.id()), Some(handle.id()));
 /// # system.shutdown(std::time::Duration::from_secs(5)).await;
 /// # Ok::<(), StartSystemError>(())
 /// # }).unwrap();
@@ -42,6 +47,12 @@ impl PartialEq for ActorHandle {
 }
 
 impl Eq for ActorHandle {}
+
+impl Hash for ActorHandle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
 
 impl fmt::Debug for ActorHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +76,12 @@ impl ActorHandle {
 
     pub(crate) fn node(&self) -> Arc<dyn Node> {
         self.0.clone()
+    }
+
+    /// The address of the actor, for whoever knows its type. None if it is of another type, or a supervisor. A handle does
+    /// not keep an actor that ends when nobody refers to it; an address does.
+    pub fn actor_ref<A: Actor>(&self) -> Option<ActorRef<A>> {
+        self.node().into_any().downcast::<Shared<A>>().ok().map(ActorRef::new)
     }
 
     /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is gone
@@ -108,6 +125,11 @@ impl ActorHandle {
     /// The actor's identity; the same in every generation.
     pub fn id(&self) -> ActorId {
         self.0.meta().id()
+    }
+
+    /// The actor's name below its supervisor.
+    pub fn name(&self) -> &str {
+        self.0.meta().name()
     }
 
     /// The actor's name within the system, as in `edges/store`.

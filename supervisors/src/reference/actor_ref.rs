@@ -1,6 +1,11 @@
 //! [`ActorRef`]: the address of an actor.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
@@ -81,6 +86,12 @@ impl<A: Actor> PartialEq for ActorRef<A> {
 
 impl<A: Actor> Eq for ActorRef<A> {}
 
+impl<A: Actor> Hash for ActorRef<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
 impl<A: Actor> fmt::Debug for ActorRef<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ActorRef({} `{}`)", self.id(), self.path())
@@ -111,6 +122,9 @@ impl<A: Actor> ActorRef<A> {
     /// Sends, waiting for room where the mailbox's policy says so. Dropping the future takes back a message that is
     /// still waiting.
     ///
+    /// # Panics
+    /// When it has to wait outside of a tokio runtime with a clock.
+    ///
     /// # Errors
     /// `Full` when there was no room in time, `Stopped` when the actor is gone for good.
     pub async fn send<M: Message>(&self, message: M) -> Result<(), SendError<M>>
@@ -124,6 +138,9 @@ impl<A: Actor> ActorRef<A> {
     ///
     /// Dropping the future abandons the ask: it is skipped if it is still waiting, else handled with nobody to hear
     /// the reply.
+    ///
+    /// # Panics
+    /// When it has to wait outside of a tokio runtime with a clock.
     ///
     /// # Errors
     /// See [`AskError`].
@@ -246,6 +263,11 @@ impl<A: Actor> ActorRef<A> {
     /// What it is doing.
     pub fn state(&self) -> State {
         self.0.meta.state()
+    }
+
+    /// How many messages wait or are in the actor's hand.
+    pub fn depth(&self) -> usize {
+        self.0.mailbox.depth()
     }
 
     /// Whether it is not gone for good. It may be between two generations, or not started yet.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    hash::{Hash, Hasher},
     pin::Pin,
     sync::{Arc, Weak},
     time::Duration,
@@ -16,7 +17,7 @@ use crate::{
     error::{AskError, SendError},
     handler::Handler,
     label::Labelled,
-    meta::{ActorId, Farewell, State},
+    meta::{ActorId, Farewell, State, StopReason},
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
     reply::ReplyTo,
     telemetry::UndeliveredReason,
@@ -40,7 +41,6 @@ pub(crate) trait Receive<M: Message>: Target {
     }
     fn is_alive(&self) -> bool;
     fn depth(&self) -> usize;
-    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool;
 }
 
 impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
@@ -75,13 +75,9 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
     fn depth(&self) -> usize {
         self.mailbox.depth()
     }
-
-    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
-        self.meta.bid_farewell_to(list)
-    }
 }
 
-/// Any actor that handles `M`. The same as an [`ActorRef`], for one message type.
+/// Any actor that handles `M`. The same as an [`ActorRef`], for one message type. Equal are those that name the same actor.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -143,9 +139,15 @@ impl<M: Message> PartialEq for Recipient<M> {
 
 impl<M: Message> Eq for Recipient<M> {}
 
+impl<M: Message> Hash for Recipient<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
 impl<M: Message> fmt::Debug for Recipient<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Recipient({} `{}`)", self.id(), self.0.path())
+        write!(f, "Recipient({} `{}`)", self.id(), self.path())
     }
 }
 
@@ -227,7 +229,17 @@ impl<M: Message> Recipient<M> {
 
     /// The identity of the actor behind it.
     pub fn id(&self) -> ActorId {
-        self.0.id()
+        self.0.meta().id()
+    }
+
+    /// The name within the system of the actor behind it, as in `edges/store`.
+    pub fn path(&self) -> String {
+        self.0.meta().path()
+    }
+
+    /// Waits until the actor behind it is gone for good; restarts do not count. Returns at once if it is gone already.
+    pub async fn watch(&self) -> StopReason {
+        self.0.meta().watch().await
     }
 
     /// Whether the actor behind it is not gone for good.
@@ -242,7 +254,7 @@ impl<M: Message> Recipient<M> {
 
     /// Has `list` hear when the actor is gone for good. False: it is gone already.
     pub(crate) fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
-        self.0.bid_farewell_to(list)
+        self.0.meta().bid_farewell_to(list)
     }
 
     /// Now or not at all; the mailbox counts a refusal.

@@ -15,12 +15,12 @@ use crate::{
     error::SpecError,
     handler::Handler,
     mailbox::{Displaced, Mailbox, MailboxSpec},
-    meta::{ActorId, ActorSnapshot, Kind, Meta, StopReason},
+    meta::{ActorSnapshot, Kind, Meta, StopReason},
     reference::{Control, Controlled},
     registry::{Enrolment, RegisterError, Registry},
     sync::{AtomicUsize, fence},
     task::Order,
-    telemetry::{Telemetry, Undelivered, UndeliveredReason},
+    telemetry::{Undelivered, UndeliveredReason},
     waiting::{Target, waits_of},
 };
 
@@ -192,16 +192,8 @@ impl<A: Actor> Controlled for Shared<A> {
 }
 
 impl<A: Actor> Target for Shared<A> {
-    fn id(&self) -> ActorId {
-        self.meta.id()
-    }
-
-    fn path(&self) -> String {
-        self.meta.path()
-    }
-
-    fn telemetry(&self) -> Option<&Telemetry> {
-        self.meta.telemetry()
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
 }
 

@@ -1,12 +1,6 @@
 //! [`Probe`]: an address whose messages the test looks at.
 
-use std::{
-    fmt,
-    future::Future,
-    panic::Location,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, future::Future, panic::Location, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -15,11 +9,10 @@ use crate::{
     actix::Message,
     envelope::{Refused, Sealed},
     error::{AskError, SendError},
-    meta::{ActorId, Farewell, Kind, Meta},
+    meta::{Kind, Meta, StopReason},
     reference::{Admitted, Receive, Recipient},
     reply::ReplyTo,
     task::caught,
-    telemetry::Telemetry,
     testkit::{
         DEADLINE,
         backlog::{Backlog, Missed, Refusal},
@@ -79,23 +72,11 @@ impl<M: Message> Receive<M> for Shared<M> {
     fn depth(&self) -> usize {
         self.messages.waiting()
     }
-
-    fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
-        self.meta.bid_farewell_to(list)
-    }
 }
 
 impl<M: Message> Target for Shared<M> {
-    fn id(&self) -> ActorId {
-        self.meta.id()
-    }
-
-    fn path(&self) -> String {
-        self.meta.path()
-    }
-
-    fn telemetry(&self) -> Option<&Telemetry> {
-        None
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
 }
 
@@ -161,6 +142,7 @@ impl<M: Message> fmt::Debug for Probe<M> {
 impl<M: Message> Drop for Probe<M> {
     fn drop(&mut self) {
         self.0.messages.close();
+        self.0.meta.end(StopReason::Normal);
     }
 }
 

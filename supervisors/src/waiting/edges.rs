@@ -12,16 +12,14 @@ use parking_lot::Mutex;
 
 use crate::{
     label::Label,
-    meta::{ActorId, WaitingFor},
-    telemetry::{ChangeKind, Telemetry},
+    meta::{ActorId, Meta, WaitingFor},
+    telemetry::ChangeKind,
     waiting::asker::asker,
 };
 
 /// Whoever is waited for.
 pub(crate) trait Target: Send + Sync {
-    fn id(&self) -> ActorId;
-    fn path(&self) -> String;
-    fn telemetry(&self) -> Option<&Telemetry>;
+    fn meta(&self) -> &Meta;
 }
 
 struct Edge {
@@ -60,16 +58,16 @@ impl Edges {
 
     /// The way from `from` to `asker`, along the edges.
     fn circle(&self, asker: ActorId, from: &Arc<dyn Target>) -> Option<Vec<Arc<dyn Target>>> {
-        let mut seen = vec![from.id()];
+        let mut seen = vec![from.meta().id()];
         let mut ways = vec![vec![from.clone()]];
         while let Some(way) = ways.pop() {
-            let at = way.last()?.id();
+            let at = way.last()?.meta().id();
             if at == asker {
                 return Some(way);
             }
             for edge in self.from.get(&at).into_iter().flatten() {
-                if !seen.contains(&edge.target.id()) {
-                    seen.push(edge.target.id());
+                if !seen.contains(&edge.target.meta().id()) {
+                    seen.push(edge.target.meta().id());
                     ways.push(way.iter().chain([&edge.target]).cloned().collect());
                 }
             }
@@ -108,15 +106,13 @@ pub(crate) fn while_waiting(target: Arc<dyn Target>, message: &'static Label) ->
 
 /// `circle` ends with the one that asks its first.
 fn report(circle: &[Arc<dyn Target>]) {
-    let paths: Vec<String> = circle.iter().map(|target| target.path()).collect();
+    let paths: Vec<String> = circle.iter().map(|target| target.meta().path()).collect();
     tracing::warn!(
         circle = paths.join(" -> "),
         "actors wait for each other's answers, and none can answer before its ask has timed out"
     );
     let Some(closing) = circle.last() else { return };
-    if let Some(telemetry) = closing.telemetry() {
-        telemetry.changed(closing.id(), || closing.path(), || ChangeKind::WaitCircle { paths });
-    }
+    closing.meta().tell_change(|| ChangeKind::WaitCircle { paths });
 }
 
 /// For whose answers this actor waits.
@@ -125,8 +121,8 @@ pub(crate) fn waits_of(asker: ActorId) -> Vec<WaitingFor> {
     let edges = edges.from.get(&asker).into_iter().flatten();
     edges
         .map(|edge| WaitingFor {
-            actor: edge.target.id(),
-            path: edge.target.path(),
+            actor: edge.target.meta().id(),
+            path: edge.target.meta().path(),
             message_type: edge.message.name(),
             waiting: edge.since.elapsed(),
         })

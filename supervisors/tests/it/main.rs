@@ -1,5 +1,6 @@
 //! What the runtime promises, on a clock that tests move.
 
+mod addresses;
 mod adoption;
 mod control;
 mod crashes;
