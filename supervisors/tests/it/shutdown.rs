@@ -98,3 +98,14 @@ async fn a_system_that_does_not_start_leaves_no_thread_behind() {
         tokio::time::sleep(ms(1)).await;
     }
 }
+
+#[test]
+fn a_deadline_beyond_all_time_is_none() {
+    local(async {
+        let (system, [store, ..]) = service().await;
+        store.tell(Hold(ms(3000))).expect("room");
+        let plan = ShutdownPlan::new(Duration::MAX).phase("entrances", Duration::MAX, ["web"]);
+        let report = system.shutdown(plan).await;
+        assert!(report.is_clean(), "{report:?}");
+    });
+}
