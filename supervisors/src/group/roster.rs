@@ -103,6 +103,14 @@ impl<A: Actor> Roster<A> {
         self.seats.lock().values().filter(|actor| actor.is_alive()).count()
     }
 
+    /// Whether the seats from 0 on are taken by so many who live, and no others.
+    pub(crate) fn is_filled(&self, size: usize) -> bool {
+        let seats = self.seats.lock();
+        let in_order =
+            (0..).zip(seats.iter()).all(|(number, (seat, actor))| *seat == number && actor.is_alive());
+        seats.len() == size && in_order
+    }
+
     pub(crate) fn changed(&self) -> &Notify {
         &self.changed
     }

@@ -111,7 +111,7 @@ impl<A: Actor> Pool<A> {
             if self.is_gone() {
                 return Err(ResizeError::Stopped);
             }
-            if self.state.roster.len() == self.size() {
+            if self.state.roster.is_filled(self.size()) {
                 return Ok(());
             }
             tokio::select! {

@@ -57,6 +57,7 @@ struct Slot {
 struct Retired<A: Actor> {
     worker: usize,
     actor: ActorRef<A>,
+    /// None: as long as it takes.
     until: Instant,
     told: bool,
 }
@@ -90,7 +91,7 @@ impl<A: Actor> Actor for Keeper<A> {
             keeper.seat(worker, &actor);
         }
         let surplus = tools.workers.children().into_iter().filter_map(|child| {
-            let name = child.snapshot().name;
+            let name = child.node().meta().name().clone();
             let worker: usize = name.parse().ok()?;
             let actor = tools.workers.find::<A>(&name)?;
             (worker >= size).then_some((worker, actor))
@@ -206,7 +207,7 @@ impl<A: Actor> Keeper<A> {
         let slot = self.slots.entry(worker).or_default();
         slot.busy = false;
         slot.used = true;
-        if self.tools.workers.snapshot().state == State::Stopped {
+        if self.tools.workers.state() == State::Stopped {
             // Somebody stopped their supervisor for good: there will be no more.
             return cx.myself().stop();
         }

@@ -152,12 +152,22 @@ impl DynamicSupervisor {
         self.len() == 0
     }
 
-    /// Whether children can be started now.
-    pub fn is_running(&self) -> bool {
-        self.0.meta().state() == State::Running
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.0.meta().state()
     }
 
-    /// The child with this name.
+    /// Whether children can be started now.
+    pub fn is_running(&self) -> bool {
+        self.state() == State::Running
+    }
+
+    /// The child with this name, of any type. None if there is none.
+    pub fn child(&self, name: &str) -> Option<ActorHandle> {
+        self.0.child(name).map(ActorHandle::of_node)
+    }
+
+    /// The actor with this name. None if there is none or it is of another type.
     pub fn find<A: Actor>(&self, name: &str) -> Option<ActorRef<A>> {
         super::handle::find(&self.0, name)
     }

@@ -28,8 +28,6 @@ use crate::{
 
 /// How long an end that was forced may take: longer than supervisors wait before they take what they killed for stuck.
 const FORCED: Duration = KILL_GRACE.saturating_mul(2);
-/// As good as no limit.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 /// How long each executor may take after it.
 const CLOSED: Duration = Duration::from_secs(1);
 
@@ -203,11 +201,6 @@ impl ActorSystem {
         }
         PhaseReport { name: phase.name, elapsed: began.elapsed(), unstopped }
     }
-}
-
-/// A limit beyond all time is one that nobody lives to see.
-fn after(began: Instant, limit: Duration) -> Instant {
-    began.checked_add(limit).unwrap_or(began + FOREVER)
 }
 
 /// Paths of the actors, and of the supervisors without children, that have not stopped.

@@ -378,3 +378,21 @@ fn senders_on_many_threads_lose_nothing_while_the_pool_changes_its_size() {
         assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
     });
 }
+
+/// As many as there should be, but not those.
+#[test]
+fn a_pool_is_not_filled_while_one_is_missing_and_another_one_too_many() {
+    local(async {
+        // A drain limit beyond all time is none.
+        let (system, pool) = start(PoolSpec::<Worker>::new("pool", 4, ()).drain(Duration::MAX)).await;
+        let before = pool.workers();
+        before[0].stop();
+        before[0].watch().await;
+        pool.resize(3).expect("within the bounds");
+        pool.filled().await.expect("it runs");
+        assert_eq!(names(&pool.workers()), ["0", "1", "2"]);
+        assert_eq!(before[3].watch().await, StopReason::Shutdown);
+        assert_eq!(pool.supervisor().snapshot().supervision.map(|pool| pool.crashes), Some(0));
+        assert!(system.shutdown(Duration::from_secs(5)).await.is_clean());
+    });
+}
