@@ -33,6 +33,12 @@ impl<M: Message> Sealed<M> {
         Box::new(Sealed { message, to, sender: Sender::here() })
     }
 
+    /// Tells the asker why, and drops the message; a panicking `Drop` of it stays in here.
+    pub(crate) fn turn_away(mut self: Box<Self>, why: AskError) {
+        self.to.refuse(why);
+        bury(self);
+    }
+
     pub(crate) fn into_message(self) -> M {
         self.message
     }
@@ -69,12 +75,10 @@ impl<M: Message> From<Refused<M>> for SendError<M> {
 impl<M: Message> Refused<M> {
     /// Tells the asker why, and drops the message; a panicking `Drop` of it stays in here.
     pub(crate) fn tell_asker(self) {
-        let (mut envelope, why) = match self {
-            SendError::Full(envelope) => (envelope, AskError::Full),
-            SendError::Stopped(envelope) => (envelope, AskError::Stopped),
-        };
-        envelope.to.refuse(why);
-        bury(envelope);
+        match self {
+            SendError::Full(envelope) => envelope.turn_away(AskError::Full),
+            SendError::Stopped(envelope) => envelope.turn_away(AskError::Stopped),
+        }
     }
 }
 
@@ -107,9 +111,8 @@ impl<A: Handler<M>, M: Message> Envelope<A> for Sealed<M> {
         M::LABEL
     }
 
-    fn refuse(mut self: Box<Self>, why: AskError) {
-        self.to.refuse(why);
-        bury(self);
+    fn refuse(self: Box<Self>, why: AskError) {
+        self.turn_away(why);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -17,6 +17,7 @@ use crate::{
     pool::Router,
     reference::{Recipient, within},
     reply::Answer,
+    waiting::is_asking,
 };
 
 /// What became of a broadcast.
@@ -142,6 +143,10 @@ impl<M: Message + Clone> Router<M> {
     fn scatter(&self, message: M) -> Answers<M::Result> {
         let mut answers = Answers(Vec::new());
         self.each(message, |member, message| {
+            if is_asking(member.id()) {
+                bury(message);
+                return answers.0.push((member.id(), Waiting::Done(Err(AskError::SelfAsk))));
+            }
             let (envelope, answer) = Sealed::ask(message);
             let waiting = match member.offer(envelope) {
                 Ok(()) => Waiting::For(answer),
@@ -181,7 +186,8 @@ impl<M: Message + Clone> Router<M> {
     }
 
     /// Asks every member, and gives what each answered, in the order of the members, as soon as all have answered or the
-    /// limit is over: `TimedOut` stands for those that have not. One that has no room now is not waited for.
+    /// limit is over: `TimedOut` stands for those that have not. One that has no room now is not waited for, nor a member
+    /// that asks here itself (`SelfAsk`).
     pub async fn ask_all(&self, limit: Duration, message: M) -> Vec<Asked<M>> {
         let mut answers = self.scatter(message);
         let all = poll_fn(|task| {

@@ -17,7 +17,8 @@ use crate::{
     error::{AskError, SendError},
     group::Seat,
     pool::{Members, OnFull, Routing, ring::Ring, routing::Choice},
-    reference::{ASK_LIMIT, Recipient, within},
+    reference::{ASK_LIMIT, Recipient, patiently, within},
+    waiting::is_asking,
 };
 
 /// The members at one version.
@@ -83,8 +84,22 @@ impl<M: Message> fmt::Debug for Router<M> {
     }
 }
 
-/// Nobody took it: one that lives and has no room, if there is any.
-type NotTaken<'t, M> = (Box<Sealed<M>>, Option<&'t Recipient<M>>);
+/// Nobody took it.
+enum NotTaken<'t, M: Message> {
+    /// This one lives and has no room.
+    Full(Box<Sealed<M>>, &'t Recipient<M>),
+    /// Only the actor that asks could, and it waits for the answer.
+    OnlyAsker(Box<Sealed<M>>),
+    NobodyThere(Box<Sealed<M>>),
+}
+
+/// What is sent, and how.
+struct Parcel<M: Message> {
+    envelope: Box<Sealed<M>>,
+    key: Option<u64>,
+    /// The sender waits for the reply.
+    asks: bool,
+}
 
 impl<M: Message> Router<M> {
     /// A router over these members.
@@ -130,22 +145,17 @@ impl<M: Message> Router<M> {
         fresh
     }
 
-    /// Offers the message to one after the other, as the routing says.
-    fn offer<'t>(
-        &self,
-        table: &'t Table<M>,
-        key: Option<u64>,
-        envelope: Box<Sealed<M>>,
-    ) -> Result<(), NotTaken<'t, M>> {
+    /// Offers the message to one after the other, as the routing says. Gives who took it.
+    fn offer<'t>(&self, table: &'t Table<M>, parcel: Parcel<M>) -> Result<&'t Recipient<M>, NotTaken<'t, M>> {
         let members = &table.members;
-        match (&table.ring, key) {
+        match (&table.ring, parcel.key) {
             (Some(ring), Some(key)) => {
-                self.offer_in(ring.owners(key).filter_map(|index| members.get(index)), envelope)
+                self.offer_in(ring.owners(key).filter_map(|index| members.get(index)), parcel)
             }
             _ => {
                 let first = self.first(members);
                 let (before, from) = members.split_at(first);
-                self.offer_in(from.iter().chain(before), envelope)
+                self.offer_in(from.iter().chain(before), parcel)
             }
         }
     }
@@ -165,23 +175,45 @@ impl<M: Message> Router<M> {
     fn offer_in<'t>(
         &self,
         members: impl Iterator<Item = &'t Seat<Recipient<M>>>,
-        mut envelope: Box<Sealed<M>>,
-    ) -> Result<(), NotTaken<'t, M>> {
-        let mut full = None;
-        for member in members {
-            match member.of.try_admit(envelope) {
-                Ok(()) => return Ok(()),
+        parcel: Parcel<M>,
+    ) -> Result<&'t Recipient<M>, NotTaken<'t, M>> {
+        let Parcel { mut envelope, asks, .. } = parcel;
+        let (mut full, mut only_asker, mut passed) = (None, false, 0);
+        for Seat { of: member, .. } in members {
+            if asks && is_asking(member.id()) {
+                only_asker = true;
+                if self.0.on_full == OnFull::GiveBack {
+                    break;
+                }
+                passed += 1;
+                continue;
+            }
+            match member.try_admit(envelope) {
+                Ok(()) => {
+                    // Else whoever comes after one that is gone would have the turn of both.
+                    if passed > 0 && matches!(self.0.routing.0, Choice::RoundRobin) {
+                        self.0.turn.fetch_add(passed, Relaxed);
+                    }
+                    return Ok(member);
+                }
                 Err(SendError::Full(back)) => {
                     envelope = back;
-                    full.get_or_insert(&member.of);
+                    full.get_or_insert(member);
                     if self.0.on_full == OnFull::GiveBack {
                         break;
                     }
                 }
-                Err(SendError::Stopped(back)) => envelope = back,
+                Err(SendError::Stopped(back)) => {
+                    envelope = back;
+                    passed += 1;
+                }
             }
         }
-        Err((envelope, full))
+        Err(match full {
+            Some(full) => NotTaken::Full(envelope, full),
+            None if only_asker => NotTaken::OnlyAsker(envelope),
+            None => NotTaken::NobodyThere(envelope),
+        })
     }
 
     /// Sends to one member now, or gives the message back. Never waits, whatever the mailboxes' policies.
@@ -192,11 +224,13 @@ impl<M: Message> Router<M> {
     pub fn tell(&self, message: M) -> Result<(), SendError<M>> {
         let key = self.0.routing.key(&message);
         let table = self.table();
-        match self.offer(&table, key, Sealed::tell(message)) {
-            Ok(()) => Ok(()),
+        match self.offer(&table, Parcel { envelope: Sealed::tell(message), key, asks: false }) {
+            Ok(_) => Ok(()),
             // It counts as a refusal of the first one that had no room.
-            Err((envelope, Some(full))) => Ok(full.offer(envelope)?),
-            Err((envelope, None)) => Err(SendError::<Box<Sealed<M>>>::Stopped(envelope).into()),
+            Err(NotTaken::Full(envelope, full)) => Ok(full.offer(envelope)?),
+            Err(NotTaken::OnlyAsker(envelope) | NotTaken::NobodyThere(envelope)) => {
+                Err(Refused::Stopped(envelope).into())
+            }
         }
     }
 
@@ -207,34 +241,43 @@ impl<M: Message> Router<M> {
     /// `Full` when there was no room in time, `Stopped` when nobody is there.
     pub async fn send(&self, message: M) -> Result<(), SendError<M>> {
         let key = self.0.routing.key(&message);
-        Ok(self.admit(key, Sealed::tell(message)).await?)
+        self.admit(Parcel { envelope: Sealed::tell(message), key, asks: false }).await?;
+        Ok(())
     }
 
-    async fn admit(&self, key: Option<u64>, mut envelope: Box<Sealed<M>>) -> Result<(), Refused<M>> {
+    /// Gives who took it. None: the asker has been told why nobody did.
+    async fn admit(&self, parcel: Parcel<M>) -> Result<Option<Recipient<M>>, Refused<M>> {
+        let Parcel { mut envelope, key, asks } = parcel;
         // Who goes while it is waited for is another each time; a pool that cannot stop replacing them is no reason to
         // wait for ever.
         let mut tries = self.table().members.len();
         loop {
             let table = self.table();
-            let waited = match self.offer(&table, key, envelope) {
-                Ok(()) => return Ok(()),
-                Err((back, Some(full))) => full.admit(back).await,
-                Err((back, None)) => return Err(SendError::Stopped(back)),
+            let (full, back) = match self.offer(&table, Parcel { envelope, key, asks }) {
+                Ok(member) => return Ok(Some(member.clone())),
+                Err(NotTaken::Full(back, full)) => (full, back),
+                Err(NotTaken::OnlyAsker(back)) => {
+                    back.turn_away(AskError::SelfAsk);
+                    return Ok(None);
+                }
+                Err(NotTaken::NobodyThere(back)) => return Err(SendError::Stopped(back)),
             };
-            match waited {
+            match patiently(full.admit(back), || asks.then(|| full.while_waiting())).await {
+                Ok(()) => return Ok(Some(full.clone())),
                 Err(SendError::Stopped(back)) if tries > 0 => {
                     tries -= 1;
                     envelope = back;
                 }
-                settled => return settled,
+                Err(refused) => return Err(refused),
             }
         }
     }
 
-    /// Sends to one member, as [`send`](Self::send) does, and waits for the reply, 5 s at most.
+    /// Sends to one member, as [`send`](Self::send) does, and waits for the reply, 5 s at most. A member that asks here itself
+    /// and waits for the reply cannot give it: it is passed over as if it were full.
     ///
     /// # Errors
-    /// See [`AskError`]. A member that panics on the message is not replaced by another: it was handled, perhaps.
+    /// See [`AskError`]; `SelfAsk` when only the one that asks could answer. A member that panics on the message is not replaced by another: it was handled, perhaps.
     pub async fn ask(&self, message: M) -> Result<M::Result, AskError> {
         self.ask_within(ASK_LIMIT, message).await
     }
@@ -247,8 +290,10 @@ impl<M: Message> Router<M> {
         let key = self.0.routing.key(&message);
         let (envelope, answer) = Sealed::ask(message);
         let asked = async {
-            self.admit(key, envelope).await.map_err(SendError::<M>::from)?;
-            answer.await.unwrap_or(Err(AskError::Stopped))
+            let asked = Parcel { envelope, key, asks: true };
+            let member = self.admit(asked).await.map_err(SendError::<M>::from)?;
+            let waiting = || member.as_ref().map(Recipient::while_waiting);
+            patiently(answer, waiting).await.unwrap_or(Err(AskError::Stopped))
         };
         within(limit, asked, || ()).await.unwrap_or(Err(AskError::TimedOut(limit)))
     }

@@ -11,7 +11,7 @@ pub use actor_handle::ActorHandle;
 pub(crate) use actor_ref::ASK_LIMIT;
 pub use actor_ref::ActorRef;
 pub(crate) use control::{Control, Controlled};
-pub(crate) use patience::within;
+pub(crate) use patience::{patiently, within};
 pub use recipient::Recipient;
 #[cfg(feature = "testkit")]
 pub(crate) use recipient::{Admitted, Receive};

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
     time::Duration,
 };
@@ -20,8 +20,32 @@ pub(crate) async fn within<T, W>(
     waiting: impl FnOnce() -> W,
 ) -> Option<T> {
     let mut future = pin!(future);
+    if let Some(done) = at_second_look(future.as_mut()).await {
+        return Some(done);
+    }
+    let _waiting = waiting();
+    let mut timer = pin!(sleep(limit));
+    poll_fn(|task| match future.as_mut().poll(task) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => timer.as_mut().poll(task).map(|()| None),
+    })
+    .await
+}
+
+/// As [`within`], without a limit.
+pub(crate) async fn patiently<T, W>(future: impl Future<Output = T>, waiting: impl FnOnce() -> W) -> T {
+    let mut future = pin!(future);
+    if let Some(done) = at_second_look(future.as_mut()).await {
+        return done;
+    }
+    let _waiting = waiting();
+    future.await
+}
+
+/// None: it is not done at the second look, either.
+async fn at_second_look<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut looked = false;
-    let early = poll_fn(|task| {
+    poll_fn(|task| {
         if let Poll::Ready(done) = future.as_mut().poll(task) {
             return Poll::Ready(Some(done));
         }
@@ -30,15 +54,6 @@ pub(crate) async fn within<T, W>(
         }
         task.waker().wake_by_ref();
         Poll::Pending
-    });
-    if let Some(done) = early.await {
-        return Some(done);
-    }
-    let _waiting = waiting();
-    let mut timer = pin!(sleep(limit));
-    poll_fn(|task| match future.as_mut().poll(task) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => timer.as_mut().poll(task).map(|()| None),
     })
     .await
 }

@@ -21,7 +21,7 @@ use crate::{
     reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
     reply::ReplyTo,
     telemetry::UndeliveredReason,
-    waiting::{Target, is_asking, while_waiting},
+    waiting::{Target, Waiting, is_asking, while_waiting},
 };
 
 pub(crate) type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
@@ -200,9 +200,12 @@ impl<M: Message> Recipient<M> {
             self.admit(envelope).await.map_err(SendError::<M>::from)?;
             answer.await.unwrap_or(Err(AskError::Stopped))
         };
-        within(limit, asked, || while_waiting(self.0.clone(), M::LABEL))
-            .await
-            .unwrap_or(Err(AskError::TimedOut(limit)))
+        within(limit, asked, || self.while_waiting()).await.unwrap_or(Err(AskError::TimedOut(limit)))
+    }
+
+    /// Shows that whoever waits now waits for this one.
+    pub(crate) fn while_waiting(&self) -> Option<Waiting> {
+        while_waiting(self.0.clone(), M::LABEL)
     }
 
     /// As [`send`](Self::send); a message that is not taken is undelivered. False: nobody is there any more.

@@ -4,4 +4,4 @@ mod asker;
 mod edges;
 
 pub(crate) use asker::{asking, is_asking};
-pub(crate) use edges::{Target, waits_of, while_waiting};
+pub(crate) use edges::{Target, Waiting, waits_of, while_waiting};

@@ -275,3 +275,89 @@ fn of_many_answers_the_first_is_taken_or_all_that_come_in_time() {
         assert!(none.len() == 4 && none.iter().all(|(_, answer)| *answer == Err(AskError::Stopped)));
     });
 }
+
+/// A turn of one that is gone is not given to its neighbour on top of the neighbour's own.
+#[test]
+fn those_who_are_left_share_the_turns_of_those_who_are_gone() {
+    local(async {
+        let (_system, workers) = several(&["a", "b", "c"]).await;
+        let router = router(&workers, Routing::round_robin());
+        workers[0].stop();
+        workers[0].watch().await;
+        let mut turns = Vec::new();
+        for _ in 0..6 {
+            turns.push(router.ask(Who(0)).await.expect("an answer"));
+        }
+        assert_eq!(turns, ["b", "c", "b", "c", "b", "c"]);
+    });
+}
+
+/// Asks a router, and keeps the actor until it has the answer.
+#[derive(Clone, Message)]
+#[message(reply = Result<String, AskError>)]
+struct Via(Router<Who>);
+
+impl Handler<Via> for Worker {
+    async fn handle(&mut self, Via(router): Via, _: &mut Context<Self>) -> Result<String, AskError> {
+        router.ask(Who(0)).await
+    }
+}
+
+/// Asks all members of a router, and gives what each said.
+#[derive(Message)]
+#[message(reply = Vec<Result<String, AskError>>)]
+struct ViaAll(Router<Who>);
+
+impl Handler<ViaAll> for Worker {
+    async fn handle(
+        &mut self,
+        ViaAll(router): ViaAll,
+        _: &mut Context<Self>,
+    ) -> Vec<Result<String, AskError>> {
+        router.ask_all(ms(100), Who(0)).await.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+#[test]
+fn a_member_that_asks_its_own_router_is_answered_by_another_or_told_that_there_is_none() {
+    local(async {
+        let (_system, workers) = several(&["a", "b"]).await;
+        let [a, b] = &workers[..] else { panic!("two of them") };
+        for routing in [Routing::round_robin, Routing::least_busy] {
+            let both = router(&workers, routing());
+            for _ in 0..3 {
+                assert_eq!(a.ask(Via(both.clone())).await, Ok(Ok("b".to_owned())));
+            }
+            let alone = router(&workers[..1], routing());
+            assert_eq!(a.ask(Via(alone)).await, Ok(Err(AskError::SelfAsk)));
+        }
+        // Who has the key is the only one to be asked.
+        let keyed = router(&workers, Routing::consistent_hash(|Who(key)| *key));
+        let owner = keyed.ask(Who(0)).await.expect("an answer");
+        for worker in &workers {
+            let expected = if worker.name() == owner { Err(AskError::SelfAsk) } else { Ok(owner.clone()) };
+            assert_eq!(worker.ask(Via(keyed.clone())).await, Ok(expected));
+        }
+        let both = router(&workers, Routing::round_robin());
+        let answers = [Err(AskError::SelfAsk), Ok("b".to_owned())];
+        assert_eq!(a.ask(ViaAll(both.clone())).await, Ok(answers.to_vec()));
+        // It waits where another one is busy, and that is seen.
+        b.tell(TakeLong).expect("room");
+        let asked = a.ask(Via(both));
+        let seen = async {
+            tokio::time::sleep(ms(50)).await;
+            let waits = a.snapshot().waits_for;
+            waits.into_iter().map(|wait| wait.actor).collect::<Vec<_>>()
+        };
+        assert_eq!(tokio::join!(asked, seen), (Ok(Ok("b".to_owned())), vec![b.id()]));
+    });
+}
+
+#[derive(Message)]
+struct TakeLong;
+
+impl Handler<TakeLong> for Worker {
+    async fn handle(&mut self, _: TakeLong, _: &mut Context<Self>) {
+        tokio::time::sleep(ms(100)).await;
+    }
+}
