@@ -10,7 +10,7 @@ use std::{
 };
 
 use callboard_supervisors::{
-    AskError, Message, SendError,
+    AskError, Message, SendError, SlowSubscriber, Topic,
     testkit::{Probe, Signal, run, settle},
 };
 use tokio::time::Instant;
@@ -188,5 +188,21 @@ fn settling_lets_everything_run_and_moves_no_clock() {
         });
         settle().await;
         assert_eq!((done.load(SeqCst), began.elapsed()), (true, ms(0)));
+    });
+}
+
+#[derive(Clone, Message)]
+struct Mark;
+
+#[test]
+fn a_probe_that_is_gone_makes_room_on_a_topic() {
+    run(async {
+        let topic = Topic::bounded("topic", 1);
+        let first = Probe::<Mark>::new("first");
+        topic.subscribe(first.recipient(), SlowSubscriber::Skip).expect("room").detach();
+        drop(first);
+        let second = Probe::<Mark>::new("second");
+        let subscription = topic.subscribe(second.recipient(), SlowSubscriber::Skip).expect("room");
+        assert!(subscription.is_active());
     });
 }
