@@ -21,7 +21,7 @@ use crate::{
     reference::{Recipient, within},
 };
 
-/// Never changed: a new one takes its place, so that whoever publishes needs the lock for a moment only.
+/// Not changed while anybody publishes: a new one takes its place, so that whoever publishes needs the lock for a moment only.
 type Subscribers<M> = Arc<Vec<Arc<Subscriber<M>>>>;
 
 pub(super) struct Inner<M: Message> {
@@ -38,16 +38,39 @@ impl<M: Message> Inner<M> {
     /// Gives how many are gone. What it removes is dropped without the lock: messages may be.
     fn remove_if(&self, gone: impl Fn(&Arc<Subscriber<M>>) -> bool) -> usize {
         let mut list = self.subscribers.lock();
-        if !list.iter().any(&gone) {
-            return 0;
-        }
-        let left = Arc::new(list.iter().filter(|subscriber| !gone(subscriber)).cloned().collect());
-        let before = std::mem::replace(&mut *list, left);
-        let removed = before.iter().filter(|subscriber| gone(subscriber));
-        let removed = removed.inspect(|subscriber| subscriber.active.store(false, SeqCst)).count();
+        let Some(first) = list.iter().position(&gone) else { return 0 };
+        let (removed, before): (Vec<_>, _) = match Arc::get_mut(&mut list) {
+            // Nobody is publishing, so nobody has this list.
+            Some(list) => (list.extract_if(first.., |subscriber| gone(subscriber)).collect(), None),
+            None => {
+                let (removed, left) = list.iter().cloned().partition(&gone);
+                (removed, Some(std::mem::replace(&mut *list, Arc::new(left))))
+            }
+        };
+        removed.iter().for_each(|subscriber| subscriber.active.store(false, SeqCst));
         drop(list);
         drop(before);
-        removed
+        removed.len()
+    }
+
+    fn add(&self, subscriber: &Arc<Subscriber<M>>) -> Result<(), SubscribeError> {
+        let mut list = self.subscribers.lock();
+        if list.len() >= self.max {
+            return Err(SubscribeError::Full { max: self.max });
+        }
+        // One that ends from here on is removed after this, since that needs the lock.
+        if !subscriber.recipient.is_alive() {
+            return Err(SubscribeError::Stopped);
+        }
+        if let Some(list) = Arc::get_mut(&mut list) {
+            list.push(subscriber.clone());
+            return Ok(());
+        }
+        let more = Arc::new(list.iter().chain([subscriber]).cloned().collect());
+        let before = std::mem::replace(&mut *list, more);
+        drop(list);
+        drop(before);
+        Ok(())
     }
 
     /// False: it has been removed already.
@@ -162,18 +185,7 @@ impl<M: Message + Clone> Topic<M> {
             return Err(SubscribeError::Stopped);
         }
         let subscriber = Subscriber::new(recipient, policy);
-        let mut list = self.0.subscribers.lock();
-        if list.len() >= self.0.max {
-            return Err(SubscribeError::Full { max: self.0.max });
-        }
-        // One that ends from here on is removed after this, since that needs the lock.
-        if !subscriber.recipient.is_alive() {
-            return Err(SubscribeError::Stopped);
-        }
-        let more = Arc::new(list.iter().chain([&subscriber]).cloned().collect());
-        let before = std::mem::replace(&mut *list, more);
-        drop(list);
-        drop(before);
+        self.0.add(&subscriber)?;
         Ok(Subscription::new(Arc::downgrade(&self.0), subscriber))
     }
 
