@@ -32,6 +32,8 @@ const UNTOLD: usize = 1024;
 
 /// Notices for which room is kept.
 const ROOM_KEPT: usize = 256;
+/// Notices that are read before others of the thread have their turn.
+const TURN: usize = 128;
 
 /// A supervisor that is to run for the first time.
 pub(crate) struct SupervisorLaunch {
@@ -69,6 +71,7 @@ impl SupervisorLaunch {
             tell_again: None,
             kills: KillWatch::default(),
             reading: VecDeque::new(),
+            obeying: Vec::new(),
         };
         runtime.executors.control().spawn(move || Some(task));
     }
@@ -98,8 +101,9 @@ struct SupervisorTask {
     deadline: Option<Pin<Box<Sleep>>>,
     tell_again: Option<Pin<Box<Sleep>>>,
     kills: KillWatch,
-    /// The notices of one turn. Empty between turns: kept for its room.
+    /// Taken and not read yet. What the children said comes first: an order may rest on it.
     reading: VecDeque<Notice>,
+    obeying: Vec<Order>,
 }
 
 impl SupervisorTask {
@@ -419,15 +423,22 @@ impl Future for SupervisorTask {
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.node.inbox.awake(task);
-        let orders = this.node.inbox.take(&mut this.reading);
+        if this.reading.is_empty() {
+            this.obeying = this.node.inbox.take(&mut this.reading);
+        }
         // What the children said comes first: an order may rest on it.
-        while let Some(notice) = this.reading.pop_front() {
+        for _ in 0..TURN {
+            let Some(notice) = this.reading.pop_front() else { break };
             this.read(notice);
+        }
+        if !this.reading.is_empty() {
+            task.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if this.reading.capacity() > ROOM_KEPT {
             this.reading = VecDeque::new();
         }
-        orders.into_iter().for_each(|order| this.obey(order));
+        std::mem::take(&mut this.obeying).into_iter().for_each(|order| this.obey(order));
         loop {
             let mut idle = true;
             if let Phase::Pause(pause) = &mut this.phase

@@ -1,14 +1,14 @@
 //! An actor that always has work leaves time to the others on its thread, to its own timers, and to orders.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use callboard_supervisors::{
-    Actor, ActorSystem, ChildSpec, Context, Handler, Message, PlainHandler, StartError, StopReason,
-    SupervisorSpec,
+    Actor, ActorRef, ActorSystem, ChildSpec, Context, DynamicSupervisorSpec, Handler, Message, PlainHandler,
+    Restart, StartError, StopReason, SupervisorSpec, testkit::TestSystem,
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::worker::{Count, Worker};
+use crate::worker::{Count, Worker, local};
 
 /// Never reached by a fair runtime: without fairness the thread would belong to the flooded actor for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,4 +90,29 @@ fn plain_handlers() {
 #[test]
 fn exclusive_handlers_that_are_ready_at_once() {
     beside_a_flood(false);
+}
+
+#[test]
+fn a_supervisor_of_many_that_end_at_once_lets_others_in_between() {
+    local(async {
+        const CHILDREN: u64 = 1000;
+        let pool = DynamicSupervisorSpec::new("pool");
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").dynamic(pool)).await;
+        let mut children = Vec::new();
+        for n in 0..CHILDREN {
+            let child = ChildSpec::<Worker>::new(n.to_string(), ()).restart(Restart::Temporary);
+            children.push(handle.spawn_child(child).expect("it runs"));
+        }
+        system.settle().await;
+        children.iter().for_each(ActorRef::kill);
+        let heard_of = || handle.snapshot().supervision.expect("a supervisor").exits;
+        let mut turns = BTreeSet::new();
+        while turns.last() != Some(&CHILDREN) {
+            turns.insert(heard_of());
+            tokio::task::yield_now().await;
+        }
+        assert!(turns.len() > 4, "others had their turn only when it had heard of {turns:?}");
+        system.shutdown().await;
+    });
 }
