@@ -12,6 +12,8 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
+    envelope::Sealed,
+    error::SendError,
     executor::{Executor, Placement},
     meta::{CrashRecord, Kind, State, StopReason},
     reference::Node,
@@ -374,6 +376,12 @@ impl SupervisorTask {
             }
         }
         self.flush();
+        let (untold, on_exit) = self.node.with(|body| {
+            let untold = std::mem::take(&mut body.untold);
+            body.unreported_exits += u64::try_from(untold.len()).unwrap_or(u64::MAX);
+            (untold, body.on_exit.take())
+        });
+        drop((untold, on_exit));
         self.node.meta().end(reason.clone());
         if self.link.is_none()
             && let Some(telemetry) = self.node.meta().telemetry()
@@ -404,11 +412,12 @@ impl SupervisorTask {
         loop {
             let next = self.node.with(|body| Some((body.on_exit.clone()?, body.untold.pop_front()?)));
             let Some((recipient, exited)) = next else { return };
-            match recipient.tell(exited) {
+            // That there is no room yet is no refusal.
+            match recipient.try_admit(Sealed::tell(exited)) {
                 Ok(()) => {}
-                Err(crate::error::SendError::Stopped(_)) => self.node.with(|body| body.unreported_exits += 1),
-                Err(crate::error::SendError::Full(exited)) => {
-                    self.node.with(|body| body.untold.push_front(exited));
+                Err(SendError::Stopped(_)) => self.node.with(|body| body.unreported_exits += 1),
+                Err(SendError::Full(envelope)) => {
+                    self.node.with(|body| body.untold.push_front(envelope.into_message()));
                     self.tell_again = Some(Box::pin(sleep(TELL_AGAIN)));
                     return;
                 }

@@ -3,9 +3,9 @@
 use std::{sync::mpsc::channel, time::Duration};
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, PlainHandler,
-    Restart, Shutdown, StartChildError, StartError, State, StopReason, SupervisorSpec,
-    testkit::{TestSystem, await_stopped},
+    Actor, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, MailboxSpec,
+    PlainHandler, Restart, Shutdown, StartChildError, StartError, State, StopReason, SupervisorSpec,
+    testkit::{TestSystem, await_state, await_stopped},
 };
 use tokio::time::{Instant, sleep};
 
@@ -181,6 +181,46 @@ fn nobody_waits_for_a_child_that_was_refused() {
             matches!(&reason, StopReason::StartFailed(why) if why.contains("its 1 children")),
             "{reason}"
         );
+        system.shutdown().await;
+    });
+}
+
+#[test]
+fn ends_that_find_no_room_are_told_later_or_counted_when_it_is_too_late() {
+    local(async {
+        let (to, ends) = channel();
+        let recorder = ChildSpec::<Recorder>::new("recorder", to).mailbox(MailboxSpec::bounded(1));
+        let recording = recorder.actor_ref();
+        let pool = DynamicSupervisorSpec::new("pool").on_exit(recording.recipient());
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").child(recorder).dynamic(pool)).await;
+        let start = async |name: &str| {
+            let child = ChildSpec::<Slow>::new(name, ms(0)).restart(Restart::Temporary);
+            handle.start_child(child).await.expect("it starts")
+        };
+        recording.suspend();
+        await_state(&recording, State::Suspended).await;
+        for name in ["a", "b", "c"] {
+            start(name).await.stop();
+        }
+        system.advance(ms(100)).await;
+        let untold = || handle.snapshot().supervision.expect("a supervisor").unreported_exits;
+        recording.resume();
+        system.advance(ms(100)).await;
+        let named: Vec<_> = ends.try_iter().map(|end| end.name.to_string()).collect();
+        assert_eq!(
+            (named, untold(), recording.snapshot().refused),
+            (["a", "b", "c"].map(str::to_owned).to_vec(), 0, 0)
+        );
+        recording.suspend();
+        await_state(&recording, State::Suspended).await;
+        for name in ["d", "e", "f"] {
+            start(name).await;
+        }
+        handle.stop();
+        await_stopped(&handle).await;
+        assert_eq!((untold(), recording.snapshot().depth), (2, 1));
+        recording.resume();
         system.shutdown().await;
     });
 }
