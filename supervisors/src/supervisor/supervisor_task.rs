@@ -19,9 +19,10 @@ use crate::{
     reference::Node,
     supervisor::{
         ChildExited, Runtime, SupervisorNode,
+        home::Home,
         kill_watch::KillWatch,
         strategy::{Action, Event, Key, Outcome},
-        tree::{Deferred, Home, REMEMBERED},
+        supervisor_node::{Deferred, REMEMBERED},
         validate::is_unreachable,
     },
     task::{Cause, Exit, Link, Notice, Order, What},
