@@ -433,17 +433,19 @@ impl Future for SupervisorTask {
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.node.inbox.awake(task);
-        if this.reading.is_empty() {
-            this.obeying = this.node.inbox.take(&mut this.reading);
-        }
         // What the children said comes first: an order may rest on it.
-        for _ in 0..TURN {
+        let mut left = TURN;
+        loop {
+            if this.reading.is_empty() {
+                this.obeying.extend(this.node.inbox.take(&mut this.reading));
+            }
             let Some(notice) = this.reading.pop_front() else { break };
             this.read(notice);
-        }
-        if !this.reading.is_empty() {
-            task.waker().wake_by_ref();
-            return Poll::Pending;
+            left -= 1;
+            if left == 0 {
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         if this.reading.capacity() > ROOM_KEPT {
             this.reading = VecDeque::new();
