@@ -122,8 +122,8 @@ pub use crate::{
     later::Later,
     mailbox::{MailboxSpec, Overflow},
     meta::{
-        ActorId, ActorSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason, SupervisionSnapshot,
-        TreeSnapshot, WaitingFor,
+        ActorId, ActorSnapshot, BlockingSnapshot, CrashRecord, CurrentMessage, Kind, State, StopReason,
+        SupervisionSnapshot, TreeSnapshot, WaitingFor,
     },
     pool::{Broadcast, Members, OnFull, Pool, PoolSpec, ResizeError, Router, Routing},
     reference::{ActorHandle, ActorRef, Recipient},

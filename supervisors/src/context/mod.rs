@@ -1,5 +1,6 @@
 //! The actor's side of the runtime.
 
+mod blocking;
 mod cancel;
 mod later_messages;
 mod stream;

@@ -14,7 +14,12 @@ impl TreeSnapshot {
     /// The tree as JSON. Names are those of the fields; times are UTC in RFC 3339, durations are seconds. A crash is given
     /// without its backtrace, whose symbols take milliseconds to find. Feature `json`.
     pub fn to_json(&self) -> Value {
-        json!({ "system": &*self.system, "at": instant(self.at), "root": node(&self.root) })
+        json!({
+            "system": &*self.system,
+            "at": instant(self.at),
+            "blocking": { "running": self.blocking.running, "limit": self.blocking.limit },
+            "root": node(&self.root),
+        })
     }
 }
 

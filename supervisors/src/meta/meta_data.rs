@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
+    executor::BlockingPool,
     label::Label,
     meta::{CrashRecord, CurrentMessage, Farewell, Place, StopReason, farewell::Farewells},
     telemetry::{ChangeKind, Latency, LatencySnapshot, Telemetry},
@@ -212,6 +213,11 @@ impl Meta {
 
     pub(crate) fn place(&self) -> Arc<Place> {
         Place::below(self.above.get(), &self.name)
+    }
+
+    /// Its system's; before it is put into the tree one of its own.
+    pub(crate) fn blocking(&self) -> Arc<BlockingPool> {
+        self.above.get().map_or_else(Arc::default, |place| place.blocking().clone())
     }
 
     /// None before it is put into the tree.

@@ -13,4 +13,6 @@ pub use meta_data::{ActorId, Kind, State};
 pub(crate) use meta_data::{Meta, uptime};
 pub(crate) use place::Place;
 pub use reason::StopReason;
-pub use snapshot::{ActorSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot, WaitingFor};
+pub use snapshot::{
+    ActorSnapshot, BlockingSnapshot, CurrentMessage, SupervisionSnapshot, TreeSnapshot, WaitingFor,
+};

@@ -188,6 +188,18 @@ pub struct TreeSnapshot {
     pub at: SystemTime,
     /// The root supervisor.
     pub root: ActorSnapshot,
+    /// The work that blocks.
+    pub blocking: BlockingSnapshot,
+}
+
+/// The work of [`Context::blocking`](crate::Context::blocking) in a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockingSnapshot {
+    /// How much is under way.
+    pub running: usize,
+    /// How much may be.
+    pub limit: usize,
 }
 
 impl TreeSnapshot {

@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc, thread::available_parallelism, time::
 
 use crate::{
     error::StartSystemError,
-    executor::Executors,
+    executor::{BlockingPool, Executors},
     meta::{Place, State, StopReason},
     reference::Node,
     supervisor::{Runtime, SupervisorSpec, start_root},
@@ -41,6 +41,7 @@ pub struct ActorSystemBuilder {
     workers: Option<usize>,
     undelivered: Option<UndeliveredHook>,
     sampled: Option<NonZeroU32>,
+    blocking: Option<usize>,
     watchdog: Watch,
     #[cfg(feature = "testkit")]
     seed: Option<u64>,
@@ -72,6 +73,7 @@ impl ActorSystemBuilder {
             workers: Some(workers),
             undelivered: None,
             sampled: Some(SAMPLED),
+            blocking: None,
             watchdog: Watch::Default,
             #[cfg(feature = "testkit")]
             seed: None,
@@ -111,6 +113,13 @@ impl ActorSystemBuilder {
     /// [`ActorSnapshot::latency`](crate::ActorSnapshot::latency). Default: 64.
     pub fn sample_latency(mut self, every: u32) -> Self {
         self.sampled = NonZeroU32::new(every);
+        self
+    }
+
+    /// So much work of [`Context::blocking`](crate::Context::blocking) is under way at a time, at least 1. Default: as many as
+    /// the machine has cores.
+    pub fn blocking_threads(mut self, limit: usize) -> Self {
+        self.blocking = Some(limit);
         self
     }
 
@@ -155,8 +164,9 @@ impl ActorSystemBuilder {
         };
         let runtime = Arc::new(Runtime::new(executors));
         let handle = root.handle();
+        let blocking = Arc::new(self.blocking.map_or_else(BlockingPool::default, BlockingPool::new));
         let telemetry = Arc::new(Telemetry::new(self.undelivered, self.sampled));
-        handle.node().meta().put_below(Place::top(telemetry.clone()));
+        handle.node().meta().put_below(Place::top(telemetry.clone(), blocking.clone()));
         runtime.registry.end_with(handle.node().meta());
         let limit = match self.watchdog {
             Watch::Default => self.workers.map(|_| WATCHDOG),
@@ -167,7 +177,7 @@ impl ActorSystemBuilder {
         let watchdog = watchdog.transpose()?;
         // The last thing that can fail: a tree that runs keeps its threads.
         start_root(root, &runtime)?;
-        let system = ActorSystem::new(self.name, runtime, handle.clone(), telemetry, watchdog);
+        let system = ActorSystem::new(self.name, runtime, handle.clone(), telemetry, blocking, watchdog);
         let settled = |state| matches!(state, State::Running | State::Stopped);
         match handle.node().meta().wait_until(settled).await {
             State::Stopped if !handle.node().meta().has_run() => {

@@ -17,7 +17,8 @@ pub use shutdown_plan::ShutdownPlan;
 use self::{shutdown_plan::Phase, watchdog::Watchdog};
 use crate::{
     actor::Actor,
-    meta::{ActorSnapshot, State, StopReason, TreeSnapshot},
+    executor::BlockingPool,
+    meta::{ActorSnapshot, BlockingSnapshot, State, StopReason, TreeSnapshot},
     moment::after,
     reference::{ActorHandle, ActorRef, Node},
     registry::Registry,
@@ -36,6 +37,7 @@ struct Inner {
     runtime: Arc<Runtime>,
     root: Supervisor,
     telemetry: Arc<Telemetry>,
+    blocking: Arc<BlockingPool>,
     _watchdog: Option<Watchdog>,
 }
 
@@ -93,9 +95,10 @@ impl ActorSystem {
         runtime: Arc<Runtime>,
         root: Supervisor,
         telemetry: Arc<Telemetry>,
+        blocking: Arc<BlockingPool>,
         watchdog: Option<Watchdog>,
     ) -> Self {
-        ActorSystem(Arc::new(Inner { name, runtime, root, telemetry, _watchdog: watchdog }))
+        ActorSystem(Arc::new(Inner { name, runtime, root, telemetry, blocking, _watchdog: watchdog }))
     }
 
     /// The system's name.
@@ -145,7 +148,14 @@ impl ActorSystem {
 
     /// The whole tree as it is now, without asking anybody.
     pub fn snapshot(&self) -> TreeSnapshot {
-        TreeSnapshot { system: self.0.name.clone(), at: SystemTime::now(), root: self.0.root.snapshot() }
+        let pool = &self.0.blocking;
+        let blocking = BlockingSnapshot { running: pool.running(), limit: pool.limit() };
+        TreeSnapshot {
+            system: self.0.name.clone(),
+            at: SystemTime::now(),
+            root: self.0.root.snapshot(),
+            blocking,
+        }
     }
 
     /// Waits until the root supervisor is gone: it gave up, or the system was shut down.

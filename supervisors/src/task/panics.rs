@@ -78,6 +78,11 @@ pub(crate) fn unrecorded<T>(f: impl FnOnce() -> T) -> T {
 }
 
 fn describe(payload: Box<dyn Any + Send>) -> Panic {
+    let payload = match payload.downcast::<Panic>() {
+        // It happened on another thread, and was described there.
+        Ok(panic) => return *panic,
+        Err(payload) => payload,
+    };
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     let (location, backtrace) = SEEN.take().unwrap_or_default();

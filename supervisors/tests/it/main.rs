@@ -2,6 +2,7 @@
 
 mod addresses;
 mod adoption;
+mod blocking;
 mod control;
 mod crashes;
 mod disorder;

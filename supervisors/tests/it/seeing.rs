@@ -297,6 +297,7 @@ fn a_tree_can_be_drawn() {
         let mut json = snapshot.to_json();
         let now = json["at"].take();
         assert!(now.as_str().is_some_and(|now| now.ends_with('Z')), "{now}");
+        assert!(json["blocking"]["limit"].take().as_u64() > Some(0), "as many as the machine has cores");
         let id = snapshot.root.id.get();
         assert_eq!(json["root"]["id"].take(), id);
         for child in json["root"]["children"].as_array_mut().expect("children") {
