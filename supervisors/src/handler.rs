@@ -19,8 +19,8 @@ use crate::{
 ///
 /// This is also the one bound that generic code needs, whatever the kind: `A: Handler<M>`.
 ///
-/// While the future waits, futures spawned earlier and [`Later`](crate::Later) replies go on; timers that want the actor fire when
-/// it is free again. A body that is ready at once costs little more than a plain one.
+/// While the future waits, futures spawned earlier and [`Later`](crate::Later) replies go on; timers that want the
+/// actor fire when it is free again. A body that is ready at once costs little more than a plain one.
 ///
 /// A kill drops the future at its next await, and whoever asked hears `Stopped`.
 ///
@@ -202,7 +202,8 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
     }
 }
 
-/// What a [`PlainHandler`] may return. Implemented for every type and for [`Later`](crate::Later); nobody else implements it.
+/// What a [`PlainHandler`] may return. Implemented for every type and for [`Later`](crate::Later); nobody else
+/// implements it.
 pub trait Reply<A: Actor, R> {
     #[doc(hidden)]
     fn answer(self, to: ReplyTo<R>, cx: &mut Context<A>);

@@ -13,12 +13,19 @@ thread_local! {
     static ENDING: Cell<Option<AskError>> = const { Cell::new(None) };
 }
 
+/// Puts back what was there, also when a subscriber for what is logged panics.
+struct Before(Option<AskError>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        ENDING.set(self.0);
+    }
+}
+
 /// Runs `f`; replies dropped in it tell their askers `why`.
 pub(crate) fn ending<T>(why: AskError, f: impl FnOnce() -> T) -> T {
-    let before = ENDING.replace(Some(why));
-    let result = f();
-    ENDING.set(before);
-    result
+    let _before = Before(ENDING.replace(Some(why)));
+    f()
 }
 
 /// Where the reply goes. Dropped unused, it tells the asker why.

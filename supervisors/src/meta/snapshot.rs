@@ -71,8 +71,8 @@ pub struct ActorSnapshot {
     pub executor: Option<usize>,
     /// The message in hand.
     pub current: Option<CurrentMessage>,
-    /// The answers for which the handler of the message in hand waits, though not those that come at once. Actors that wait for each other in
-    /// a circle are shown so, and are reported.
+    /// The answers for which the handler of the message in hand waits, though not those that come at once. Actors that
+    /// wait for each other in a circle are shown so, and are reported.
     pub waits_for: Vec<WaitingFor>,
     /// Why it is gone, or why the generation before this one ended.
     pub last_reason: Option<StopReason>,

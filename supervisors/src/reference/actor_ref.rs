@@ -196,7 +196,8 @@ impl<A: Actor> ActorRef<A> {
     }
 
     /// Stops the actor for good, whatever its restart kind: the message in hand is finished, [`Actor::stopping`] runs,
-    /// what waits is refused. Past its shutdown timeout it is killed. An order is obeyed before any message.
+    /// what waits is refused. Past its shutdown timeout it is killed, and under
+    /// [`Shutdown::Brutal`](crate::Shutdown::Brutal) at once. An order is obeyed before any message.
     pub fn stop(&self) {
         self.0.order(Order::Stop);
     }

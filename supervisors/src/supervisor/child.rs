@@ -56,7 +56,7 @@ pub enum Restart {
     Temporary,
 }
 
-/// How a child is stopped by its supervisor.
+/// How a child is stopped, by its supervisor or by [`ActorRef::stop`] and [`ActorRef::restart`].
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -199,10 +199,10 @@ impl<A: Actor> ChildSpec<A> {
     }
 
     /// Whether the actor ends by itself, as by [`Context::stop`](crate::Context::stop), as soon as nobody holds an
-    /// address of it and all that was sent is handled, replies that come [`Later`](crate::Later) included. An [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also
-    /// those that the actor keeps of itself; an [`ActorHandle`](crate::ActorHandle) does not. Timers, streams and
-    /// spawned futures do not keep it. For children that come and go: refused for permanent ones. Default: no. To be
-    /// called before [`actor_ref`](Self::actor_ref).
+    /// address of it and all that was sent is handled, replies that come [`Later`](crate::Later) included. An
+    /// [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also those that the actor keeps of itself; an
+    /// [`ActorHandle`](crate::ActorHandle) does not. Timers, streams and spawned futures do not keep it. For children
+    /// that come and go: refused for permanent ones. Default: no. To be called before [`actor_ref`](Self::actor_ref).
     pub fn stop_when_unreferenced(mut self, stop: bool) -> Self {
         match Arc::get_mut(&mut self.shared) {
             Some(shared) => shared.count_references(stop),

@@ -53,10 +53,10 @@ impl Strategy {
     }
 }
 
-/// Whether a supervisor ends when its [significant](crate::ChildSpec::significant) children have ended by themselves. It then stops
-/// the rest in reverse order and ends in order, which is no crash: a transient or temporary supervisor is gone, a permanent
-/// one is restarted by the one above, which counts. A significant child that somebody stopped does not bring its
-/// supervisor down, nor one that its supervisor stopped.
+/// Whether a supervisor ends when its [significant](crate::ChildSpec::significant) children have ended by themselves.
+/// It then stops the rest in reverse order and ends in order, which is no crash: a transient or temporary supervisor is
+/// gone, a permanent one is restarted by the one above, which counts. A significant child that somebody stopped does
+/// not bring its supervisor down, nor one that its supervisor stopped.
 ///
 /// ```
 /// # use callboard_supervisors::*;

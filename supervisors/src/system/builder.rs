@@ -123,10 +123,10 @@ impl ActorSystemBuilder {
         self
     }
 
-    /// An actor that has been in one message for longer than this is told to the [feed](ActorSystem::changes), and logged: as
-    /// a warning if it blocks its thread, else for debugging. Looked for four times as often, though not more often
-    /// than every 5 ms nor less than every second, by a thread of its own. None: nobody looks. Default: 10 s; none in a
-    /// [local](Self::local) system.
+    /// An actor that has been in one message for longer than this is told to the [feed](ActorSystem::changes), and
+    /// logged: as a warning if it blocks its thread, else for debugging. Looked for four times as often, though not
+    /// more often than every 5 ms nor less than every second, by a thread of its own. None: nobody looks. Default: 10
+    /// s; none in a [local](Self::local) system.
     pub fn watchdog(mut self, limit: Option<Duration>) -> Self {
         self.watchdog = limit.map_or(Watch::Never, Watch::After);
         self
@@ -135,7 +135,8 @@ impl ActorSystemBuilder {
     /// As [`local`](Self::local), and the seed decides which actor or supervisor of those that have something to do has its
     /// turn next, how much it does in it, and the chance in backoffs. The same seed gives the same order of events on a
     /// paused clock, if nothing comes from other threads and the actors use no chance of their own (as
-    /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore). A later call of [`executors`](Self::executors) takes it back.
+    /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore). A later call of
+    /// [`executors`](Self::executors) takes it back.
     #[cfg(feature = "testkit")]
     pub fn seeded(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context as Task, Poll},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -203,7 +203,7 @@ impl<L: ActorLoop> ActorTask<L> {
         let limit = match self.shutdown {
             Shutdown::Infinity => None,
             Shutdown::Timeout(limit) => Some(limit),
-            Shutdown::Brutal => Some(Duration::ZERO),
+            Shutdown::Brutal => return self.kill(),
         };
         let at = limit.map(|limit| after(Instant::now(), limit));
         self.phase = Phase::Active(at.map(Deadline::At));
@@ -226,7 +226,7 @@ impl<L: ActorLoop> ActorTask<L> {
         }
     }
 
-    /// The deadline has passed: no hook runs any more.
+    /// The deadline has passed, or there is none: no hook runs any more.
     fn kill(&mut self) {
         match self.closing {
             Some(Cause::RestartAsked) => {

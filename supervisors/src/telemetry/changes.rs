@@ -122,7 +122,8 @@ impl Changes {
     }
 }
 
-/// The changes of a system, from the moment on at which it was asked for: see [`ActorSystem::changes`](crate::ActorSystem::changes).
+/// The changes of a system, from the moment on at which it was asked for: see
+/// [`ActorSystem::changes`](crate::ActorSystem::changes).
 ///
 /// ```
 /// # use callboard_supervisors::*;

@@ -32,7 +32,8 @@ impl Latency {
 }
 
 /// How long an actor's handlers took, from one message of so many (see
-/// [`ActorSystemBuilder::sample_latency`](crate::ActorSystemBuilder::sample_latency)). An `async` handler is measured to its end;
+/// [`ActorSystemBuilder::sample_latency`](crate::ActorSystemBuilder::sample_latency)). An `async` handler is measured
+/// to its end;
 /// of a [`Later`](crate::Later) only the part in the handler.
 ///
 /// ```

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard_supervisors::{
-    ActorSystem, AskError, ChildSpec, DynamicSupervisorSpec, OnExhausted, Restart, Shutdown, StartChildError,
-    State, StopReason, SupervisorSpec,
+    Actor, ActorSystem, AskError, ChildSpec, Context, DynamicSupervisorSpec, OnExhausted, Restart, Shutdown,
+    StartChildError, StartError, State, StopReason, SupervisorSpec,
     testkit::{TestSystem, await_stopped},
 };
 use tokio::time::Instant;
@@ -242,5 +242,37 @@ fn a_supervisor_that_gives_up_is_shown_as_stopping_until_it_is_down() {
         assert_eq!(crashing.ask(Count).await, Ok((1, 1)));
         assert_eq!((handle.state(), handle.is_running()), (State::Running, true));
         system.shutdown().await;
+    });
+}
+
+/// Says so when its stop hook runs.
+struct Farewell(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Actor for Farewell {
+    type Args = tokio::sync::mpsc::UnboundedSender<()>;
+    async fn start(hooks: Self::Args, _: &mut Context<Self>) -> Result<Self, StartError> {
+        Ok(Farewell(hooks))
+    }
+    async fn stopping(&mut self, _: &mut Context<Self>) {
+        self.0.send(()).expect("the test listens");
+    }
+}
+
+#[test]
+fn the_hook_of_one_that_is_stopped_brutally_does_not_run_whoever_stops_it() {
+    local(async {
+        let (hooks, mut ran) = tokio::sync::mpsc::unbounded_channel();
+        let spec = |name: &str| ChildSpec::<Farewell>::new(name, hooks.clone()).shutdown(Shutdown::Brutal);
+        let (first, second) = (spec("first"), spec("second"));
+        let [one, two] = [first.actor_ref(), second.actor_ref()];
+        let root = SupervisorSpec::new("root").child(first).child(second);
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        one.restart();
+        one.inspect().await.expect("it is there");
+        one.stop();
+        assert_eq!(one.watch().await, StopReason::Killed);
+        system.shutdown(Duration::from_secs(1)).await;
+        assert_eq!(two.watch().await, StopReason::Killed);
+        assert!(ran.try_recv().is_err(), "a hook ran");
     });
 }
