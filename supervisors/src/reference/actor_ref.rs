@@ -15,15 +15,10 @@ use crate::{
     envelope::Sealed,
     error::{AskError, SendError},
     handler::Handler,
-    label::Labelled,
     meta::{ActorId, ActorSnapshot, State, StopReason},
-    reference::{ActorHandle, Node, Recipient, Shared, patience::within},
+    reference::{ASK_LIMIT, ActorHandle, Node, Recipient, Shared, asking},
     task::Order,
-    waiting::{is_asking, while_waiting},
 };
-
-/// How long an [`ask`](ActorRef::ask) waits at most.
-pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The address of an actor. Restarts do not change it; it is one `Arc`, `Send` and `Sync` even if the actor is not.
 ///
@@ -159,22 +154,14 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Handler<M>,
     {
-        if is_asking(self.id()) {
-            return Err(AskError::SelfAsk);
-        }
-        let (envelope, answer) = Sealed::ask(message);
-        let asked = async {
-            let admitted = match self.0.try_admit(envelope) {
+        let admit = |envelope| async {
+            match self.0.try_admit(envelope) {
                 // In a box, so that an ask that need not wait for room is small.
                 Err(SendError::Full(envelope)) => Box::pin(self.0.admit(envelope)).await,
                 settled => settled,
-            };
-            admitted.map_err(SendError::<M>::from)?;
-            answer.await.unwrap_or(Err(AskError::Stopped))
+            }
         };
-        within(limit, asked, || while_waiting(self.0.clone(), M::LABEL))
-            .await
-            .unwrap_or(Err(AskError::TimedOut(limit)))
+        asking::ask(self.id(), limit, message, admit, || self.0.clone()).await
     }
 
     /// This address for whoever needs to know only that it handles `M`.

@@ -2,14 +2,15 @@
 
 mod actor_handle;
 mod actor_ref;
+mod asking;
 mod control;
 mod patience;
 mod recipient;
 mod shared;
 
 pub use actor_handle::ActorHandle;
-pub(crate) use actor_ref::ASK_LIMIT;
 pub use actor_ref::ActorRef;
+pub(crate) use asking::ASK_LIMIT;
 pub(crate) use control::{Control, Controlled};
 pub(crate) use patience::{patiently, within};
 pub use recipient::Recipient;

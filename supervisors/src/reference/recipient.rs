@@ -18,10 +18,10 @@ use crate::{
     handler::Handler,
     label::Labelled,
     meta::{ActorId, Farewell, State, StopReason},
-    reference::{ActorRef, Shared, actor_ref::ASK_LIMIT, patience::within},
+    reference::{ASK_LIMIT, ActorRef, Shared, asking},
     reply::ReplyTo,
     telemetry::UndeliveredReason,
-    waiting::{Target, Waiting, is_asking, while_waiting},
+    waiting::{Target, Waiting, while_waiting},
 };
 
 pub(crate) type Admitted<M> = Pin<Box<dyn Future<Output = Result<(), Refused<M>>> + Send>>;
@@ -192,15 +192,7 @@ impl<M: Message> Recipient<M> {
     /// # Errors
     /// See [`AskError`].
     pub async fn ask_within(&self, limit: Duration, message: M) -> Result<M::Result, AskError> {
-        if is_asking(self.id()) {
-            return Err(AskError::SelfAsk);
-        }
-        let (envelope, answer) = Sealed::ask(message);
-        let asked = async {
-            self.admit(envelope).await.map_err(SendError::<M>::from)?;
-            answer.await.unwrap_or(Err(AskError::Stopped))
-        };
-        within(limit, asked, || self.while_waiting()).await.unwrap_or(Err(AskError::TimedOut(limit)))
+        asking::ask(self.id(), limit, message, |envelope| self.admit(envelope), || self.0.clone()).await
     }
 
     /// Shows that whoever waits now waits for this one.
