@@ -2,14 +2,15 @@
 //! ever, and what was not stopped works in the end.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use callboard_supervisors::{
     Actor, ActorRef, AskError, ChildSpec, Context, DynamicSupervisor, DynamicSupervisorSpec, Handler,
-    MailboxSpec, Message, Overflow, PlainHandler, Restart, Shutdown, StartError, State, Strategy,
-    SupervisorSpec,
+    MailboxSpec, Message, Overflow, PlainHandler, PoolSpec, Restart, Routing, Shutdown, StartError, State,
+    Strategy, SupervisorSpec,
     testkit::{Fault, Faults, TestSystem, explore},
 };
 
@@ -239,6 +240,84 @@ fn hire(pool: &DynamicSupervisor, chance: &mut Chance, desks: &mut Vec<Desk>, st
     if pool.spawn_child(spec.restart(restart)).is_ok() {
         desks.push(desk);
     }
+}
+
+/// Its workers are ordered about, and its parts, and its size, in any order: in the end it has its workers and no others.
+async fn disorder_of_a_pool(seed: u64) {
+    let mut chance = Chance(seed);
+    let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary][chance.below(3)];
+    let shutdown = [Shutdown::default(), Shutdown::Timeout(ms(1)), Shutdown::Brutal][chance.below(3)];
+    let log = Log::default();
+    let spec = PoolSpec::<Clerk>::new("pool", 1 + chance.below(4), log.clone())
+        .worker(move |_, worker| {
+            worker
+                .restart(restart)
+                .shutdown(shutdown)
+                .mailbox(MailboxSpec::bounded(4).overflow(Overflow::Reject))
+        })
+        .backoff(steady(ms(2)))
+        .drain(ms(5))
+        .intensity(budget(&mut chance), ms(1000))
+        .bounds(0..=6);
+    let pool = spec.pool();
+    let root = SupervisorSpec::new("root").pool(spec).intensity(1000, ms(1000)).backoff(steady(ms(2)));
+    let system = TestSystem::seeded(seed, root).await;
+    let (in_turn, keyed) = (
+        pool.router::<Entry>(Routing::round_robin()),
+        pool.router::<Entry>(Routing::consistent_hash(|Entry(number, _)| *number)),
+    );
+    let mut number = 0;
+    for _ in 0..40 {
+        let workers = pool.workers();
+        match chance.below(12) {
+            0..=3 => {
+                number += 1;
+                let how = [How::Plain, How::Waiting, How::Panicking, How::PanickingLate][chance.below(4)];
+                // Nobody may be there, or have room.
+                let _ = [&in_turn, &keyed][chance.below(2)].tell(Entry(number, how));
+            }
+            4 | 5 if !workers.is_empty() => {
+                let worker = &workers[chance.below(workers.len())];
+                match chance.below(4) {
+                    0 => worker.stop(),
+                    1 => worker.kill(),
+                    2 => worker.restart(),
+                    _ => worker.suspend(),
+                }
+            }
+            6 | 7 => pool.resize(chance.below(7)).expect("within the bounds"),
+            8 if chance.below(3) == 0 => {
+                let part = ["pool", "pool/workers", "pool/keeper"][chance.below(3)];
+                let part = system.root().child(part).expect("it is never stopped");
+                if chance.below(3) == 0 { part.kill() } else { part.restart() }
+            }
+            9 => system.settle().await,
+            _ => system.advance(ms(1)).await,
+        }
+    }
+    system.settle().await;
+    // What waits there may be the end of some.
+    system.root().child("pool/workers").expect("it is never stopped").resume();
+    system.advance(Duration::from_secs(1)).await;
+    tokio::time::timeout(Duration::from_secs(10), pool.filled()).await.expect("some day").expect("it runs");
+    let names: Vec<String> = pool.workers().iter().map(|worker| worker.name().to_owned()).collect();
+    assert_eq!(names, (0..pool.size()).map(|worker| worker.to_string()).collect::<Vec<_>>());
+    system.advance(Duration::from_secs(1)).await;
+    let listed = system.root().child("pool/workers").expect("it is there").snapshot().children;
+    let listed: BTreeSet<_> = listed.into_iter().map(|worker| worker.id).collect();
+    assert_eq!(listed, pool.workers().iter().map(ActorRef::id).collect(), "those who left are gone");
+    for worker in pool.workers() {
+        assert_eq!((worker.ask(Ping).await, worker.state()), (Ok(()), State::Running), "`{}`", worker.path());
+    }
+    let handled = log.lock().expect("no panic").clone();
+    let once: BTreeSet<_> = handled.iter().collect();
+    assert_eq!(once.len(), handled.len(), "nothing is handled twice: {handled:?}");
+    system.shutdown().await;
+}
+
+#[test]
+fn a_pool_has_its_workers_in_the_end_whatever_happens_to_them() {
+    explore(0..150, disorder_of_a_pool);
 }
 
 #[test]
