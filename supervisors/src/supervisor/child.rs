@@ -200,8 +200,9 @@ impl<A: Actor> ChildSpec<A> {
 
     /// Whether the actor ends by itself, as by [`Context::stop`](crate::Context::stop), as soon as nobody holds an
     /// address of it and all that was sent is handled, replies that come [`Later`](crate::Later) included. An
-    /// [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also those that the actor keeps of itself; an
-    /// [`ActorHandle`](crate::ActorHandle) does not. Timers, streams and spawned futures do not keep it. For children
+    /// [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also those that the actor keeps of itself, and so do the
+    /// [groups](crate::Group) and [topics](crate::Topic) that it is in; an [`ActorHandle`](crate::ActorHandle) and a name
+    /// in the [registry](crate::Registry) do not. Timers, streams and spawned futures do not keep it. For children
     /// that come and go: refused for permanent ones. Default: no. To be called before [`actor_ref`](Self::actor_ref).
     pub fn stop_when_unreferenced(mut self, stop: bool) -> Self {
         match Arc::get_mut(&mut self.shared) {

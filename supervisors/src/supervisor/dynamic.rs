@@ -8,15 +8,16 @@ use crate::{
     meta::{ActorSnapshot, Kind, State, StopReason},
     reference::{ActorHandle, ActorRef, Node},
     supervisor::{
-        ChildSpec, SupervisorNode,
+        ChildSpec, Supervisor, SupervisorNode, SupervisorSpec,
         child::Entry,
         settings::{Common, settings},
     },
     task::Order,
 };
 
-/// A supervisor of children that are started at run time. They are stopped all together, under one timer, and none is
-/// started again when the supervisor itself is restarted.
+/// A supervisor of children that are started at run time. They are stopped all together, under one timer: the longest
+/// of theirs; it does not count for those that may take for ever ([`Shutdown::Infinity`](crate::Shutdown::Infinity)).
+/// None is started again when the supervisor itself is restarted.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -135,6 +136,16 @@ impl DynamicSupervisor {
     /// See [`StartChildError`]; nothing is left of the child then.
     pub async fn start_child<A: Actor>(&self, child: ChildSpec<A>) -> Result<ActorRef<A>, StartChildError> {
         self.0.start_child(child).await
+    }
+
+    /// As [`start_child`](Self::start_child), for a supervisor with all below it.
+    ///
+    /// # Errors
+    /// See [`StartChildError`]; nothing is left of the supervisor then.
+    pub async fn start_supervisor(&self, supervisor: SupervisorSpec) -> Result<Supervisor, StartChildError> {
+        let handle = supervisor.handle();
+        self.0.start_entry(supervisor.0.into_entry()).await?;
+        Ok(handle)
     }
 
     /// The children that are there now, oldest first.

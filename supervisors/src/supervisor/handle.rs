@@ -7,7 +7,7 @@ use crate::{
     error::StartChildError,
     meta::{ActorSnapshot, State, StopReason},
     reference::{ActorHandle, ActorRef, Node, Shared},
-    supervisor::{ChildSpec, DynamicSupervisorSpec, SupervisorNode, SupervisorSpec},
+    supervisor::{ChildSpec, DynamicSupervisor, DynamicSupervisorSpec, SupervisorNode, SupervisorSpec},
     task::Order,
 };
 
@@ -78,16 +78,23 @@ impl Supervisor {
     ///
     /// # Errors
     /// See [`StartChildError`]; nothing is left of the supervisor then.
-    pub async fn start_supervisor(&self, supervisor: SupervisorSpec) -> Result<(), StartChildError> {
-        self.0.start_entry(supervisor.0.into_entry()).await
+    pub async fn start_supervisor(&self, supervisor: SupervisorSpec) -> Result<Supervisor, StartChildError> {
+        let handle = supervisor.handle();
+        self.0.start_entry(supervisor.0.into_entry()).await?;
+        Ok(handle)
     }
 
     /// As [`start_child`](Self::start_child), for a dynamic supervisor.
     ///
     /// # Errors
     /// See [`StartChildError`]; nothing is left of the supervisor then.
-    pub async fn start_dynamic(&self, supervisor: DynamicSupervisorSpec) -> Result<(), StartChildError> {
-        self.0.start_entry(supervisor.into_entry()).await
+    pub async fn start_dynamic(
+        &self,
+        supervisor: DynamicSupervisorSpec,
+    ) -> Result<DynamicSupervisor, StartChildError> {
+        let handle = supervisor.handle();
+        self.0.start_entry(supervisor.into_entry()).await?;
+        Ok(handle)
     }
 
     /// The actor at this path below here, as in `edges/store`. None if there is none or it is of another type.

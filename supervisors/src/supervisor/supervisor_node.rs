@@ -121,6 +121,13 @@ impl Body {
         None
     }
 
+    /// In their order; without those that are gone and whose names others have by now.
+    fn listed(&self) -> impl Iterator<Item = &Arc<dyn Node>> {
+        let has_name =
+            |(key, child): &(&Key, &ChildRecord)| self.names.get(child.node.meta().name()) == Some(*key);
+        self.children.iter().filter(has_name).map(|(_, child)| &child.node)
+    }
+
     /// Whether a child of this name is not gone for good. Of one that is, the supervisor may not have heard yet.
     fn has_living(&self, name: &str) -> bool {
         let child = self.names.get(name).and_then(|key| self.children.get(key));
@@ -210,7 +217,7 @@ impl SupervisorNode {
 
     /// Those that are there now, in their order.
     pub(super) fn children(&self) -> Vec<Arc<dyn Node>> {
-        self.with(|body| body.children.values().map(|child| child.node.clone()).collect())
+        self.with(|body| body.listed().cloned().collect())
     }
 
     pub(super) fn child_count(&self) -> usize {
@@ -316,7 +323,7 @@ impl Node for SupervisorNode {
             unreported_exits: body.unreported_exits,
         };
         let listed = if rules.dynamic { LISTED } else { usize::MAX };
-        let children: Vec<_> = body.children.values().take(listed).map(|child| child.node.clone()).collect();
+        let children: Vec<_> = body.listed().take(listed).cloned().collect();
         drop(body);
         ActorSnapshot {
             type_name: supervision.strategy.as_str(),

@@ -3,13 +3,14 @@
 use std::{sync::mpsc::channel, time::Duration};
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, MailboxSpec,
-    PlainHandler, Restart, Shutdown, StartChildError, StartError, State, StopReason, SupervisorSpec,
-    testkit::{TestSystem, await_state, await_stopped},
+    Actor, ActorHandle, ActorRef, ActorSystem, ChildExited, ChildSpec, Context, DynamicSupervisorSpec,
+    MailboxSpec, PlainHandler, Restart, Shutdown, StartChildError, StartError, State, StopReason,
+    SupervisorSpec,
+    testkit::{TestSystem, await_generation, await_state, await_stopped},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::worker::{local, ms};
+use crate::worker::{Count, PanicAsync, Worker, local, ms};
 
 const CHILDREN: u64 = 100;
 
@@ -135,6 +136,8 @@ async fn a_name_is_free_as_soon_as_whoever_had_it_is_gone() {
     for _ in 0..500 {
         let child = handle.start_child(ChildSpec::<Slow>::new("a", ms(0))).await.expect("a free name");
         assert_eq!(handle.find::<Slow>("a"), Some(child.clone()));
+        let listed: Vec<_> = handle.children().iter().map(ActorHandle::id).collect();
+        assert_eq!(listed, [child.id()]);
         child.stop();
         child.watch().await;
     }
@@ -221,6 +224,61 @@ fn ends_that_find_no_room_are_told_later_or_counted_when_it_is_too_late() {
         await_stopped(&handle).await;
         assert_eq!((untold(), recording.snapshot().depth), (2, 1));
         recording.resume();
+        system.shutdown().await;
+    });
+}
+
+#[test]
+fn one_that_may_take_for_ever_takes_the_limit_from_no_other() {
+    local(async {
+        let pool = DynamicSupervisorSpec::new("pool");
+        let handle = pool.handle();
+        let system = TestSystem::start(SupervisorSpec::new("root").dynamic(pool)).await;
+        let start = async |name: &str, takes, shutdown| {
+            let child = ChildSpec::<Slow>::new(name, takes).shutdown(shutdown);
+            handle.start_child(child).await.expect("it starts")
+        };
+        let patient = start("patient", ms(1000), Shutdown::Infinity).await;
+        let late = start("late", Duration::from_secs(3600), Shutdown::Timeout(ms(50))).await;
+        let began = Instant::now();
+        handle.stop();
+        assert_eq!((await_stopped(&late).await, began.elapsed()), (StopReason::Killed, ms(50)));
+        assert_eq!((await_stopped(&patient).await, began.elapsed()), (StopReason::Shutdown, ms(1000)));
+        assert_eq!(await_stopped(&handle).await, StopReason::Shutdown);
+        system.shutdown().await;
+    });
+}
+
+/// As for each of many connections a part of the tree of its own.
+#[test]
+fn a_part_of_the_tree_comes_and_goes_as_a_child_does() {
+    local(async {
+        let pool = DynamicSupervisorSpec::new("pool").max_children(2).intensity(1, Duration::from_secs(60));
+        let handle = pool.handle();
+        let root = SupervisorSpec::new("root").intensity(1, Duration::from_secs(60)).dynamic(pool);
+        let system = TestSystem::start(root).await;
+        let start = async |name: &str| {
+            let child = ChildSpec::<Worker>::new("worker", ());
+            let worker = child.actor_ref();
+            let part = SupervisorSpec::new(name).intensity(0, Duration::from_secs(60)).child(child);
+            handle.start_supervisor(part).await.map(|part| (part, worker))
+        };
+        let (one, worker) = start("one").await.expect("room");
+        let (two, other) = start("two").await.expect("room");
+        assert!(matches!(start("three").await, Err(StartChildError::Full { max_children: 2 })));
+        assert_eq!((one.path(), worker.path()), ("pool/one".to_owned(), "pool/one/worker".to_owned()));
+        assert!(handle.child("one/worker").is_none() && handle.child("one").is_some());
+        // It gives up, and is restarted with what is below it.
+        worker.tell(PanicAsync(false)).expect("room");
+        assert_eq!(worker.ask(Count).await, Ok((1, 1)));
+        assert_eq!((one.snapshot().generation, other.ask(Count).await), (1, Ok((0, 1))));
+        two.stop();
+        assert_eq!((await_stopped(&two).await, other.is_alive()), (StopReason::Shutdown, false));
+        // The budget of the pool is used up: all goes with it, and nothing comes back.
+        worker.tell(PanicAsync(false)).expect("room");
+        assert!(matches!(await_stopped(&one).await, StopReason::Escalated { .. }));
+        await_generation(&handle, 1).await;
+        assert!(!worker.is_alive() && handle.is_empty());
         system.shutdown().await;
     });
 }

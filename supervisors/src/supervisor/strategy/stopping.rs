@@ -32,14 +32,11 @@ impl Plan {
         self.stop_next(outcome, actions);
     }
 
-    /// All at once, under one timer.
+    /// All at once, under one timer. It does not count for those that may take for ever.
     fn stop_together(&mut self, actions: &mut Vec<Action>) {
-        let mut limit = Some(Duration::ZERO);
         let keys: Vec<Key> = self.children.keys().copied().collect();
-        for key in keys {
-            let child_limit = self.end_child(key, true, actions);
-            limit = limit.zip(child_limit).map(|(all, one)| all.max(one));
-        }
+        let limits = keys.into_iter().map(|key| self.end_child(key, true, actions));
+        let limit = limits.flatten().max();
         actions.push(Action::Arm(limit));
     }
 
@@ -139,7 +136,7 @@ impl Plan {
         let mut asked = false;
         for (key, child) in &mut self.children {
             match child.state {
-                ChildState::Ending { killed: false } => {
+                ChildState::Ending { killed: false } if child.shutdown != Shutdown::Infinity => {
                     asked = true;
                     child.state = ChildState::Ending { killed: true };
                     let for_good = for_good || child.restart == Restart::Temporary;
