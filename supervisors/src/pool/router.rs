@@ -37,7 +37,8 @@ struct Inner<M: Message> {
 }
 
 /// Sends each message to one of many actors that handle it, or to all of them. Members that are gone for good are passed
-/// over; those of a pool are there again when they have been replaced.
+/// over; those of a pool are there again when they have been replaced. Members that are stuck come last, except under
+/// [`Routing::consistent_hash`].
 ///
 /// Clones share one turn. A router has no task and no queue: a message is either with a member or back with its sender.
 ///
@@ -155,7 +156,11 @@ impl<M: Message> Router<M> {
             _ => {
                 let first = self.first(members);
                 let (before, from) = members.split_at(first);
-                self.offer_in(from.iter().chain(before), parcel)
+                let in_turn = from.iter().chain(before);
+                // Those who are stuck only if there is nobody else: nobody knows when they come to it. The others are asked
+                // twice then, as one may be free meanwhile.
+                let free = in_turn.clone().filter(|member| !member.of.is_stuck());
+                self.offer_in(free.chain(in_turn), parcel)
             }
         }
     }

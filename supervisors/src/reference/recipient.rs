@@ -40,6 +40,10 @@ pub(crate) trait Receive<M: Message>: Target {
         bury(envelope);
     }
     fn is_alive(&self) -> bool;
+    /// It blocks its thread, and was killed for it.
+    fn is_stuck(&self) -> bool {
+        false
+    }
     fn depth(&self) -> usize;
 }
 
@@ -70,6 +74,10 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
 
     fn is_alive(&self) -> bool {
         self.meta.state() != State::Stopped
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.meta.state() == State::Stuck
     }
 
     fn depth(&self) -> usize {
@@ -240,6 +248,10 @@ impl<M: Message> Recipient<M> {
     /// Whether the actor behind it is not gone for good.
     pub fn is_alive(&self) -> bool {
         self.0.is_alive()
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.0.is_stuck()
     }
 
     /// How many messages wait there or are in the actor's hand.

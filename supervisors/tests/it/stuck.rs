@@ -7,7 +7,7 @@ use std::{
 
 use callboard_supervisors::{
     Actor, ActorRef, ActorSystem, AskError, ChangeKind, ChildSpec, Context, Message, Placement, PlainHandler,
-    Restart, Shutdown, StartError, State, StopReason, Strategy, SupervisorSpec,
+    Restart, Router, Routing, Shutdown, StartError, State, StopReason, Strategy, SupervisorSpec,
 };
 
 use crate::worker::{Count, Hold, PanicAsync, Worker, alone, local, ms, steady};
@@ -277,5 +277,31 @@ fn a_supervisor_above_a_stuck_child_is_not_stuck_itself() {
             }
         }
         assert_eq!(stuck, [actor.path()]);
+    });
+}
+
+#[test]
+fn a_router_turns_to_one_that_is_stuck_only_when_there_is_no_other() {
+    runtime().block_on(async {
+        let spec = |name| ChildSpec::<Blocker>::new(name, ()).placement(Placement::Workers);
+        let (one, other) = (spec("one"), spec("other"));
+        let (stuck, free) = (one.actor_ref(), other.actor_ref());
+        let root = SupervisorSpec::new("root").child(one).child(other);
+        let system = ActorSystem::builder("test").executors(2).start(root).await.expect("a system");
+        let let_go = block(&stuck);
+        stuck.kill();
+        until("stuck", || stuck.state() == State::Stuck).await;
+        for routing in [Routing::round_robin, Routing::least_busy] {
+            let router = Router::new([stuck.recipient(), free.recipient()], routing());
+            for _ in 0..4 {
+                assert_eq!(router.ask(Generation).await, Ok(0));
+            }
+        }
+        free.stop();
+        free.watch().await;
+        let router = Router::new([stuck.recipient(), free.recipient()], Routing::round_robin());
+        let (answer, ()) = tokio::join!(router.ask(Generation), async { drop(let_go) });
+        assert_eq!(answer, Ok(1), "it waited for the next generation");
+        assert!(system.shutdown(LIMIT).await.is_clean());
     });
 }
