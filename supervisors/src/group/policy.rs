@@ -40,8 +40,8 @@ pub enum SlowSubscriber {
     Skip,
     /// As `Skip`; after so many messages in a row, at least 1, it is no subscriber any more.
     UnsubscribeAfter(u32),
-    /// [`publish_and_wait`](crate::Topic::publish_and_wait) waits for it, at most so long and only as long as its mailbox lets
-    /// one wait: a mailbox that rejects what it has no room for is not waited for. Then, and always for
+    /// [`publish_and_wait`](crate::Topic::publish_and_wait) waits for it, at most so long and only as long as its
+    /// mailbox lets one wait: a mailbox that rejects what it has no room for is not waited for. Then, and always for
     /// [`publish`](crate::Topic::publish), as `Skip`.
     Wait(Duration),
 }

@@ -21,7 +21,8 @@ use crate::{
     reference::{Recipient, within},
 };
 
-/// Not changed while anybody publishes: a new one takes its place, so that whoever publishes needs the lock for a moment only.
+/// Not changed while anybody publishes: a new one takes its place, so that whoever publishes needs the lock for a
+/// moment only.
 type Subscribers<M> = Arc<Vec<Arc<Subscriber<M>>>>;
 
 pub(super) struct Inner<M: Message> {

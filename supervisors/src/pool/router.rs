@@ -278,11 +278,12 @@ impl<M: Message> Router<M> {
         }
     }
 
-    /// Sends to one member, as [`send`](Self::send) does, and waits for the reply, 5 s at most. A member that asks here itself
-    /// and waits for the reply cannot give it: it is passed over as if it were full.
+    /// Sends to one member, as [`send`](Self::send) does, and waits for the reply, 5 s at most. A member that asks here
+    /// itself and waits for the reply cannot give it: it is passed over as if it were full.
     ///
     /// # Errors
-    /// See [`AskError`]; `SelfAsk` when only the one that asks could answer. A member that panics on the message is not replaced by another: it was handled, perhaps.
+    /// See [`AskError`]; `SelfAsk` when only the one that asks could answer. A member that panics on the message is not
+    /// replaced by another: it was handled, perhaps.
     pub async fn ask(&self, message: M) -> Result<M::Result, AskError> {
         self.ask_within(ASK_LIMIT, message).await
     }

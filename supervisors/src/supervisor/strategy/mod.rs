@@ -32,7 +32,8 @@ pub(crate) struct Member {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) significant: bool,
-    /// A supervisor: it holds no thread, and always ends when it is killed, as soon as it has given up what is stuck below it.
+    /// A supervisor: it holds no thread, and always ends when it is killed, as soon as it has given up what is stuck
+    /// below it.
     pub(crate) supervises: bool,
 }
 

@@ -1,10 +1,10 @@
-//! Plans below plans, compared with a model of OTP's `supervisor` for whole trees, and driven by ends and orders anywhere in the
-//! tree, read in any order.
+//! Plans below plans, compared with a model of OTP's `supervisor` for whole trees, and driven by ends and orders
+//! anywhere in the tree, read in any order.
 //!
-//! What [`tests`](super::tests) does for one supervisor is done here for supervisors that are children themselves: one that gives
-//! up has crashed, one whose significant children have ended has finished, and a restart of it starts all below it. The rules of
-//! the model are the same, and one more difference: temporary children that were stopped with their supervisor do not come back
-//! with it.
+//! What [`tests`](super::tests) does for one supervisor is done here for supervisors that are children themselves: one
+//! that gives up has crashed, one whose significant children have ended has finished, and a restart of it starts all
+//! below it. The rules of the model are the same, and one more difference: temporary children that were stopped with
+//! their supervisor do not come back with it.
 
 mod drawn;
 mod model;
