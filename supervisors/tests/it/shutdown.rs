@@ -109,3 +109,14 @@ fn a_deadline_beyond_all_time_is_none() {
         assert!(report.is_clean(), "{report:?}");
     });
 }
+
+#[tokio::test]
+async fn whoever_shuts_down_at_the_same_time_hears_the_same() {
+    let root = SupervisorSpec::new("root").child(ChildSpec::<Worker>::new("worker", ()));
+    let system = ActorSystem::builder("test").executors(2).start(root).await.expect("a system");
+    let limit = Duration::from_secs(5);
+    let (one, other) = tokio::join!(system.shutdown(limit), system.shutdown(limit));
+    assert!(one.is_clean() && other.is_clean(), "{one:?} {other:?}");
+    let late = system.shutdown(limit).await;
+    assert!(late.is_clean(), "{late:?}");
+}
