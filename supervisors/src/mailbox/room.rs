@@ -110,6 +110,41 @@ impl<A: Handler<M>, M: Message> Wait<'_, A, M> {
     }
 }
 
+impl<A: Handler<M>, M: Message> Wait<'_, A, M> {
+    fn look(&mut self, ticket: u64, task: &Task<'_>) -> Poll<Pushed<A, M>> {
+        let mut fresh = None;
+        loop {
+            let mut inner = self.mailbox.inner.lock();
+            let closed = inner.closed;
+            let waiter = inner.waiting.as_mut().and_then(|room| {
+                let at = room.find(ticket)?;
+                room.waiters.get_mut(at)
+            });
+            let Some(waiter) = waiter else {
+                drop(inner);
+                return Poll::Ready(Ok(None));
+            };
+            // Cloned and dropped without the lock: both may run any code.
+            let replaced = if closed || waiter.waker.will_wake(task.waker()) {
+                None
+            } else if let Some(waker) = fresh.take() {
+                Some(std::mem::replace(&mut waiter.waker, waker))
+            } else {
+                drop(inner);
+                fresh = Some(task.waker().clone());
+                continue;
+            };
+            drop(inner);
+            drop(replaced);
+            self.admission = Admission::Waiting(ticket);
+            if !closed {
+                return Poll::Pending;
+            }
+            return Poll::Ready(self.leave().map_or(Ok(None), |envelope| Err(SendError::Stopped(envelope))));
+        }
+    }
+}
+
 impl<A: Handler<M>, M: Message> Future for Wait<'_, A, M> {
     type Output = Pushed<A, M>;
 
@@ -123,27 +158,7 @@ impl<A: Handler<M>, M: Message> Future for Wait<'_, A, M> {
                 }
                 Err(refused) => Poll::Ready(Err(refused)),
             },
-            Admission::Waiting(ticket) => {
-                // Cloned before the lock, and the one before it dropped after: both may run any code.
-                let mut waker = task.waker().clone();
-                let mut inner = self.mailbox.inner.lock();
-                let closed = inner.closed;
-                let waiter = inner.waiting.as_mut().and_then(|room| {
-                    let at = room.find(ticket)?;
-                    room.waiters.get_mut(at)
-                });
-                let Some(waiter) = waiter else {
-                    drop(inner);
-                    return Poll::Ready(Ok(None));
-                };
-                std::mem::swap(&mut waiter.waker, &mut waker);
-                drop(inner);
-                self.admission = Admission::Waiting(ticket);
-                if !closed {
-                    return Poll::Pending;
-                }
-                Poll::Ready(self.leave().map_or(Ok(None), |envelope| Err(SendError::Stopped(envelope))))
-            }
+            Admission::Waiting(ticket) => self.look(ticket, task),
             Admission::Done => Poll::Ready(Ok(None)),
         }
     }
