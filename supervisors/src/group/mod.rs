@@ -5,6 +5,8 @@ mod error;
 mod handle;
 mod policy;
 mod roster;
+mod subscriber;
+mod subscribers;
 mod subscription;
 mod topic;
 

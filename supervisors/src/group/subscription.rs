@@ -2,47 +2,13 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, Weak, atomic::Ordering::SeqCst},
 };
 
 use crate::{
     actix::Message,
-    group::{SlowSubscriber, topic::Inner},
-    reference::Recipient,
+    group::{subscriber::Subscriber, subscribers::Subscribers},
 };
-
-/// One subscriber, as the topic knows it.
-pub(super) struct Subscriber<M: Message> {
-    pub(super) recipient: Recipient<M>,
-    pub(super) policy: SlowSubscriber,
-    /// Whoever publishes at this moment and has an older list sees that it is none any more.
-    pub(super) active: AtomicBool,
-    /// Messages in a row.
-    pub(super) refused: AtomicU32,
-    pub(super) skipped: AtomicU64,
-}
-
-impl<M: Message> Subscriber<M> {
-    pub(super) fn new(recipient: Recipient<M>, policy: SlowSubscriber) -> Arc<Self> {
-        Arc::new(Subscriber {
-            recipient,
-            policy,
-            active: AtomicBool::new(true),
-            refused: AtomicU32::new(0),
-            skipped: AtomicU64::new(0),
-        })
-    }
-
-    /// Counts a message that it had no room for. True: that was one too many.
-    pub(super) fn skip(&self) -> bool {
-        self.skipped.fetch_add(1, SeqCst);
-        let in_a_row = self.refused.fetch_add(1, SeqCst).saturating_add(1);
-        matches!(self.policy, SlowSubscriber::UnsubscribeAfter(limit) if in_a_row >= limit)
-    }
-}
 
 /// Keeps a subscriber on a [`Topic`](crate::Topic): it is unsubscribed when this is dropped. An actor that keeps it in its
 /// state is a subscriber as long as that generation lives, and subscribes again at its next start.
@@ -79,7 +45,7 @@ impl<M: Message> Subscriber<M> {
 /// ```
 #[must_use = "dropping it ends the subscription; `detach` keeps the subscriber for life"]
 pub struct Subscription<M: Message> {
-    topic: Weak<Inner<M>>,
+    topic: Weak<Subscribers<M>>,
     subscriber: Arc<Subscriber<M>>,
     attached: bool,
 }
@@ -94,7 +60,7 @@ impl<M: Message> fmt::Debug for Subscription<M> {
 }
 
 impl<M: Message> Subscription<M> {
-    pub(super) fn new(topic: Weak<Inner<M>>, subscriber: Arc<Subscriber<M>>) -> Self {
+    pub(super) fn new(topic: Weak<Subscribers<M>>, subscriber: Arc<Subscriber<M>>) -> Self {
         Subscription { topic, subscriber, attached: true }
     }
 

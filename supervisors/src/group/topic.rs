@@ -9,108 +9,19 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 
 use crate::{
     actix::Message,
     core::bury,
     envelope::Sealed,
     error::SendError,
-    group::{Copies, Published, SlowSubscriber, SubscribeError, Subscription, subscription::Subscriber},
+    group::{
+        Copies, Published, SlowSubscriber, SubscribeError, Subscription, subscriber::Subscriber,
+        subscribers::Subscribers,
+    },
     meta::{ActorId, Farewell},
     reference::{Recipient, within},
 };
-
-/// Not changed while anybody publishes: a new one takes its place, so that whoever publishes needs the lock for a
-/// moment only.
-type Subscribers<M> = Arc<Vec<Arc<Subscriber<M>>>>;
-
-pub(super) struct Inner<M: Message> {
-    name: Arc<str>,
-    max: usize,
-    subscribers: Mutex<Subscribers<M>>,
-}
-
-impl<M: Message> Inner<M> {
-    fn list(&self) -> Subscribers<M> {
-        self.subscribers.lock().clone()
-    }
-
-    /// Gives how many are gone. What it removes is dropped without the lock: messages may be.
-    fn remove_if(&self, gone: impl Fn(&Arc<Subscriber<M>>) -> bool) -> usize {
-        let mut list = self.subscribers.lock();
-        let Some(first) = list.iter().position(&gone) else { return 0 };
-        let (removed, before): (Vec<_>, _) = match Arc::get_mut(&mut list) {
-            // Nobody is publishing, so nobody has this list.
-            Some(list) => (list.extract_if(first.., |subscriber| gone(subscriber)).collect(), None),
-            None => {
-                let (removed, left) = list.iter().cloned().partition(&gone);
-                (removed, Some(std::mem::replace(&mut *list, Arc::new(left))))
-            }
-        };
-        removed.iter().for_each(|subscriber| subscriber.active.store(false, SeqCst));
-        drop(list);
-        drop(before);
-        removed.len()
-    }
-
-    fn add(&self, subscriber: &Arc<Subscriber<M>>) -> Result<(), SubscribeError> {
-        let mut list = self.subscribers.lock();
-        if list.len() >= self.max {
-            return Err(SubscribeError::Full { max: self.max });
-        }
-        // One that ends from here on is removed after this, since that needs the lock.
-        if !subscriber.recipient.is_alive() {
-            return Err(SubscribeError::Stopped);
-        }
-        if let Some(list) = Arc::get_mut(&mut list) {
-            list.push(subscriber.clone());
-            return Ok(());
-        }
-        let more = Arc::new(list.iter().chain([subscriber]).cloned().collect());
-        let before = std::mem::replace(&mut *list, more);
-        drop(list);
-        drop(before);
-        Ok(())
-    }
-
-    /// False: it has been removed already.
-    pub(super) fn remove(&self, subscriber: &Arc<Subscriber<M>>) -> bool {
-        self.remove_if(|other| Arc::ptr_eq(other, subscriber)) > 0
-    }
-
-    /// What is to be done with one that has no room.
-    fn skip(&self, subscriber: &Arc<Subscriber<M>>, done: &mut Published) {
-        if !subscriber.skip() {
-            done.skipped += 1;
-        } else if self.remove(subscriber) {
-            done.removed += 1;
-        }
-    }
-
-    fn settle(&self, subscriber: &Arc<Subscriber<M>>, sent: Result<(), SendError<M>>, done: &mut Published) {
-        match sent {
-            Ok(()) => {
-                subscriber.refused.store(0, SeqCst);
-                done.delivered += 1;
-            }
-            Err(SendError::Full(message)) => {
-                bury(message);
-                self.skip(subscriber, done);
-            }
-            Err(SendError::Stopped(message)) => {
-                bury(message);
-                done.removed += usize::from(self.remove(subscriber));
-            }
-        }
-    }
-}
-
-impl<M: Message> Farewell for Inner<M> {
-    fn gone(&self, actor: ActorId) {
-        self.remove_if(|subscriber| subscriber.recipient.id() == actor);
-    }
-}
 
 /// What is published here reaches all who are subscribed now; nothing is kept for those who come later. Each subscriber
 /// has its mailbox, and says what happens when that is full: see [`SlowSubscriber`]. Actors that are gone for good are
@@ -145,7 +56,7 @@ impl<M: Message> Farewell for Inner<M> {
 /// # Ok::<(), StartSystemError>(())
 /// # }).unwrap();
 /// ```
-pub struct Topic<M: Message>(Arc<Inner<M>>);
+pub struct Topic<M: Message>(Arc<Subscribers<M>>);
 
 impl<M: Message> Clone for Topic<M> {
     fn clone(&self) -> Self {
@@ -167,7 +78,7 @@ impl<M: Message + Clone> Topic<M> {
 
     /// A topic for at most so many subscribers.
     pub fn bounded(name: impl Into<Arc<str>>, max: usize) -> Self {
-        Topic(Arc::new(Inner { name: name.into(), max, subscribers: Mutex::default() }))
+        Topic(Arc::new(Subscribers::new(name.into(), max)))
     }
 
     /// From now on the actor gets what is published, until the [`Subscription`] is dropped or the actor is gone for good. One

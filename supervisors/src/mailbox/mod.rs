@@ -6,6 +6,7 @@ mod queue;
 mod room;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub(crate) use coalescing::Key;
 pub use policy::{MailboxSpec, Overflow};
