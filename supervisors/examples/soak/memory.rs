@@ -2,6 +2,13 @@
 
 use std::{fs, io, time::Duration};
 
+/// MiB a minute.
+const GROWTH: f64 = 1.0;
+/// Seconds.
+const LONG: f64 = 120.0;
+/// MiB.
+const SETTLING: f64 = 4.0;
+
 /// Seconds and bytes.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<(f64, f64)>);
@@ -19,6 +26,14 @@ impl Samples {
     /// The first and the last, in MiB.
     pub(crate) fn ends(&self) -> Option<(f64, f64)> {
         Some((in_mib(self.0.first()?.1), in_mib(self.0.last()?.1)))
+    }
+
+    /// Whether it grows by less than [`GROWTH`]. In a run of less than [`LONG`] it is what was added that counts: so soon, the
+    /// allocator's settling shows more than a leak does, while a leak of one message an ask would be tens of MiB.
+    pub(crate) fn is_steady(&self) -> bool {
+        let length = self.0.first().zip(self.0.last()).map(|(first, last)| last.0 - first.0);
+        let Some((length, slope)) = length.zip(self.slope()) else { return false };
+        if length < LONG { slope * length / 60.0 < SETTLING } else { slope < GROWTH }
     }
 
     /// By least squares, in MiB a minute. None for fewer than two.

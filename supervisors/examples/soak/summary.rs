@@ -6,8 +6,6 @@ use callboard_supervisors::ShutdownReport;
 
 use crate::{asking::Outcomes, memory::Samples, tree::Census, trouble::Deeds};
 
-/// MiB a minute.
-const GROWTH: f64 = 1.0;
 /// Of what is wrong this many are shown.
 const SHOWN: usize = 10;
 
@@ -31,7 +29,7 @@ impl Summary {
             ("no ask timed out", outcomes.timed_out == 0),
             ("no answer was another's", outcomes.wrong == 0),
             ("the tree is whole", census.odd.is_empty()),
-            ("the memory does not grow", samples.slope().is_some_and(|slope| slope < GROWTH)),
+            ("the memory does not grow", samples.is_steady()),
             ("the shutdown is clean", report.is_clean()),
         ]
     }
