@@ -31,6 +31,11 @@ impl<T> Caught<T> {
     pub(crate) fn new(future: impl Future<Output = T> + 'static) -> Self {
         Caught(Some(Box::pin(future)))
     }
+
+    /// Drops one of our own async blocks that is done: what was the user's in it is gone already.
+    pub(super) fn is_done(mut self) {
+        drop(self.0.take());
+    }
 }
 
 impl<T> Future for Caught<T> {
@@ -46,7 +51,9 @@ impl<T> Future for Caught<T> {
 
 impl<T> Drop for Caught<T> {
     fn drop(&mut self) {
-        bury(self.0.take());
+        if let Some(future) = self.0.take() {
+            bury(future);
+        }
     }
 }
 

@@ -78,8 +78,16 @@ impl<A: Actor> Core<A> {
         let id = self.shared.meta.id();
         let running = self.pending.insert(Caught::new(future));
         if let Poll::Ready(done) = asking(id, || Pin::new(running).poll(task)) {
-            self.pending = None;
+            self.finish();
             self.home(done);
+        }
+    }
+
+    /// The future that held the actor is done.
+    #[inline]
+    fn finish(&mut self) {
+        if let Some(running) = self.pending.take() {
+            running.is_done();
         }
     }
 
@@ -150,7 +158,7 @@ impl<A: Actor> Core<A> {
             sides.work(task);
         }
         let done = ready!(asking(self.shared.meta.id(), || Pin::new(running).poll(task)));
-        self.pending = None;
+        self.finish();
         self.home(done);
         Poll::Ready(())
     }
