@@ -33,7 +33,7 @@ impl<T> Caught<T> {
     }
 
     /// Drops one of our own async blocks that is done: what was the user's in it is gone already.
-    pub(super) fn is_done(mut self) {
+    pub(super) fn discard(mut self) {
         drop(self.0.take());
     }
 }

@@ -87,7 +87,7 @@ impl<A: Actor> Core<A> {
     #[inline]
     fn finish(&mut self) {
         if let Some(running) = self.pending.take() {
-            running.is_done();
+            running.discard();
         }
     }
 
