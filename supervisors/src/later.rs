@@ -46,8 +46,8 @@ enum Way<R> {
 }
 
 impl<R> Later<R> {
-    /// The future runs beside the mailbox, on the actor's thread, and is dropped when the generation ends. A panic in it
-    /// ends the generation, as a panic in a handler does.
+    /// The future runs beside the mailbox, on the actor's thread, and is dropped when the generation ends. A panic in
+    /// it ends the generation, as a panic in a handler does.
     pub fn new(future: impl Future<Output = R> + 'static) -> Self {
         Later(Way::Future(Box::pin(future)))
     }
@@ -57,8 +57,9 @@ impl<R> Later<R> {
         Later(Way::Ready(reply))
     }
 
-    /// Another actor replies to `message` in the place of this one, straight to whoever asked. This one is done with it:
-    /// it may go on, crash or stop. Never waits for room: if the other one has none or is gone, the asker hears why.
+    /// Another actor replies to `message` in the place of this one, straight to whoever asked. This one is done with
+    /// it: it may go on, crash or stop. Never waits for room: if the other one has none or is gone, the asker hears
+    /// why.
     pub fn forward<M: Message<Result = R>>(to: &Recipient<M>, message: M) -> Self
     where
         R: Send + 'static,

@@ -62,24 +62,25 @@
 //!
 //! # What holds everywhere
 //!
-//! * Mailboxes, replies under way, feeds, lists of crashes, names, topics and groups are bounded; the children of a dynamic supervisor are
-//!   once you say how many there may be.
+//! * Mailboxes, replies under way, feeds, lists of crashes, names, topics and groups are bounded; the children of a
+//!   dynamic supervisor are once you say how many there may be.
 //! * A panic in what a user wrote costs one generation, or what its documentation says. Others notice it only as the
 //!   [`Strategy`] says.
-//! * Whoever waits is told: an ask ends with a reply, or with the reason why there is none, 5 s later at most unless said otherwise.
+//! * Whoever waits is told: an ask ends with a reply, or with the reason why there is none, 5 s later at most unless
+//!   said otherwise.
 //! * Dropping a future of this crate leaves nothing behind but what its documentation names.
 //! * What waits (`ask`, `send`, `shutdown`) needs a tokio runtime with its timers around it, of either kind.
 //!
-//! `docs/guide.md` leads from zero to a supervised application, `docs/runtime-semantics.md` is the contract, with the test for each
-//! promise, and `docs/testing.md` shows the test kit.
+//! `docs/guide.md` leads from zero to a supervised application, `docs/runtime-semantics.md` is the contract, with the
+//! test for each promise, and `docs/testing.md` shows the test kit.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
 //! * `json`: `TreeSnapshot::to_json`.
-//! * `testkit`: the module `testkit` for tests of actors: a paused clock, probes, scripted faults, and many orders of events. For
-//!   `[dev-dependencies]`.
+//! * `testkit`: the module `testkit` for tests of actors: a paused clock, probes, scripted faults, and many orders of
+//!   events. For `[dev-dependencies]`.
 
 mod actix;
 mod actor;

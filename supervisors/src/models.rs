@@ -1,5 +1,5 @@
-//! Models of admission and of what the two sides of an address count together: loom runs each in every order in which its
-//! threads can take turns, within a bound. `scripts/models` runs them.
+//! Models of admission and of what the two sides of an address count together: loom runs each in every order in which
+//! its threads can take turns, within a bound. `scripts/models` runs them.
 
 use std::{collections::VecDeque, future::poll_fn, task::Poll};
 
@@ -45,8 +45,8 @@ fn mailbox(capacity: usize, overflow: Overflow) -> Arc<Mailbox<Anybody>> {
     Arc::new(Mailbox::new(MailboxSpec::bounded(capacity).overflow(overflow)))
 }
 
-/// The actor's side: takes messages until it has so many. It sleeps when there are none, so a lost wake-up is a deadlock,
-/// which loom finds.
+/// The actor's side: takes messages until it has so many. It sleeps when there are none, so a lost wake-up is a
+/// deadlock, which loom finds.
 fn take(mailbox: &Mailbox<Anybody>, count: usize) -> Vec<u64> {
     let (mut taken, mut hand, mut replaced) = (Vec::new(), VecDeque::new(), Vec::new());
     block_on(poll_fn(|task| {

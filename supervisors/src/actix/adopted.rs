@@ -14,8 +14,8 @@ use crate::{
     reference::{ASK_LIMIT, ActorHandle, Node, within},
 };
 
-/// The handle of an adopted actor: its addresses, and whatever an [`ActorHandle`] gives. Restarts do not change it; it is
-/// one `Arc`, `Send` and `Sync` even if the actor is not.
+/// The handle of an adopted actor: its addresses, and whatever an [`ActorHandle`] gives. Restarts do not change it; it
+/// is one `Arc`, `Send` and `Sync` even if the actor is not.
 ///
 /// Equal are those that name the same actor.
 pub struct Adopted<A: Actor<Context = Context<A>>>(Arc<AdoptedShared<A>>);
@@ -56,8 +56,8 @@ impl<A: Actor<Context = Context<A>>> Adopted<A> {
         handle.node().into_any().downcast().ok().map(Adopted)
     }
 
-    /// The address of the generation that takes messages: from the moment when its `started` has returned, and what that
-    /// waits for with `ctx.wait` is done. None before that, and when the actor is gone for good.
+    /// The address of the generation that takes messages: from the moment when its `started` has returned, and what
+    /// that waits for with `ctx.wait` is done. None before that, and when the actor is gone for good.
     ///
     /// One that is restarted in place has the same address for ever, also between two generations. Any other has a new
     /// one in each generation, and none between two: ask again rather than keep it.
@@ -78,8 +78,8 @@ impl<A: Actor<Context = Context<A>>> Adopted<A> {
     /// address is withdrawn.
     ///
     /// # Errors
-    /// `Closed` when the generation ended before it answered, or the actor is gone for good; `Timeout` when there was no
-    /// reply in time.
+    /// `Closed` when the generation ended before it answered, or the actor is gone for good; `Timeout` when there was
+    /// no reply in time.
     pub async fn send<M: Message>(&self, message: M) -> Result<M::Result, MailboxError>
     where
         A: Handler<M>,
@@ -114,8 +114,8 @@ impl<A: Actor<Context = Context<A>>> Adopted<A> {
         }
     }
 
-    /// This handle for whoever needs to know nothing of its messages: to look at, watch, stop, kill, restart and suspend
-    /// it. One that is suspended does nothing at all, its timers included, until it is resumed.
+    /// This handle for whoever needs to know nothing of its messages: to look at, watch, stop, kill, restart and
+    /// suspend it. One that is suspended does nothing at all, its timers included, until it is resumed.
     pub fn handle(&self) -> ActorHandle {
         ActorHandle::of_node(self.0.clone())
     }

@@ -82,8 +82,8 @@ impl<A: Actor<Context = Context<A>>> AdoptedSpec<A> {
         AdoptedSpec { shutdown, ..self }
     }
 
-    /// Default: where the supervisor says. actix has no budget of messages: one that is flooded delays all others of its
-    /// thread.
+    /// Default: where the supervisor says. actix has no budget of messages: one that is flooded delays all others of
+    /// its thread.
     pub fn placement(self, placement: Placement) -> Self {
         AdoptedSpec { placement, ..self }
     }

@@ -6,16 +6,16 @@
 //! are not known and shown as 0, a crash record names no message, and there is no budget of messages in a row.
 //!
 //! * With [`AdoptedSpec::new`] each generation is a new actor with a new address, which [`Adopted::addr`] gives.
-//! * With [`AdoptedSpec::supervised`], for actors that are [`actix::Supervised`], the actor is restarted in place: address
-//!   and queue stay.
+//! * With [`AdoptedSpec::supervised`], for actors that are [`actix::Supervised`], the actor is restarted in place:
+//!   address and queue stay.
 //!
 //! A stop is `ctx.stop()`: actix abandons the futures that are under way, `stopping` is called, and `stopped`. An actor
-//! whose `stopping` returns `Running::Continue` goes on until it stops by itself, or its shutdown timeout has passed; then
-//! it is dropped without a further hook, as after a kill. It does not end when its last address is dropped.
+//! whose `stopping` returns `Running::Continue` goes on until it stops by itself, or its shutdown timeout has passed;
+//! then it is dropped without a further hook, as after a kill. It does not end when its last address is dropped.
 //!
 //! No actix `System` or `Arbiter` is there, nor needed: timers, `ctx.spawn` and `Actor::start` work, `System::current`
-//! panics. A value whose `Drop` panics costs nothing but a line in the log; two in one actor (its state, its futures) abort
-//! the process, as actix drops them in one go.
+//! panics. A value whose `Drop` panics costs nothing but a line in the log; two in one actor (its state, its futures)
+//! abort the process, as actix drops them in one go.
 //!
 //! ```
 //! use callboard_supervisors::{

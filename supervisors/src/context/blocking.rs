@@ -9,10 +9,11 @@ impl<A: Actor> Context<A> {
     /// future does not borrow the actor: await it in an `async` handler, or hand it to [`Later`](crate::Later) or
     /// [`spawn_then`](Self::spawn_then).
     ///
-    /// At most [`ActorSystemBuilder::blocking_threads`](crate::ActorSystemBuilder::blocking_threads) of a system's actors
-    /// do so at a time; others wait their turn. A panic in it ends this actor's generation as one in its handler does. A
-    /// future that is dropped while it waits for its turn takes its work along; work that has begun cannot be interrupted:
-    /// it runs to its end, nobody hears of it, and a shutdown waits for it no longer than for a handler that blocks.
+    /// At most [`ActorSystemBuilder::blocking_threads`](crate::ActorSystemBuilder::blocking_threads) of a system's
+    /// actors do so at a time; others wait their turn. A panic in it ends this actor's generation as one in its handler
+    /// does. A future that is dropped while it waits for its turn takes its work along; work that has begun cannot be
+    /// interrupted: it runs to its end, nobody hears of it, and a shutdown waits for it no longer than for a handler
+    /// that blocks.
     ///
     /// ```
     /// use callboard_supervisors::*;

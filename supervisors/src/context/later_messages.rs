@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl<A: Actor> Context<A> {
-    /// Sends `message` after `delay`, unless this generation ends before or the timer is cancelled. It may be to itself,
-    /// `cx.send_after(delay, cx.myself(), message)`, and then it is handled in its turn as any other. A message that is
-    /// not taken in the end is [undelivered](crate::Undelivered).
+    /// Sends `message` after `delay`, unless this generation ends before or the timer is cancelled. It may be to
+    /// itself, `cx.send_after(delay, cx.myself(), message)`, and then it is handled in its turn as any other. A message
+    /// that is not taken in the end is [undelivered](crate::Undelivered).
     pub fn send_after<M: Message>(
         &mut self,
         delay: Duration,
@@ -32,8 +32,8 @@ impl<A: Actor> Context<A> {
         handle
     }
 
-    /// Sends what `make` makes every `period`, the first time after one period, until this generation ends, the timer is
-    /// cancelled, or the one it sends to is gone for good. The shortest period is a millisecond. While one message
+    /// Sends what `make` makes every `period`, the first time after one period, until this generation ends, the timer
+    /// is cancelled, or the one it sends to is gone for good. The shortest period is a millisecond. While one message
     /// waits for room the next is not made; what fell due meanwhile is made up for by one, not by many. A message that
     /// is not taken in the end is [undelivered](crate::Undelivered).
     pub fn send_every<M: Message>(

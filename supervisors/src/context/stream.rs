@@ -14,14 +14,14 @@ use crate::{
 
 impl<A: Actor> Context<A> {
     /// Sends this actor all that a stream yields, each item as a message in its turn, until the stream or this
-    /// generation ends or the handle cancels it. The stream is polled on the actor's thread, and only when there is room
-    /// in the mailbox, whatever the mailbox's policy: no item is refused, though a newer one of its
-    /// [key](Handler::coalesce) may replace it, and the actor holds the stream back when it is
-    /// slower. A panic in the stream ends this generation; items that wait in the mailbox then are handled by the next,
-    /// the stream is not: attach it in [`Actor::start`].
+    /// generation ends or the handle cancels it. The stream is polled on the actor's thread, and only when there is
+    /// room in the mailbox, whatever the mailbox's policy: no item is refused, though a newer one of its
+    /// [key](Handler::coalesce) may replace it, and the actor holds the stream back when it is slower. A panic in the
+    /// stream ends this generation; items that wait in the mailbox then are handled by the next, the stream is not:
+    /// attach it in [`Actor::start`].
     ///
-    /// Of tokio's channels an `mpsc::Receiver` has [`attach_receiver`](Self::attach_receiver); the others become streams
-    /// by the wrappers of the crate `tokio-stream`.
+    /// Of tokio's channels an `mpsc::Receiver` has [`attach_receiver`](Self::attach_receiver); the others become
+    /// streams by the wrappers of the crate `tokio-stream`.
     pub fn attach<M: Message>(&mut self, stream: impl Stream<Item = M> + 'static) -> StreamHandle
     where
         A: Handler<M>,
@@ -29,8 +29,8 @@ impl<A: Actor> Context<A> {
         self.attach_then(stream, |_, _| {})
     }
 
-    /// As [`attach`](Self::attach); `ended` runs on the actor when the stream has ended by itself. Items of it may still
-    /// wait in the mailbox then.
+    /// As [`attach`](Self::attach); `ended` runs on the actor when the stream has ended by itself. Items of it may
+    /// still wait in the mailbox then.
     ///
     /// ```
     /// # use callboard_supervisors::*;
@@ -72,7 +72,8 @@ impl<A: Actor> Context<A> {
     /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
     /// # let spec = ChildSpec::<Reader>::new("reader", ()).restart(Restart::Temporary);
     /// # let reader = spec.actor_ref();
-    /// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+    /// # let root = SupervisorSpec::new("root").child(spec);
+    /// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
     /// assert_eq!(reader.watch().await, StopReason::Normal);
     /// # system.shutdown(std::time::Duration::from_secs(5)).await;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

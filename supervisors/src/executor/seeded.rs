@@ -69,8 +69,8 @@ struct Inner {
     closed: bool,
 }
 
-/// Runs tasks inside of one task of tokio. Which of those that are ready has its turn next is drawn by the seed, as is how
-/// much an actor does in one turn: the same seed gives the same order of events, as long as nobody else interferes.
+/// Runs tasks inside of one task of tokio. Which of those that are ready has its turn next is drawn by the seed, as is
+/// how much an actor does in one turn: the same seed gives the same order of events, as long as nobody else interferes.
 pub(crate) struct Seeded {
     inner: Mutex<Inner>,
     waker: AtomicWaker,

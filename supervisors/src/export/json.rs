@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl TreeSnapshot {
-    /// The tree as JSON. Names are those of the fields; times are UTC in RFC 3339, durations are seconds. A crash is given
-    /// without its backtrace, whose symbols take milliseconds to find. Feature `json`.
+    /// The tree as JSON. Names are those of the fields; times are UTC in RFC 3339, durations are seconds. A crash is
+    /// given without its backtrace, whose symbols take milliseconds to find. Feature `json`.
     pub fn to_json(&self) -> Value {
         json!({
             "system": &*self.system,

@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl TreeSnapshot {
-    /// The tree as a Mermaid flowchart, for pages that draw it where it stands, such as those of most code hosts. Dashed
-    /// edges lead from actors to those whose answers they wait for.
+    /// The tree as a Mermaid flowchart, for pages that draw it where it stands, such as those of most code hosts.
+    /// Dashed edges lead from actors to those whose answers they wait for.
     pub fn to_mermaid(&self) -> String {
         let mut chart = String::from("flowchart LR\n");
         for node in self.root.walk() {

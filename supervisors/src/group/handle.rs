@@ -11,8 +11,8 @@ use crate::{
     reference::ActorRef,
 };
 
-/// A named set of actors of one type, wherever they hang in the tree. One that is gone for good leaves by itself; restarts do
-/// not matter. Clones are handles of the same one; a group has no task, and needs no system.
+/// A named set of actors of one type, wherever they hang in the tree. One that is gone for good leaves by itself;
+/// restarts do not matter. Clones are handles of the same one; a group has no task, and needs no system.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -31,7 +31,8 @@ use crate::{
 /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
 /// # let (a, b) = (ChildSpec::<Greeter>::new("a", ()), ChildSpec::<Greeter>::new("b", ()));
 /// # let (first, second) = (a.actor_ref(), b.actor_ref());
-/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(a).child(b)).await?;
+/// # let root = SupervisorSpec::new("root").child(a).child(b);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
 /// let greeters = Group::new("greeters");
 /// greeters.join(&first).expect("it lives");
 /// greeters.join(&second).expect("it lives");

@@ -1,4 +1,5 @@
-//! Many actors under one name: groups, whose members one picks from, and topics, whose subscribers all get what is published.
+//! Many actors under one name: groups, whose members one picks from, and topics, whose subscribers all get what is
+//! published.
 
 mod copies;
 mod error;

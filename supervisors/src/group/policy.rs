@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a [`Topic`](crate::Topic) does when a subscriber's mailbox has no room. Under the mailbox policies `DropNewest` and
-/// `DropOldest` there is always room, as far as the topic can see.
+/// What a [`Topic`](crate::Topic) does when a subscriber's mailbox has no room. Under the mailbox policies `DropNewest`
+/// and `DropOldest` there is always room, as far as the topic can see.
 ///
 /// ```
 /// # use callboard_supervisors::*;

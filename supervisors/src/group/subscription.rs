@@ -10,8 +10,8 @@ use crate::{
     group::{subscriber::Subscriber, subscribers::Subscribers},
 };
 
-/// Keeps a subscriber on a [`Topic`](crate::Topic): it is unsubscribed when this is dropped. An actor that keeps it in its
-/// state is a subscriber as long as that generation lives, and subscribes again at its next start.
+/// Keeps a subscriber on a [`Topic`](crate::Topic): it is unsubscribed when this is dropped. An actor that keeps it in
+/// its state is a subscriber as long as that generation lives, and subscribes again at its next start.
 ///
 /// ```
 /// # use callboard_supervisors::*;

@@ -27,8 +27,8 @@ use crate::{
 /// has its mailbox, and says what happens when that is full: see [`SlowSubscriber`]. Actors that are gone for good are
 /// removed by themselves.
 ///
-/// Messages of one publisher, each published after the one before, reach a subscriber in that order. Clones are handles of
-/// the same one; a topic has no task, and needs no system.
+/// Messages of one publisher, each published after the one before, reach a subscriber in that order. Clones are handles
+/// of the same one; a topic has no task, and needs no system.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -81,8 +81,8 @@ impl<M: Message + Clone> Topic<M> {
         Topic(Arc::new(Subscribers::new(name.into(), max)))
     }
 
-    /// From now on the actor gets what is published, until the [`Subscription`] is dropped or the actor is gone for good. One
-    /// that subscribes twice gets everything twice.
+    /// From now on the actor gets what is published, until the [`Subscription`] is dropped or the actor is gone for
+    /// good. One that subscribes twice gets everything twice.
     ///
     /// # Errors
     /// `Full` when there are as many subscribers as there may be, `Stopped` when the actor is gone for good.
@@ -101,8 +101,8 @@ impl<M: Message + Clone> Topic<M> {
         Ok(Subscription::new(Arc::downgrade(&self.0), subscriber))
     }
 
-    /// Gives every subscriber the message, now. Never waits. A panic of `Clone` reaches the caller; those that come after do
-    /// not get the message then.
+    /// Gives every subscriber the message, now. Never waits. A panic of `Clone` reaches the caller; those that come
+    /// after do not get the message then.
     pub fn publish(&self, message: M) -> Published {
         let mut done = Published::default();
         self.deliver(message, |subscriber, copy| {
@@ -124,8 +124,8 @@ impl<M: Message + Clone> Topic<M> {
         }
     }
 
-    /// As [`publish`](Self::publish), and then waits for all those who have no room and may be waited for, together. Nobody
-    /// who has room waits for them.
+    /// As [`publish`](Self::publish), and then waits for all those who have no room and may be waited for, together.
+    /// Nobody who has room waits for them.
     ///
     /// Dropping the future takes the message back from those who are being waited for; the others have it.
     pub async fn publish_and_wait(&self, message: M) -> Published {
@@ -180,7 +180,8 @@ impl<M: Message> Topic<M> {
 
 type Sent<M> = (Arc<Subscriber<M>>, Option<Result<(), SendError<M>>>);
 
-/// A message that waits for room. It may be dropped with its neighbours, which a panic of its `Drop` must not tear down.
+/// A message that waits for room. It may be dropped with its neighbours, which a panic of its `Drop` must not tear
+/// down.
 struct Waiting<M: Message>(Option<Pin<Box<dyn Future<Output = Sent<M>> + Send>>>);
 
 impl<M: Message> Waiting<M> {

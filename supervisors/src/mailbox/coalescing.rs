@@ -2,8 +2,8 @@
 
 use std::{any::TypeId, collections::HashMap};
 
-/// A message type, and what its handler says of the message. Not by the address of the type's label: each crate that sends
-/// such a message may have a copy of it.
+/// A message type, and what its handler says of the message. Not by the address of the type's label: each crate that
+/// sends such a message may have a copy of it.
 pub(crate) type Key = (TypeId, u64);
 
 /// Entries of messages that are gone are cleared away when there are so many more than messages.

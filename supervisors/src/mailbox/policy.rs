@@ -37,8 +37,8 @@ use std::time::Duration;
 pub enum Overflow {
     /// It is refused, at once.
     Reject,
-    /// `send` and `ask` wait up to this long for room, in the order in which they came; `tell` refuses at once. No time is
-    /// refused at the start: say `Reject`.
+    /// `send` and `ask` wait up to this long for room, in the order in which they came; `tell` refuses at once. No time
+    /// is refused at the start: say `Reject`.
     Block(Duration),
     /// It is taken and dropped; an asker hears `Refused`.
     DropNewest,
@@ -107,8 +107,8 @@ impl MailboxSpec {
         MailboxSpec { overflow, ..self }
     }
 
-    /// At most so many [`Later`](crate::Later) replies under way at a time: further messages wait meanwhile. At least 1: 0 is
-    /// refused at the start. Default: 1024.
+    /// At most so many [`Later`](crate::Later) replies under way at a time: further messages wait meanwhile. At least
+    /// 1: 0 is refused at the start. Default: 1024.
     pub fn concurrent_replies(self, replies: usize) -> Self {
         MailboxSpec { replies: at_most(replies), ..self }
     }

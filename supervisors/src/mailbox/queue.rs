@@ -1,7 +1,8 @@
 //! [`Mailbox`]: one short lock, taken once per send and once per batch of receives.
 //!
-//! The count of waiting messages is the length of the queue plus the batch in the actor's hand. Both grow under the lock
-//! alone; only the actor lets the second one fall without it. There is no counter beside the queue that could drift from it.
+//! The count of waiting messages is the length of the queue plus the batch in the actor's hand. Both grow under the
+//! lock alone; only the actor lets the second one fall without it. There is no counter beside the queue that could
+//! drift from it.
 
 use std::{
     collections::VecDeque,
@@ -269,8 +270,8 @@ impl<A> Mailbox<A> {
         self.wait_for_room(envelope, None).await
     }
 
-    /// Puts it in, or among those who wait, or gives it back because the mailbox is closed. The waker is the caller's own
-    /// clone: to clone one may run any code, and the lock is held in here.
+    /// Puts it in, or among those who wait, or gives it back because the mailbox is closed. The waker is the caller's
+    /// own clone: to clone one may run any code, and the lock is held in here.
     pub(super) fn enter_or_wait<M: Message>(
         &self,
         envelope: Box<Sealed<M>>,

@@ -10,8 +10,8 @@ pub(crate) trait Farewell: Send + Sync {
     fn gone(&self, actor: ActorId);
 }
 
-/// The lists that one actor is in. Each is in here once, however often the actor was put into it, so there are at most as
-/// many as there are lists.
+/// The lists that one actor is in. Each is in here once, however often the actor was put into it, so there are at most
+/// as many as there are lists.
 #[derive(Default)]
 pub(super) struct Farewells(Vec<Weak<dyn Farewell>>);
 

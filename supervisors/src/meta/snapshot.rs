@@ -144,7 +144,8 @@ pub struct SupervisionSnapshot {
 
 /// The whole tree.
 ///
-/// Nodes are read one after the other while they go on, so a tree that is changing may be seen between two states of it.
+/// Nodes are read one after the other while they go on, so a tree that is changing may be seen between two states of
+/// it.
 ///
 /// ```
 /// # use callboard_supervisors::*;

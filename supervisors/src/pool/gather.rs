@@ -111,7 +111,8 @@ impl<R> Drop for Answers<R> {
 }
 
 impl<M: Message + Clone> Router<M> {
-    /// Sends a clone to every member, now. Never waits: those that have no room are left out. The routing does not matter.
+    /// Sends a clone to every member, now. Never waits: those that have no room are left out. The routing does not
+    /// matter.
     ///
     /// A panic of `Clone` reaches the caller; those that come after do not get the message then.
     pub fn broadcast(&self, message: M) -> Broadcast {
@@ -164,8 +165,9 @@ impl<M: Message + Clone> Router<M> {
         answers
     }
 
-    /// Asks every member that has room, and gives the answer that comes first. The others' are not waited for: a question
-    /// that still waits is skipped, one in hand is finished. So the message must bear to be handled more than once.
+    /// Asks every member that has room, and gives the answer that comes first. The others' are not waited for: a
+    /// question that still waits is skipped, one in hand is finished. So the message must bear to be handled more than
+    /// once.
     ///
     /// # Errors
     /// When nobody answers: `Stopped` when nobody is there, else what the last member's asker would hear, or `TimedOut`
@@ -185,9 +187,9 @@ impl<M: Message + Clone> Router<M> {
         within(limit, first, || ()).await.unwrap_or(Err(AskError::TimedOut(limit)))
     }
 
-    /// Asks every member, and gives what each answered, in the order of the members, as soon as all have answered or the
-    /// limit is over: `TimedOut` stands for those that have not. One that has no room now is not waited for, nor a member
-    /// that asks here itself (`SelfAsk`).
+    /// Asks every member, and gives what each answered, in the order of the members, as soon as all have answered or
+    /// the limit is over: `TimedOut` stands for those that have not. One that has no room now is not waited for, nor a
+    /// member that asks here itself (`SelfAsk`).
     pub async fn ask_all(&self, limit: Duration, message: M) -> Vec<Asked<M>> {
         let mut answers = self.scatter(message);
         let all = poll_fn(|task| {

@@ -84,14 +84,14 @@ impl<A: Actor> Pool<A> {
         self.state.size()
     }
 
-    /// Says how many workers there should be from now on, and does not wait for it; see [`filled`](Self::filled). Workers
-    /// that are one too many, those with the highest numbers, get no more messages, do what waits in their mailboxes, and
-    /// are stopped; answers that come [`Later`](crate::Later) are cut off then. The last of several calls counts. Lasts
-    /// over crashes of the pool.
+    /// Says how many workers there should be from now on, and does not wait for it; see [`filled`](Self::filled).
+    /// Workers that are one too many, those with the highest numbers, get no more messages, do what waits in their
+    /// mailboxes, and are stopped; answers that come [`Later`](crate::Later) are cut off then. The last of several
+    /// calls counts. Lasts over crashes of the pool.
     ///
     /// # Errors
-    /// When the size is out of the pool's bounds, or the pool is gone for good, or nobody keeps its size because somebody
-    /// stopped `keeper` or `workers`.
+    /// When the size is out of the pool's bounds, or the pool is gone for good, or nobody keeps its size because
+    /// somebody stopped `keeper` or `workers`.
     pub fn resize(&self, size: usize) -> Result<(), ResizeError> {
         if self.is_gone() {
             return Err(ResizeError::Stopped);
@@ -99,8 +99,8 @@ impl<A: Actor> Pool<A> {
         self.state.resize(size)
     }
 
-    /// Waits until there are as many workers as there should be: none is missing and none is too many. Dropping the future
-    /// leaves nothing behind.
+    /// Waits until there are as many workers as there should be: none is missing and none is too many. Dropping the
+    /// future leaves nothing behind.
     ///
     /// # Errors
     /// `Stopped` when the pool is gone for good, or goes meanwhile, or nobody keeps its size any more.

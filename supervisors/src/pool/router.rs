@@ -36,9 +36,9 @@ struct Inner<M: Message> {
     table: Mutex<Arc<Table<M>>>,
 }
 
-/// Sends each message to one of many actors that handle it, or to all of them. Members that are gone for good are passed
-/// over; those of a pool are there again when they have been replaced. Members that are stuck come last, except under
-/// [`Routing::consistent_hash`].
+/// Sends each message to one of many actors that handle it, or to all of them. Members that are gone for good are
+/// passed over; those of a pool are there again when they have been replaced. Members that are stuck come last, except
+/// under [`Routing::consistent_hash`].
 ///
 /// Clones share one turn. A router has no task and no queue: a message is either with a member or back with its sender.
 ///
@@ -60,7 +60,8 @@ struct Inner<M: Message> {
 /// let (a, b) = (ChildSpec::<Worker>::new("a", ()), ChildSpec::<Worker>::new("b", ()));
 /// let members = [a.actor_ref().recipient(), b.actor_ref().recipient()];
 /// let by_number = Router::new(members, Routing::consistent_hash(|Square(n)| *n));
-/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(a).child(b)).await?;
+/// let root = SupervisorSpec::new("root").child(a).child(b);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
 /// assert_eq!(by_number.ask(Square(12)).await, Ok(144));
 /// # system.shutdown(std::time::Duration::from_secs(5)).await;
 /// assert!(matches!(by_number.tell(Square(12)), Err(SendError::Stopped(Square(12)))));
@@ -157,8 +158,8 @@ impl<M: Message> Router<M> {
                 let first = self.first(members);
                 let (before, from) = members.split_at(first);
                 let in_turn = from.iter().chain(before);
-                // Those who are stuck only if there is nobody else: nobody knows when they come to it. The others are asked
-                // twice then, as one may be free meanwhile.
+                // Those who are stuck only if there is nobody else: nobody knows when they come to it. The others are
+                // asked twice then, as one may be free meanwhile.
                 let free = in_turn.clone().filter(|member| !member.of.is_stuck());
                 self.offer_in(free.chain(in_turn), parcel)
             }
@@ -239,8 +240,9 @@ impl<M: Message> Router<M> {
         }
     }
 
-    /// As [`tell`](Self::tell); if nobody has room, it waits at the first one that lives, as that one's mailbox says. Should
-    /// that one go meanwhile, the message goes to another. Dropping the future takes back a message that is still waiting.
+    /// As [`tell`](Self::tell); if nobody has room, it waits at the first one that lives, as that one's mailbox says.
+    /// Should that one go meanwhile, the message goes to another. Dropping the future takes back a message that is
+    /// still waiting.
     ///
     /// # Errors
     /// `Full` when there was no room in time, `Stopped` when nobody is there.

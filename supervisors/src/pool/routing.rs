@@ -75,10 +75,10 @@ impl<M> Routing<M> {
         Routing(Choice::LeastBusy)
     }
 
-    /// The same member for the same key, as long as that member is there. When one leaves or joins, only the keys of that
-    /// one move: of `n` members some `1 / n` of all keys. A member of a pool hands its keys on to its replacement.
-    /// With [`OnFull::TryNext`](crate::OnFull::TryNext) a full member's keys go astray for the time; the default gives the
-    /// message back.
+    /// The same member for the same key, as long as that member is there. When one leaves or joins, only the keys of
+    /// that one move: of `n` members some `1 / n` of all keys. A member of a pool hands its keys on to its replacement.
+    /// With [`OnFull::TryNext`](crate::OnFull::TryNext) a full member's keys go astray for the time; the default gives
+    /// the message back.
     ///
     /// A panic of `key` reaches the sender.
     pub fn consistent_hash<K: Hash>(key: impl Fn(&M) -> K + Send + Sync + 'static) -> Self {

@@ -14,12 +14,12 @@ use crate::{
     supervisor::{Backoff, ChildSpec, DynamicSupervisorSpec, OnExhausted, Strategy, SupervisorSpec},
 };
 
-/// A pool of workers that all do the same: a supervisor with two children, `workers`, a dynamic supervisor whose children
-/// are named `0`, `1` and so on, and `keeper`, which sees to it that there are as many as there should be.
+/// A pool of workers that all do the same: a supervisor with two children, `workers`, a dynamic supervisor whose
+/// children are named `0`, `1` and so on, and `keeper`, which sees to it that there are as many as there should be.
 ///
 /// A worker that crashes is restarted as its own specification says. One that is gone for good is replaced by a new one
-/// with the same number, after a pause of the [`backoff`](Self::backoff). When `workers` gives up, all are replaced. The
-/// start of the pool waits until all workers run, and fails if one does not start.
+/// with the same number, after a pause of the [`backoff`](Self::backoff). When `workers` gives up, all are replaced.
+/// The start of the pool waits until all workers run, and fails if one does not start.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -62,14 +62,14 @@ pub struct PoolSpec<A: Actor> {
 }
 
 impl<A: Actor> PoolSpec<A> {
-    /// `size` workers, each made from a clone of `args`. `name` must be unique below the supervisor, not empty, and without
-    /// a `/`.
+    /// `size` workers, each made from a clone of `args`. `name` must be unique below the supervisor, not empty, and
+    /// without a `/`.
     pub fn new(name: impl Into<Arc<str>>, size: usize, args: A::Args) -> Self {
         PoolSpec::with(name, size, move |_| args.clone())
     }
 
-    /// `size` workers; worker 0, 1 and so on is made from what the function gives. It is called on the control executor,
-    /// once for every worker that is started or replaced; a panic in it counts as a crash of the pool.
+    /// `size` workers; worker 0, 1 and so on is made from what the function gives. It is called on the control
+    /// executor, once for every worker that is started or replaced; a panic in it counts as a crash of the pool.
     pub fn with(
         name: impl Into<Arc<str>>,
         size: usize,
@@ -85,8 +85,8 @@ impl<A: Actor> PoolSpec<A> {
         }
     }
 
-    /// What is said of each worker: its mailbox, its restart kind, its shutdown. The function gets the specification and
-    /// must give the same one back. Called again, it adds to what was said before.
+    /// What is said of each worker: its mailbox, its restart kind, its shutdown. The function gets the specification
+    /// and must give the same one back. Called again, it adds to what was said before.
     pub fn worker(
         self,
         settings: impl Fn(usize, ChildSpec<A>) -> ChildSpec<A> + Clone + Send + 'static,
@@ -111,7 +111,8 @@ impl<A: Actor> PoolSpec<A> {
         PoolSpec { workers: self.workers.on_exhausted(what), ..self }
     }
 
-    /// The pauses before restarts, and before a worker that is gone for good is replaced. See [`Backoff`] for the default.
+    /// The pauses before restarts, and before a worker that is gone for good is replaced. See [`Backoff`] for the
+    /// default.
     pub fn backoff(self, backoff: Backoff) -> Self {
         PoolSpec { workers: self.workers.backoff(backoff), backoff, ..self }
     }

@@ -78,14 +78,14 @@ impl ActorHandle {
         self.0.clone()
     }
 
-    /// The address of the actor, for whoever knows its type. None if it is of another type, or a supervisor. A handle does
-    /// not keep an actor that ends when nobody refers to it; an address does.
+    /// The address of the actor, for whoever knows its type. None if it is of another type, or a supervisor. A handle
+    /// does not keep an actor that ends when nobody refers to it; an address does.
     pub fn actor_ref<A: Actor>(&self) -> Option<ActorRef<A>> {
         self.node().into_any().downcast::<Shared<A>>().ok().map(ActorRef::new)
     }
 
-    /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is gone
-    /// from its supervisor, and another one can be started under its name.
+    /// As [`ActorRef::stop`]; a supervisor stops all below it first, in reverse order. A child that is stopped so is
+    /// gone from its supervisor, and another one can be started under its name.
     pub fn stop(&self) {
         self.0.order(Order::Stop);
     }

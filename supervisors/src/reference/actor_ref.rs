@@ -24,8 +24,8 @@ use crate::{
 ///
 /// Equal are those that name the same actor.
 ///
-/// What waits for room or for an answer needs a tokio runtime with its timers around it, and panics without one; `tell` and orders
-/// do not.
+/// What waits for room or for an answer needs a tokio runtime with its timers around it, and panics without one; `tell`
+/// and orders do not.
 ///
 /// ```
 /// # use callboard_supervisors::*;

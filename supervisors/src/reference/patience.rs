@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::sleep;
 
-/// Gives `future` up to `limit`. None: it took longer. From where it begins to wait in earnest on, what `waiting` gives is
-/// kept.
+/// Gives `future` up to `limit`. None: it took longer. From where it begins to wait in earnest on, what `waiting` gives
+/// is kept.
 ///
 /// The timer is set at the second look only: the first time the task just goes to the end of its thread's queue, behind
 /// the actor that is about to answer. Most asks within a thread are answered by then.

@@ -85,7 +85,8 @@ impl<A: Handler<M>, M: Message> Receive<M> for Shared<A> {
     }
 }
 
-/// Any actor that handles `M`. The same as an [`ActorRef`], for one message type. Equal are those that name the same actor.
+/// Any actor that handles `M`. The same as an [`ActorRef`], for one message type. Equal are those that name the same
+/// actor.
 ///
 /// ```
 /// # use callboard_supervisors::*;

@@ -49,9 +49,9 @@ impl Farewell for Inner {
 /// The names of a system: actors are found by them from anywhere in it, whatever their path. There is one registry for
 /// each [`ActorSystem`](crate::ActorSystem), and every actor reaches it by its [`Context`](crate::Context).
 ///
-/// A name lasts over restarts, and is free when its actor is gone for good. It is removed then without anybody's doing. A
-/// lookup says the type that the actor must have: one of another type is not found. An actor can also be registered for
-/// its type alone, without a name. When the system has stopped, the registry is empty and stays so.
+/// A name lasts over restarts, and is free when its actor is gone for good. It is removed then without anybody's doing.
+/// A lookup says the type that the actor must have: one of another type is not found. An actor can also be registered
+/// for its type alone, without a name. When the system has stopped, the registry is empty and stays so.
 ///
 /// Clones are handles of the same one. An actor that is registered by its specification
 /// ([`ChildSpec::registered`](crate::ChildSpec::registered)) has its name before anybody can hear of it.
@@ -126,8 +126,8 @@ impl Registry {
     /// this one already.
     ///
     /// # Errors
-    /// `NameTaken` when another living actor has the name, `Stopped` when this one is gone for good, `TooManyNames`, and
-    /// `SystemStopped`.
+    /// `NameTaken` when another living actor has the name, `Stopped` when this one is gone for good, `TooManyNames`,
+    /// and `SystemStopped`.
     pub fn register<A: Actor>(
         &self,
         name: impl Into<Arc<str>>,
@@ -171,7 +171,8 @@ impl Registry {
         Some(ActorHandle::of_node(entry?.node))
     }
 
-    /// A living actor of this type: the one that is registered for it, else the first of the type in the order of names.
+    /// A living actor of this type: the one that is registered for it, else the first of the type in the order of
+    /// names.
     pub fn any<A: Actor>(&self) -> Option<ActorRef<A>> {
         let actor_type = TypeId::of::<A>();
         let entry = {

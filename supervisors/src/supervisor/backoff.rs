@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// How long a child waits before it is restarted: `min`, then `factor` times as long with every further crash, up to
-/// `max`; each spread evenly by `jitter` to either side. A child that was healthy for `reset_after` begins at `min` again.
+/// `max`; each spread evenly by `jitter` to either side. A child that was healthy for `reset_after` begins at `min`
+/// again.
 ///
 /// A `min` beyond `max`, a `factor` below 1 and a `jitter` out of its range are refused at the start.
 ///
@@ -57,8 +58,8 @@ impl Backoff {
         self.spread(grown.min(self.max.as_secs_f64()), random)
     }
 
-    /// Seconds of the pauses before so many restarts in a row, jitter aside. A sum, not a loop: a budget may be as good as
-    /// endless.
+    /// Seconds of the pauses before so many restarts in a row, jitter aside. A sum, not a loop: a budget may be as good
+    /// as endless.
     pub(crate) fn total(&self, restarts: usize) -> f64 {
         let (min, max) = (self.min.as_secs_f64(), self.max.as_secs_f64());
         let restarts = f64::from(u32::try_from(restarts).unwrap_or(u32::MAX));

@@ -104,11 +104,11 @@ impl Default for Shutdown {
     }
 }
 
-/// How a child is made, restarted and stopped. The address exists from here on, so that specifications can be wired to each
-/// other before anything runs; messages wait until the actor does.
+/// How a child is made, restarted and stopped. The address exists from here on, so that specifications can be wired to
+/// each other before anything runs; messages wait until the actor does.
 ///
-/// A specification that is dropped without having been given to a supervisor leaves addresses behind whose messages wait for ever: asks
-/// time out, [`ActorRef::watch`] does not return.
+/// A specification that is dropped without having been given to a supervisor leaves addresses behind whose messages
+/// wait for ever: asks time out, [`ActorRef::watch`] does not return.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -200,10 +200,11 @@ impl<A: Actor> ChildSpec<A> {
 
     /// Whether the actor ends by itself, as by [`Context::stop`](crate::Context::stop), as soon as nobody holds an
     /// address of it and all that was sent is handled, replies that come [`Later`](crate::Later) included. An
-    /// [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also those that the actor keeps of itself, and so do the
-    /// [groups](crate::Group) and [topics](crate::Topic) that it is in; an [`ActorHandle`](crate::ActorHandle) and a name
-    /// in the [registry](crate::Registry) do not. Timers, streams and spawned futures do not keep it. For children
-    /// that come and go: refused for permanent ones. Default: no. To be called before [`actor_ref`](Self::actor_ref).
+    /// [`ActorRef`] and a [`Recipient`](crate::Recipient) count, also those that the actor keeps of itself, and so do
+    /// the [groups](crate::Group) and [topics](crate::Topic) that it is in; an [`ActorHandle`](crate::ActorHandle) and
+    /// a name in the [registry](crate::Registry) do not. Timers, streams and spawned futures do not keep it. For
+    /// children that come and go: refused for permanent ones. Default: no. To be called before
+    /// [`actor_ref`](Self::actor_ref).
     pub fn stop_when_unreferenced(mut self, stop: bool) -> Self {
         match Arc::get_mut(&mut self.shared) {
             Some(shared) => shared.count_references(stop),
@@ -231,9 +232,9 @@ impl<A: Actor> ChildSpec<A> {
         self
     }
 
-    /// The actor has this name in the [registry](crate::Registry) of its system, from before its first generation starts
-    /// until it is gone for good. While another living actor has the name, a generation does not start: that counts as
-    /// a start that failed. Default: no name.
+    /// The actor has this name in the [registry](crate::Registry) of its system, from before its first generation
+    /// starts until it is gone for good. While another living actor has the name, a generation does not start: that
+    /// counts as a start that failed. Default: no name.
     pub fn registered(self, name: impl Into<Arc<str>>) -> Self {
         ChildSpec { registered: Some(name.into()), ..self }
     }

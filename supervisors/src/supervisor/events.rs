@@ -6,8 +6,8 @@ use crate::meta::{ActorId, CrashRecord, StopReason};
 
 /// A generation of a child ended. Sent to the recipient of `on_exit`, once for each end.
 ///
-/// The supervisor waits for room as the recipient's mailbox says, beside its other work. What is not taken is counted in
-/// [`SupervisionSnapshot::unreported_exits`](crate::SupervisionSnapshot::unreported_exits).
+/// The supervisor waits for room as the recipient's mailbox says, beside its other work. What is not taken is counted
+/// in [`SupervisionSnapshot::unreported_exits`](crate::SupervisionSnapshot::unreported_exits).
 ///
 /// ```
 /// # use callboard_supervisors::*;

@@ -65,8 +65,8 @@ impl Supervisor {
         &self.0
     }
 
-    /// Starts one more child, after the others, and waits until it runs. From then on it is as the declared ones are: it
-    /// is started again when this supervisor is restarted. Dropping the future leaves the child to start.
+    /// Starts one more child, after the others, and waits until it runs. From then on it is as the declared ones are:
+    /// it is started again when this supervisor is restarted. Dropping the future leaves the child to start.
     ///
     /// # Errors
     /// See [`StartChildError`]; nothing is left of the child then.

@@ -16,8 +16,8 @@ pub(crate) struct Runtime {
     pub(crate) executors: Executors,
     pub(crate) registry: Registry,
     epoch: Instant,
-    /// Children that did not end although they were killed; what has become of them since, they know. At most one entry for
-    /// each that is there.
+    /// Children that did not end although they were killed; what has become of them since, they know. At most one entry
+    /// for each that is there.
     stuck: Mutex<Vec<Weak<dyn Node>>>,
 }
 

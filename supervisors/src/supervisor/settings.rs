@@ -69,8 +69,8 @@ impl Common {
 macro_rules! settings {
     ($spec:ident) => {
         impl $spec {
-            /// At most so many restarts of children within the period; temporary children have none. With 0 the first crash is
-            /// one too many. A period of no time is refused at the start. Default: 8 in 60 s.
+            /// At most so many restarts of children within the period; temporary children have none. With 0 the first
+            /// crash is one too many. A period of no time is refused at the start. Default: 8 in 60 s.
             pub fn intensity(mut self, restarts: usize, period: std::time::Duration) -> Self {
                 self.0.rules.intensity = restarts;
                 self.0.rules.period = period;

@@ -116,8 +116,8 @@ impl ActorSystemBuilder {
         self
     }
 
-    /// So much work of [`Context::blocking`](crate::Context::blocking) is under way at a time, at least 1. Default: as many as
-    /// the machine has cores.
+    /// So much work of [`Context::blocking`](crate::Context::blocking) is under way at a time, at least 1. Default: as
+    /// many as the machine has cores.
     pub fn blocking_threads(mut self, limit: usize) -> Self {
         self.blocking = Some(limit);
         self
@@ -132,9 +132,9 @@ impl ActorSystemBuilder {
         self
     }
 
-    /// As [`local`](Self::local), and the seed decides which actor or supervisor of those that have something to do has its
-    /// turn next, how much it does in it, and the chance in backoffs. The same seed gives the same order of events on a
-    /// paused clock, if nothing comes from other threads and the actors use no chance of their own (as
+    /// As [`local`](Self::local), and the seed decides which actor or supervisor of those that have something to do has
+    /// its turn next, how much it does in it, and the chance in backoffs. The same seed gives the same order of events
+    /// on a paused clock, if nothing comes from other threads and the actors use no chance of their own (as
     /// `tokio::select!` does unless it is `biased`). See [`explore`](crate::testkit::explore). A later call of
     /// [`executors`](Self::executors) takes it back.
     #[cfg(feature = "testkit")]

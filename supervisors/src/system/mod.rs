@@ -121,9 +121,9 @@ impl ActorSystem {
         &self.0.runtime.registry
     }
 
-    /// What happens in the tree from now on: starts, crashes, ends, suspensions, actors that stall or wait for each other
-    /// in a circle. A change that could be seen a moment ago may still be told. Costs next to nothing while nobody listens.
-    /// Ends after the root has ended.
+    /// What happens in the tree from now on: starts, crashes, ends, suspensions, actors that stall or wait for each
+    /// other in a circle. A change that could be seen a moment ago may still be told. Costs next to nothing while
+    /// nobody listens. Ends after the root has ended.
     ///
     /// ```
     /// use callboard_supervisors::*;

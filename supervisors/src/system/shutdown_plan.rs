@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How a system stops: in phases, one after the other, and at last all that is left. A plain [`Duration`] is a plan without
-/// phases.
+/// How a system stops: in phases, one after the other, and at last all that is left. A plain [`Duration`] is a plan
+/// without phases.
 ///
 /// ```
 /// use callboard_supervisors::ShutdownPlan;

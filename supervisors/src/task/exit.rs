@@ -46,9 +46,9 @@ pub(crate) enum What {
     Exited(Exit),
 }
 
-/// A child reports at most one start and one end for each generation, and its supervisor begins the next generation only
-/// after it has read of the end; of kills only one that no other waits before: so there are never more than a few notices
-/// for each child.
+/// A child reports at most one start and one end for each generation, and its supervisor begins the next generation
+/// only after it has read of the end; of kills only one that no other waits before: so there are never more than a few
+/// notices for each child.
 pub(crate) struct Notice {
     pub(crate) child: u64,
     pub(crate) what: What,

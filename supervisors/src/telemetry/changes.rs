@@ -53,8 +53,8 @@ pub enum ChangeKind {
         /// The one that was asked, the one that this one asks, and so on, up to the one whose ask closed the circle.
         paths: Vec<String>,
     },
-    /// It has been in one message for longer than the [watchdog](crate::ActorSystemBuilder::watchdog)'s limit. Told once
-    /// for each message.
+    /// It has been in one message for longer than the [watchdog](crate::ActorSystemBuilder::watchdog)'s limit. Told
+    /// once for each message.
     Stalled {
         /// The message's Rust type.
         message_type: &'static str,

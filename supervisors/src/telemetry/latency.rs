@@ -33,8 +33,7 @@ impl Latency {
 
 /// How long an actor's handlers took, from one message of so many (see
 /// [`ActorSystemBuilder::sample_latency`](crate::ActorSystemBuilder::sample_latency)). An `async` handler is measured
-/// to its end;
-/// of a [`Later`](crate::Later) only the part in the handler.
+/// to its end; of a [`Later`](crate::Later) only the part in the handler.
 ///
 /// ```
 /// # use callboard_supervisors::*;
@@ -77,15 +76,15 @@ impl LatencySnapshot {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// The buckets that are not empty: up to which time, and how many. Each ends at twice the time of the one before; the
-    /// first at 128 ns, and the last has no end, which is [`Duration::MAX`].
+    /// The buckets that are not empty: up to which time, and how many. Each ends at twice the time of the one before;
+    /// the first at 128 ns, and the last has no end, which is [`Duration::MAX`].
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u32)> {
         let counts = self.counts.iter().enumerate();
         counts.filter(|(_, count)| **count > 0).map(|(bucket, count)| (end_of(bucket), *count))
     }
 
-    /// A time within which this share of the measured messages, from 0 to 1, was handled: the end of its bucket, so at most
-    /// twice the true time. None without samples.
+    /// A time within which this share of the measured messages, from 0 to 1, was handled: the end of its bucket, so at
+    /// most twice the true time. None without samples.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let samples = self.samples();
         #[expect(clippy::cast_precision_loss, reason = "a count of samples is far below 2^52")]

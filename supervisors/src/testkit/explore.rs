@@ -26,8 +26,8 @@ const VARIABLE: &str = "CALLBOARD_SEED";
 /// ```
 ///
 /// # Panics
-/// When the scenario panics: the panic names the first seed with which it does, and whether it does so again. When there is
-/// no seed, or `CALLBOARD_SEED` is no number.
+/// When the scenario panics: the panic names the first seed with which it does, and whether it does so again. When
+/// there is no seed, or `CALLBOARD_SEED` is no number.
 #[track_caller]
 pub fn explore(seeds: impl IntoIterator<Item = u64>, scenario: impl AsyncFn(u64)) {
     let at = Location::caller();

@@ -27,8 +27,8 @@ struct Rule {
 /// A script of faults for one actor, given to its specification with
 /// [`ChildSpec::faults`](crate::ChildSpec::faults). The actor's own code does not know of it.
 ///
-/// Counting begins at 1 and goes on over all generations. A message counts when its turn has come to be handled, whatever
-/// becomes of it. Several faults may meet one message: they happen in the order in which they were named.
+/// Counting begins at 1 and goes on over all generations. A message counts when its turn has come to be handled,
+/// whatever becomes of it. Several faults may meet one message: they happen in the order in which they were named.
 ///
 /// ```
 /// use callboard_supervisors::{testkit::*, *};

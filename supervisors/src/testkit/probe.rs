@@ -183,7 +183,8 @@ impl<M: Message> Probe<M> {
         self.0.messages.waiting()
     }
 
-    /// All messages that are there, oldest first, without waiting. Their askers hear `Stopped` if they were not answered.
+    /// All messages that are there, oldest first, without waiting. Their askers hear `Stopped` if they were not
+    /// answered.
     pub fn take_all(&mut self) -> Vec<M> {
         self.0.messages.take_all().into_iter().map(|asked| asked.message).collect()
     }

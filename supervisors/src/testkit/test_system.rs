@@ -82,8 +82,8 @@ impl TestSystem {
     ///
     /// # Panics
     /// When something did not stop by then, or when an actor that ran did not end in order: it was killed at its own
-    /// timeout, or its stop hook panicked. Children that are to be killed ([`Shutdown::Brutal`](crate::Shutdown::Brutal))
-    /// are not expected to end in order.
+    /// timeout, or its stop hook panicked. Children that are to be killed
+    /// ([`Shutdown::Brutal`](crate::Shutdown::Brutal)) are not expected to end in order.
     pub async fn shutdown(self) -> ShutdownReport {
         let orderly = self.0.root().node().orderly();
         let orderly: Vec<_> = orderly.into_iter().filter(|node| runs(&**node)).collect();

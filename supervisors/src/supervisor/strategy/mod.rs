@@ -1,7 +1,7 @@
 //! [`Plan`]: what a supervisor does, as a pure function of its state and an event to actions.
 //!
-//! No clock is read and nothing is done in here: times and randomness come in as values, and what is to be done goes out
-//! as a list. The children's order is the order of their keys.
+//! No clock is read and nothing is done in here: times and randomness come in as values, and what is to be done goes
+//! out as a list. The children's order is the order of their keys.
 
 mod bounds;
 mod plan;

@@ -105,8 +105,8 @@ impl Plan {
         self.stop_next(outcome, actions);
     }
 
-    /// A child that somebody killed holds its thread: the others do not wait for it. Its end, when it comes, is judged as
-    /// that of any child that was killed.
+    /// A child that somebody killed holds its thread: the others do not wait for it. Its end, when it comes, is judged
+    /// as that of any child that was killed.
     pub(super) fn overdue(&mut self, key: Key, generation: u64, actions: &mut Vec<Action>) {
         if !self.is_current(key, generation) {
             return;

@@ -1,7 +1,7 @@
 //! The plan compared with a small model of OTP's `supervisor`, and driven by exits in any order.
 //!
-//! The model does at once and in one go what the plan does in steps. It follows `supervisor.erl`'s `restart/3`; where we
-//! differ it does too: a child that ended for good is forgotten at once, also a transient one.
+//! The model does at once and in one go what the plan does in steps. It follows `supervisor.erl`'s `restart/3`; where
+//! we differ it does too: a child that ended for good is forgotten at once, also a transient one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
