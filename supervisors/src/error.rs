@@ -135,6 +135,25 @@ impl<M> From<SendError<M>> for AskError {
 }
 
 /// A specification that cannot work: where, and what would be right.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # struct Idle;
+/// # impl Actor for Idle {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Idle) }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let twins = SupervisorSpec::new("twins")
+///     .child(ChildSpec::<Idle>::new("castor", ()))
+///     .child(ChildSpec::<Idle>::new("castor", ()));
+/// let root = SupervisorSpec::new("root").supervisor(twins);
+/// let error = ActorSystem::builder("example").executors(1).start(root).await.expect_err("two of one name");
+/// let StartSystemError::Invalid(SpecError { path, problem }) = error else { panic!("{error}") };
+/// assert_eq!(path, "twins/castor");
+/// assert_eq!(problem, "two children of one supervisor have this name");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}`: {problem}")]
 pub struct SpecError {
@@ -145,6 +164,33 @@ pub struct SpecError {
 }
 
 /// Why a child was not started at run time.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # struct Limit;
+/// # impl Actor for Limit {
+/// #     type Args = &'static str;
+/// #     async fn start(text: &'static str, _: &mut Context<Self>) -> Result<Self, StartError> {
+/// #         text.parse::<u32>()?;
+/// #         Ok(Limit)
+/// #     }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = DynamicSupervisorSpec::new("limits").max_children(1);
+/// let limits = spec.handle();
+/// let limit = |name: &'static str, text| ChildSpec::<Limit>::new(name, text).restart(Restart::Temporary);
+/// assert_eq!(limits.spawn_child(limit("size", "8")), Err(StartChildError::NotRunning));
+///
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").dynamic(spec)).await?;
+/// let failed = limits.start_child(limit("size", "many")).await.expect_err("no number");
+/// assert_eq!(failed.to_string(), "the child did not start: did not start: invalid digit found in string");
+/// limits.start_child(limit("size", "8")).await?; // nothing was left of the other one
+/// let refused = limits.spawn_child(limit("weight", "9"));
+/// assert_eq!(refused, Err(StartChildError::Full { max_children: 1 }));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartChildError {
@@ -172,6 +218,28 @@ pub enum StartChildError {
 }
 
 /// Why an [`ActorSystem`](crate::ActorSystem) did not start.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # struct Limit;
+/// # impl Actor for Limit {
+/// #     type Args = &'static str;
+/// #     async fn start(text: &'static str, _: &mut Context<Self>) -> Result<Self, StartError> {
+/// #         text.parse::<u32>()?;
+/// #         Ok(Limit)
+/// #     }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let root = |text| SupervisorSpec::new("root").child(ChildSpec::<Limit>::new("limit", text));
+/// let builder = ActorSystem::builder("example");
+/// let nowhere = builder.clone().executors(0).start(root("8")).await;
+/// assert!(matches!(nowhere, Err(StartSystemError::NoExecutors)));
+/// match builder.executors(1).start(root("many")).await {
+///     Err(StartSystemError::RootFailed(reason)) => assert!(reason.to_string().contains("invalid digit")),
+///     other => panic!("{other:?}"),
+/// }
+/// # });
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartSystemError {
