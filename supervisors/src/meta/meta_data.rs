@@ -23,6 +23,36 @@ use crate::{
 };
 
 /// Identifies an actor or a supervisor within the process; the same in every generation, never used again.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let (a, b) = (ChildSpec::<Counter>::new("a", ()), ChildSpec::<Counter>::new("b", ()));
+/// # let (first, second) = (a.actor_ref(), b.actor_ref());
+/// # let root = SupervisorSpec::new("root").child(a).child(b);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let rooms = std::collections::HashMap::from([(first.id(), "red"), (second.id(), "blue")]);
+/// first.restart();
+/// assert_eq!(first.ask(Count).await, Ok(1)); // of the next generation
+/// assert_eq!(rooms.get(&first.id()), Some(&"red"));
+/// let found: ActorId = system.root().child("b").expect("it is there").id();
+/// assert_eq!(rooms.get(&found), Some(&"blue"));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActorId(u64);
 
@@ -45,6 +75,21 @@ impl fmt::Display for ActorId {
 }
 
 /// What a node of the tree is.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let jobs = DynamicSupervisorSpec::new("jobs");
+/// let root = SupervisorSpec::new("root").dynamic(jobs);
+/// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let tree = system.snapshot();
+/// let kinds: Vec<Kind> = tree.root.walk().map(|node| node.kind).collect();
+/// assert_eq!(kinds, [Kind::Supervisor, Kind::Dynamic]);
+/// assert_eq!(Kind::Dynamic.as_str(), "dynamic");
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -68,6 +113,30 @@ impl Kind {
 }
 
 /// What an actor or a supervisor is doing.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # struct Idle;
+/// # impl Actor for Idle {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Idle) }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Idle>::new("idle", ());
+/// let idle = spec.actor_ref();
+/// assert_eq!(idle.state(), State::Idle);
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// assert_eq!(idle.state(), State::Running);
+/// idle.suspend();
+/// idle.inspect().await.expect("it lives"); // after the order before it
+/// assert_eq!(idle.state(), State::Suspended);
+/// idle.stop();
+/// idle.watch().await;
+/// assert_eq!((idle.state(), idle.state().as_str()), (State::Stopped, "stopped"));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]

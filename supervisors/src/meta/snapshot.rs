@@ -12,6 +12,37 @@ use crate::{
 };
 
 /// The message in an actor's hand.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use tokio::sync::oneshot;
+/// # struct Courier;
+/// # impl Actor for Courier {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Courier) }
+/// # }
+/// #[derive(Message)]
+/// struct Carry(oneshot::Receiver<()>);
+///
+/// impl Handler<Carry> for Courier {
+///     async fn handle(&mut self, Carry(arrived): Carry, _: &mut Context<Self>) {
+///         let _ = arrived.await;
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Courier>::new("courier", ());
+/// # let courier = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// let (arrive, arrived) = oneshot::channel();
+/// courier.tell(Carry(arrived))?;
+/// # while courier.snapshot().current.is_none() { tokio::task::yield_now().await; }
+/// let current: CurrentMessage = courier.snapshot().current.expect("it is on its way");
+/// assert!(current.message_type.ends_with("Carry"));
+/// drop(arrive);
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurrentMessage {
     /// Its Rust type.
@@ -22,6 +53,51 @@ pub struct CurrentMessage {
 }
 
 /// An answer for which an actor's handler waits.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Price;
+/// # #[derive(Message)]
+/// # struct Order;
+/// # struct Shop;
+/// # impl Actor for Shop {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Shop) }
+/// # }
+/// # impl PlainHandler<Price> for Shop {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, _: Price, _: &mut Context<Self>) -> u32 { 3 }
+/// # }
+/// # struct Clerk(Recipient<Price>);
+/// # impl Actor for Clerk {
+/// #     type Args = Recipient<Price>;
+/// #     async fn start(to: Self::Args, _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Clerk(to)) }
+/// # }
+/// impl Handler<Order> for Clerk {
+///     async fn handle(&mut self, _: Order, _: &mut Context<Self>) {
+///         println!("{:?}", self.0.ask(Price).await);
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let shop = ChildSpec::<Shop>::new("shop", ());
+/// # let supplier = shop.actor_ref();
+/// # let clerk = ChildSpec::<Clerk>::new("clerk", supplier.recipient());
+/// # let asker = clerk.actor_ref();
+/// # let root = SupervisorSpec::new("root").child(shop).child(clerk);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// supplier.suspend(); // closed for lunch
+/// asker.tell(Order)?;
+/// # while asker.snapshot().waits_for.is_empty() { tokio::task::yield_now().await; }
+/// let waiting: WaitingFor = asker.snapshot().waits_for.remove(0);
+/// assert_eq!((waiting.actor, waiting.path.as_str()), (supplier.id(), "shop"));
+/// assert!(waiting.message_type.ends_with("Price"));
+/// supplier.resume();
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitingFor {
@@ -36,6 +112,36 @@ pub struct WaitingFor {
 }
 
 /// One node of the tree, read from atomics: nobody is asked.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Fragile>::new("fragile", ()).mailbox(MailboxSpec::bounded(8));
+/// let fragile = spec.actor_ref();
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// fragile.ask(Divide(0)).await.expect_err("it panics");
+/// fragile.ask(Divide(3)).await?;
+/// let seen: ActorSnapshot = fragile.snapshot();
+/// assert_eq!((seen.kind, seen.state, seen.generation), (Kind::Actor, State::Running, 1));
+/// assert_eq!((seen.capacity, seen.refused, seen.panics), (8, 0, 1));
+/// let reason = seen.last_reason.expect("a generation ended");
+/// assert!(reason.to_string().ends_with("attempt to divide by zero"));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ActorSnapshot {
@@ -194,6 +300,38 @@ pub struct TreeSnapshot {
 }
 
 /// The work of [`Context::blocking`](crate::Context::blocking) in a system.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use std::sync::mpsc;
+/// # #[derive(Message)]
+/// # struct Read(mpsc::Receiver<String>);
+/// # struct Reader;
+/// # impl Actor for Reader {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Reader) }
+/// # }
+/// impl PlainHandler<Read> for Reader {
+///     type Reply = Later<()>;
+///     fn handle(&mut self, Read(lines): Read, cx: &mut Context<Self>) -> Later<()> {
+///         Later::new(cx.blocking(move || lines.iter().for_each(|line| println!("{line}"))))
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Reader>::new("reader", ());
+/// # let reader = spec.actor_ref();
+/// # let root = SupervisorSpec::new("root").child(spec);
+/// let system = ActorSystem::builder("example").executors(1).blocking_threads(2).start(root).await?;
+/// let (lines, receiver) = mpsc::channel();
+/// reader.tell(Read(receiver))?;
+/// # while system.snapshot().blocking.running == 0 { tokio::task::yield_now().await; }
+/// let BlockingSnapshot { running, limit, .. } = system.snapshot().blocking;
+/// assert_eq!((running, limit), (1, 2));
+/// drop(lines); // nothing more to read
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockingSnapshot {
