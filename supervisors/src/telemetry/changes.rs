@@ -18,6 +18,38 @@ use crate::meta::{ActorId, CrashRecord, State, StopReason};
 const KEPT: usize = 4096;
 
 /// Something happened to an actor or a supervisor.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Fragile>::new("fragile", ());
+/// # let fragile = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// let mut changes = system.changes();
+/// fragile.ask(Divide(0)).await.expect_err("it panics");
+/// let mut change: Change = changes.next().await.expect("the system runs")?;
+/// while change.actor != fragile.id() {
+///     change = changes.next().await.expect("the system runs")?; // the root has just begun to run
+/// }
+/// assert_eq!(change.path, "fragile");
+/// let next = changes.next().await.expect("the system runs")?;
+/// assert_eq!(next.number, change.number + 1);
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
@@ -34,6 +66,39 @@ pub struct Change {
 }
 
 /// What happened.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u32)]
+/// # struct Divide(u32);
+/// # struct Fragile;
+/// # impl Actor for Fragile {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Fragile) }
+/// # }
+/// # impl PlainHandler<Divide> for Fragile {
+/// #     type Reply = u32;
+/// #     fn handle(&mut self, Divide(by): Divide, _: &mut Context<Self>) -> u32 { 12 / by }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Fragile>::new("fragile", ()).restart(Restart::Temporary);
+/// # let fragile = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// let mut changes = system.changes();
+/// fragile.ask(Divide(0)).await.expect_err("it panics");
+/// let reason = loop {
+///     match changes.next().await.expect("the system runs")?.kind {
+///         ChangeKind::Crashed(crash) => assert_eq!((crash.path.as_str(), crash.generation), ("fragile", 0)),
+///         ChangeKind::Ended(reason) => break reason, // a temporary child does not come back
+///         _ => {}
+///     }
+/// };
+/// assert!(reason.to_string().ends_with("attempt to divide by zero"));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ChangeKind {
@@ -179,6 +244,33 @@ impl Drop for ChangeFeed {
 
 /// A reader was so slow that it missed changes. The next ones it gets are the oldest that are kept; what it should
 /// believe of the rest is in a [snapshot](crate::ActorSystem::snapshot).
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # struct Idle;
+/// # impl Actor for Idle {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Idle) }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let jobs = DynamicSupervisorSpec::new("jobs");
+/// # let supervisor = jobs.handle();
+/// # let root = SupervisorSpec::new("root").dynamic(jobs);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let mut changes = system.changes();
+/// for _ in 0..1_500 {
+///     let job = supervisor.start_child(ChildSpec::<Idle>::new("job", ()).restart(Restart::Temporary)).await?;
+///     job.stop();
+///     job.watch().await;
+/// }
+/// system.shutdown(std::time::Duration::from_secs(5)).await;
+/// // Much has happened while nobody read.
+/// let Some(Err(Missed(count))) = changes.next().await else { panic!("all of it was kept") };
+/// let oldest = changes.next().await.expect("there is more")?;
+/// assert_eq!(oldest.number, count); // the numbers before it are those that were missed
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} changes were missed")]
 pub struct Missed(pub u64);
