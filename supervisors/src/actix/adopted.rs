@@ -18,6 +18,36 @@ use crate::{
 /// is one `Arc`, `Send` and `Sync` even if the actor is not.
 ///
 /// Equal are those that name the same actor.
+///
+/// ```
+/// # use callboard_supervisors::{*, adoption::{Adopted, AdoptedSpec, actix}};
+/// # #[derive(Message)]
+/// # #[message(reply = u8)]
+/// # struct Add(u8);
+/// # struct Counter(u8);
+/// # impl actix::Actor for Counter { type Context = actix::Context<Self>; }
+/// # impl actix::Handler<Add> for Counter {
+/// #     type Result = u8;
+/// #     fn handle(&mut self, Add(amount): Add, _: &mut Self::Context) -> u8 {
+/// #         self.0 = self.0.checked_add(amount).expect("eight bits");
+/// #         self.0
+/// #     }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = AdoptedSpec::new("counter", || Counter(0));
+/// let counter: Adopted<Counter> = spec.adopted();
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").adopted(spec)).await?;
+/// assert_eq!(counter.send(Add(1)).await, Ok(1));
+/// let handle: ActorHandle = counter.handle();
+/// assert_eq!(Adopted::of(&handle), Some(counter.clone()));
+/// handle.stop();
+/// assert_eq!(counter.watch().await, StopReason::Shutdown);
+/// assert!(counter.addr().is_none());
+/// assert_eq!(counter.send(Add(1)).await, Err(actix::MailboxError::Closed));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Adopted<A: Actor<Context = Context<A>>>(Arc<AdoptedShared<A>>);
 
 impl<A: Actor<Context = Context<A>>> Clone for Adopted<A> {

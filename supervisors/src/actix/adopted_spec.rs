@@ -18,6 +18,41 @@ use crate::{
 
 /// How an adopted actor is made, restarted and stopped: what [`ChildSpec`](crate::ChildSpec) is for the others. See the
 /// [module](crate::adoption) for an example.
+///
+/// ```
+/// # use callboard_supervisors::{*, adoption::{AdoptedSpec, actix}};
+/// # #[derive(Message)]
+/// # #[message(reply = u8)]
+/// # struct Add(u8);
+/// # struct Counter(u8);
+/// # impl actix::Actor for Counter { type Context = actix::Context<Self>; }
+/// # impl actix::Handler<Add> for Counter {
+/// #     type Result = u8;
+/// #     fn handle(&mut self, Add(amount): Add, _: &mut Self::Context) -> u8 {
+/// #         self.0 = self.0.checked_add(amount).expect("eight bits");
+/// #         self.0
+/// #     }
+/// # }
+/// impl actix::Supervised for Counter {
+///     fn restarting(&mut self, _: &mut Self::Context) {
+///         self.0 = 0; // whatever the panic left
+///     }
+/// }
+///
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = AdoptedSpec::supervised("counter", || Counter(200))
+///     .restart(Restart::Transient)
+///     .shutdown(Shutdown::Timeout(std::time::Duration::from_secs(2)))
+///     .placement(Placement::Workers);
+/// let counter = spec.adopted();
+/// let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").adopted(spec)).await?;
+/// let addr = counter.addr().expect("it runs");
+/// assert_eq!(addr.send(Add(100)).await, Err(actix::MailboxError::Closed)); // it panicked
+/// assert_eq!(addr.send(Add(1)).await, Ok(1)); // the same actor, at the same address
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "an adopted actor runs when its specification is given to a supervisor"]
 pub struct AdoptedSpec<A: Actor<Context = Context<A>>> {
     shared: Arc<AdoptedShared<A>>,

@@ -5,6 +5,38 @@ use std::{collections::VecDeque, time::Duration};
 use crate::{actix::Message, actor::StartError};
 
 /// What happens to a message.
+///
+/// ```
+/// # use callboard_supervisors::{testkit::*, *};
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// # use std::time::Duration;
+/// run(async {
+///     let faults = Faults::new()
+///         .on::<Count>(1, Fault::Delay(Duration::from_secs(2)))
+///         .on::<Count>(2, Fault::Drop)
+///         .on::<Count>(3, Fault::Panic);
+///     let spec = ChildSpec::<Counter>::new("counter", ()).faults(faults);
+///     let counter = spec.actor_ref();
+///     let system = TestSystem::start(SupervisorSpec::new("root").child(spec)).await;
+///     let began = tokio::time::Instant::now();
+///     assert_eq!(counter.ask(Count).await, Ok(1));
+///     assert!(began.elapsed() >= Duration::from_secs(2)); // of the paused clock
+///     assert_eq!(counter.ask(Count).await, Err(AskError::Stopped));
+///     assert_eq!(counter.ask(Count).await, Err(AskError::Panicked));
+///     system.shutdown().await;
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

@@ -15,6 +15,37 @@ mod sealed {
 }
 
 /// Whatever has a state: an actor's address, a handle, a supervisor. Nobody else implements it.
+///
+/// ```
+/// # use callboard_supervisors::{testkit::*, *};
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Count;
+/// # struct Counter(u64);
+/// # impl Actor for Counter {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Counter(0)) }
+/// # }
+/// # impl PlainHandler<Count> for Counter {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 { self.0 += 1; self.0 }
+/// # }
+/// /// Whatever it is, it has never been restarted.
+/// async fn is_first(of: &impl Observed) {
+///     await_state(of, State::Running).await;
+///     assert_eq!(await_generation(of, 0).await, 0);
+/// }
+///
+/// run(async {
+///     let spec = ChildSpec::<Counter>::new("counter", ());
+///     let counter = spec.actor_ref();
+///     let system = TestSystem::start(SupervisorSpec::new("root").child(spec)).await;
+///     is_first(&counter).await;
+///     is_first(&counter.handle()).await;
+///     is_first(&system.root()).await;
+///     system.shutdown().await;
+/// });
+/// ```
 pub trait Observed: sealed::Sealed {
     #[doc(hidden)]
     fn observed(&self) -> ActorHandle;

@@ -81,6 +81,25 @@ impl<M: Message> Target for Shared<M> {
 }
 
 /// A message with the way back to whoever asked. Dropped unanswered, it tells the asker `Stopped`.
+///
+/// ```
+/// # use callboard_supervisors::{AskError, Message, testkit::{Asked, Probe, run}};
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Price(&'static str);
+/// run(async {
+///     let mut shop = Probe::<Price>::new("shop");
+///     let address = shop.recipient();
+///     let (tea, milk, ()) = tokio::join!(address.ask(Price("tea")), address.ask(Price("milk")), async {
+///         let first: Asked<Price> = shop.expect_ask().await;
+///         assert_eq!(first.message.0, "tea");
+///         let second = shop.expect_ask().await;
+///         second.reply(2); // in any order
+///         drop(first);
+///     });
+///     assert_eq!((tea, milk), (Err(AskError::Stopped), Ok(2)));
+/// });
+/// ```
 pub struct Asked<M: Message> {
     /// What came.
     pub message: M,
