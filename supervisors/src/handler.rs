@@ -204,6 +204,47 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
 
 /// What a [`PlainHandler`] may return. Implemented for every type and for [`Later`](crate::Later); nobody else
 /// implements it.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// #[derive(Message)]
+/// #[message(reply = Result<u32, String>)]
+/// struct Parse(&'static str);
+///
+/// # struct Parser;
+/// # impl Actor for Parser {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Parser) }
+/// # }
+/// # struct Patient;
+/// # impl Actor for Patient {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Patient) }
+/// # }
+/// impl PlainHandler<Parse> for Parser {
+///     type Reply = Result<u32, String>; // what the message says
+///     fn handle(&mut self, Parse(text): Parse, _: &mut Context<Self>) -> Self::Reply {
+///         text.parse().map_err(|_| format!("`{text}` is no number"))
+///     }
+/// }
+///
+/// impl PlainHandler<Parse> for Patient {
+///     type Reply = Later<Result<u32, String>>; // or the same, later
+///     fn handle(&mut self, Parse(text): Parse, _: &mut Context<Self>) -> Self::Reply {
+///         Later::new(async move { text.parse().map_err(|_| format!("`{text}` is no number")) })
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let (a, b) = (ChildSpec::<Parser>::new("a", ()), ChildSpec::<Patient>::new("b", ()));
+/// # let (parser, patient) = (a.actor_ref(), b.actor_ref());
+/// # let root = SupervisorSpec::new("root").child(a).child(b);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// assert_eq!(parser.ask(Parse("7")).await?, Ok(7));
+/// assert_eq!(patient.ask(Parse("x")).await?, Err("`x` is no number".to_owned()));
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub trait Reply<A: Actor, R> {
     #[doc(hidden)]
     fn answer(self, to: ReplyTo<R>, cx: &mut Context<A>);

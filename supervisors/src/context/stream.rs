@@ -124,6 +124,55 @@ impl<A: Actor> Context<A> {
 }
 
 /// A stream that an actor reads. Dropping it does nothing: the stream is read on.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use tokio::sync::mpsc;
+/// # #[derive(Message)]
+/// # struct Line(String);
+/// # #[derive(Message)]
+/// # struct Open(mpsc::Receiver<Line>);
+/// # #[derive(Message)]
+/// # struct Close;
+/// struct Reader(Option<StreamHandle>);
+/// # impl Actor for Reader {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Reader(None)) }
+/// # }
+/// # impl PlainHandler<Line> for Reader {
+/// #     type Reply = ();
+/// #     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) { println!("{line}"); }
+/// # }
+///
+/// impl PlainHandler<Open> for Reader {
+///     type Reply = ();
+///     fn handle(&mut self, Open(lines): Open, cx: &mut Context<Self>) {
+///         self.0 = Some(cx.attach_receiver(lines));
+///     }
+/// }
+///
+/// impl PlainHandler<Close> for Reader {
+///     type Reply = ();
+///     fn handle(&mut self, _: Close, _: &mut Context<Self>) {
+///         if let Some(lines) = self.0.take() {
+///             lines.cancel();
+///         }
+///     }
+/// }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let spec = ChildSpec::<Reader>::new("reader", ());
+/// # let reader = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// let (lines, receiver) = mpsc::channel(8);
+/// reader.ask(Open(receiver)).await?;
+/// lines.send(Line("one".to_owned())).await?;
+/// reader.ask(Close).await?;
+/// lines.closed().await; // the stream is dropped
+/// assert!(lines.send(Line("two".to_owned())).await.is_err());
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Default)]
 pub struct StreamHandle(Cancel);
 

@@ -47,6 +47,37 @@ pub enum SlowSubscriber {
 }
 
 /// What became of a message that was published.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Clone, Message)]
+/// # struct Price(u32);
+/// # struct Shop;
+/// # impl Actor for Shop {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Shop) }
+/// # }
+/// # impl PlainHandler<Price> for Shop {
+/// #     type Reply = ();
+/// #     fn handle(&mut self, _: Price, _: &mut Context<Self>) {}
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let roomy = ChildSpec::<Shop>::new("roomy", ());
+/// let small = ChildSpec::<Shop>::new("small", ()).mailbox(MailboxSpec::bounded(1));
+/// let prices = Topic::new("prices");
+/// prices.subscribe(roomy.actor_ref(), SlowSubscriber::Skip)?.detach();
+/// prices.subscribe(small.actor_ref(), SlowSubscriber::Skip)?.detach();
+/// // Neither runs yet, so one has room for more and the other for one message.
+/// let Published { delivered, skipped, removed, .. } = prices.publish(Price(1));
+/// assert_eq!((delivered, skipped, removed), (2, 0, 0));
+/// let Published { delivered, skipped, .. } = prices.publish(Price(2));
+/// assert_eq!((delivered, skipped), (1, 1));
+/// # let root = SupervisorSpec::new("root").child(roomy).child(small);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {

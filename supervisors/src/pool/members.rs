@@ -43,6 +43,39 @@ impl<A: Handler<M>, M: Message> Source<M> for Roster<A> {
 
 /// Whom a [`Router`](crate::Router) sends to: the members of a [`Pool`](crate::Pool) or of a [`Group`](crate::Group) as
 /// they come and go, or recipients that stay the same.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # #[derive(Message)]
+/// # #[message(reply = u64)]
+/// # struct Square(u64);
+/// # struct Worker;
+/// # impl Actor for Worker {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Worker) }
+/// # }
+/// # impl PlainHandler<Square> for Worker {
+/// #     type Reply = u64;
+/// #     fn handle(&mut self, Square(n): Square, _: &mut Context<Self>) -> u64 { n * n }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// # let (a, b) = (ChildSpec::<Worker>::new("a", ()), ChildSpec::<Worker>::new("b", ()));
+/// # let (first, second) = (a.actor_ref(), b.actor_ref());
+/// # let root = SupervisorSpec::new("root").child(a).child(b);
+/// # let system = ActorSystem::builder("example").executors(1).start(root).await?;
+/// let members: Members<Square> = [&first, &second].into_iter().map(|worker| worker.recipient()).collect();
+/// let in_turn = Router::new(members.clone(), Routing::round_robin());
+/// let by_number = Router::new(members, Routing::consistent_hash(|Square(n)| *n));
+/// assert_eq!(in_turn.ask(Square(3)).await, Ok(9));
+/// first.stop();
+/// first.watch().await;
+/// for n in 0..8 {
+///     assert_eq!(by_number.ask(Square(n)).await, Ok(n * n)); // who is gone is passed over
+/// }
+/// # system.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct Members<M: Message>(pub(super) Arc<dyn Source<M>>);
 
 impl<M: Message> Clone for Members<M> {

@@ -3,6 +3,34 @@
 use std::time::Duration;
 
 /// What became of one phase of a shutdown.
+///
+/// ```
+/// # use callboard_supervisors::*;
+/// # use std::time::Duration;
+/// # #[derive(Message)]
+/// # struct Work;
+/// # struct Slow;
+/// # impl Actor for Slow {
+/// #     type Args = ();
+/// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Slow) }
+/// # }
+/// # impl Handler<Work> for Slow {
+/// #     async fn handle(&mut self, _: Work, _: &mut Context<Self>) { std::future::pending().await }
+/// # }
+/// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+/// let spec = ChildSpec::<Slow>::new("slow", ());
+/// let slow = spec.actor_ref();
+/// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
+/// slow.tell(Work)?; // it will not come to an end
+/// # while slow.snapshot().current.is_none() { tokio::task::yield_now().await; }
+/// let plan = ShutdownPlan::new(Duration::from_millis(40)).phase("work", Duration::from_millis(20), ["slow"]);
+/// let report = system.shutdown(plan).await;
+/// let phase: &PhaseReport = &report.phases[0];
+/// assert_eq!((phase.name.as_str(), phase.unstopped.as_slice()), ("work", &["slow".to_owned()][..]));
+/// assert!(phase.elapsed <= report.elapsed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PhaseReport {
