@@ -207,10 +207,9 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
 ///
 /// ```
 /// # use callboard_supervisors::*;
-/// #[derive(Message)]
-/// #[message(reply = Result<u32, String>)]
-/// struct Parse(&'static str);
-///
+/// # #[derive(Message)]
+/// # #[message(reply = Result<u32, String>)]
+/// # struct Parse(&'static str);
 /// # struct Parser;
 /// # impl Actor for Parser {
 /// #     type Args = ();
@@ -222,7 +221,7 @@ impl<A: PlainHandler<M>, M: Message> Handler<M> for A {
 /// #     async fn start((): (), _: &mut Context<Self>) -> Result<Self, StartError> { Ok(Patient) }
 /// # }
 /// impl PlainHandler<Parse> for Parser {
-///     type Reply = Result<u32, String>; // what the message says
+///     type Reply = Result<u32, String>; // the message's result
 ///     fn handle(&mut self, Parse(text): Parse, _: &mut Context<Self>) -> Self::Reply {
 ///         text.parse().map_err(|_| format!("`{text}` is no number"))
 ///     }

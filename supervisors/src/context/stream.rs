@@ -131,9 +131,7 @@ impl<A: Actor> Context<A> {
 /// # #[derive(Message)]
 /// # struct Line(String);
 /// # #[derive(Message)]
-/// # struct Open(mpsc::Receiver<Line>);
-/// # #[derive(Message)]
-/// # struct Close;
+/// # struct Read(mpsc::Receiver<Line>);
 /// struct Reader(Option<StreamHandle>);
 /// # impl Actor for Reader {
 /// #     type Args = ();
@@ -144,31 +142,24 @@ impl<A: Actor> Context<A> {
 /// #     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) { println!("{line}"); }
 /// # }
 ///
-/// impl PlainHandler<Open> for Reader {
+/// impl PlainHandler<Read> for Reader {
 ///     type Reply = ();
-///     fn handle(&mut self, Open(lines): Open, cx: &mut Context<Self>) {
-///         self.0 = Some(cx.attach_receiver(lines));
-///     }
-/// }
-///
-/// impl PlainHandler<Close> for Reader {
-///     type Reply = ();
-///     fn handle(&mut self, _: Close, _: &mut Context<Self>) {
-///         if let Some(lines) = self.0.take() {
-///             lines.cancel();
-///         }
+///     fn handle(&mut self, Read(lines): Read, cx: &mut Context<Self>) {
+///         let before = self.0.replace(cx.attach_receiver(lines));
+///         before.iter().for_each(StreamHandle::cancel); // one at a time
 ///     }
 /// }
 /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
 /// # let spec = ChildSpec::<Reader>::new("reader", ());
 /// # let reader = spec.actor_ref();
 /// # let system = ActorSystem::builder("example").executors(1).start(SupervisorSpec::new("root").child(spec)).await?;
-/// let (lines, receiver) = mpsc::channel(8);
-/// reader.ask(Open(receiver)).await?;
-/// lines.send(Line("one".to_owned())).await?;
-/// reader.ask(Close).await?;
-/// lines.closed().await; // the stream is dropped
-/// assert!(lines.send(Line("two".to_owned())).await.is_err());
+/// let (first, receiver) = mpsc::channel(8);
+/// reader.ask(Read(receiver)).await?;
+/// first.send(Line("one".to_owned())).await?;
+/// let (_second, receiver) = mpsc::channel(8);
+/// reader.ask(Read(receiver)).await?;
+/// first.closed().await; // its stream is dropped
+/// assert!(first.send(Line("two".to_owned())).await.is_err());
 /// # system.shutdown(std::time::Duration::from_secs(5)).await;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
