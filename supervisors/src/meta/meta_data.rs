@@ -199,6 +199,8 @@ struct Rare {
     last_crash: Option<Arc<CrashRecord>>,
     start_error: Option<String>,
     farewells: Farewells,
+    /// The end has looked whom to tell.
+    parted: bool,
 }
 
 /// Counters are written by the actor's thread alone, without read-modify-write.
@@ -446,16 +448,19 @@ impl Meta {
         self.rare.lock().as_ref()?.reason.clone()
     }
 
-    /// Gone for good.
+    /// Gone for good. The lists it is in hear of it first: whoever sees that it has ended finds it in none of them.
     pub(crate) fn end(&self, reason: StopReason) {
         self.set_reason(reason);
+        let farewells = self.rare(|rare| {
+            rare.parted = true;
+            rare.farewells.take()
+        });
+        for list in farewells.iter().filter_map(Weak::upgrade) {
+            list.gone(self.id);
+        }
         self.set_state(State::Stopped);
         if let Some(reason) = self.last_reason() {
             self.tell_change(|| ChangeKind::Ended(reason));
-        }
-        let farewells = self.rare(|rare| rare.farewells.take());
-        for list in farewells.iter().filter_map(Weak::upgrade) {
-            list.gone(self.id);
         }
     }
 
@@ -463,11 +468,10 @@ impl Meta {
     pub(crate) fn bid_farewell_to(&self, list: Weak<dyn Farewell>) -> bool {
         // Under the lock under which the end looks whom to tell.
         self.rare(|rare| {
-            let gone = self.state() == State::Stopped;
-            if !gone {
+            if !rare.parted {
                 rare.farewells.add(list);
             }
-            !gone
+            !rare.parted
         })
     }
 
