@@ -6,7 +6,7 @@ use crate::{
         Figure, OURS, Run, Scenario,
     },
     libraries::{Actix, Callboard, Kameo, Ractor, Tokio},
-    scenarios::{crashes, fairness, latency, lives, memory, messages, overflow, shutdown, tracing},
+    scenarios::{crashes, fairness, latency, lives, memory, messages, overflow, sampling, shutdown, tracing},
 };
 
 const ACTIX: &str = "bare actix";
@@ -192,6 +192,13 @@ fn costs() -> Vec<Scenario> {
             .with("Block", run!(overflow::block_full))
             .with("DropNewest", run!(overflow::drop_newest_full))
             .with("DropOldest", run!(overflow::drop_oldest_full)),
+        Scenario::new("tell of a message with a key", MESSAGE)
+            .with("new key", run!(overflow::new_keys))
+            .with("waiting key", run!(overflow::waiting_key)),
+        Scenario::new("tell, by sampling of handling times", MESSAGE)
+            .with("none", run!(sampling::none))
+            .with("one in 64", run!(sampling::one_in_64))
+            .with("all", run!(sampling::all)),
         Scenario::new("tell, by subscriber for tracing", MESSAGE)
             .apart()
             .with("none", run!(tracing::none))

@@ -3,8 +3,9 @@
 use std::{cell::OnceCell, time::Duration};
 
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, Backoff, ChildSpec, Context, DynamicSupervisor, DynamicSupervisorSpec,
-    Handler, MailboxSpec, Message, Overflow, PlainHandler, Restart, StartError, SupervisorSpec,
+    Actor, ActorRef, ActorSystem, ActorSystemBuilder, Backoff, ChildSpec, Context, DynamicSupervisor,
+    DynamicSupervisorSpec, Handler, MailboxSpec, Message, Overflow, PlainHandler, Restart, StartError,
+    SupervisorSpec,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -43,6 +44,20 @@ impl PlainHandler<Add> for Counter {
     type Reply = ();
     fn handle(&mut self, _: Add, _: &mut Context<Self>) {
         self.count += 1;
+    }
+}
+
+/// A message of which only the newest of each key has to be handled.
+#[derive(Message)]
+pub(crate) struct AddOnce(pub(crate) u64);
+
+impl PlainHandler<AddOnce> for Counter {
+    type Reply = ();
+    fn handle(&mut self, _: AddOnce, _: &mut Context<Self>) {
+        self.count += 1;
+    }
+    fn coalesce(AddOnce(key): &AddOnce) -> Option<u64> {
+        Some(*key)
     }
 }
 
@@ -140,18 +155,31 @@ pub(crate) async fn supervisor() -> DynamicSupervisor {
     if let Some(supervisor) = running() {
         return supervisor;
     }
-    let (system, supervisor) = system().await;
-    SYSTEM.with(|kept| drop(kept.set((system, supervisor.clone()))));
+    keep(system().await)
+}
+
+/// From here on in this run, of so many messages of an actor the handling time of one is measured; 0: of none.
+pub(crate) async fn sample_latency(every: u32) {
+    keep(start(ActorSystem::builder("bench").sample_latency(every)).await);
+}
+
+fn keep((system, supervisor): (ActorSystem, DynamicSupervisor)) -> DynamicSupervisor {
+    let kept = SYSTEM.with(|running| running.set((system, supervisor.clone())));
+    assert!(kept.is_ok(), "nothing was started before in this run");
     supervisor
 }
 
 /// A system on this thread, with a dynamic supervisor that restarts at once and for ever.
 pub(crate) async fn system() -> (ActorSystem, DynamicSupervisor) {
+    start(ActorSystem::builder("bench")).await
+}
+
+async fn start(builder: ActorSystemBuilder) -> (ActorSystem, DynamicSupervisor) {
     let spec = DynamicSupervisorSpec::new("counters")
         .intensity(usize::MAX, Duration::from_millis(1))
         .backoff(AT_ONCE);
     let supervisor = spec.handle();
-    let system = ActorSystem::builder("bench").local().start(SupervisorSpec::new("root").dynamic(spec)).await;
+    let system = builder.local().start(SupervisorSpec::new("root").dynamic(spec)).await;
     (system.expect("a system that is set up rightly"), supervisor)
 }
 

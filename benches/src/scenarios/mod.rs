@@ -7,6 +7,7 @@ pub(crate) mod lives;
 pub(crate) mod memory;
 pub(crate) mod messages;
 pub(crate) mod overflow;
+pub(crate) mod sampling;
 pub(crate) mod shutdown;
 pub(crate) mod tracing;
 
