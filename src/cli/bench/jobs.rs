@@ -65,9 +65,9 @@ pub(crate) struct JobsArgs {
     /// Jobs that are submitted with a request each.
     #[arg(long, default_value_t = 50_000, value_parser = count(), value_name = "N")]
     post_jobs: usize,
-    /// Connections that submit jobs with a request each.
-    #[arg(long, default_value_t = 64, value_parser = RangedU64ValueParser::<usize>::new().range(1..=4_000), value_name = "N")]
-    connections: usize,
+    /// Connections that submit jobs with a request each; several numbers are measured one after the other.
+    #[arg(long, default_value = "64", value_delimiter = ',', value_parser = RangedU64ValueParser::<usize>::new().range(1..=4_000), value_name = "N,..")]
+    connections: Vec<usize>,
     /// When an answered write is safe: after a power cut, or after the death of the program.
     #[arg(long, value_enum, default_value_t = DurabilityChoice::Full)]
     durability: DurabilityChoice,
@@ -102,15 +102,18 @@ pub(super) async fn run(args: &JobsArgs, printer: Printer) -> Result<Report, Fai
     let start_latency = start_latency(&server, args.latency_jobs).await?;
     drop(server);
 
-    say(&format!("posts {} jobs over {} connections", args.post_jobs, args.connections));
-    let server = start().await?;
-    Blockade::raise(&server.client, args.concurrency).await?;
-    let post_jobs = post(&server, args).await?;
-    drop(server);
+    let mut post_jobs = Vec::new();
+    for &connections in &args.connections {
+        say(&format!("posts {} jobs, connections: {connections}", args.post_jobs));
+        let server = start().await?;
+        Blockade::raise(&server.client, args.concurrency).await?;
+        post_jobs.push(post(&server, args.post_jobs, connections).await?);
+    }
 
-    say(&format!("posts {} jobs over {} connections while they run", args.post_jobs, args.connections));
+    let most = args.connections.iter().copied().max().unwrap_or(1);
+    say(&format!("posts {} jobs while they run, connections: {most}", args.post_jobs));
     let server = start().await?;
-    let post_jobs_while_draining = post(&server, args).await?;
+    let post_jobs_while_draining = post(&server, args.post_jobs, most).await?;
     completed(&server.client, args.post_jobs as u64).await?;
     drop(server);
 
@@ -321,11 +324,10 @@ async fn start_latency(server: &Server, jobs: usize) -> Result<StartLatency, Fai
     Ok(StartLatency { jobs, times: Percentiles::of(times) })
 }
 
-async fn post(server: &Server, args: &JobsArgs) -> Result<Post, Failure> {
-    let jobs = args.post_jobs;
+async fn post(server: &Server, jobs: usize, at_once: usize) -> Result<Post, Failure> {
     let left = Arc::new(AtomicUsize::new(jobs));
-    let mut connections = Vec::with_capacity(args.connections);
-    for _ in 0..args.connections {
+    let mut connections = Vec::with_capacity(at_once);
+    for _ in 0..at_once {
         connections.push(Connection::open(server.address).await.map_err(broken)?);
     }
     let mut senders = JoinSet::new();
@@ -353,7 +355,7 @@ async fn post(server: &Server, args: &JobsArgs) -> Result<Post, Failure> {
     let time = began.elapsed();
     Ok(Post {
         jobs,
-        connections: args.connections,
+        connections: at_once,
         seconds: round(time.as_secs_f64()),
         jobs_per_second: per_second(jobs, time),
         times: Percentiles::of(times),

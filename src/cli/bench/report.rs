@@ -18,9 +18,9 @@ pub(super) struct Report {
     pub(super) drain: Drain,
     /// From sending the submission of one job to the first line of its run, on an idle server.
     pub(super) start_latency: StartLatency,
-    /// One job a request, while none is run.
-    pub(super) post_jobs: Post,
-    /// One job a request, while they are run at the same time.
+    /// One job a request, while none is run; for each number of connections.
+    pub(super) post_jobs: Vec<Post>,
+    /// One job a request, while they are run at the same time; with the largest number of connections.
     pub(super) post_jobs_while_draining: Post,
     pub(super) memory: Memory,
 }

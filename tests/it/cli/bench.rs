@@ -15,7 +15,9 @@ use crate::server::{callboard, eventually, run};
 
 fn bench(place: &TempDir, more: &[&str]) -> Child {
     let mut command = callboard();
-    command.args(["bench", "jobs", "--concurrency", "5", "--connections", "4", "--place"]).arg(place.path());
+    command
+        .args(["bench", "jobs", "--concurrency", "5", "--connections", "1,4", "--place"])
+        .arg(place.path());
     command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
 }
 
@@ -46,13 +48,14 @@ fn every_part_is_measured_and_nothing_is_left() {
         "/bulk_enqueue/jobs_per_second",
         "/drain/jobs_per_second",
         "/start_latency/p50_ms",
-        "/post_jobs/jobs_per_second",
+        "/post_jobs/0/jobs_per_second",
+        "/post_jobs/1/jobs_per_second",
         "/post_jobs_while_draining/jobs_per_second",
         "/memory/idle_bytes",
     ] {
         assert!(at(positive).as_f64().is_some_and(|number| number > 0.0), "{positive}: {report}");
     }
-    for part in ["/start_latency", "/post_jobs", "/post_jobs_while_draining"] {
+    for part in ["/start_latency", "/post_jobs/1", "/post_jobs_while_draining"] {
         let times =
             ["p50_ms", "p95_ms", "p99_ms", "max_ms"].map(|name| at(&format!("{part}/{name}")).as_f64());
         assert!(times.is_sorted(), "{part}: {report}");
