@@ -4,15 +4,21 @@
 //! transaction. [`port`] says what a backend must do, [`StoreEdge`] is the actor that owns one, and [`StoreHandle`] is
 //! what everybody else uses.
 
+#[cfg(feature = "sqlite")]
+mod clock;
 mod edge;
 mod handle;
 pub mod port;
 pub mod record;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod transition;
 
+#[cfg(feature = "sqlite")]
+pub use clock::Clock;
 pub use edge::{OpenStore, StoreEdge, StoreEdgeArgs, Wiring};
 pub use handle::StoreHandle;
 pub use port::{Operation, OperationResult, Outcome, Store, StoreError};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Clock, Durability, SqliteOptions, SqliteStore};
+pub use sqlite::{Durability, SqliteOptions, SqliteStore};

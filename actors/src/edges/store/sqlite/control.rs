@@ -1,21 +1,24 @@
 //! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
 
-use std::collections::BTreeSet;
-
-use callboard_contracts::{EventType, JobState, Timestamp, api::AttemptError};
+use callboard_contracts::{Timestamp, api::AttemptError};
 use rusqlite::{ToSql, params};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    attempts, enqueue,
-    jobs::{JobRow, id, time},
-    log::Event,
+    enqueue,
+    jobs::{id, time},
     transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, Outcome,
-    record::{JobTypeRecord, Lease, NewSession, QueueSettings},
+    record::{JobTypeRecord, NewSession, QueueSettings},
+    transition::{
+        Changes, JobRow,
+        attempt::lose,
+        control::{self, Retry, make_available, moved},
+        enqueue::replayed,
+    },
 };
 
 pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
@@ -50,33 +53,9 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
     }
 }
 
-fn take(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Option<JobRow>> {
-    tx.load(std::iter::once(id))?;
-    Ok(tx.rows.remove(&id))
-}
-
 fn cancel(tx: &mut Transaction<'_>, id: Uuid) -> rusqlite::Result<Outcome> {
-    let Some(mut row) = take(tx, id)? else { return Ok(Outcome::NotFound) };
-    let outcome = match (row.state, row.session) {
-        (state, _) if state.is_final() => Outcome::NotPossible { state },
-        (JobState::Executing, Some(session)) => {
-            if row.cancel_requested_at.is_none() {
-                row.cancel_requested_at = Some(tx.now);
-                row.changed = true;
-                tx.events.push(Event::of(&row, EventType::CancelRequested));
-            }
-            let lease = Lease { id, token: row.token };
-            Outcome::CancelRequested { lease, queue: row.queue.clone(), session }
-        }
-        _ => {
-            tx.enter(&mut row, JobState::Cancelled);
-            row.wait_reason = None;
-            tx.events.push(Event::of(&row, EventType::Failed).error("cancelled before it ran"));
-            Outcome::Cancelled
-        }
-    };
-    tx.rows.insert(id, row);
-    Ok(outcome)
+    tx.load(std::iter::once(id))?;
+    Ok(control::cancel(&mut tx.changes, id))
 }
 
 fn retry(
@@ -86,38 +65,17 @@ fn retry(
     event_id: Uuid,
     max_backlog: u64,
 ) -> rusqlite::Result<Outcome> {
-    let Some(mut row) = take(tx, id)? else { return Ok(Outcome::NotFound) };
-    let queue = row.queue.clone();
-    let outcome = match row.state {
-        state if state.is_final() => {
-            // Asked again because the first answer was lost: the replay is there already.
-            if let Some(replay) = take(tx, replay_id)? {
-                let state = replay.state;
-                tx.rows.insert(replay_id, replay);
-                Outcome::Replayed { id: replay_id, queue, state }
-            } else {
-                let waiting = tx.backlog(&queue);
-                if waiting >= max_backlog {
-                    Outcome::BacklogFull { waiting, limit: max_backlog }
-                } else {
-                    enqueue::replay(tx, &row, replay_id, event_id)?;
-                    Outcome::Replayed { id: replay_id, queue, state: JobState::Available }
-                }
-            }
-        }
-        JobState::Scheduled | JobState::Retryable => {
-            make_available(tx, &mut row);
-            Outcome::MadeAvailable { queue }
-        }
-        state => Outcome::NotPossible { state },
+    tx.load([id, replay_id].into_iter())?;
+    let of = match control::retry(&mut tx.changes, id, replay_id) {
+        Retry::Decided(outcome) => return Ok(outcome),
+        Retry::Replay(of) => of,
     };
-    tx.rows.insert(id, row);
-    Ok(outcome)
-}
-
-fn make_available(tx: &mut Transaction<'_>, row: &mut JobRow) {
-    tx.enter(row, JobState::Available);
-    tx.events.push(Event::of(row, EventType::MadeAvailable));
+    let waiting = tx.backlog(&of.queue);
+    if waiting >= max_backlog {
+        return Ok(Outcome::BacklogFull { waiting, limit: max_backlog });
+    }
+    enqueue::replay(tx, &of, replay_id, event_id)?;
+    Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
 }
 
 /// The ids that a statement finds.
@@ -126,26 +84,16 @@ fn ids(tx: &Transaction<'_>, sql: &str, parameters: &[&dyn ToSql]) -> rusqlite::
     statement.query_map(parameters, |row| id(row, 0))?.collect()
 }
 
-/// Changes each of these jobs; gives the queues concerned.
+/// Changes each of these jobs, and writes them back; gives the queues concerned.
 fn each(
     tx: &mut Transaction<'_>,
     ids: &[Uuid],
-    mut change: impl FnMut(&mut Transaction<'_>, &mut JobRow),
+    change: impl FnMut(&mut Changes, &mut JobRow),
 ) -> rusqlite::Result<Vec<String>> {
     tx.load(ids.iter().copied())?;
-    let mut queues = BTreeSet::new();
-    for id in ids {
-        let Some(mut row) = tx.rows.remove(id) else { continue };
-        change(tx, &mut row);
-        queues.insert(row.queue.clone());
-        tx.rows.insert(*id, row);
-    }
+    let queues = control::each(&mut tx.changes, ids, change);
     tx.flush()?;
-    Ok(queues.into_iter().collect())
-}
-
-fn moved(queues: Vec<String>, count: usize, next_at: Option<Timestamp>) -> Outcome {
-    Outcome::Moved { queues, count: u32::try_from(count).unwrap_or(u32::MAX), next_at }
+    Ok(queues)
 }
 
 fn promote(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Outcome> {
@@ -153,7 +101,7 @@ fn promote(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Outcome> {
     let due = ids(
         tx,
         "SELECT id FROM jobs WHERE state IN (1, 4) AND scheduled_at <= ?1 ORDER BY scheduled_at LIMIT ?2",
-        &[&tx.now.as_micros(), &limit],
+        &[&tx.changes.now.as_micros(), &limit],
     )?;
     let queues = each(tx, &due, make_available)?;
     let mut next =
@@ -185,7 +133,7 @@ fn rescue(
         "SELECT id FROM jobs WHERE state = 3 AND session = ?1 LIMIT ?2",
         &[&session.as_bytes(), &limit],
     )?;
-    let queues = each(tx, &lost, |tx, row| attempts::lose(tx, row, error))?;
+    let queues = each(tx, &lost, |changes, row| lose(changes, row, error))?;
     Ok(moved(queues, lost.len(), None))
 }
 
@@ -195,13 +143,13 @@ fn open_session(tx: &Transaction<'_>, session: &NewSession) -> rusqlite::Result<
          ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
     )?;
     let NewSession { id, node, version, process } = session;
-    statement.execute(params![id.as_bytes(), node, version, process, tx.now.as_micros()])?;
+    statement.execute(params![id.as_bytes(), node, version, process, tx.changes.now.as_micros()])?;
     Ok(Outcome::Done)
 }
 
 fn touch_session(tx: &Transaction<'_>, id: Uuid, sql: &str) -> rusqlite::Result<Outcome> {
     let mut statement = tx.connection.prepare_cached(sql)?;
-    let touched = statement.execute(params![id.as_bytes(), tx.now.as_micros()])?;
+    let touched = statement.execute(params![id.as_bytes(), tx.changes.now.as_micros()])?;
     Ok(if touched == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
@@ -213,7 +161,7 @@ fn put_queues(tx: &Transaction<'_>, queues: &[QueueSettings]) -> rusqlite::Resul
     )?;
     for QueueSettings { name, concurrency, max_backlog } in queues {
         let max_backlog = i64::try_from(*max_backlog).unwrap_or(i64::MAX);
-        statement.execute(params![name, concurrency, max_backlog, tx.now.as_micros()])?;
+        statement.execute(params![name, concurrency, max_backlog, tx.changes.now.as_micros()])?;
     }
     Ok(Outcome::Done)
 }
@@ -234,7 +182,7 @@ fn put_job_types(tx: &Transaction<'_>, job_types: &[JobTypeRecord]) -> rusqlite:
             job_type.result_schema,
             job_type.max_attempts,
             timeout,
-            tx.now.as_micros(),
+            tx.changes.now.as_micros(),
         ])?;
     }
     Ok(Outcome::Done)

@@ -1,24 +1,11 @@
 //! Attempts that have ended.
 
-use callboard_contracts::{Timestamp, api::AttemptOutcome};
+use callboard_contracts::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::code::{hex, outcome_code};
-
-/// An attempt that ended in this transaction.
-#[derive(Clone, Debug)]
-pub(super) struct EndedAttempt {
-    pub(super) job: Uuid,
-    pub(super) number: u32,
-    pub(super) token: u64,
-    pub(super) outcome: AttemptOutcome,
-    pub(super) claimed_at: Timestamp,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) finished_at: Timestamp,
-    pub(super) error: Option<String>,
-}
+use super::jobs::hex;
+use crate::edges::store::transition::{EndedAttempt, code::outcome_code};
 
 /// Writes ended attempts in one statement.
 pub(super) fn insert(connection: &Connection, attempts: &[EndedAttempt], node: &str) -> rusqlite::Result<()> {

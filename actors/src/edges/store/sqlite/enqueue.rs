@@ -1,25 +1,24 @@
 //! Storing new jobs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use callboard_contracts::{EventType, JobState};
+use callboard_contracts::JobState;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    code::{hex, state_of},
-    jobs::id,
-    log::Event,
-    transaction::Transaction,
+    jobs::{hex, id},
+    transaction::{Memory, Transaction},
 };
-use crate::edges::store::{Operation, OperationResult, Outcome, StoreError, record::NewJob};
-
-/// A job that is there already.
-struct Known {
-    fingerprint: [u8; 32],
-    event_id: Uuid,
-    state: JobState,
-}
+use crate::edges::store::{
+    Operation, OperationResult, StoreError,
+    record::NewJob,
+    transition::{
+        Changes, JobRow, backlog,
+        code::state_of,
+        enqueue::{Enqueued, Known, enqueue},
+    },
+};
 
 /// Stores a group of new jobs in one statement.
 pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
@@ -35,59 +34,25 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
             _ => None,
         })
         .collect();
-    let mut known = find(tx, &jobs)?;
-    let mut backlogs: HashMap<&str, u64> = HashMap::new();
-    let mut rows = Vec::with_capacity(jobs.len());
-    let mut results = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        if let Some(known) = known.get(&job.id) {
-            results.push(Ok(if known.fingerprint == job.fingerprint {
-                Outcome::Duplicate { event_id: known.event_id, state: known.state }
-            } else {
-                Outcome::Conflict
-            }));
-            continue;
-        }
-        let waiting = backlogs.entry(&job.queue).or_insert_with(|| tx.backlog(&job.queue));
-        if *waiting >= job.max_backlog {
-            results.push(Ok(Outcome::BacklogFull { waiting: *waiting, limit: job.max_backlog }));
-            continue;
-        }
-        *waiting += 1;
-        let state = if job.held.is_some() { JobState::Pending } else { JobState::Available };
-        known.insert(job.id, Known { fingerprint: job.fingerprint, event_id: job.event_id, state });
-        rows.push(row(tx, job, state));
-        created(tx, job, state);
-        results.push(Ok(Outcome::Enqueued { state }));
-    }
-    if !rows.is_empty() {
+    let known = find(tx, &jobs)?;
+    let before = &tx.memory.totals;
+    let waiting = |changes: &Changes, queue: &str| {
+        let waiting = before.get(queue).map_or(0, backlog) + changes.backlog_grown(queue);
+        u64::try_from(waiting).unwrap_or(0)
+    };
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, &jobs, known, waiting);
+    if !accepted.is_empty() {
+        let rows = accepted.into_iter().map(|(job, state)| row(&mut tx.memory, job, state)).collect();
         insert(tx, rows)?;
     }
-    Ok(results)
+    Ok(outcomes.into_iter().map(Ok).collect())
 }
 
-/// The event and the count of a new job.
-fn created(tx: &mut Transaction<'_>, job: &NewJob, state: JobState) {
-    tx.count(&job.queue, None, state);
-    tx.events.push(Event {
-        id: job.event_id,
-        event: EventType::Created,
-        job: job.id,
-        job_type: job.job_type.clone(),
-        queue: job.queue.clone(),
-        job_created_at: tx.now,
-        correlation_id: job.correlation_id,
-        attempt: 0,
-        error: None,
-        duration: None,
-    });
-}
-
-fn row(tx: &mut Transaction<'_>, job: &NewJob, state: JobState) -> Value {
-    tx.memory.sequence += 1;
+fn row(memory: &mut Memory, job: &NewJob, state: JobState) -> Value {
+    memory.sequence += 1;
     let fingerprint: String = job.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
     json!([
-        tx.memory.sequence,
+        memory.sequence,
         hex(job.id),
         job.job_type,
         job.queue,
@@ -113,7 +78,7 @@ fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
                 unhex(value ->> 13), ?2, ?2, ?2
          FROM json_each(?1)",
     )?;
-    statement.execute((Value::Array(rows).to_string(), tx.now.as_micros()))?;
+    statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;
     Ok(())
 }
 
@@ -144,10 +109,10 @@ fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     })
 }
 
-/// Stores a finished job again as a new one. `None`: there is no such job.
+/// Stores a finished job again as a new one.
 pub(super) fn replay(
     tx: &mut Transaction<'_>,
-    of: &super::jobs::JobRow,
+    of: &JobRow,
     replay_id: Uuid,
     event_id: Uuid,
 ) -> rusqlite::Result<()> {
@@ -164,17 +129,8 @@ pub(super) fn replay(
         tx.memory.sequence,
         replay_id.as_bytes(),
         event_id.as_bytes(),
-        tx.now.as_micros(),
+        tx.changes.now.as_micros(),
         of.sequence,
     ))?;
-    tx.count(&of.queue, None, JobState::Available);
-    let event = Event {
-        id: event_id,
-        job: replay_id,
-        job_created_at: tx.now,
-        attempt: 0,
-        ..Event::of(of, EventType::Created)
-    };
-    tx.events.push(event);
     Ok(())
 }

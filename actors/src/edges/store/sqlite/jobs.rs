@@ -2,39 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use callboard_contracts::{JobState, Timestamp};
+use callboard_contracts::Timestamp;
 use rusqlite::{Connection, Row};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::code::{hex, state_of};
+use crate::edges::store::transition::{JobRow, code::state_of};
 
-/// What can change of a job, and what its events need of it.
-#[derive(Clone, Debug)]
-pub(super) struct JobRow {
-    pub(super) sequence: i64,
-    pub(super) id: Uuid,
-    pub(super) job_type: String,
-    pub(super) queue: String,
-    pub(super) correlation_id: Uuid,
-    pub(super) created_at: Timestamp,
-    pub(super) max_attempts: u32,
-    pub(super) state: JobState,
-    pub(super) attempt: u32,
-    pub(super) token: u64,
-    pub(super) session: Option<Uuid>,
-    pub(super) wait_reason: Option<String>,
-    pub(super) last_error: Option<String>,
-    /// Only what this transaction sets.
-    pub(super) result: Option<String>,
-    pub(super) scheduled_at: Timestamp,
-    pub(super) claimed_at: Option<Timestamp>,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) finished_at: Option<Timestamp>,
-    pub(super) cancel_requested_at: Option<Timestamp>,
-    pub(super) was_started: bool,
-    pub(super) deaths: u32,
-    pub(super) changed: bool,
+/// An id as a multi-row statement takes it (`unhex`).
+pub(super) fn hex(id: Uuid) -> String {
+    id.as_simple().to_string()
 }
 
 const COLUMNS: &str = "sequence, id, type, queue, correlation_id, created_at, max_attempts, state, attempt, token, \
@@ -81,6 +58,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         was_started: row.get(18)?,
         deaths: row.get(19)?,
         changed: false,
+        needs_token: false,
     })
 }
 

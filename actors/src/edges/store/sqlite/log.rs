@@ -1,57 +1,11 @@
 //! The event log: positions are given here, in the order of the changes.
 
-use std::time::Duration;
-
-use callboard_contracts::{EventType, Timestamp};
+use callboard_contracts::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{
-    SqliteOptions,
-    code::{event_code, hex},
-    jobs::JobRow,
-};
-
-/// An event that waits for its position.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) id: Uuid,
-    pub(super) event: EventType,
-    pub(super) job: Uuid,
-    pub(super) job_type: String,
-    pub(super) queue: String,
-    pub(super) job_created_at: Timestamp,
-    pub(super) correlation_id: Uuid,
-    pub(super) attempt: u32,
-    pub(super) error: Option<String>,
-    pub(super) duration: Option<Duration>,
-}
-
-impl Event {
-    pub(super) fn of(row: &JobRow, event: EventType) -> Self {
-        Event {
-            id: Uuid::now_v7(),
-            event,
-            job: row.id,
-            job_type: row.job_type.clone(),
-            queue: row.queue.clone(),
-            job_created_at: row.created_at,
-            correlation_id: row.correlation_id,
-            attempt: row.attempt,
-            error: None,
-            duration: None,
-        }
-    }
-
-    pub(super) fn error(self, error: &str) -> Self {
-        Event { error: Some(error.to_owned()), ..self }
-    }
-
-    pub(super) fn lasting(self, duration: Option<Duration>) -> Self {
-        Event { duration, ..self }
-    }
-}
+use super::{SqliteOptions, jobs::hex};
+use crate::edges::store::transition::{Event, code::event_code};
 
 /// Writes the events in one statement, with the positions after `newest`; gives the newest one then.
 pub(super) fn insert(

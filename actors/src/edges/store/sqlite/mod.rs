@@ -5,7 +5,6 @@
 
 mod attempts;
 mod batch;
-mod code;
 mod control;
 mod ended_attempt;
 mod enqueue;
@@ -21,14 +20,7 @@ mod threads;
 mod transaction;
 mod writer;
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, Timestamp,
@@ -40,7 +32,7 @@ use uuid::Uuid;
 
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
-    Operation, OperationResult, Store, StoreError,
+    Clock, Operation, OperationResult, Store, StoreError,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
@@ -53,25 +45,6 @@ pub enum Durability {
     Full,
     /// The death of the process, but the last moments before a power cut may be lost.
     Relaxed,
-}
-
-/// What the store takes for now.
-#[derive(Clone, Debug, Default)]
-pub enum Clock {
-    /// The system's clock.
-    #[default]
-    System,
-    /// What a test says, in microseconds since 1970.
-    Manual(Arc<AtomicI64>),
-}
-
-impl Clock {
-    fn now(&self) -> Timestamp {
-        match self {
-            Clock::System => Timestamp::now(),
-            Clock::Manual(micros) => Timestamp::from_micros(micros.load(Relaxed)),
-        }
-    }
 }
 
 /// How the store is opened.

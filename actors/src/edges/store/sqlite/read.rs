@@ -11,9 +11,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    code::{event_of, hex, outcome_of, state_of},
     control::read_session,
-    jobs::{id, optional_id, optional_time, time},
+    jobs::{hex, id, optional_id, optional_time, time},
 };
 use crate::edges::store::{
     port::OpenSession,
@@ -21,6 +20,7 @@ use crate::edges::store::{
         JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
         QueueTotals,
     },
+    transition::code::{event_of, outcome_of, state_of},
 };
 
 /// Attempts of one job that are shown.

@@ -7,7 +7,10 @@ use rusqlite::params;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{code::hex, jobs::id, transaction::Transaction};
+use super::{
+    jobs::{hex, id},
+    transaction::Transaction,
+};
 use crate::edges::store::{Outcome, record::Retention};
 
 pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite::Result<Outcome> {
@@ -29,7 +32,7 @@ pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite:
 }
 
 fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64) -> rusqlite::Result<u64> {
-    let before = tx.now.saturating_sub(age).as_micros();
+    let before = tx.changes.now.saturating_sub(age).as_micros();
     let mut find = tx.connection.prepare_cached(
         "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = ?1 AND finished_at < ?2
          ORDER BY finished_at LIMIT ?3",
@@ -52,7 +55,7 @@ fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64)
 
 /// Deletes a prefix of the log: what is too old, or too much.
 fn delete_events(tx: &Transaction<'_>, age: Duration, max: u64, batch: u32) -> rusqlite::Result<u64> {
-    let before = tx.now.saturating_sub(age).as_micros();
+    let before = tx.changes.now.saturating_sub(age).as_micros();
     let mut old = tx.connection.prepare_cached(
         "SELECT coalesce(max(position), 0) FROM (SELECT position, occurred_at FROM events ORDER BY position LIMIT ?2)
          WHERE occurred_at < ?1",

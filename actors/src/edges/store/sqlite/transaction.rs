@@ -1,18 +1,14 @@
 //! One transaction: jobs are loaded, changed in memory and written back together, with their events and totals.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use callboard_contracts::{JobState, Timestamp, api::LogCursor};
+use callboard_contracts::api::LogCursor;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    SqliteOptions,
-    ended_attempt::{self, EndedAttempt},
-    jobs::{self, JobRow},
-    log::{self, Event},
-};
+use super::{SqliteOptions, ended_attempt, jobs, log};
+use crate::edges::store::transition::{Changes, backlog};
 
 /// What the writer, being alone, need not read again.
 #[derive(Clone, Debug)]
@@ -64,15 +60,8 @@ impl Memory {
 pub(super) struct Transaction<'a> {
     pub(super) connection: &'a Connection,
     pub(super) options: &'a SqliteOptions,
-    pub(super) now: Timestamp,
     pub(super) memory: Memory,
-    /// Jobs that were loaded and may have changed.
-    pub(super) rows: BTreeMap<Uuid, JobRow>,
-    pub(super) events: Vec<Event>,
-    pub(super) attempts: Vec<EndedAttempt>,
-    /// Queues whose totals have changed.
-    touched: Vec<String>,
-    finished: bool,
+    pub(super) changes: Changes,
 }
 
 impl<'a> Transaction<'a> {
@@ -80,90 +69,53 @@ impl<'a> Transaction<'a> {
         Transaction {
             connection,
             options,
-            now: options.clock.now(),
             memory: memory.clone(),
-            rows: BTreeMap::new(),
-            events: Vec::new(),
-            attempts: Vec::new(),
-            touched: Vec::new(),
-            finished: false,
+            changes: Changes::new(options.clock.now()),
         }
-    }
-
-    /// Counts a job's move between two states; `None`: it was not there.
-    pub(super) fn count(&mut self, queue: &str, from: Option<JobState>, to: JobState) {
-        if !self.memory.totals.contains_key(queue) {
-            self.memory.totals.insert(queue.to_owned(), [0; 8]);
-        }
-        if let Some(totals) = self.memory.totals.get_mut(queue) {
-            if let Some(from) = from.filter(|from| !from.is_final()) {
-                totals[from as usize] -= 1;
-            }
-            totals[to as usize] += 1;
-        }
-        if !self.touched.iter().any(|touched| touched == queue) {
-            self.touched.push(queue.to_owned());
-        }
-        self.finished |= to.is_final();
     }
 
     /// Loads these jobs, as far as they exist and are not loaded already.
     pub(super) fn load(&mut self, ids: impl Iterator<Item = Uuid>) -> rusqlite::Result<()> {
-        let missing: BTreeSet<Uuid> = ids.filter(|id| !self.rows.contains_key(id)).collect();
+        let missing: BTreeSet<Uuid> = ids.filter(|id| !self.changes.rows.contains_key(id)).collect();
         if !missing.is_empty() {
             let rows = jobs::load(self.connection, missing)?;
-            self.rows.extend(rows.into_iter().map(|row| (row.id, row)));
+            self.changes.rows.extend(rows.into_iter().map(|row| (row.id, row)));
         }
         Ok(())
     }
 
-    /// Moves a job to another state and counts that.
-    pub(super) fn enter(&mut self, row: &mut JobRow, state: JobState) {
-        self.count(&row.queue, Some(row.state), state);
-        row.state = state;
-        row.changed = true;
-        if state.is_final() {
-            row.finished_at = Some(self.now);
-        }
-        if state == JobState::Available {
-            row.scheduled_at = self.now;
-            row.wait_reason = None;
-        }
-        if state != JobState::Executing {
-            row.session = None;
-        }
-    }
-
     /// Jobs of a queue that wait.
     pub(super) fn backlog(&self, queue: &str) -> u64 {
-        use JobState::{Available, Pending, Retryable, Scheduled};
-        let totals = self.memory.totals.get(queue).copied().unwrap_or_default();
-        let waiting = [Pending, Scheduled, Available, Retryable].map(|state| totals[state as usize]);
-        u64::try_from(waiting.into_iter().sum::<i64>()).unwrap_or(0)
-    }
-
-    pub(super) fn next_token(&mut self) -> u64 {
-        self.memory.token += 1;
-        self.memory.token
+        let before = self.memory.totals.get(queue).map_or(0, backlog);
+        u64::try_from(before + self.changes.backlog_grown(queue)).unwrap_or(0)
     }
 
     /// Writes changed jobs back, so that statements that look for jobs see them as they are.
     pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        jobs::write_back(self.connection, rows.values().filter(|row| row.changed), self.now)
+        let mut rows = std::mem::take(&mut self.changes.rows);
+        for row in rows.values_mut().filter(|row| row.needs_token) {
+            self.memory.token += 1;
+            row.token = self.memory.token;
+        }
+        jobs::write_back(self.connection, rows.values().filter(|row| row.changed), self.changes.now)
     }
 
     /// Writes all that is still in memory. What is to be remembered once it is committed.
     pub(super) fn finish(mut self) -> rusqlite::Result<Memory> {
         self.flush()?;
-        ended_attempt::insert(self.connection, &self.attempts, &self.options.node)?;
+        let Changes { now, events, attempts, totals, finished, .. } = &self.changes;
+        ended_attempt::insert(self.connection, attempts, &self.options.node)?;
         self.memory.position =
-            log::insert(self.connection, self.options, self.now, self.memory.position, &self.events)?;
-        if !self.touched.is_empty() {
+            log::insert(self.connection, self.options, *now, self.memory.position, events)?;
+        for (queue, grown) in totals {
+            let counts = self.memory.totals.entry(queue.clone()).or_default();
+            counts.iter_mut().zip(grown).for_each(|(count, grown)| *count += grown);
+        }
+        if !totals.is_empty() {
             self.write_totals()?;
         }
-        if self.finished {
-            self.put_setting("last_finished_at", &json!(self.now.as_micros()).to_string())?;
+        if *finished {
+            self.put_setting("last_finished_at", &json!(now.as_micros()).to_string())?;
         }
         let counters = json!({
             "position": self.memory.position, "token": self.memory.token, "sequence": self.memory.sequence,
@@ -183,8 +135,9 @@ impl<'a> Transaction<'a> {
 
     fn write_totals(&self) -> rusqlite::Result<()> {
         let rows: Vec<Value> = self
-            .touched
-            .iter()
+            .changes
+            .totals
+            .keys()
             .filter_map(|queue| Some((queue, self.memory.totals.get(queue)?)))
             .flat_map(|(queue, totals)| (0..8).map(move |state| json!([queue, state, totals[state]])))
             .collect();

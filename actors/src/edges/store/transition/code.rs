@@ -1,9 +1,8 @@
-//! States, event types and outcomes as the numbers that stand in the file. They never change.
+//! States, event types and outcomes as the numbers that stand in the database. They never change.
 
 use callboard_contracts::{EventType, JobState, api::AttemptOutcome};
-use uuid::Uuid;
 
-pub(super) fn state_of(code: i64) -> JobState {
+pub(crate) fn state_of(code: i64) -> JobState {
     usize::try_from(code)
         .ok()
         .and_then(|code| JobState::ALL.get(code))
@@ -11,7 +10,7 @@ pub(super) fn state_of(code: i64) -> JobState {
         .unwrap_or(JobState::Discarded)
 }
 
-pub(super) fn event_code(event: EventType) -> i64 {
+pub(crate) fn event_code(event: EventType) -> i64 {
     match event {
         EventType::Created => 0,
         EventType::Validated => 1,
@@ -26,11 +25,11 @@ pub(super) fn event_code(event: EventType) -> i64 {
     }
 }
 
-pub(super) fn event_of(code: i64) -> EventType {
+pub(crate) fn event_of(code: i64) -> EventType {
     EventType::ALL.into_iter().find(|event| event_code(*event) == code).unwrap_or(EventType::MadeAvailable)
 }
 
-pub(super) fn outcome_code(outcome: AttemptOutcome) -> i64 {
+pub(crate) fn outcome_code(outcome: AttemptOutcome) -> i64 {
     match outcome {
         AttemptOutcome::Completed => 0,
         AttemptOutcome::Failed => 1,
@@ -39,16 +38,11 @@ pub(super) fn outcome_code(outcome: AttemptOutcome) -> i64 {
     }
 }
 
-pub(super) fn outcome_of(code: i64) -> AttemptOutcome {
+pub(crate) fn outcome_of(code: i64) -> AttemptOutcome {
     match code {
         0 => AttemptOutcome::Completed,
         1 => AttemptOutcome::Failed,
         2 => AttemptOutcome::Cancelled,
         _ => AttemptOutcome::Released,
     }
-}
-
-/// An id as a multi-row statement takes it (`unhex`).
-pub(super) fn hex(id: Uuid) -> String {
-    id.as_simple().to_string()
 }

@@ -1,0 +1,82 @@
+//! Which new jobs are stored.
+
+use std::collections::{BTreeMap, HashMap};
+
+use callboard_contracts::{EventType, JobState};
+use uuid::Uuid;
+
+use super::{Changes, Event, JobRow};
+use crate::edges::store::{Outcome, record::NewJob};
+
+/// A job that is there already.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) event_id: Uuid,
+    pub(crate) state: JobState,
+}
+
+impl Known {
+    fn answer(&self, job: &NewJob) -> Outcome {
+        if self.fingerprint == job.fingerprint {
+            Outcome::Duplicate { event_id: self.event_id, state: self.state }
+        } else {
+            Outcome::Conflict
+        }
+    }
+}
+
+/// What becomes of new jobs.
+#[derive(Debug)]
+pub(crate) struct Enqueued<'j> {
+    /// Those to be stored, each with its state.
+    pub(crate) accepted: Vec<(&'j NewJob, JobState)>,
+    /// One for each job, in order.
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// Decides about new jobs, of which `known` are there already; `backlog` says how many jobs of a queue wait before this
+/// group.
+pub(crate) fn enqueue<'j>(
+    changes: &mut Changes,
+    jobs: &[&'j NewJob],
+    mut known: BTreeMap<Uuid, Known>,
+    backlog: impl Fn(&Changes, &str) -> u64,
+) -> Enqueued<'j> {
+    let mut backlogs: HashMap<&str, u64> = HashMap::new();
+    let mut accepted = Vec::with_capacity(jobs.len());
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for &job in jobs {
+        if let Some(known) = known.get(&job.id) {
+            outcomes.push(known.answer(job));
+            continue;
+        }
+        let waiting = backlogs.entry(&job.queue).or_insert_with(|| backlog(changes, &job.queue));
+        if *waiting >= job.max_backlog {
+            outcomes.push(Outcome::BacklogFull { waiting: *waiting, limit: job.max_backlog });
+            continue;
+        }
+        *waiting += 1;
+        let state = if job.held.is_some() { JobState::Pending } else { JobState::Available };
+        known.insert(job.id, Known { fingerprint: job.fingerprint, event_id: job.event_id, state });
+        accepted.push((job, state));
+        changes.count(&job.queue, None, state);
+        changes.events.push(Event::created(job, changes.now));
+        outcomes.push(Outcome::Enqueued { state });
+    }
+    Enqueued { accepted, outcomes }
+}
+
+/// A finished job was stored again as a new one.
+pub(crate) fn replayed(changes: &mut Changes, of: &JobRow, replay_id: Uuid, event_id: Uuid) -> Outcome {
+    changes.count(&of.queue, None, JobState::Available);
+    let event = Event {
+        id: event_id,
+        job: replay_id,
+        job_created_at: changes.now,
+        attempt: 0,
+        ..Event::of(of, EventType::Created)
+    };
+    changes.events.push(event);
+    Outcome::Replayed { id: replay_id, queue: of.queue.clone(), state: JobState::Available }
+}

@@ -1,0 +1,20 @@
+//! What an operation does to jobs, whatever keeps them: pure decisions on jobs held in memory.
+//!
+//! A backend locks and loads the jobs that an operation concerns into [`Changes`], calls the transition, and writes back
+//! what has changed, with its events, its ended attempts and its totals, in one transaction.
+
+pub(crate) mod attempt;
+mod changes;
+pub(crate) mod code;
+pub(crate) mod control;
+mod ended_attempt;
+pub(crate) mod enqueue;
+mod event;
+mod job_row;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use changes::{Changes, backlog};
+pub(crate) use ended_attempt::EndedAttempt;
+pub(crate) use event::Event;
+pub(crate) use job_row::JobRow;
