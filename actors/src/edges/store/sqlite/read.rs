@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
-    EventEnvelope, EventType, JobState, JobStatus, Producer, Timestamp,
+    EventEnvelope, JobState, Timestamp,
     api::{AttemptView, LogCursor, Totals},
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, types::Value as SqlValue};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -20,7 +20,10 @@ use crate::edges::store::{
         JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
         QueueTotals,
     },
-    transition::code::{event_of, outcome_of, state_of},
+    transition::{
+        code::{event_of, outcome_of, state_of},
+        stored_event::{StoredEvent, read_from},
+    },
 };
 
 /// Attempts of one job that are shown.
@@ -139,72 +142,27 @@ const EVENT: &str = "e.position, e.id, e.type, e.occurred_at, e.job, e.job_type,
     FROM events AS e LEFT JOIN jobs AS j ON j.id = e.job";
 
 fn logged(row: &Row<'_>, epoch: u64) -> rusqlite::Result<LoggedEvent> {
-    let event = event_of(row.get(2)?);
-    let occurred_at = time(row, 3)?;
-    let job = id(row, 4)?;
-    let job_type: String = row.get(5)?;
-    let duration: Option<u64> = row.get(11)?;
-    let object = |column: usize| -> rusqlite::Result<Option<Map<String, Value>>> {
-        let text: Option<String> = row.get(column)?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-    };
-    // The fields of the contract document that we do not know stay; those that we know are ours.
-    let mut payload = object(16)?.unwrap_or_default();
-    let created_at = time(row, 7)?;
-    payload.entry("createdAt").or_insert_with(|| json!(created_at));
-    payload.insert("id".to_owned(), json!(job));
-    payload.insert("type".to_owned(), json!(job_type));
-    payload.insert("status".to_owned(), json!(status_after(event)));
-    payload.insert("updatedAt".to_owned(), json!(occurred_at));
-    if let Some(object) = object(14)? {
-        payload.insert("payload".to_owned(), Value::Object(object));
-    }
-    if let Some(metadata) = object(15)? {
-        payload.insert("metadata".to_owned(), Value::Object(metadata));
-    }
-    if let Some(error) = row.get::<_, Option<String>>(10)? {
-        payload.insert("error".to_owned(), Value::String(error));
-    }
-    let result: Option<String> = row.get(17)?;
-    if let Some(result) = result.and_then(|result| serde_json::from_str(&result).ok()) {
-        payload.insert("result".to_owned(), result);
-    }
-    if !event.is_original() {
-        payload.insert("attempt".to_owned(), json!(row.get::<_, u32>(9)?));
-    }
-    Ok(LoggedEvent {
+    let event = StoredEvent {
         cursor: LogCursor { epoch, position: row.get(0)? },
+        id: id(row, 1)?,
+        event: event_of(row.get(2)?),
+        occurred_at: time(row, 3)?,
+        job: id(row, 4)?,
+        job_type: row.get(5)?,
         queue: row.get(6)?,
-        job_type,
-        duration: duration.map(Duration::from_micros),
-        event: EventEnvelope {
-            contract_version: event.contract_version().to_owned(),
-            event_type: event,
-            event_id: id(row, 1)?,
-            occurred_at,
-            producer: Producer {
-                service: "callboard".to_owned(),
-                instance_id: row.get(12)?,
-                version: row.get(13)?,
-            },
-            correlation_id: id(row, 8)?,
-            idempotency_key: job.to_string(),
-            payload,
-        },
-    })
-}
-
-/// The job's status at the moment after the event.
-fn status_after(event: EventType) -> JobStatus {
-    match event {
-        EventType::Created | EventType::AttemptFailed | EventType::Released | EventType::MadeAvailable => {
-            JobStatus::Pending
-        }
-        EventType::Validated => JobStatus::Validated,
-        EventType::Executed | EventType::AttemptStarted | EventType::CancelRequested => JobStatus::Executing,
-        EventType::Completed => JobStatus::Completed,
-        EventType::Failed => JobStatus::Failed,
-    }
+        job_created_at: time(row, 7)?,
+        correlation_id: id(row, 8)?,
+        attempt: row.get(9)?,
+        error: row.get(10)?,
+        duration: row.get(11)?,
+        instance: row.get(12)?,
+        version: row.get(13)?,
+        payload: row.get(14)?,
+        metadata: row.get(15)?,
+        document: row.get(16)?,
+        result: row.get(17)?,
+    };
+    Ok(event.logged())
 }
 
 pub(super) fn events_after(
@@ -220,10 +178,7 @@ pub(super) fn events_after(
     let newest = number("counters")?["position"].as_u64().unwrap_or(0);
     let mut first = connection.prepare_cached("SELECT min(position) FROM events")?;
     let oldest = first.query_row((), |row| row.get::<_, Option<u64>>(0))?.unwrap_or(newest + 1);
-    let missed = after.epoch != epoch || after.position + 1 < oldest || after.position > newest;
-    // A reader of the very beginning has missed nothing as long as the beginning is there.
-    let reset = missed && !(after == LogCursor::default() && oldest == 1);
-    let from = if reset { oldest.saturating_sub(1) } else { after.position };
+    let (from, reset) = read_from(after, epoch, oldest, newest);
     let events = match job {
         None => {
             let sql = format!("SELECT {EVENT} WHERE e.position > ?1 ORDER BY e.position LIMIT ?2");

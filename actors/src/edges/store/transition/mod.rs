@@ -11,6 +11,7 @@ mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
 mod job_row;
+pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;
 
