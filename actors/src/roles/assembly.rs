@@ -13,6 +13,8 @@ use super::{
     condition::Conditions,
     drain::Drain,
     gateway::{Gateway, GatewayArgs},
+    leader::Leader,
+    leadership::{Leads, Sight},
     metrics::Metrics,
     metrics_engine::MetricsEngine,
     node::{Drained, DueTime, Node, Stage},
@@ -24,6 +26,7 @@ use super::{
     scheduler::Scheduler,
     session::Session,
     settings::{InvalidSetting, RolesConfig},
+    wakes::Wakes,
 };
 use crate::{edges::store::StoreHandle, jobs::JobRegistry};
 
@@ -46,7 +49,7 @@ pub enum RolesError {
 /// the outside needs of them.
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
-    /// `observers`: session, rescuer, scheduler, pruner, metrics, read-model.
+    /// `observers`: session, leader, wakes, rescuer, scheduler, pruner, metrics, read-model.
     pub observers: SupervisorSpec,
     /// `queues`: completer, and one supervisor a queue.
     pub queues: SupervisorSpec,
@@ -96,6 +99,8 @@ impl Roles {
             outcomes: Outcomes::default(),
             due: DueTime::default(),
             session: watch::Sender::new(None),
+            leads: Leads::default(),
+            sight: Sight::default(),
             stage: watch::Sender::new(Stage::Serving),
             drained: Drained::default(),
             counted: Mutex::new(None),
@@ -124,6 +129,8 @@ impl Roles {
         };
         let observers = subtree("observers")
             .child(ChildSpec::<Session>::new("session", node.clone()))
+            .child(ChildSpec::<Leader>::new("leader", node.clone()))
+            .child(ChildSpec::<Wakes>::new("wakes", node.clone()))
             .child(ChildSpec::<Rescuer>::new("rescuer", node.clone()))
             .child(ChildSpec::<Scheduler>::new("scheduler", node.clone()))
             .child(ChildSpec::<Pruner>::new("pruner", node.clone()))

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 pub enum Condition {
     /// All it is there for.
     Ready,
+    /// Nothing, and nothing is wanted of it: another node does its work. Counts as ready.
+    Standby,
     /// Nothing yet, and why.
     Starting(String),
     /// Less than it is there for, and why.
@@ -22,6 +24,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Condition::Ready => f.write_str("ready"),
+            Condition::Standby => f.write_str("standby: another node leads"),
             Condition::Starting(reason) => write!(f, "starting: {reason}"),
             Condition::Degraded(reason) => write!(f, "degraded: {reason}"),
             Condition::Stopping => f.write_str("stopping"),
@@ -62,7 +65,7 @@ impl Conditions {
     /// The worst condition of all: stopping, then starting, then degraded, then ready.
     pub fn overall(&self) -> &'static str {
         let rank = |condition: &Condition| match condition {
-            Condition::Ready => 0,
+            Condition::Ready | Condition::Standby => 0,
             Condition::Degraded(_) => 1,
             Condition::Starting(_) => 2,
             Condition::Stopping => 3,
@@ -74,7 +77,8 @@ impl Conditions {
     /// Why not everything is ready, by actor.
     pub fn reasons(&self) -> Vec<ReadinessReason> {
         let board = self.0.lock();
-        let unready = board.iter().filter(|(_, condition)| **condition != Condition::Ready);
+        let unready =
+            board.iter().filter(|(_, condition)| !matches!(condition, Condition::Ready | Condition::Standby));
         unready
             .map(|(actor, condition)| ReadinessReason { actor: actor.clone(), reason: condition.to_string() })
             .collect()
@@ -92,6 +96,7 @@ mod tests {
         assert!(board.set("edges/store", Condition::Degraded("disk full".into())));
         assert!(!board.set("edges/store", Condition::Degraded("disk full".into())));
         board.set("web", Condition::Ready);
+        board.set("observers/pruner", Condition::Standby);
         assert_eq!(board.overall(), "degraded");
         let reasons = board.reasons();
         assert_eq!(reasons.len(), 1);

@@ -10,6 +10,8 @@ mod completer;
 pub mod condition;
 mod drain;
 mod gateway;
+mod leader;
+mod leadership;
 mod metrics;
 mod metrics_engine;
 mod node;
@@ -22,6 +24,7 @@ mod rescuer;
 mod scheduler;
 mod session;
 mod settings;
+mod wakes;
 
 pub use assembly::{Handles, Roles, RolesError};
 pub use condition::{Condition, Conditions};

@@ -15,16 +15,18 @@ use uuid::Uuid;
 
 use super::{
     condition::Conditions,
+    leadership::{Leads, Sight},
     metrics::Metrics,
     outcomes::Outcomes,
     queue::{
         Ending, Queue,
         attempt::{Attempt, EndReason},
+        board::Found,
     },
     settings::RolesConfig,
 };
 use crate::{
-    edges::store::StoreHandle,
+    edges::store::{StoreHandle, record::Lease},
     jobs::{JobRegistry, registry::bounded, retry},
 };
 
@@ -50,6 +52,9 @@ pub(crate) struct Node {
     pub(crate) due: DueTime,
     /// The session under which this node claims; `None` while it has none.
     pub(crate) session: watch::Sender<Option<Uuid>>,
+    /// Whether this node does what is done once for all.
+    pub(crate) leads: Leads,
+    pub(crate) sight: Sight,
     pub(crate) stage: watch::Sender<Stage>,
     pub(crate) drained: Drained,
     /// How far the log has been counted; `None` before the node's first session.
@@ -89,6 +94,16 @@ impl Node {
         let random = if matches!(ending, Ending::Failed(_)) { retry::random() } else { 0.0 };
         let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
         self.outcomes.finished(attempt, end);
+    }
+
+    /// Somebody has cancelled the job of an attempt that may be here. If it is nowhere here, its claim is still on its
+    /// way to the board; then the answer to the word that its run has begun says that it is cancelled.
+    pub(crate) fn call_off(&self, lease: Lease, queue: &str) {
+        if let Some(queue) = self.queues.get(queue)
+            && let Found::Withdrawn(attempt) = queue.board.end(lease, EndReason::Cancelled)
+        {
+            self.report(&attempt, Ending::cancelled("cancelled before its run began"));
+        }
     }
 
     /// Tells the producers of these queues that there may be jobs.

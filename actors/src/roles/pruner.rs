@@ -5,10 +5,10 @@ use std::sync::Arc;
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node};
+use super::{backoff::Backoff, condition::Condition, node::Node, session::unexpected};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
-/// Deletes finished jobs and old events, a bounded number in each write.
+/// Deletes finished jobs and old events, a bounded number in each write, if this node leads.
 pub(crate) struct Pruner;
 
 impl Actor for Pruner {
@@ -21,10 +21,14 @@ impl Actor for Pruner {
 }
 
 async fn run(node: Arc<Node>, path: String) {
-    node.session().await;
     let mut backoff = Backoff::default();
     loop {
-        match prune(&node).await {
+        let Some(leader) = node.leads.now() else {
+            node.conditions.set(&path, Condition::Standby);
+            node.leads.begun().await;
+            continue;
+        };
+        match prune(&node, leader).await {
             Ok(()) => {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
@@ -38,19 +42,22 @@ async fn run(node: Arc<Node>, path: String) {
     }
 }
 
-/// Deletes until there is nothing more to delete.
-async fn prune(node: &Node) -> Result<(), StoreError> {
+/// Deletes until there is nothing more to delete, or this node does not lead any more.
+async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
     loop {
-        match node.store.write(Operation::Prune(node.config.retention)).await? {
+        let operation = Operation::Prune { retention: node.config.retention, leader };
+        match node.store.write(operation).await? {
             Outcome::Pruned { jobs, events, more } => {
                 tracing::debug!(jobs, events, more, "pruned");
                 if !more {
                     return Ok(());
                 }
             }
-            other => {
-                return Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}")));
+            Outcome::NotLeader => {
+                node.leads.ended(leader);
+                return Ok(());
             }
+            other => return Err(unexpected(&other)),
         }
     }
 }

@@ -1,14 +1,20 @@
 //! The rescuer: ends the attempts of nodes that died.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node, session::end_session};
+use super::{
+    backoff::Backoff,
+    condition::Condition,
+    node::Node,
+    session::{Verdict, end_session},
+};
 use crate::edges::store::StoreError;
 
-/// Ends the attempts of sessions whose node is dead: each job goes on with its next attempt.
+/// Ends the attempts of sessions whose node is dead: each job goes on with its next attempt. Only the node that leads
+/// does so.
 ///
 /// On a store that has a sole owner, every session found at the start but this node's own is dead. Later, and on any
 /// other store, one is dead that has not said for the session's time to live, on the store's clock, that it lives; that
@@ -30,15 +36,13 @@ async fn run(node: Arc<Node>, path: String) {
     node.session().await;
     let mut backoff = Backoff::default();
     let mut others_are_dead = node.config.sole_owner;
-    let mut seen_since = Instant::now();
-    let mut looked = Instant::now();
     loop {
-        if looked.elapsed() > 2 * node.config.rescue_interval {
-            // The thread, or the machine, was away.
-            seen_since = Instant::now();
-        }
-        looked = Instant::now();
-        match look(&node, others_are_dead, seen_since).await {
+        let Some(leader) = node.leads.now() else {
+            node.conditions.set(&path, Condition::Standby);
+            node.leads.begun().await;
+            continue;
+        };
+        match look(&node, others_are_dead, leader).await {
             Ok(()) => {
                 others_are_dead = false;
                 backoff.reset();
@@ -46,7 +50,6 @@ async fn run(node: Arc<Node>, path: String) {
                 sleep(node.config.rescue_interval).await;
             }
             Err(error) => {
-                seen_since = Instant::now();
                 node.conditions.set(&path, Condition::Degraded(error.to_string()));
                 backoff.pause().await;
             }
@@ -54,19 +57,25 @@ async fn run(node: Arc<Node>, path: String) {
     }
 }
 
-async fn look(node: &Node, others_are_dead: bool, seen_since: Instant) -> Result<(), StoreError> {
+async fn look(node: &Node, others_are_dead: bool, leader: u64) -> Result<(), StoreError> {
+    let ttl = node.config.session_ttl;
+    if !others_are_dead && !node.sight.lasted(ttl, 2 * node.config.heartbeat) {
+        return Ok(());
+    }
+    let idle_for = if others_are_dead { Duration::ZERO } else { ttl };
+    let verdict = Verdict { leader, idle_for };
     let sessions = node.store.open_sessions().await?;
-    let may_judge = seen_since.elapsed() >= node.config.session_ttl;
     let now = node.store.now();
     for session in sessions {
         let own = *node.session.borrow() == Some(session.id);
-        let silent = now.saturating_since(session.seen_at) > node.config.session_ttl;
-        if own || !(others_are_dead || may_judge && silent) {
+        // Only a first look: the store judges when it is done.
+        if own || now.saturating_since(session.seen_at) < idle_for {
             continue;
         }
         let message = format!("its node {:?} died while it ran", session.node);
-        let rescued = end_session(node, session.id, &message).await?;
-        tracing::warn!(session = %session.id, node = session.node, rescued, "a dead node's attempts were ended");
+        if let Some(rescued) = end_session(node, session.id, &message, Some(verdict)).await? {
+            tracing::warn!(session = %session.id, node = session.node, rescued, "a dead node's attempts were ended");
+        }
     }
     Ok(())
 }

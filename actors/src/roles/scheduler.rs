@@ -1,19 +1,25 @@
 //! The scheduler: makes jobs available whose time has come.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use callboard_contracts::Timestamp;
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node};
+use super::{backoff::Backoff, condition::Condition, node::Node, session::unexpected};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Jobs that are made available in one write.
 const BATCH: u32 = 1000;
+/// How often each node looks for jobs that wait for a handler that it has.
+const RELEASE: Duration = Duration::from_secs(10);
 
-/// Makes scheduled and retryable jobs available whose time has come, and at its start those that wait for a handler
-/// that there is now. It sleeps until the next job falls due, or until the poll interval is over.
+/// Makes scheduled and retryable jobs available whose time has come, if this node leads; and on every node those that
+/// wait for a handler that it has: at its start, and now and then after it, since other nodes may have taken them in that
+/// have none. It sleeps until the next job falls due, or until the poll interval is over.
 pub(crate) struct Scheduler;
 
 impl Actor for Scheduler {
@@ -28,19 +34,12 @@ impl Actor for Scheduler {
 async fn run(node: Arc<Node>, path: String) {
     node.session().await;
     let mut backoff = Backoff::default();
-    let mut released = false;
+    let mut released: Option<Instant> = None;
     loop {
-        let tick = async {
-            if !released {
-                release(&node).await?;
-                released = true;
-            }
-            promote(&node).await
-        };
-        match tick.await {
-            Ok(next) => {
+        match tick(&node, &mut released).await {
+            Ok((next, condition)) => {
                 backoff.reset();
-                node.conditions.set(&path, Condition::Ready);
+                node.conditions.set(&path, condition);
                 wait(&node, next).await;
             }
             Err(error) => {
@@ -51,39 +50,60 @@ async fn run(node: Arc<Node>, path: String) {
     }
 }
 
+/// Does what there is to do. When the next job is due, and what this node is to the others.
+async fn tick(
+    node: &Node,
+    released: &mut Option<Instant>,
+) -> Result<(Option<Timestamp>, Condition), StoreError> {
+    if released.is_none_or(|at| at.elapsed() >= RELEASE) {
+        release(node).await?;
+        *released = Some(Instant::now());
+    }
+    match node.leads.now() {
+        Some(leader) => Ok((promote(node, leader).await?, Condition::Ready)),
+        None => Ok((None, Condition::Standby)),
+    }
+}
+
 /// Lets those go that wait for a handler.
 async fn release(node: &Node) -> Result<(), StoreError> {
     loop {
         let operation = Operation::ReleaseHeld { job_types: node.registry.names(), limit: BATCH };
-        let (count, _) = moved(node, operation).await?;
-        if count < BATCH {
-            return Ok(());
+        match moved(node, operation).await? {
+            Some((BATCH.., _)) => {}
+            _ => return Ok(()),
         }
     }
 }
 
-/// Makes all available that are due. Returns when the next one is.
-async fn promote(node: &Node) -> Result<Option<Timestamp>, StoreError> {
+/// Makes all available that are due. Returns when the next one is, if this node still leads.
+async fn promote(node: &Node, leader: u64) -> Result<Option<Timestamp>, StoreError> {
     loop {
         let noted = node.due.take();
-        let outcome = moved(node, Operation::Promote { limit: BATCH }).await;
+        let outcome = moved(node, Operation::Promote { limit: BATCH, leader }).await;
         if let (Err(_), Some(noted)) = (&outcome, noted) {
             node.due.note(noted);
         }
-        let (count, next) = outcome?;
-        if count < BATCH {
-            return Ok(next);
+        match outcome? {
+            Some((BATCH.., _)) => {}
+            Some((_, next)) => return Ok(next),
+            None => {
+                node.leads.ended(leader);
+                return Ok(None);
+            }
         }
     }
 }
 
-async fn moved(node: &Node, operation: Operation) -> Result<(u32, Option<Timestamp>), StoreError> {
+/// How many were moved, and when the next one falls due; `None`: this node does not lead any more.
+async fn moved(node: &Node, operation: Operation) -> Result<Option<(u32, Option<Timestamp>)>, StoreError> {
     match node.store.write(operation).await? {
         Outcome::Moved { queues, count, next_at } => {
             node.wake(&queues);
-            Ok((count, next_at))
+            Ok(Some((count, next_at)))
         }
-        other => Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}"))),
+        Outcome::NotLeader => Ok(None),
+        other => Err(unexpected(&other)),
     }
 }
 
@@ -95,6 +115,7 @@ async fn wait(node: &Node, next: Option<Timestamp>) {
         let time = next.saturating_since(node.store.now()).min(longest).max(Duration::from_millis(1));
         tokio::select! {
             () = sleep(time) => return,
+            () = node.leads.changed() => return,
             () = node.due.earlier() => next = node.due.take().map_or(next, |noted| noted.min(next)),
         }
     }

@@ -1,6 +1,6 @@
 //! The session: this node's life on the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use callboard_contracts::api::{AttemptError, ErrorKind};
 use callboard_supervisors::{Actor, Context, StartError};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{backoff::Backoff, condition::Condition, node::Node};
 use crate::edges::store::{
-    Operation, Outcome, StoreError,
+    Operation, Outcome, Renewal, StoreError,
     record::{JobTypeRecord, NewSession},
 };
 
@@ -47,7 +47,7 @@ async fn run(node: Arc<Node>, path: String) {
         // A generation that crashed has left its session behind.
         let session = *node.session.borrow();
         let outcome = match session {
-            Some(id) => renew(&node, id).await,
+            Some(id) => renew(&node, id).await.inspect_err(|_| node.sight.lost()),
             // It was closed for good.
             None if node.is_draining() => return,
             None => open(&node).await,
@@ -116,13 +116,19 @@ fn job_types(node: &Node) -> Vec<JobTypeRecord> {
 }
 
 async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
-    let lost = node.store.write(Operation::RenewSession { id }).await? == Outcome::NotFound;
-    // It may have been closed in the meantime, in good order.
-    if lost && *node.session.borrow() == Some(id) {
-        tracing::error!(session = %id, "the node was taken for dead: its attempts are killed, and it begins anew");
-        // The producers hear of it and kill what runs under it.
-        node.session.send_replace(None);
+    match node.store.renew(id).await? {
+        Renewal::Alive { cancels } => {
+            cancels.iter().for_each(|(lease, queue)| node.call_off(*lease, queue));
+        }
+        // It may have been closed in the meantime, in good order.
+        Renewal::Lost if *node.session.borrow() == Some(id) => {
+            tracing::error!(session = %id, "the node was taken for dead: its attempts are killed, and it begins anew");
+            // The producers hear of it and kill what runs under it.
+            node.session.send_replace(None);
+        }
+        Renewal::Lost => {}
     }
+    node.sight.seen(2 * node.config.heartbeat);
     Ok(())
 }
 
@@ -130,44 +136,59 @@ async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
 /// claim was lost, go on elsewhere.
 pub(crate) async fn close(node: &Node) -> Result<(), StoreError> {
     let Some(id) = node.session.send_replace(None) else { return Ok(()) };
-    end_session(node, id, "its node stopped while it ran").await?;
+    end_session(node, id, "its node stopped while it ran", None).await?;
     tracing::info!(session = %id, "the node's session is closed");
     Ok(())
 }
 
-/// Ends all attempts of a session, and the session. How many attempts that were.
-///
-/// The last of them end in the same transaction as the session, so that none is begun between.
-pub(crate) async fn end_session(node: &Node, session: Uuid, message: &str) -> Result<u64, StoreError> {
-    let error =
-        AttemptError { kind: ErrorKind::Lost, message: message.to_owned(), backtrace: None, is_final: false };
-    let rescue = || Operation::Rescue { session, error: error.clone(), limit: BATCH };
-    let mut rescued = 0;
-    loop {
-        let few = ended(node, node.store.write(rescue()).await?, &mut rescued)?;
-        if few {
-            break;
-        }
-    }
-    let close = Operation::CloseSession { id: session };
-    let mut results = node.store.write_all(vec![rescue(), close]).await?.into_iter();
-    if let Some(result) = results.next() {
-        ended(node, result?, &mut rescued)?;
-    }
-    results.try_for_each(|result| result.map(drop))?;
-    Ok(rescued)
+/// By what right the session of another node is ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
+    /// The token under which this node leads.
+    pub(crate) leader: u64,
+    /// For how long the session must not have said that it lives.
+    pub(crate) idle_for: Duration,
 }
 
-/// Counts what a rescue has done. Whether there was less to do than it may do.
-fn ended(node: &Node, outcome: Outcome, rescued: &mut u64) -> Result<bool, StoreError> {
-    match outcome {
-        Outcome::Moved { queues, count, .. } => {
-            *rescued += u64::from(count);
-            node.metrics.rescued(count.into());
-            node.wake(&queues);
-            Ok(count < BATCH)
+/// Ends all attempts of a session, and the session: this node's own, or another one's by a verdict. How many attempts
+/// that were; `None`: the session lives after all, or this node does not lead any more.
+pub(crate) async fn end_session(
+    node: &Node,
+    session: Uuid,
+    message: &str,
+    verdict: Option<Verdict>,
+) -> Result<Option<u64>, StoreError> {
+    let error =
+        AttemptError { kind: ErrorKind::Lost, message: message.to_owned(), backtrace: None, is_final: false };
+    let mut rescued = 0;
+    loop {
+        let rescue = Operation::Rescue {
+            session,
+            error: error.clone(),
+            limit: BATCH,
+            idle_for: verdict.map(|verdict| verdict.idle_for),
+            leader: verdict.map(|verdict| verdict.leader),
+        };
+        match (node.store.write(rescue).await?, verdict) {
+            (Outcome::Moved { queues, count, .. }, _) => {
+                rescued += u64::from(count);
+                node.metrics.rescued(count.into());
+                node.wake(&queues);
+                if count < BATCH {
+                    return Ok(Some(rescued));
+                }
+            }
+            (Outcome::NotFound, _) => return Ok(None),
+            (Outcome::NotLeader, Some(verdict)) => {
+                node.leads.ended(verdict.leader);
+                return Ok(None);
+            }
+            (other, _) => return Err(unexpected(&other)),
         }
-        Outcome::NotFound => Ok(true),
-        other => Err(StoreError::Failed(format!("it gave an answer to another question: {other:?}"))),
     }
+}
+
+/// The store has answered something that was not asked.
+pub(crate) fn unexpected(outcome: &Outcome) -> StoreError {
+    StoreError::Failed(format!("it gave an answer to another question: {outcome:?}"))
 }

@@ -1,6 +1,6 @@
 //! [`StoreEdge`]: the actor that owns the store's backend.
 //!
-//! Writes that gather while a batch is under way go out together as the next one. An outage is a state of this actor,
+//! Writes that gather while as many batches are under way as the backend takes go out together as the next one. An outage is a state of this actor,
 //! posted on the board of conditions; it goes on trying with growing pauses, and every caller hears at once why nothing
 //! can be done.
 
@@ -11,12 +11,15 @@ use callboard_supervisors::{
     Actor, ChildSpec, Context, Later, MailboxSpec, Placement, PlainHandler, StartError,
 };
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{
+        broadcast::{self, error::RecvError},
+        oneshot, watch,
+    },
     time::timeout,
 };
 
 use super::{
-    Operation, OperationResult, Store, StoreError, StoreHandle,
+    Operation, OperationResult, Store, StoreError, StoreHandle, Wake,
     handle::{Link, Write},
 };
 use crate::roles::condition::{Condition, Conditions};
@@ -28,6 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What callers get on top of the time that a write may take, so that they hear the store's own word.
 const MARGIN: Duration = Duration::from_secs(1);
+/// Words of other nodes that a slow reader may leave waiting; one that falls behind is told that it lost some.
+const WAKES: usize = 1024;
 
 /// Opens the backend. Called on a thread that may block.
 pub type OpenStore = Arc<dyn Fn() -> Result<Arc<dyn Store>, StoreError> + Send + Sync>;
@@ -67,7 +72,8 @@ pub struct StoreEdge {
     waiting: VecDeque<Waiting>,
     /// Operations in `waiting`.
     gathered: usize,
-    in_flight: bool,
+    /// Batches that are under way.
+    under_way: usize,
     pause: Duration,
 }
 
@@ -78,6 +84,7 @@ impl StoreEdge {
         let link = Arc::new(Link {
             backend: watch::Sender::new(Err(connecting)),
             committed: watch::Sender::new(LogCursor::default()),
+            wakes: broadcast::Sender::new(WAKES),
         });
         args.conditions.set(PATH, Condition::Starting("the store is being opened".to_owned()));
         let limit = args.write_timeout + MARGIN;
@@ -104,6 +111,7 @@ impl StoreEdge {
             Ok(store) => {
                 self.pause = FIRST_PAUSE;
                 self.follow(store.committed(), cx);
+                self.pass_on(store.wakes(), cx);
                 self.backend = Some(store.clone());
                 self.link.set(Ok(store));
                 self.well();
@@ -132,6 +140,22 @@ impl StoreEdge {
         });
     }
 
+    /// Passes on what the backend hears of other nodes; likewise.
+    fn pass_on(&self, mut wakes: broadcast::Receiver<Wake>, cx: &mut Context<Self>) {
+        let link = self.link.clone();
+        cx.spawn(async move {
+            loop {
+                let wake = match wakes.recv().await {
+                    Ok(wake) => wake,
+                    Err(RecvError::Lagged(_)) => Wake::Everything,
+                    Err(RecvError::Closed) => return,
+                };
+                // Nobody may listen.
+                let _ = link.wakes.send(wake);
+            }
+        });
+    }
+
     fn next_pause(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
@@ -145,11 +169,15 @@ impl StoreEdge {
         }
     }
 
+    /// Sends off what waits, as far as the backend takes more.
     fn next_batch(&mut self, cx: &mut Context<Self>) {
-        if self.in_flight || self.waiting.is_empty() {
-            return;
-        }
         let Some(store) = self.backend.clone() else { return };
+        while self.under_way < store.lanes().max(1) && !self.waiting.is_empty() {
+            self.send_batch(&store, cx);
+        }
+    }
+
+    fn send_batch(&mut self, store: &Arc<dyn Store>, cx: &mut Context<Self>) {
         let (mut operations, mut answers) = (Vec::new(), Vec::new());
         while let Some(next) = self.waiting.front() {
             // One request alone may be larger than a batch should be.
@@ -161,7 +189,7 @@ impl StoreEdge {
             operations.extend(next.operations);
         }
         self.gathered -= operations.len();
-        self.in_flight = true;
+        self.under_way += 1;
         let limit = self.args.write_timeout;
         let applied = timeout(limit, store.apply(operations));
         cx.spawn_then(applied, move |applied, edge, cx| {
@@ -177,7 +205,7 @@ impl StoreEdge {
         answers: Vec<(usize, oneshot::Sender<Result<Vec<OperationResult>, StoreError>>)>,
         cx: &mut Context<Self>,
     ) {
-        self.in_flight = false;
+        self.under_way -= 1;
         match applied {
             Ok(results) => {
                 let mut results = results.into_iter();
@@ -229,7 +257,7 @@ impl Actor for StoreEdge {
             backend: None,
             waiting: VecDeque::new(),
             gathered: 0,
-            in_flight: false,
+            under_way: 0,
             pause: FIRST_PAUSE,
         };
         // A crash of this actor leaves the backend open: nobody has to fight the old one for the file.

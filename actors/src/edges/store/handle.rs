@@ -7,11 +7,14 @@ use callboard_contracts::{
     api::{LogCursor, Totals},
 };
 use callboard_supervisors::{AskError, Message, Recipient};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{broadcast, watch},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use super::{
-    Operation, OperationResult, Outcome, Store, StoreError,
+    Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
@@ -26,6 +29,7 @@ pub(super) struct Link {
     /// The open backend, or why there is none.
     pub(super) backend: watch::Sender<Result<Arc<dyn Store>, StoreError>>,
     pub(super) committed: watch::Sender<LogCursor>,
+    pub(super) wakes: broadcast::Sender<Wake>,
 }
 
 impl Link {
@@ -98,6 +102,27 @@ impl StoreHandle {
             Err(AskError::TimedOut(limit)) => Err(StoreError::TimedOut(limit)),
             Err(error) => Err(StoreError::NotReady(error.to_string())),
         }
+    }
+
+    /// What other nodes do. Good over reconnects.
+    pub fn wakes(&self) -> broadcast::Receiver<Wake> {
+        self.link.wakes.subscribe()
+    }
+
+    /// See [`Store::renew`]. It does not wait behind the writes of others.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn renew(&self, session: Uuid) -> Result<Renewal, StoreError> {
+        self.read(|store| store.renew(session)).await
+    }
+
+    /// See [`Store::lead`]. It does not wait behind the writes of others.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn lead(&self, session: Uuid, ttl: Duration) -> Result<Leadership, StoreError> {
+        self.read(|store| store.lead(session, ttl)).await
     }
 
     async fn read<T, F>(&self, read: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, StoreError>

@@ -19,6 +19,6 @@ mod transition;
 pub use clock::Clock;
 pub use edge::{OpenStore, StoreEdge, StoreEdgeArgs, Wiring};
 pub use handle::StoreHandle;
-pub use port::{Operation, OperationResult, Outcome, Store, StoreError};
+pub use port::{Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, SqliteOptions, SqliteStore};

@@ -5,12 +5,14 @@
 //! event in the same transaction. Operations are idempotent by job id, event id or token, so a batch whose outcome is
 //! unknown can be sent again. Reads see what was committed before they began.
 
+use std::time::Duration;
+
 use callboard_contracts::{
     EventEnvelope, JobState, Timestamp,
     api::{AttemptError, LogCursor, Totals},
 };
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::record::{
@@ -60,7 +62,7 @@ pub enum StoreError {
     },
     /// It took too long. The outcome of a write is unknown; sending it again is safe.
     #[error("the store did not answer within {0:?}")]
-    TimedOut(std::time::Duration),
+    TimedOut(Duration),
     /// Anything else, in the backend's words.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -71,7 +73,8 @@ pub enum StoreError {
 pub enum Operation {
     /// Store a job.
     Enqueue(Box<NewJob>),
-    /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`.
+    /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`, which
+    /// must be open.
     Claim {
         /// The queue.
         queue: String,
@@ -116,8 +119,10 @@ pub enum Operation {
     Promote {
         /// How many at most.
         limit: u32,
+        /// The token of the [`Leadership`] under which it is done.
+        leader: u64,
     },
-    /// Make jobs available that wait for a handler of one of these types.
+    /// Make jobs available that wait for a handler of one of these types. Each node does so for the types it has.
     ReleaseHeld {
         /// The types that have a handler now.
         job_types: Vec<String>,
@@ -126,25 +131,21 @@ pub enum Operation {
     },
     /// Begin a node's session.
     OpenSession(NewSession),
-    /// The node lives.
-    RenewSession {
-        /// The session.
-        id: Uuid,
-    },
-    /// The node has left in good order.
-    CloseSession {
-        /// The session.
-        id: Uuid,
-    },
-    /// End the attempts of a session that is dead: each becomes the next attempt, available at once, or a dead job when
-    /// it was the last one. At most `limit`.
+    /// End the attempts of a session, at most `limit`: each becomes the next attempt, available at once, or a dead job
+    /// when it was the last one. When none is left the session is closed in the same transaction, and gives up its
+    /// leadership, so that nothing is claimed under it between.
     Rescue {
-        /// The dead session.
+        /// The session.
         session: Uuid,
         /// What the attempts' error says.
         error: AttemptError,
         /// How many at most.
         limit: u32,
+        /// Only if the session has not said for so long, on the store's clock, that it lives, which is judged in the
+        /// same transaction. `None`: whatever it has said; for a node's own session.
+        idle_for: Option<Duration>,
+        /// The token of the [`Leadership`] under which another node's session is ended; `None` for the node's own.
+        leader: Option<u64>,
     },
     /// Make the queues known.
     PutQueues(Vec<QueueSettings>),
@@ -158,7 +159,12 @@ pub enum Operation {
         value: String,
     },
     /// Delete finished jobs and old events.
-    Prune(Retention),
+    Prune {
+        /// What is kept.
+        retention: Retention,
+        /// The token of the [`Leadership`] under which it is done.
+        leader: u64,
+    },
 }
 
 /// What an [`Operation`] did.
@@ -229,8 +235,11 @@ pub enum Outcome {
         /// The job's state.
         state: JobState,
     },
-    /// There is no such job, or session.
+    /// There is no such job; for [`Operation::Claim`], the session is not open; for [`Operation::Rescue`], there is no
+    /// such session, or it has said too lately that it lives. Nothing changed.
     NotFound,
+    /// The operation was to be done under a leadership that has ended; nothing changed.
+    NotLeader,
     /// [`Operation::Promote`], [`Operation::ReleaseHeld`], [`Operation::Rescue`].
     Moved {
         /// The queues that have more available jobs now.
@@ -269,6 +278,53 @@ pub struct OpenSession {
     pub executing: u64,
 }
 
+/// What the store says to a node that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// The session is open.
+    Alive {
+        /// The leases of its attempts that somebody has asked to cancel, each with its queue.
+        cancels: Vec<(Lease, String)>,
+    },
+    /// There is no such session, or it was closed: the node was taken for dead.
+    Lost,
+}
+
+/// Who does what is done once for all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leadership {
+    /// This session does.
+    Leader {
+        /// What its operations carry. It grows whenever another session takes over.
+        token: u64,
+    },
+    /// Another one does.
+    Follower {
+        /// It may be followed then, unless it renews its lease before.
+        until: Timestamp,
+    },
+}
+
+/// What another node has done that concerns this one. Words can get lost; polling makes up for that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The queue may have more available jobs.
+    Available(String),
+    /// Somebody has asked to cancel a running attempt.
+    Cancel {
+        /// Its lease.
+        lease: Lease,
+        /// Its queue.
+        queue: String,
+        /// Whose it is.
+        session: Uuid,
+    },
+    /// The log may have grown.
+    Log,
+    /// Words may have been lost: anything may have happened.
+    Everything,
+}
+
 /// A backend of the store.
 ///
 /// Every call is bounded in time. Dropping a future of [`apply`](Self::apply) does not undo the batch.
@@ -281,6 +337,18 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// One for the whole batch if nothing of it was done.
     fn apply(&self, batch: Vec<Operation>) -> BoxFuture<'static, Result<Vec<OperationResult>, StoreError>>;
+
+    /// How many batches may be under way at once, at least 1.
+    fn lanes(&self) -> usize;
+
+    /// Says that the node of this session lives. Does not wait for batches that are under way longer than it must.
+    fn renew(&self, session: Uuid) -> BoxFuture<'static, Result<Renewal, StoreError>>;
+
+    /// Takes the leadership for `ttl` if nobody has it, or prolongs this session's own.
+    fn lead(&self, session: Uuid, ttl: Duration) -> BoxFuture<'static, Result<Leadership, StoreError>>;
+
+    /// What other nodes do. A backend for one node never says anything.
+    fn wakes(&self) -> broadcast::Receiver<Wake>;
 
     /// The newest place in the log, told after each commit.
     fn committed(&self) -> watch::Receiver<LogCursor>;

@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use super::{
     node::Node,
-    queue::{Ending, attempt::EndReason, board::Found},
     request::{CancelJob, Refusal, RetryJob, Submit},
 };
 use crate::edges::store::{Operation, OperationResult, Outcome, StoreError};
@@ -187,13 +186,7 @@ async fn cancel(node: &Node, id: Uuid) -> Result<Cancelled, Refusal> {
     match node.store.write(Operation::Cancel { id }).await? {
         Outcome::Cancelled => Ok(Cancelled { id, state: JobState::Cancelled }),
         Outcome::CancelRequested { lease, queue, .. } => {
-            // If it is nowhere here, its claim is still on its way to the board; then the answer to the word that its
-            // run has begun says that it is cancelled.
-            if let Some(queue) = node.queues.get(&queue)
-                && let Found::Withdrawn(attempt) = queue.board.end(lease, EndReason::Cancelled)
-            {
-                node.report(&attempt, Ending::cancelled("cancelled before its run began"));
-            }
+            node.call_off(lease, &queue);
             Ok(Cancelled { id, state: JobState::Executing })
         }
         Outcome::NotFound => Err(Refusal::NotFound(id)),

@@ -1,6 +1,7 @@
 //! Jobs on their way from the gateway through a queue to their end, on a real store and a real actor system.
 
 mod endings;
+mod fleet;
 mod gate;
 mod harness;
 mod jobs;

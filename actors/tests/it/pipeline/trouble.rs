@@ -1,12 +1,15 @@
 //! A store that makes trouble.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use callboard_actors::edges::store::{
-    Operation, OperationResult, Store, StoreError,
+    Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
@@ -15,16 +18,37 @@ use callboard_contracts::{
     api::{LogCursor, Totals},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// What trouble a [`Troubled`] store makes.
-#[derive(Default)]
 pub(super) struct Trouble {
     /// Nothing can be written.
     pub(super) outage: AtomicBool,
     /// So many more times whoever writes from the control executor panics, which crashes a role.
     pub(super) panics: AtomicU32,
+    /// Another node leads, and the store refuses what this one does as the leader.
+    pub(super) led_by_another: AtomicBool,
+    /// What another node says.
+    pub(super) wakes: broadcast::Sender<Wake>,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Trouble {
+            outage: AtomicBool::default(),
+            panics: AtomicU32::default(),
+            led_by_another: AtomicBool::default(),
+            wakes: broadcast::Sender::new(16),
+        }
+    }
+}
+
+fn needs_leader(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Promote { .. } | Operation::Prune { .. } | Operation::Rescue { leader: Some(_), .. }
+    )
 }
 
 /// Another store, with trouble.
@@ -51,7 +75,33 @@ impl Store for Troubled {
         if self.trouble.outage.load(SeqCst) {
             return async { Err(StoreError::Locked("a test has it".to_owned())) }.boxed();
         }
+        if self.trouble.led_by_another.load(SeqCst) && batch.iter().any(needs_leader) {
+            return async move { Ok(batch.iter().map(|_| Ok(Outcome::NotLeader)).collect()) }.boxed();
+        }
         self.store.apply(batch)
+    }
+
+    fn lanes(&self) -> usize {
+        self.store.lanes()
+    }
+
+    fn renew(&self, session: Uuid) -> BoxFuture<'static, Result<Renewal, StoreError>> {
+        if self.trouble.outage.load(SeqCst) {
+            return async { Err(StoreError::Locked("a test has it".to_owned())) }.boxed();
+        }
+        self.store.renew(session)
+    }
+
+    fn lead(&self, session: Uuid, ttl: Duration) -> BoxFuture<'static, Result<Leadership, StoreError>> {
+        if self.trouble.led_by_another.load(SeqCst) {
+            let until = self.store.now();
+            return async move { Ok(Leadership::Follower { until }) }.boxed();
+        }
+        self.store.lead(session, ttl)
+    }
+
+    fn wakes(&self) -> broadcast::Receiver<Wake> {
+        self.trouble.wakes.subscribe()
     }
 
     fn committed(&self) -> watch::Receiver<LogCursor> {

@@ -152,8 +152,20 @@ pub(super) fn retry(id: Uuid) -> Operation {
     Operation::Retry { id, replay_id: Uuid::now_v7(), event_id: Uuid::now_v7(), max_backlog: 1_000_000 }
 }
 
-pub(super) fn prune(batch: u32) -> Retention {
+pub(super) fn keep(batch: u32) -> Retention {
     Retention { completed: DAY, cancelled: DAY, discarded: DAY, events: DAY, events_max: u64::MAX, batch }
+}
+
+pub(super) fn prune(retention: Retention) -> Operation {
+    Operation::Prune { retention, leader: 0 }
+}
+
+pub(super) fn promote(limit: u32) -> Operation {
+    Operation::Promote { limit, leader: 0 }
+}
+
+pub(super) fn rescue(session: Uuid, limit: u32) -> Operation {
+    Operation::Rescue { session, error: error(), limit, idle_for: None, leader: None }
 }
 
 /// What kind of error it is, without its text.

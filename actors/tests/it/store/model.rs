@@ -10,7 +10,7 @@ use callboard_contracts::{EventType, JobState};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::harness::{Stage, completed, enqueue, error, failed, finish, job, retry};
+use super::harness::{Stage, completed, enqueue, error, failed, finish, job, promote, rescue, retry};
 
 /// What is done next. Numbers choose among what there is at that time.
 #[derive(Clone, Debug)]
@@ -204,7 +204,7 @@ async fn carry_out(stage: &Stage, model: &mut Model, session: &mut Uuid, step: S
         }
         Step::Rescue => {
             let dead = std::mem::replace(session, stage.session().await);
-            stage.one(Operation::Rescue { session: dead, error: error(), limit: 1000 }).await;
+            stage.one(rescue(dead, 1000)).await;
             for id in model.order.clone() {
                 let job = model.jobs[&id].clone();
                 if job.state == Executing {
@@ -219,11 +219,11 @@ async fn carry_out(stage: &Stage, model: &mut Model, session: &mut Uuid, step: S
         }
         Step::Pass => {
             stage.pass(Duration::from_secs(1));
-            stage.one(Operation::Promote { limit: 1000 }).await;
+            stage.one(promote(1000)).await;
             for job in model.jobs.values_mut().filter(|job| job.state == Retryable) {
                 job.state = Available;
             }
-            Some(Operation::Promote { limit: 1000 })
+            Some(promote(1000))
         }
     }
 }

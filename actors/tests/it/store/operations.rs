@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use callboard_actors::edges::store::{
-    Operation, Outcome,
+    Operation, Outcome, Renewal,
     record::{AttemptEnd, JobFilter, Lease, NewJob, Retention},
 };
 use callboard_contracts::{EventType, JobState, api::LogCursor};
 use uuid::Uuid;
 
-use super::harness::{DAY, Stage, completed, enqueue, error, failed, finish, job, kind, lease, prune, retry};
+use super::harness::{
+    DAY, Stage, completed, enqueue, error, failed, finish, job, keep, kind, lease, promote, prune, rescue,
+    retry,
+};
 
 #[tokio::test]
 async fn a_job_is_stored_once_whoever_sends_it_again() {
@@ -78,7 +81,7 @@ async fn only_the_current_lease_can_write() {
     let at = stage.now();
     let retryable = Outcome::Finished { state: JobState::Retryable };
     assert_eq!(stage.one(finish(first, failed(Some(at)))).await, retryable);
-    stage.one(Operation::Promote { limit: 10 }).await;
+    stage.one(promote(10)).await;
     let second = lease(&stage.claim("default", 1, session).await[0]);
     assert!(second.token > first.token);
     // What the first attempt still wants to say changes nothing, whatever it is.
@@ -205,12 +208,12 @@ async fn due_and_held_jobs_move_in_bounded_steps() {
         stage.one(finish(lease(&job), failed(Some(soon)))).await;
     }
     let nothing = Outcome::Moved { queues: vec![], count: 0, next_at: Some(soon) };
-    assert_eq!(stage.one(Operation::Promote { limit: 3 }).await, nothing);
+    assert_eq!(stage.one(promote(3)).await, nothing);
     stage.pass(Duration::from_secs(10));
     let moved = |count| Outcome::Moved { queues: vec!["default".into()], count, next_at: None };
-    let first = stage.one(Operation::Promote { limit: 3 }).await;
+    let first = stage.one(promote(3)).await;
     assert!(matches!(first, Outcome::Moved { count: 3, .. }), "{first:?}");
-    assert_eq!(stage.one(Operation::Promote { limit: 3 }).await, moved(2));
+    assert_eq!(stage.one(promote(3)).await, moved(2));
 
     let held =
         |job_type: &str| NewJob { job_type: job_type.into(), held: Some("no handler".into()), ..job() };
@@ -235,7 +238,7 @@ async fn the_attempts_of_a_dead_session_are_ended_in_bounded_steps() {
     let lost = stage.claim("default", 4, dead).await;
     stage.one(enqueue(&job())).await;
     let kept = lease(&stage.claim("default", 1, alive).await[0]);
-    let rescue = Operation::Rescue { session: dead, error: error(), limit: 3 };
+    let rescue = rescue(dead, 3);
     for expected in [3, 1, 0] {
         let moved = stage.one(rescue.clone()).await;
         assert!(matches!(moved, Outcome::Moved { count, .. } if count == expected), "{moved:?}");
@@ -247,12 +250,57 @@ async fn the_attempts_of_a_dead_session_are_ended_in_bounded_steps() {
     assert_eq!(stage.state(jobs[3].id).await, JobState::Discarded);
     let finished = Outcome::Finished { state: JobState::Completed };
     assert_eq!(stage.one(finish(kept, completed())).await, finished);
-    // A session that was closed renews no more, and nothing is claimed for it.
-    assert_eq!(stage.store.open_sessions().await.unwrap().len(), 2);
-    assert_eq!(stage.one(Operation::CloseSession { id: dead }).await, Outcome::Done);
-    assert_eq!(stage.one(Operation::RenewSession { id: dead }).await, Outcome::NotFound);
-    assert_eq!(stage.one(Operation::RenewSession { id: Uuid::now_v7() }).await, Outcome::NotFound);
-    assert_eq!(stage.store.open_sessions().await.unwrap().len(), 1);
+    // With its last attempt the session was closed: it renews no more, and nothing is claimed for it.
+    let open = stage.store.open_sessions().await.unwrap();
+    assert_eq!(open.iter().map(|session| session.id).collect::<Vec<_>>(), [alive]);
+    for gone in [dead, Uuid::now_v7()] {
+        assert_eq!(stage.store.renew(gone).await.unwrap(), Renewal::Lost);
+        let claim = Operation::Claim { queue: "default".into(), limit: 1, session: gone };
+        assert_eq!(stage.one(claim).await, Outcome::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked() {
+    let stage = Stage::new();
+    let session = stage.session().await;
+    stage.one(enqueue(&job())).await;
+    let held = lease(&stage.claim("default", 1, session).await[0]);
+    let ttl = Duration::from_secs(10);
+    let judge = |session| Operation::Rescue {
+        session,
+        error: error(),
+        limit: 10,
+        idle_for: Some(ttl),
+        leader: Some(0),
+    };
+    stage.pass(ttl);
+    let alive = Renewal::Alive { cancels: vec![] };
+    assert_eq!(stage.store.renew(session).await.unwrap(), alive);
+    stage.pass(ttl - Duration::from_micros(1));
+    assert_eq!(stage.one(judge(session)).await, Outcome::NotFound);
+    assert_eq!(stage.one(judge(Uuid::now_v7())).await, Outcome::NotFound);
+    stage.pass(Duration::from_micros(1));
+    let moved = stage.one(judge(session)).await;
+    assert!(matches!(moved, Outcome::Moved { count: 1, .. }), "{moved:?}");
+    assert_eq!(stage.one(finish(held, completed())).await, Outcome::Stale);
+    assert_eq!(stage.store.renew(session).await.unwrap(), Renewal::Lost);
+}
+
+#[tokio::test]
+async fn a_renewal_tells_of_the_attempts_that_are_to_end() {
+    let stage = Stage::new();
+    let (session, other) = (stage.session().await, stage.session().await);
+    stage.apply((0..3).map(|_| enqueue(&job())).collect()).await;
+    let held = stage.claim("default", 2, session).await;
+    let others = stage.claim("default", 1, other).await;
+    for id in [held[0].id, others[0].id] {
+        stage.one(Operation::Cancel { id }).await;
+    }
+    let cancels = vec![(lease(&held[0]), "default".to_owned())];
+    assert_eq!(stage.store.renew(session).await.unwrap(), Renewal::Alive { cancels });
+    stage.one(finish(lease(&held[0]), AttemptEnd::Cancelled { error: error() })).await;
+    assert_eq!(stage.store.renew(session).await.unwrap(), Renewal::Alive { cancels: vec![] });
 }
 
 #[tokio::test]
@@ -264,12 +312,12 @@ async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay() {
         stage.one(finish(lease(&job), completed())).await;
     }
     let nothing = Outcome::Pruned { jobs: 0, events: 0, more: false };
-    assert_eq!(stage.one(Operation::Prune(prune(4))).await, nothing);
+    assert_eq!(stage.one(prune(keep(4))).await, nothing);
     stage.pass(DAY + Duration::from_secs(1));
     let events = stage.log().await.len() as u64;
     let mut deleted = (0, 0);
     loop {
-        let pruned = stage.one(Operation::Prune(prune(4))).await;
+        let pruned = stage.one(prune(keep(4))).await;
         let Outcome::Pruned { jobs, events, more } = pruned else { panic!("{pruned:?}") };
         assert!(jobs <= 4 && events <= 4);
         deleted = (deleted.0 + jobs, deleted.1 + events);
@@ -286,9 +334,9 @@ async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay() {
     assert!(page.reset);
     assert_eq!(page.events[0].cursor.position, events + 1);
     // By number, too.
-    let few = Retention { events_max: 2, ..prune(100) };
+    let few = Retention { events_max: 2, ..keep(100) };
     stage.apply((0..5).map(|_| enqueue(&job())).collect()).await;
-    stage.one(Operation::Prune(few)).await;
+    stage.one(prune(few)).await;
     assert_eq!(stage.store.events_after(page.oldest, None, 100).await.unwrap().events.len(), 2);
 }
 
@@ -368,7 +416,7 @@ async fn each_event_of_the_old_contract_comes_at_most_once() {
     let new = NewJob { max_attempts: 9, ..job() };
     stage.one(enqueue(&new)).await;
     for end in [AttemptEnd::Released, failed(Some(stage.now())), failed(Some(stage.now())), completed()] {
-        stage.one(Operation::Promote { limit: 1 }).await;
+        stage.one(promote(1)).await;
         let lease = lease(&stage.claim("default", 1, session).await[0]);
         stage.one(Operation::Start { lease, started_at: stage.now() }).await;
         stage.one(finish(lease, end)).await;

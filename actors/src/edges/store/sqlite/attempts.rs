@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     jobs::{id, time},
+    session,
     transaction::Transaction,
 };
 use crate::{
@@ -25,6 +26,9 @@ pub(super) fn claim(
     limit: u32,
     session: Uuid,
 ) -> rusqlite::Result<Outcome> {
+    if !session::is_open(tx, session)? {
+        return Ok(Outcome::NotFound);
+    }
     tx.flush()?;
     failpoint!("store.claim.before");
     let newest = tx.memory.token;

@@ -27,7 +27,7 @@ pub(super) fn run(
 fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
     match operation {
         Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session),
-        Operation::Prune(retention) => retention::prune(tx, *retention),
+        Operation::Prune { retention, .. } => retention::prune(tx, *retention),
         other => control::run(tx, other),
     }
 }

@@ -1,5 +1,7 @@
 //! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
 
+use std::time::Duration;
+
 use callboard_contracts::{Timestamp, api::AttemptError};
 use rusqlite::{ToSql, params};
 use serde_json::json;
@@ -8,11 +10,12 @@ use uuid::Uuid;
 use super::{
     enqueue,
     jobs::{id, time},
+    session,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, Outcome,
-    record::{JobTypeRecord, NewSession, QueueSettings},
+    record::{JobTypeRecord, QueueSettings},
     transition::{
         Changes, JobRow,
         attempt::lose,
@@ -27,17 +30,12 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         Operation::Retry { id, replay_id, event_id, max_backlog } => {
             retry(tx, *id, *replay_id, *event_id, *max_backlog)
         }
-        Operation::Promote { limit } => promote(tx, *limit),
+        Operation::Promote { limit, .. } => promote(tx, *limit),
         Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit),
-        Operation::Rescue { session, error, limit } => rescue(tx, *session, error, *limit),
-        Operation::OpenSession(session) => open_session(tx, session),
-        Operation::RenewSession { id } => {
-            let renewed = "UPDATE sessions SET seen_at = ?2 WHERE id = ?1 AND closed_at IS NULL";
-            touch_session(tx, *id, renewed)
+        Operation::Rescue { session, error, limit, idle_for, .. } => {
+            rescue(tx, *session, error, *limit, *idle_for)
         }
-        Operation::CloseSession { id } => {
-            touch_session(tx, *id, "UPDATE sessions SET closed_at = coalesce(closed_at, ?2) WHERE id = ?1")
-        }
+        Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
         Operation::PutSetting { key, value } => {
@@ -49,7 +47,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Claim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
-        | Operation::Prune(_) => Ok(Outcome::Done),
+        | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
 
@@ -126,7 +124,11 @@ fn rescue(
     session: Uuid,
     error: &AttemptError,
     limit: u32,
+    idle_for: Option<Duration>,
 ) -> rusqlite::Result<Outcome> {
+    if !session::is_idle(tx, session, idle_for)? {
+        return Ok(Outcome::NotFound);
+    }
     tx.flush()?;
     let lost = ids(
         tx,
@@ -134,23 +136,10 @@ fn rescue(
         &[&session.as_bytes(), &limit],
     )?;
     let queues = each(tx, &lost, |changes, row| lose(changes, row, error))?;
+    if lost.len() < limit as usize {
+        session::close(tx, session)?;
+    }
     Ok(moved(queues, lost.len(), None))
-}
-
-fn open_session(tx: &Transaction<'_>, session: &NewSession) -> rusqlite::Result<Outcome> {
-    let mut statement = tx.connection.prepare_cached(
-        "INSERT INTO sessions (id, node, version, process, opened_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
-    )?;
-    let NewSession { id, node, version, process } = session;
-    statement.execute(params![id.as_bytes(), node, version, process, tx.changes.now.as_micros()])?;
-    Ok(Outcome::Done)
-}
-
-fn touch_session(tx: &Transaction<'_>, id: Uuid, sql: &str) -> rusqlite::Result<Outcome> {
-    let mut statement = tx.connection.prepare_cached(sql)?;
-    let touched = statement.execute(params![id.as_bytes(), tx.changes.now.as_micros()])?;
-    Ok(if touched == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
 fn put_queues(tx: &Transaction<'_>, queues: &[QueueSettings]) -> rusqlite::Result<Outcome> {

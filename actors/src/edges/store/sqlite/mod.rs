@@ -16,6 +16,7 @@ mod open;
 mod plans;
 mod read;
 mod retention;
+mod session;
 mod threads;
 mod transaction;
 mod writer;
@@ -26,13 +27,13 @@ use callboard_contracts::{
     EventEnvelope, Timestamp,
     api::{LogCursor, Totals},
 };
-use futures_util::future::BoxFuture;
-use tokio::sync::watch;
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
-    Clock, Operation, OperationResult, Store, StoreError,
+    Clock, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
@@ -94,6 +95,8 @@ impl SqliteOptions {
 pub struct SqliteStore {
     clock: Clock,
     committed: watch::Receiver<LogCursor>,
+    /// There is no other node that could say anything.
+    wakes: broadcast::Sender<Wake>,
     writer: Writer,
     readers: Pool,
     /// Last: the file is free only when nobody uses it any more.
@@ -114,7 +117,8 @@ impl SqliteStore {
         let clock = options.clock.clone();
         let readers = Pool::start(&options)?;
         let writer = Writer::start(connection, options, committed)?;
-        Ok(Arc::new(SqliteStore { clock, committed: receiver, writer, readers, _lock: lock }))
+        let wakes = broadcast::Sender::new(1);
+        Ok(Arc::new(SqliteStore { clock, committed: receiver, wakes, writer, readers, _lock: lock }))
     }
 }
 
@@ -125,6 +129,24 @@ impl Store for SqliteStore {
 
     fn apply(&self, batch: Vec<Operation>) -> BoxFuture<'static, Result<Vec<OperationResult>, StoreError>> {
         self.writer.apply(batch)
+    }
+
+    /// There is one thread that writes.
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn renew(&self, session: Uuid) -> BoxFuture<'static, Result<Renewal, StoreError>> {
+        self.writer.renew(session)
+    }
+
+    /// The one process that holds the file leads.
+    fn lead(&self, _: Uuid, _: Duration) -> BoxFuture<'static, Result<Leadership, StoreError>> {
+        async { Ok(Leadership::Leader { token: 0 }) }.boxed()
+    }
+
+    fn wakes(&self) -> broadcast::Receiver<Wake> {
+        self.wakes.subscribe()
     }
 
     fn committed(&self) -> watch::Receiver<LogCursor> {

@@ -190,13 +190,19 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("enqueue", steps(|| drop(bench.apply((0..5).map(|_| job("common", "default")).collect()))));
     all.insert("claim", steps(|| drop(bench.claim("default", 5))));
     all.insert("finish", steps(|| bench.finish("default", 5, || AttemptEnd::Completed { result: None })));
-    all.insert("promote", steps(|| drop(bench.apply(vec![Operation::Promote { limit: 5 }]))));
+    all.insert("promote", steps(|| drop(bench.apply(vec![Operation::Promote { limit: 5, leader: 0 }]))));
     all.insert("cancel", steps(|| drop(bench.apply(vec![Operation::Cancel { id: one }]))));
     let held = || Operation::ReleaseHeld { job_types: vec!["rare".to_owned()], limit: 5 };
     all.insert("release", steps(|| drop(bench.apply(vec![held()]))));
-    let renew = Operation::RenewSession { id: bench.session };
-    all.insert("renew", steps(|| drop(bench.apply(vec![renew.clone()]))));
-    let rescue = Operation::Rescue { session: bench.session, error: error(), limit: 2 };
+    let session = bench.session;
+    all.insert("renew", steps(|| drop(bench.work.renew(session).unwrap())));
+    let rescue = Operation::Rescue {
+        session,
+        error: error(),
+        limit: 2,
+        idle_for: Some(Duration::ZERO),
+        leader: Some(0),
+    };
     all.insert("rescue", steps(|| drop(bench.apply(vec![rescue.clone()]))));
     let day = Duration::from_secs(86_400);
     let kept = Retention {
@@ -207,9 +213,10 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         events_max: u64::MAX,
         batch: 5,
     };
-    all.insert("prune nothing", steps(|| drop(bench.apply(vec![Operation::Prune(kept)]))));
+    let prune = |retention| Operation::Prune { retention, leader: 0 };
+    all.insert("prune nothing", steps(|| drop(bench.apply(vec![prune(kept)]))));
     let gone = Retention { completed: Duration::ZERO, events: Duration::ZERO, ..kept };
-    all.insert("prune", steps(|| drop(bench.apply(vec![Operation::Prune(gone)]))));
+    all.insert("prune", steps(|| drop(bench.apply(vec![prune(gone)]))));
     all
 }
 

@@ -10,14 +10,16 @@ use callboard_contracts::api::LogCursor;
 use futures_util::{FutureExt, future::BoxFuture};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
 
 use super::{
     SqliteOptions, batch,
     error::{is_members_own, translate},
+    session,
     transaction::{Memory, Transaction},
 };
 use crate::{
-    edges::store::{Operation, OperationResult, StoreError},
+    edges::store::{Operation, OperationResult, Renewal, StoreError},
     failpoint,
 };
 
@@ -28,15 +30,16 @@ const VACUUM: &str = "PRAGMA incremental_vacuum(1024)";
 
 type Answer = Result<Vec<OperationResult>, StoreError>;
 
-struct Batch {
-    operations: Vec<Operation>,
-    answer: oneshot::Sender<Answer>,
+/// What the thread is asked to do.
+enum Task {
+    Batch { operations: Vec<Operation>, answer: oneshot::Sender<Answer> },
+    Renew { session: Uuid, answer: oneshot::Sender<Result<Renewal, StoreError>> },
 }
 
 /// The thread that writes, with its queue.
 pub(super) struct Writer {
     /// `None` only while it is dropped.
-    queue: Option<SyncSender<Batch>>,
+    queue: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,14 +51,21 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let memory = Memory::load(&connection).map_err(translate)?;
         committed.send_replace(memory.newest());
-        let (queue, batches) = sync_channel::<Batch>(WAITING);
+        let (queue, tasks) = sync_channel::<Task>(WAITING);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
                 let mut work = Work { connection, options, memory, committed };
-                for Batch { operations, answer } in batches {
+                for task in tasks {
                     // Whoever asked may have gone away; what is committed is committed.
-                    let _ = answer.send(work.apply_caught(&operations));
+                    match task {
+                        Task::Batch { operations, answer } => {
+                            let _ = answer.send(work.caught(|work| work.apply(&operations)));
+                        }
+                        Task::Renew { session, answer } => {
+                            let _ = answer.send(work.caught(|work| work.renew(session)));
+                        }
+                    }
                 }
             })
             .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -63,8 +73,19 @@ impl Writer {
     }
 
     pub(super) fn apply(&self, operations: Vec<Operation>) -> BoxFuture<'static, Answer> {
+        self.ask(|answer| Task::Batch { operations, answer })
+    }
+
+    pub(super) fn renew(&self, session: Uuid) -> BoxFuture<'static, Result<Renewal, StoreError>> {
+        self.ask(|answer| Task::Renew { session, answer })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Task,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
-        match self.queue.as_ref().map(|queue| queue.try_send(Batch { operations, answer })) {
+        match self.queue.as_ref().map(|queue| queue.try_send(task(answer))) {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => {
                 return async { Err(StoreError::Busy { waiting: WAITING }) }.boxed();
@@ -97,12 +118,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn apply_caught(&mut self, operations: &[Operation]) -> Answer {
-        let applied = catch_unwind(AssertUnwindSafe(|| self.apply(operations)));
-        applied.unwrap_or_else(|_| {
+    fn caught<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        done.unwrap_or_else(|_| {
             self.roll_back();
-            Err(StoreError::Failed("the writer panicked on this batch".to_owned()))
+            Err(StoreError::Failed("the writer panicked over this".to_owned()))
         })
+    }
+
+    pub(super) fn renew(&mut self, session: Uuid) -> Result<Renewal, StoreError> {
+        let renewed = session::renew(&self.connection, session, self.options.clock.now());
+        renewed.map_err(translate)
     }
 
     /// One transaction; if a member's own error breaks it, two with half of the members each, and so on until the
@@ -157,7 +183,7 @@ impl Work {
         if moved {
             self.committed.send_replace(newest);
         }
-        if operations.iter().any(|operation| matches!(operation, Operation::Prune(_)))
+        if operations.iter().any(|operation| matches!(operation, Operation::Prune { .. }))
             && let Err(error) = self.vacuum()
         {
             tracing::debug!(%error, "free pages were not given back");
