@@ -1,7 +1,10 @@
-//! The store by itself: what its operations do, that they agree with a model, and what trouble does to it.
+//! The store by itself: what every backend does in the same way, and what is a backend's own.
 
-mod concurrency;
-mod harness;
-mod model;
-mod operations;
+mod backend;
+mod chance;
+mod client;
+mod conformance;
+mod sqlite;
+mod stage;
 mod trouble;
+mod words;

@@ -1,14 +1,54 @@
-//! Full disks, locks, foreign and damaged files, a second process.
+//! SQLite's own: full disks, locks, foreign and damaged files, a second process.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
+use std::{fs, ops::Deref, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_actors::edges::store::{
-    Operation, SqliteOptions, SqliteStore, Store, StoreError,
+    Operation, Outcome, SqliteOptions, SqliteStore, Store, StoreError,
     record::{JobFilter, NewJob},
 };
+use callboard_contracts::JobState;
 use tempfile::TempDir;
 
-use super::harness::{Stage, completed, enqueue, finish, job, kind, lease, options};
+use super::{
+    client::Client,
+    sqlite,
+    words::{completed, enqueue, finish, job, kind, lease},
+};
+
+/// A store on a file in a folder of its own.
+struct Stage {
+    client: Client,
+    folder: TempDir,
+}
+
+impl Deref for Stage {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Stage {
+    fn new() -> Self {
+        Stage::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut SqliteOptions)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut options = options(&folder);
+        change(&mut options);
+        Stage { client: Client { store: SqliteStore::open(options).unwrap() }, folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("callboard.db")
+    }
+}
+
+fn options(folder: &TempDir) -> SqliteOptions {
+    sqlite::options(folder.path())
+}
 
 fn refused(options: SqliteOptions) -> StoreError {
     SqliteStore::open(options).err().expect("it is not opened")
@@ -31,16 +71,38 @@ async fn a_full_disk_refuses_new_jobs_leaves_nothing_half_done_and_passes() {
     assert_eq!(kind(&full), "disk full", "{full}");
     // What was answered is there, nothing else is, and the log says the same.
     assert_eq!(stage.list(JobFilter::default()).await.len(), stored.len());
-    assert_eq!(stage.log().await.len(), stored.len());
+    assert_eq!(stage.placed().await.len(), stored.len());
     // Room is made by what ends and is deleted.
     let leases: Vec<_> = stage.claim("default", 2, session).await.iter().map(lease).collect();
     let small = |lease| finish(lease, callboard_actors::edges::store::record::AttemptEnd::Released);
     stage.apply(leases.into_iter().map(small).collect()).await;
     let path = stage.path();
-    drop(stage.store);
+    let Stage { client, folder: _folder } = stage;
+    drop(client);
     let store = SqliteStore::open(SqliteOptions { min_free_space: 0, ..SqliteOptions::new(path) }).unwrap();
     let results = store.apply(vec![enqueue(&large)]).await.unwrap();
     assert!(results[0].is_ok(), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_poisoned_member_fails_alone() {
+    let stage = Stage::new();
+    let refuse = "CREATE TRIGGER poison BEFORE INSERT ON jobs WHEN NEW.type = 'poison'
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    rusqlite::Connection::open(stage.path()).unwrap().execute_batch(refuse).unwrap();
+    let poison = NewJob { job_type: "poison".into(), ..job() };
+    let mut batch: Vec<Operation> = (0..9).map(|_| enqueue(&job())).collect();
+    batch.insert(4, enqueue(&poison));
+    let results = stage.store.apply(batch).await.unwrap();
+    for (number, result) in results.iter().enumerate() {
+        match result {
+            Ok(outcome) => assert_eq!(*outcome, Outcome::Enqueued { state: JobState::Available }),
+            Err(error) => assert_eq!((number, kind(error)), (4, "failed"), "{error}"),
+        }
+    }
+    assert!(results[4].is_err());
+    let positions: Vec<u64> = stage.placed().await.iter().map(|event| event.cursor.position).collect();
+    assert_eq!(positions, (1..=9).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -79,7 +141,7 @@ async fn a_lock_of_another_connection_is_waited_for_within_bounds() {
     assert_eq!(stage.list(JobFilter::default()).await.len(), 1, "reads go on");
     other.execute_batch("ROLLBACK").unwrap();
     stage.one(enqueue(&job())).await;
-    let positions: Vec<u64> = stage.log().await.iter().map(|event| event.cursor.position).collect();
+    let positions: Vec<u64> = stage.placed().await.iter().map(|event| event.cursor.position).collect();
     assert_eq!(positions, [1, 2]);
 }
 
@@ -140,8 +202,8 @@ async fn a_file_cut_short_is_named_damaged() {
     let stage = Stage::new();
     stage.apply((0..200).map(|_| enqueue(&job())).collect()).await;
     let path = stage.path();
-    let Stage { store, folder, .. } = stage;
-    drop(store);
+    let Stage { client, folder } = stage;
+    drop(client);
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_len(3 * 4096).unwrap();
     drop(file);

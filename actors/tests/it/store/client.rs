@@ -1,0 +1,112 @@
+//! A store as a test uses it.
+
+use std::sync::Arc;
+
+use callboard_actors::edges::store::{
+    Operation, Outcome, Store,
+    record::{ClaimedJob, JobFilter, JobRecord, Lease, LogPage, LoggedEvent},
+};
+use callboard_contracts::{JobState, Timestamp, api::LogCursor};
+use uuid::Uuid;
+
+use super::words::{claim, finish, session};
+use callboard_actors::edges::store::record::AttemptEnd;
+
+/// An open store, and short ways to use it. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl Client {
+    /// A batch of which every member must be carried out.
+    pub(super) async fn apply(&self, batch: Vec<Operation>) -> Vec<Outcome> {
+        let results = self.store.apply(batch).await.unwrap();
+        results.into_iter().map(|result| result.unwrap()).collect()
+    }
+
+    pub(super) async fn one(&self, operation: Operation) -> Outcome {
+        self.apply(vec![operation]).await.remove(0)
+    }
+
+    /// Opens a session.
+    pub(super) async fn session(&self) -> Uuid {
+        let session = session();
+        let id = session.id;
+        assert_eq!(self.one(Operation::OpenSession(session)).await, Outcome::Done);
+        id
+    }
+
+    pub(super) async fn claim(&self, queue: &str, limit: u32, session: Uuid) -> Vec<ClaimedJob> {
+        match self.one(claim(queue, limit, session)).await {
+            Outcome::Claimed(jobs) => jobs,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The end of an attempt whose lease is good; gives the job's state.
+    pub(super) async fn finish(&self, lease: Lease, end: AttemptEnd) -> JobState {
+        match self.one(finish(lease, end)).await {
+            Outcome::Finished { state } => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Deletes until there is no more to delete; gives how many jobs and events.
+    pub(super) async fn prune(
+        &self,
+        retention: callboard_actors::edges::store::record::Retention,
+    ) -> (u64, u64) {
+        let mut deleted = (0, 0);
+        loop {
+            let pruned = self.one(Operation::Prune(retention)).await;
+            let Outcome::Pruned { jobs, events, more } = pruned else { panic!("{pruned:?}") };
+            deleted = (deleted.0 + jobs, deleted.1 + events);
+            if !more {
+                return deleted;
+            }
+        }
+    }
+
+    pub(super) async fn record(&self, id: Uuid) -> JobRecord {
+        self.store.job(id).await.unwrap().unwrap().job
+    }
+
+    pub(super) async fn state(&self, id: Uuid) -> JobState {
+        self.record(id).await.state
+    }
+
+    /// All jobs that fit, newest first, page by page.
+    pub(super) async fn list(&self, filter: JobFilter) -> Vec<JobRecord> {
+        let mut all: Vec<JobRecord> = Vec::new();
+        loop {
+            let before = all.last().map(|job| job.sequence).or(filter.before);
+            let page = self.store.jobs(JobFilter { before, ..filter.clone() }, 1000).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page);
+        }
+    }
+
+    pub(super) async fn events_after(&self, after: LogCursor, limit: u32) -> LogPage {
+        self.store.events_after(after, None, limit).await.unwrap()
+    }
+
+    /// What has its place in the log, from its beginning, page by page.
+    pub(super) async fn placed(&self) -> Vec<LoggedEvent> {
+        let mut all: Vec<LoggedEvent> = Vec::new();
+        loop {
+            let after = all.last().map(|event| event.cursor).unwrap_or_default();
+            let page = self.events_after(after, 1000).await;
+            if page.events.is_empty() {
+                return all;
+            }
+            all.extend(page.events);
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+}

@@ -1,0 +1,105 @@
+//! What every backend of the store must do, in the same way.
+//!
+//! A new backend is a file beside `backend.rs` that implements [`Backend`](super::backend::Backend), and one line at the
+//! end of this file. After each test the suite looks that the log has no gaps, that each job has gone a way that a job
+//! can go, and that the totals are what a recount gives ([`Stage::check`](super::stage::Stage::check)).
+
+mod attempts;
+mod concurrency;
+mod control;
+mod log;
+mod model;
+mod reading;
+mod retention;
+mod sessions;
+mod submitting;
+
+macro_rules! tests {
+    ($name:ident: $backend:ty; $($topic:ident: $($test:ident),+;)+) => {
+        mod $name {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    $crate::store::stage::run::<$backend>(super::$topic::$test).await;
+                }
+            )+)+
+
+            #[test]
+            fn any_operations_agree_with_the_model() {
+                super::model::any_operations_agree_with_the_model::<$backend>();
+            }
+        }
+    };
+}
+
+/// The whole suite, for one backend.
+macro_rules! conformance {
+    ($name:ident: $backend:ty) => {
+        tests! {
+            $name: $backend;
+            submitting:
+                a_new_job_is_kept_to_the_letter,
+                a_job_is_stored_once_whoever_sends_it_again,
+                doubles_within_a_batch_are_told_apart,
+                a_double_says_the_state_of_the_first,
+                a_deleted_job_can_be_stored_anew,
+                a_full_backlog_refuses_new_jobs_and_no_others,
+                a_held_job_waits_and_says_why,
+                a_large_batch_is_stored_whole_and_in_its_order,
+                a_batch_that_nobody_waits_for_is_carried_out;
+            attempts:
+                claims_in_order,
+                a_claim_takes_its_own_queue_only,
+                one_batch_can_store_claim_and_end_jobs,
+                only_the_current_lease_can_write,
+                a_lease_on_a_job_that_was_never_claimed_is_stale,
+                each_end_of_an_attempt_leads_to_its_state,
+                a_start_is_told_once_with_how_long_the_job_had_waited,
+                an_end_can_tell_of_the_start_as_well,
+                each_event_of_the_old_contract_comes_at_most_once,
+                what_is_handed_back_comes_first_and_what_failed_comes_last,
+                tokens_grow_over_every_attempt_and_every_life,
+                the_last_hundred_attempts_are_shown,
+                whatever_an_attempt_says_is_kept;
+            control:
+                cancel_in_every_state,
+                a_cancelled_run_ends_as_it_wants_but_does_not_go_on,
+                retry_in_every_state,
+                a_replay_needs_room_and_its_first_one,
+                due_jobs_become_available_in_bounded_steps,
+                held_jobs_are_released_by_their_type;
+            sessions:
+                a_session_is_opened_renewed_and_closed,
+                the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
+                nobody_is_rescued_of_a_session_that_holds_nothing;
+            retention:
+                what_is_old_is_deleted_in_bounded_steps_and_totals_stay,
+                a_log_that_was_emptied_goes_on,
+                each_final_state_has_its_own_age,
+                a_long_log_is_cut_to_its_number;
+            log:
+                a_reader_goes_on_behind_what_it_saw,
+                a_cursor_that_is_not_of_this_log_is_reset,
+                the_log_of_one_job_is_a_part_of_the_log,
+                who_waits_is_told_of_new_events,
+                an_event_says_what_happened;
+            reading:
+                lists_are_filtered_and_paged_without_gaps_while_jobs_are_added,
+                jobs_are_found_by_their_ids,
+                queues_are_those_made_known_and_those_with_jobs,
+                job_types_and_settings_are_kept,
+                the_totals_say_when_the_last_job_ended;
+            concurrency:
+                sixteen_claimers_never_share_a_job,
+                claimers_that_are_killed_lose_no_job_and_share_none,
+                of_many_that_submit_one_job_one_stores_it,
+                of_an_end_and_a_cancel_at_a_time_one_is_first,
+                of_many_that_ask_for_one_replay_all_get_the_same,
+                a_backlog_is_not_overrun_by_more_than_those_who_submit_at_a_time,
+                reads_see_whole_batches_while_others_are_written,
+                readers_of_the_log_miss_nothing_while_many_write;
+        }
+    };
+}
+
+conformance!(sqlite: crate::store::sqlite::Sqlite);

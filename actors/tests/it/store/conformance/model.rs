@@ -1,0 +1,807 @@
+//! Random operations, against a model of what a store does.
+//!
+//! The model says beforehand what each operation will answer, and knows of each job all that a reader can see. Where an
+//! operation may choose (which of several jobs a bounded step takes), it looks at what was chosen and whether that was
+//! allowed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use callboard_actors::edges::store::{
+    Operation, Outcome,
+    record::{AttemptEnd, JobFilter, JobRecord, Lease, NewJob, NewSession, Retention},
+};
+use callboard_contracts::{
+    EventType, JobState, Timestamp,
+    api::{AttemptOutcome, LogCursor},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+use uuid::Uuid;
+
+use crate::store::{
+    backend::Backend,
+    stage::{Stage, run},
+    words::{
+        SECOND, cancelled, claim, completed, enqueue, failed, finish, job, promote, release, rescue, session,
+    },
+};
+
+const QUEUES: [&str; 2] = ["default", "other"];
+const TYPES: [&str; 2] = ["noop", "mail"];
+/// Jobs of a limited queue that may wait.
+const LIMIT: u64 = 4;
+
+/// What is done next. Numbers choose among what there is at that time.
+#[derive(Clone, Debug)]
+enum Step {
+    Enqueue { queue: usize, job_type: usize, held: bool, attempts: u32, limited: bool },
+    EnqueueAgain { which: usize, other: bool },
+    Claim { queue: usize, limit: u32, session: usize },
+    Start { which: usize },
+    Finish { which: usize, end: u8, started: bool },
+    Stale { which: usize, end: u8 },
+    Guess { which: usize },
+    Cancel { which: usize },
+    Retry { which: usize, limited: bool },
+    RetryAgain { which: usize },
+    Promote { limit: u32 },
+    Release { job_type: usize, limit: u32 },
+    OpenSession { again: Option<usize> },
+    RenewSession { which: usize },
+    CloseSession { which: usize },
+    Rescue { which: usize, limit: u32 },
+    Unknown { what: u8 },
+    Prune { age: u64, events: u64, batch: u32 },
+    Pass { seconds: u64 },
+    Send { again: bool },
+    Reopen,
+    Kill,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = any::<usize>;
+    let flag = any::<bool>;
+    prop_oneof![
+        8 => (0..2_usize, 0..2_usize, prop::bool::weighted(0.2), 1..4_u32, prop::bool::weighted(0.3)).prop_map(
+            |(queue, job_type, held, attempts, limited)| Step::Enqueue { queue, job_type, held, attempts, limited }
+        ),
+        1 => (which(), flag()).prop_map(|(which, other)| Step::EnqueueAgain { which, other }),
+        6 => (0..2_usize, 0..4_u32, which())
+            .prop_map(|(queue, limit, session)| Step::Claim { queue, limit, session }),
+        4 => which().prop_map(|which| Step::Start { which }),
+        8 => (which(), 0..8_u8, flag()).prop_map(|(which, end, started)| Step::Finish { which, end, started }),
+        2 => (which(), 0..8_u8).prop_map(|(which, end)| Step::Stale { which, end }),
+        1 => which().prop_map(|which| Step::Guess { which }),
+        2 => which().prop_map(|which| Step::Cancel { which }),
+        3 => (which(), flag()).prop_map(|(which, limited)| Step::Retry { which, limited }),
+        1 => which().prop_map(|which| Step::RetryAgain { which }),
+        2 => (0..3_u32).prop_map(|limit| Step::Promote { limit }),
+        2 => (0..2_usize, 0..3_u32).prop_map(|(job_type, limit)| Step::Release { job_type, limit }),
+        1 => prop::option::of(which()).prop_map(|again| Step::OpenSession { again }),
+        1 => which().prop_map(|which| Step::RenewSession { which }),
+        1 => which().prop_map(|which| Step::CloseSession { which }),
+        2 => (which(), 0..3_u32).prop_map(|(which, limit)| Step::Rescue { which, limit }),
+        1 => (0..5_u8).prop_map(|what| Step::Unknown { what }),
+        1 => (0..20_u64, 0..40_u64, 1..6_u32).prop_map(|(age, events, batch)| Step::Prune { age, events, batch }),
+        3 => (0..4_u64).prop_map(|seconds| Step::Pass { seconds }),
+        6 => flag().prop_map(|again| Step::Send { again }),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
+    ]
+}
+
+/// A job as the model has it.
+#[derive(Clone, Debug)]
+struct Known {
+    new: NewJob,
+    state: JobState,
+    attempt: u32,
+    /// The token of the last claim, until nothing said under it counts any more.
+    token: Option<u64>,
+    session: Option<Uuid>,
+    created_at: Timestamp,
+    due: Timestamp,
+    started: bool,
+    was_claimed: bool,
+    was_started: bool,
+    cancel_requested: bool,
+    failed: bool,
+    result: bool,
+    finished_at: Option<Timestamp>,
+    replay_of: Option<Uuid>,
+    attempts: Vec<(u32, AttemptOutcome)>,
+    way: Vec<EventType>,
+}
+
+impl Known {
+    fn enter(&mut self, state: JobState, now: Timestamp) {
+        self.state = state;
+        if state.is_final() {
+            self.finished_at = Some(now);
+        }
+        if state == JobState::Available {
+            self.due = now;
+        }
+        self.session = None;
+    }
+
+    fn start(&mut self) {
+        if !self.started {
+            self.started = true;
+            self.way.push(if self.was_started { EventType::AttemptStarted } else { EventType::Executed });
+            self.was_started = true;
+        }
+    }
+
+    fn finish(&mut self, end: &AttemptEnd, now: Timestamp) {
+        match end {
+            AttemptEnd::Completed { .. } => {
+                self.result = true;
+                self.attempts.push((self.attempt, AttemptOutcome::Completed));
+                self.enter(JobState::Completed, now);
+                self.way.push(EventType::Completed);
+            }
+            AttemptEnd::Failed { retry_at, .. } => self.fail(*retry_at, now),
+            AttemptEnd::Cancelled { .. } => {
+                self.failed = true;
+                self.attempts.push((self.attempt, AttemptOutcome::Cancelled));
+                self.enter(JobState::Cancelled, now);
+                self.way.push(EventType::Failed);
+            }
+            AttemptEnd::Released => {
+                self.attempts.push((self.attempt, AttemptOutcome::Released));
+                let due = self.due;
+                self.enter(JobState::Available, now);
+                self.due = due;
+                self.attempt -= 1;
+                self.started = false;
+                self.way.push(EventType::Released);
+            }
+        }
+    }
+
+    fn fail(&mut self, retry_at: Option<Timestamp>, now: Timestamp) {
+        self.failed = true;
+        self.attempts.push((self.attempt, AttemptOutcome::Failed));
+        let (state, event) = match retry_at {
+            None => (JobState::Discarded, EventType::Failed),
+            Some(_) if self.cancel_requested => (JobState::Cancelled, EventType::Failed),
+            Some(_) => (JobState::Retryable, EventType::AttemptFailed),
+        };
+        self.enter(state, now);
+        self.way.push(event);
+        if let (JobState::Retryable, Some(at)) = (state, retry_at) {
+            self.due = at;
+        }
+    }
+
+    /// The attempt of a dead session.
+    fn lose(&mut self, now: Timestamp) {
+        let again = self.attempt < self.new.max_attempts;
+        self.fail(again.then_some(now), now);
+        if self.state == JobState::Retryable {
+            self.enter(JobState::Available, now);
+        }
+        self.token = None;
+    }
+
+    fn make_available(&mut self, now: Timestamp) {
+        self.enter(JobState::Available, now);
+        self.way.push(EventType::MadeAvailable);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct KnownSession {
+    new: NewSession,
+    seen_at: Timestamp,
+    open: bool,
+}
+
+#[derive(Default)]
+struct Model {
+    jobs: BTreeMap<Uuid, Known>,
+    /// In the order of their storing.
+    order: Vec<Uuid>,
+    /// The ways of jobs that were deleted.
+    gone: BTreeMap<Uuid, Vec<EventType>>,
+    sessions: Vec<KnownSession>,
+    replays: Vec<Operation>,
+    old: Vec<Lease>,
+    newest_token: u64,
+    /// By queue, whatever was deleted.
+    ended: BTreeMap<(String, JobState), u64>,
+    /// What is to be sent in the next batch, and what will be answered.
+    batch: Vec<(Operation, Outcome)>,
+}
+
+impl Model {
+    fn pick(&self, which: usize, fits: impl Fn(&Known) -> bool) -> Option<Uuid> {
+        let fitting: Vec<Uuid> = self.order.iter().copied().filter(|id| fits(&self.jobs[id])).collect();
+        (!fitting.is_empty()).then(|| fitting[which % fitting.len()])
+    }
+
+    fn job(&mut self, id: Uuid) -> &mut Known {
+        self.jobs.get_mut(&id).unwrap()
+    }
+
+    fn waiting(&self, queue: &str) -> u64 {
+        use JobState::{Available, Pending, Retryable, Scheduled};
+        let waits = |job: &&Known| {
+            job.new.queue == queue && matches!(job.state, Pending | Scheduled | Available | Retryable)
+        };
+        self.jobs.values().filter(waits).count() as u64
+    }
+
+    fn store(&mut self, new: NewJob, replay_of: Option<Uuid>, now: Timestamp) -> JobState {
+        let state = if new.held.is_some() { JobState::Pending } else { JobState::Available };
+        self.order.push(new.id);
+        let known = Known {
+            state,
+            attempt: 0,
+            token: None,
+            session: None,
+            created_at: now,
+            due: now,
+            started: false,
+            was_claimed: false,
+            was_started: false,
+            cancel_requested: false,
+            failed: false,
+            result: false,
+            finished_at: None,
+            replay_of,
+            attempts: Vec::new(),
+            way: vec![EventType::Created],
+            new,
+        };
+        self.jobs.insert(known.new.id, known);
+        state
+    }
+
+    /// The job has left its attempt, or its last state.
+    fn left(&mut self, id: Uuid) {
+        let job = &self.jobs[&id];
+        let (state, queue, token) = (job.state, job.new.queue.clone(), job.token);
+        self.old.extend(token.map(|token| Lease { id, token }));
+        if state.is_final() {
+            *self.ended.entry((queue, state)).or_default() += 1;
+        }
+    }
+
+    /// What an operation that leaves no choice will do.
+    fn foresee(&mut self, operation: &Operation, now: Timestamp) -> Outcome {
+        match operation {
+            Operation::Enqueue(new) => self.foresee_enqueue(new, now),
+            Operation::Start { lease, .. } => {
+                let leased = self.leased(*lease);
+                leased.map_or(Outcome::Stale, |job| {
+                    job.start();
+                    Outcome::Started { cancel_requested: job.cancel_requested }
+                })
+            }
+            Operation::Finish { lease, started_at, end } => {
+                let Some(job) = self.leased(*lease) else {
+                    let same = self.jobs.get(&lease.id).filter(|job| job.token == Some(lease.token));
+                    return same.map_or(Outcome::Stale, |job| Outcome::Finished { state: job.state });
+                };
+                if started_at.is_some() {
+                    job.start();
+                }
+                job.finish(end, now);
+                let state = job.state;
+                self.left(lease.id);
+                Outcome::Finished { state }
+            }
+            Operation::Cancel { id } => self.foresee_cancel(*id, now),
+            Operation::Retry { id, replay_id, event_id, max_backlog } => {
+                self.foresee_retry(*id, *replay_id, *event_id, *max_backlog, now)
+            }
+            Operation::OpenSession(new) => {
+                match self.sessions.iter_mut().find(|session| session.new.id == new.id) {
+                    Some(session) => session.seen_at = now,
+                    None => self.sessions.push(KnownSession { new: new.clone(), seen_at: now, open: true }),
+                }
+                Outcome::Done
+            }
+            Operation::RenewSession { id } => {
+                let session = self.sessions.iter_mut().find(|session| session.new.id == *id && session.open);
+                session.map_or(Outcome::NotFound, |session| {
+                    session.seen_at = now;
+                    Outcome::Done
+                })
+            }
+            Operation::CloseSession { id } => {
+                let session = self.sessions.iter_mut().find(|session| session.new.id == *id);
+                session.map_or(Outcome::NotFound, |session| {
+                    session.open = false;
+                    Outcome::Done
+                })
+            }
+            other => unreachable!("{other:?} leaves a choice"),
+        }
+    }
+
+    fn leased(&mut self, lease: Lease) -> Option<&mut Known> {
+        let job = self.jobs.get_mut(&lease.id)?;
+        (job.state == JobState::Executing && job.token == Some(lease.token)).then_some(job)
+    }
+
+    fn foresee_enqueue(&mut self, new: &NewJob, now: Timestamp) -> Outcome {
+        if let Some(known) = self.jobs.get(&new.id) {
+            return if known.new.fingerprint == new.fingerprint {
+                Outcome::Duplicate { event_id: known.new.event_id, state: known.state }
+            } else {
+                Outcome::Conflict
+            };
+        }
+        let waiting = self.waiting(&new.queue);
+        if waiting >= new.max_backlog {
+            return Outcome::BacklogFull { waiting, limit: new.max_backlog };
+        }
+        Outcome::Enqueued { state: self.store(new.clone(), None, now) }
+    }
+
+    fn foresee_cancel(&mut self, id: Uuid, now: Timestamp) -> Outcome {
+        let Some(job) = self.jobs.get_mut(&id) else { return Outcome::NotFound };
+        match (job.state, job.session) {
+            (state, _) if state.is_final() => Outcome::NotPossible { state },
+            (JobState::Executing, Some(session)) => {
+                if !job.cancel_requested {
+                    job.cancel_requested = true;
+                    job.way.push(EventType::CancelRequested);
+                }
+                let lease = Lease { id, token: job.token.unwrap() };
+                Outcome::CancelRequested { lease, queue: job.new.queue.clone(), session }
+            }
+            _ => {
+                job.enter(JobState::Cancelled, now);
+                job.way.push(EventType::Failed);
+                job.new.held = None;
+                self.left(id);
+                Outcome::Cancelled
+            }
+        }
+    }
+
+    fn foresee_retry(
+        &mut self,
+        id: Uuid,
+        replay_id: Uuid,
+        event_id: Uuid,
+        max_backlog: u64,
+        now: Timestamp,
+    ) -> Outcome {
+        let Some(job) = self.jobs.get_mut(&id) else { return Outcome::NotFound };
+        let queue = job.new.queue.clone();
+        match job.state {
+            state if state.is_final() => {
+                let new = NewJob { id: replay_id, event_id, held: None, ..job.new.clone() };
+                if let Some(replay) = self.jobs.get(&replay_id) {
+                    return Outcome::Replayed { id: replay_id, queue, state: replay.state };
+                }
+                let waiting = self.waiting(&queue);
+                if waiting >= max_backlog {
+                    return Outcome::BacklogFull { waiting, limit: max_backlog };
+                }
+                let state = self.store(new, Some(id), now);
+                Outcome::Replayed { id: replay_id, queue, state }
+            }
+            JobState::Scheduled | JobState::Retryable => {
+                job.make_available(now);
+                Outcome::MadeAvailable { queue }
+            }
+            state => Outcome::NotPossible { state },
+        }
+    }
+
+    fn plan(&mut self, operation: Operation, now: Timestamp) {
+        let outcome = self.foresee(&operation, now);
+        self.batch.push((operation, outcome));
+    }
+}
+
+/// How an attempt of this job ends.
+fn end(job: &Known, number: u8, now: Timestamp) -> AttemptEnd {
+    match number {
+        0..3 => completed(),
+        3 | 4 if job.attempt < job.new.max_attempts => failed(Some(now.saturating_add(SECOND))),
+        3..6 => failed(None),
+        6 => cancelled(),
+        _ => AttemptEnd::Released,
+    }
+}
+
+async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: Step) {
+    let now = stage.now();
+    match step {
+        Step::Enqueue { queue, job_type, held, attempts, limited } => {
+            let held = held.then(|| "no handler".to_owned());
+            let max_backlog = if limited { LIMIT } else { 1_000_000 };
+            let (queue, job_type) = (QUEUES[queue].into(), TYPES[job_type].into());
+            let new = NewJob { queue, job_type, held, max_backlog, max_attempts: attempts, ..job() };
+            model.plan(enqueue(&new), now);
+        }
+        Step::EnqueueAgain { which, other } => {
+            let Some(id) = model.pick(which, |job| job.replay_of.is_none()) else { return };
+            let fingerprint = if other { [8; 32] } else { [7; 32] };
+            let new = NewJob { fingerprint, event_id: Uuid::now_v7(), ..model.jobs[&id].new.clone() };
+            model.plan(enqueue(&new), now);
+        }
+        Step::Start { which } => {
+            let Some(id) = model.pick(which, |job| job.state == JobState::Executing) else { return };
+            let lease = Lease { id, token: model.jobs[&id].token.unwrap() };
+            model.plan(Operation::Start { lease, started_at: now }, now);
+        }
+        Step::Finish { which, end: number, started } => {
+            let Some(id) = model.pick(which, |job| job.state == JobState::Executing) else { return };
+            let job = &model.jobs[&id];
+            let lease = Lease { id, token: job.token.unwrap() };
+            let end = end(job, number, now);
+            model.plan(Operation::Finish { lease, started_at: started.then_some(now), end }, now);
+        }
+        Step::Stale { which, end: number } => {
+            let Some(lease) = model.old.get(which % model.old.len().max(1)).copied() else { return };
+            let end = model.jobs.get(&lease.id).map_or_else(completed, |job| end(job, number, now));
+            model.plan(finish(lease, end), now);
+            model.plan(Operation::Start { lease, started_at: now }, now);
+        }
+        Step::Guess { which } => {
+            let Some(id) = model.pick(which, |_| true) else { return };
+            let lease = Lease { id, token: model.newest_token + 1_000_000 };
+            model.plan(finish(lease, completed()), now);
+        }
+        Step::Cancel { which } => {
+            let Some(id) = model.pick(which, |_| true) else { return };
+            model.plan(Operation::Cancel { id }, now);
+        }
+        Step::Retry { which, limited } => {
+            let Some(id) = model.pick(which, |job| job.state.is_final() || which % 3 == 0) else { return };
+            let (replay_id, event_id) = (Uuid::now_v7(), Uuid::now_v7());
+            let max_backlog = if limited { LIMIT } else { 1_000_000 };
+            let operation = Operation::Retry { id, replay_id, event_id, max_backlog };
+            model.plan(operation.clone(), now);
+            model.replays.push(operation);
+        }
+        Step::RetryAgain { which } => {
+            let Some(again) = model.replays.get(which % model.replays.len().max(1)).cloned() else { return };
+            // A replay that is deleted would be made anew, under an id of which there are events.
+            let Operation::Retry { replay_id, .. } = again else { unreachable!() };
+            if !model.gone.contains_key(&replay_id) {
+                model.plan(again, now);
+            }
+        }
+        Step::OpenSession { again } => {
+            let known = again.and_then(|which| model.sessions.get(which % model.sessions.len().max(1)));
+            let new = known.map_or_else(session, |known| known.new.clone());
+            model.plan(Operation::OpenSession(new), now);
+        }
+        Step::RenewSession { which } => {
+            let id = model.sessions[which % model.sessions.len()].new.id;
+            model.plan(Operation::RenewSession { id }, now);
+        }
+        Step::CloseSession { which } => {
+            let id = model.sessions[which % model.sessions.len()].new.id;
+            model.plan(Operation::CloseSession { id }, now);
+        }
+        Step::Unknown { what } => {
+            let id = Uuid::now_v7();
+            let operation = match what {
+                0 => Operation::Cancel { id },
+                1 => crate::store::words::retry(id),
+                2 => finish(Lease { id, token: 1 }, completed()),
+                3 => Operation::RenewSession { id },
+                _ => Operation::CloseSession { id },
+            };
+            model.plan(operation, now);
+        }
+        Step::Claim { queue, limit, session } => {
+            claim_some(stage, model, QUEUES[queue], limit, session).await
+        }
+        Step::Promote { limit } => promote_some(stage, model, limit).await,
+        Step::Release { job_type, limit } => release_some(stage, model, TYPES[job_type], limit).await,
+        Step::Rescue { which, limit } => {
+            let id = model.sessions[which % model.sessions.len()].new.id;
+            rescue_some(stage, model, id, limit).await;
+        }
+        Step::Prune { age, events, batch } => prune_some(stage, model, age, events, batch).await,
+        Step::Pass { seconds } => {
+            send(stage, model, None).await;
+            stage.pass(Duration::from_secs(seconds));
+        }
+        Step::Send { again } => send_perhaps_again(stage, model, again).await,
+        Step::Reopen => {
+            send(stage, model, None).await;
+            stage.reopen().await;
+        }
+        Step::Kill => {
+            send(stage, model, None).await;
+            stage.kill().await;
+        }
+    }
+}
+
+/// Sends what was planned, with one more operation that leaves a choice; gives what that one did.
+async fn send<B: Backend>(stage: &Stage<B>, model: &mut Model, last: Option<Operation>) -> Option<Outcome> {
+    let (mut operations, expected): (Vec<_>, Vec<_>) = model.batch.drain(..).unzip();
+    let with_last = last.is_some();
+    operations.extend(last);
+    if operations.is_empty() {
+        return None;
+    }
+    let mut outcomes = stage.apply(operations.clone()).await;
+    assert_eq!(outcomes.len(), operations.len());
+    let last = if with_last { outcomes.pop() } else { None };
+    for ((outcome, expected), operation) in outcomes.iter().zip(&expected).zip(&operations) {
+        assert_eq!(outcome, expected, "{operation:?} in {operations:?}");
+    }
+    last
+}
+
+/// Sends what was planned, and once more, as after an answer that was lost: that changes nothing.
+async fn send_perhaps_again<B: Backend>(stage: &Stage<B>, model: &mut Model, again: bool) {
+    let operations: Vec<Operation> = model.batch.iter().map(|(operation, _)| operation.clone()).collect();
+    send(stage, model, None).await;
+    // What asks for a change by what the job's state is does something else once that has changed.
+    let depends =
+        |operation: &Operation| matches!(operation, Operation::Cancel { .. } | Operation::Retry { .. });
+    if again && (operations.len() == 1 || !operations.iter().any(depends)) {
+        let before = (stage.log().await, stage.list(JobFilter::default()).await);
+        stage.apply(operations.clone()).await;
+        let after = (stage.log().await, stage.list(JobFilter::default()).await);
+        assert!(before == after, "sent again, it changed something: {operations:?}");
+    }
+}
+
+async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str, limit: u32, which: usize) {
+    let session = model.sessions[which % model.sessions.len()].clone();
+    let outcome = send(stage, model, Some(claim(queue, limit, session.new.id))).await.unwrap();
+    if !session.open {
+        assert_eq!(outcome, Outcome::NotFound, "nothing is claimed for a session that is closed");
+        return;
+    }
+    let Outcome::Claimed(claimed) = outcome else { panic!("{outcome:?}") };
+    let places: BTreeMap<Uuid, usize> =
+        model.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let available = |job: &&Known| job.new.queue == queue && job.state == JobState::Available;
+    let mut expected: Vec<&Known> = model.jobs.values().filter(available).collect();
+    expected.sort_by_key(|job| (job.due, places[&job.new.id]));
+    expected.truncate(limit as usize);
+    let expected: Vec<(Uuid, u32)> = expected.iter().map(|job| (job.new.id, job.attempt + 1)).collect();
+    assert_eq!(claimed.iter().map(|job| (job.id, job.attempt)).collect::<Vec<_>>(), expected);
+    for job in claimed {
+        assert!(job.token > model.newest_token, "tokens only grow");
+        model.newest_token = job.token;
+        assert_eq!((job.claimed_at, job.queue.as_str()), (stage.now(), queue));
+        let known = model.job(job.id);
+        assert_eq!((&job.payload, job.created_at), (&known.new.payload, known.created_at));
+        (known.state, known.attempt, known.token) = (JobState::Executing, job.attempt, Some(job.token));
+        (known.session, known.started) = (Some(session.new.id), false);
+        if !known.was_claimed {
+            known.was_claimed = true;
+            known.way.push(EventType::Validated);
+        }
+    }
+}
+
+/// Which of these jobs are no longer in the state they were in.
+async fn moved<B: Backend>(stage: &Stage<B>, model: &Model, candidates: &[Uuid]) -> Vec<Uuid> {
+    let found = stage.store.jobs_by_id(candidates.to_vec()).await.unwrap();
+    assert_eq!(found.len(), candidates.len());
+    let changed = found.iter().filter(|job| job.state != model.jobs[&job.id].state);
+    changed.map(|job| job.id).collect()
+}
+
+/// Looks whether the answer to a bounded step fits what was moved.
+fn check_moved(model: &Model, outcome: &Outcome, moved: &[Uuid], expected: usize) -> Option<Timestamp> {
+    let Outcome::Moved { queues, count, next_at } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((*count as usize, moved.len()), (expected, expected), "{outcome:?}");
+    for id in moved {
+        assert!(queues.contains(&model.jobs[id].new.queue), "{outcome:?}");
+    }
+    assert!(!moved.is_empty() || queues.is_empty(), "{outcome:?}");
+    *next_at
+}
+
+fn ids(model: &Model, fits: impl Fn(&Known) -> bool) -> Vec<Uuid> {
+    model.order.iter().copied().filter(|id| fits(&model.jobs[id])).collect()
+}
+
+async fn promote_some<B: Backend>(stage: &Stage<B>, model: &mut Model, limit: u32) {
+    let now = stage.now();
+    let outcome = send(stage, model, Some(promote(limit))).await.unwrap();
+    let waits = |job: &Known| matches!(job.state, JobState::Retryable | JobState::Scheduled);
+    let due = ids(model, |job| waits(job) && job.due <= now);
+    let moved = moved(stage, model, &due).await;
+    let next = check_moved(model, &outcome, &moved, due.len().min(limit as usize));
+    let latest = moved.iter().map(|id| model.jobs[id].due).max();
+    for id in &moved {
+        model.job(*id).make_available(now);
+    }
+    let left = model.jobs.values().filter(|job| waits(job)).map(|job| job.due).min();
+    assert_eq!(next, left, "when the next one's time comes");
+    assert!(latest.is_none_or(|latest| left.is_none_or(|left| left >= latest)), "the first due comes first");
+}
+
+async fn release_some<B: Backend>(stage: &Stage<B>, model: &mut Model, job_type: &str, limit: u32) {
+    let now = stage.now();
+    let outcome = send(stage, model, Some(release(&[job_type, "nobody's"], limit))).await.unwrap();
+    let held = ids(model, |job| job.state == JobState::Pending && job.new.job_type == job_type);
+    let moved = moved(stage, model, &held).await;
+    check_moved(model, &outcome, &moved, held.len().min(limit as usize));
+    for id in moved {
+        let job = model.job(id);
+        job.make_available(now);
+        job.new.held = None;
+    }
+}
+
+async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, session: Uuid, limit: u32) {
+    let now = stage.now();
+    let outcome = send(stage, model, Some(rescue(session, limit))).await.unwrap();
+    let held = ids(model, |job| job.state == JobState::Executing && job.session == Some(session));
+    let moved = moved(stage, model, &held).await;
+    if outcome == Outcome::NotFound {
+        assert!(moved.is_empty());
+        return;
+    }
+    check_moved(model, &outcome, &moved, held.len().min(limit as usize));
+    for id in moved {
+        let lease = Lease { id, token: model.jobs[&id].token.unwrap() };
+        model.old.push(lease);
+        model.job(id).lose(now);
+        model.left(id);
+    }
+}
+
+async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, events_max: u64, batch: u32) {
+    send(stage, model, None).await;
+    let log = stage.log().await;
+    let age = Duration::from_secs(age);
+    let kept =
+        Retention { completed: age, cancelled: 2 * age, discarded: 3 * age, events: age, events_max, batch };
+    let before = |age: Duration| stage.now().saturating_sub(age);
+    let old = |job: &Known| {
+        let age = match job.state {
+            JobState::Completed => kept.completed,
+            JobState::Cancelled => kept.cancelled,
+            _ => kept.discarded,
+        };
+        job.finished_at.is_some_and(|at| at < before(age))
+    };
+    let old = ids(model, old);
+    let mut left = old.len() as u64;
+    loop {
+        let outcome = stage.one(Operation::Prune(kept)).await;
+        let Outcome::Pruned { jobs, more, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(jobs, left.min(u64::from(batch)));
+        left -= jobs;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(left, 0);
+    for id in old {
+        let job = model.jobs.remove(&id).unwrap();
+        model.gone.insert(id, job.way);
+        model.order.retain(|kept| *kept != id);
+    }
+    let after = stage.log().await;
+    assert!(after.len() as u64 <= events_max);
+    assert!(
+        after
+            .iter()
+            .map(|event| event.cursor)
+            .eq(log[log.len() - after.len()..].iter().map(|event| event.cursor))
+    );
+    let too_old = |at: Timestamp| at < before(kept.events);
+    assert!(after.first().is_none_or(|event| !too_old(event.event.occurred_at)));
+    // What is written in one transaction may go in one.
+    let slack = 64;
+    let young =
+        log[..log.len() - after.len()].iter().filter(|event| !too_old(event.event.occurred_at)).count();
+    let too_many = (log.len() as u64).saturating_sub(events_max);
+    assert!(young as u64 <= too_many + slack, "{young} events are deleted before their time");
+    assert!(young == 0 || too_many > 0, "{young} events are deleted before their time");
+}
+
+/// What readers see is what the model knows.
+async fn compare<B: Backend>(stage: &Stage<B>, model: &Model) {
+    let stored = stage.list(JobFilter::default()).await;
+    let order: Vec<Uuid> = stored.iter().rev().map(|job| job.id).collect();
+    assert_eq!(order, model.order);
+    for job in &stored {
+        compare_job(job, &model.jobs[&job.id]);
+    }
+    for (_, held) in stage.store.queues().await.unwrap() {
+        for state in JobState::ALL {
+            let known = if state.is_final() {
+                model.ended.get(&(held.queue.clone(), state)).copied().unwrap_or_default()
+            } else {
+                let fits = |job: &&Known| job.state == state && job.new.queue == held.queue;
+                model.jobs.values().filter(fits).count() as u64
+            };
+            assert_eq!(held.count(state), known, "{state} in {}", held.queue);
+        }
+    }
+    let mut sessions = stage.store.open_sessions().await.unwrap();
+    sessions.sort_by_key(|session| session.id);
+    let mut known: Vec<&KnownSession> = model.sessions.iter().filter(|session| session.open).collect();
+    known.sort_by_key(|session| session.new.id);
+    assert_eq!(sessions.len(), known.len());
+    for (session, known) in sessions.iter().zip(known) {
+        let holds = |job: &&Known| job.session == Some(known.new.id);
+        let executing = model.jobs.values().filter(holds).count() as u64;
+        let expected = (known.new.id, known.seen_at, executing);
+        assert_eq!((session.id, session.seen_at, session.executing), expected);
+    }
+}
+
+fn compare_job(job: &JobRecord, known: &Known) {
+    assert_eq!((job.state, job.attempt), (known.state, known.attempt), "{job:?} {known:?}");
+    assert_eq!((job.scheduled_at, job.created_at), (known.due, known.created_at), "{job:?} {known:?}");
+    assert_eq!(job.finished_at, known.finished_at, "{known:?}");
+    assert_eq!(job.last_error.is_some(), known.failed, "{job:?} {known:?}");
+    assert_eq!(job.wait_reason, known.new.held, "{job:?} {known:?}");
+    assert_eq!(job.cancel_requested_at.is_some(), known.cancel_requested, "{job:?} {known:?}");
+    assert_eq!(job.started_at.is_some(), known.started, "{job:?} {known:?}");
+    assert_eq!((job.replay_of, job.max_attempts), (known.replay_of, known.new.max_attempts));
+    assert_eq!((&job.queue, &job.job_type), (&known.new.queue, &known.new.job_type));
+    assert_eq!(job.created_event_id, known.new.event_id);
+}
+
+/// The log, and what is told of each attempt, are what the model knows.
+async fn compare_ways<B: Backend>(stage: &Stage<B>, model: &Model) {
+    let complete = stage.events_after(LogCursor::default(), 1).await.oldest.position == 1;
+    let mut told: BTreeMap<Uuid, Vec<EventType>> = BTreeMap::new();
+    for event in stage.log().await {
+        told.entry(crate::store::stage::job_of(&event)).or_default().push(event.event.event_type);
+    }
+    let known = model.jobs.iter().map(|(id, job)| (id, &job.way)).chain(&model.gone);
+    for (id, way) in known {
+        let told = told.remove(id).unwrap_or_default();
+        let fits = if complete { told == *way } else { way.ends_with(&told) };
+        assert!(fits, "{told:?} is told, and {way:?} has happened");
+    }
+    assert!(told.is_empty(), "nobody knows {told:?}");
+    for (id, known) in &model.jobs {
+        let found = stage.store.job(*id).await.unwrap().unwrap();
+        let attempts: Vec<_> =
+            found.attempts.iter().map(|attempt| (attempt.attempt, attempt.outcome)).collect();
+        assert_eq!(attempts, known.attempts);
+        assert_eq!(found.job.result.is_some(), known.result);
+    }
+}
+
+async fn scenario<B: Backend>(stage: &mut Stage<B>, steps: Vec<Step>) {
+    let mut model = Model::default();
+    let now = stage.now();
+    model.plan(Operation::OpenSession(session()), now);
+    for step in steps {
+        carry_out(stage, &mut model, step).await;
+        if model.batch.is_empty() {
+            compare(stage, &model).await;
+        }
+    }
+    send(stage, &mut model, None).await;
+    compare(stage, &model).await;
+    compare_ways(stage, &model).await;
+}
+
+pub(super) fn any_operations_agree_with_the_model<B: Backend>() {
+    let config = ProptestConfig {
+        cases: B::CASES,
+        source_file: Some(file!()),
+        // Each step of making a case smaller takes as long as the case itself.
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    };
+    let tested = TestRunner::new(config).run(&prop::collection::vec(step(), 1..120), |steps| {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(run::<B>(async |stage| scenario(stage, steps).await));
+        Ok(())
+    });
+    if let Err(failure) = tested {
+        panic!("{failure}");
+    }
+}

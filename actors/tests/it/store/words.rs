@@ -1,0 +1,122 @@
+//! Short words for what is sent to a store.
+
+use std::time::Duration;
+
+use callboard_actors::edges::store::{
+    Operation, StoreError,
+    record::{AttemptEnd, ClaimedJob, JobFilter, Lease, NewJob, NewSession, Retention},
+};
+use callboard_contracts::{
+    JobState, Timestamp,
+    api::{AttemptError, ErrorKind},
+};
+use uuid::Uuid;
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// How long [`prune`] keeps things.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A job of the queue `default`.
+pub(super) fn job() -> NewJob {
+    NewJob {
+        id: Uuid::now_v7(),
+        job_type: "noop".into(),
+        queue: "default".into(),
+        payload: "{}".into(),
+        metadata: None,
+        document: None,
+        fingerprint: [7; 32],
+        max_attempts: 3,
+        timeout: Duration::from_secs(60),
+        held: None,
+        correlation_id: Uuid::now_v7(),
+        event_id: Uuid::now_v7(),
+        max_backlog: 1_000_000,
+    }
+}
+
+pub(super) fn enqueue(job: &NewJob) -> Operation {
+    Operation::Enqueue(Box::new(job.clone()))
+}
+
+pub(super) fn lease(job: &ClaimedJob) -> Lease {
+    Lease { id: job.id, token: job.token }
+}
+
+pub(super) fn claim(queue: &str, limit: u32, session: Uuid) -> Operation {
+    Operation::Claim { queue: queue.into(), limit, session }
+}
+
+pub(super) fn start(lease: Lease, started_at: Timestamp) -> Operation {
+    Operation::Start { lease, started_at }
+}
+
+pub(super) fn finish(lease: Lease, end: AttemptEnd) -> Operation {
+    Operation::Finish { lease, started_at: None, end }
+}
+
+pub(super) fn completed() -> AttemptEnd {
+    AttemptEnd::Completed { result: Some("17".into()) }
+}
+
+pub(super) fn error() -> AttemptError {
+    AttemptError { kind: ErrorKind::Failed, message: "no luck".into(), backtrace: None, is_final: false }
+}
+
+pub(super) fn failed(retry_at: Option<Timestamp>) -> AttemptEnd {
+    AttemptEnd::Failed { error: error(), retry_at }
+}
+
+pub(super) fn cancelled() -> AttemptEnd {
+    AttemptEnd::Cancelled { error: AttemptError { kind: ErrorKind::Cancelled, ..error() } }
+}
+
+pub(super) fn retry(id: Uuid) -> Operation {
+    Operation::Retry { id, replay_id: Uuid::now_v7(), event_id: Uuid::now_v7(), max_backlog: 1_000_000 }
+}
+
+pub(super) fn promote(limit: u32) -> Operation {
+    Operation::Promote { limit }
+}
+
+pub(super) fn release(job_types: &[&str], limit: u32) -> Operation {
+    Operation::ReleaseHeld { job_types: job_types.iter().map(|name| (*name).to_owned()).collect(), limit }
+}
+
+/// Ends the attempts of a session that is known to be dead.
+pub(super) fn rescue(session: Uuid, limit: u32) -> Operation {
+    Operation::Rescue { session, error: AttemptError { kind: ErrorKind::Lost, ..error() }, limit }
+}
+
+pub(super) fn session() -> NewSession {
+    NewSession { id: Uuid::now_v7(), node: "node".into(), version: "0".into(), process: 1 }
+}
+
+/// Keeps everything for a day.
+pub(super) fn prune(batch: u32) -> Retention {
+    Retention { completed: DAY, cancelled: DAY, discarded: DAY, events: DAY, events_max: u64::MAX, batch }
+}
+
+pub(super) fn of_queue(queue: &str) -> JobFilter {
+    JobFilter { queue: Some(queue.to_owned()), ..JobFilter::default() }
+}
+
+pub(super) fn in_state(state: JobState) -> JobFilter {
+    JobFilter { states: vec![state], ..JobFilter::default() }
+}
+
+/// What kind of error it is, without its text.
+pub(super) fn kind(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::NotReady(_) => "not ready",
+        StoreError::Busy { .. } => "busy",
+        StoreError::DiskFull(_) => "disk full",
+        StoreError::ReadOnly(_) => "read-only",
+        StoreError::InUse { .. } => "in use",
+        StoreError::Locked(_) => "locked",
+        StoreError::Corrupt(_) => "corrupt",
+        StoreError::TooNew { .. } => "too new",
+        StoreError::TimedOut(_) => "timed out",
+        StoreError::Failed(_) => "failed",
+    }
+}
