@@ -61,11 +61,22 @@ choice! {
 }
 
 choice! {
+    /// Where jobs are kept.
+    pub enum StoreBackend {
+        /// One SQLite file, for one process.
+        Sqlite = "sqlite",
+        /// A PostgreSQL database, for any number of processes.
+        Postgres = "postgres",
+    }
+}
+
+choice! {
     /// What a write that was answered survives.
     pub enum Durability {
-        /// A power cut (`synchronous = FULL`).
+        /// A power cut (SQLite's `synchronous = FULL`, PostgreSQL's `synchronous_commit = on`).
         Full = "full",
-        /// The death of the program, but the last moments before a power cut may be lost (`synchronous = NORMAL`).
+        /// The death of the program, but the last moments before a power cut, on PostgreSQL before any death of the server,
+        /// may be lost (`synchronous = NORMAL`, `synchronous_commit = off`).
         Relaxed = "relaxed",
     }
 }

@@ -6,6 +6,7 @@
 
 mod byte_size;
 mod choice;
+mod database_url;
 mod defaults;
 mod document;
 mod duration;
@@ -23,7 +24,8 @@ mod token;
 mod value;
 
 pub use byte_size::{ByteSize, ParseSizeError};
-pub use choice::{Durability, KeepWorkspace, LogFormat, TokenRole, UnknownTypes};
+pub use choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, TokenRole, UnknownTypes};
+pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use loader::{Loaded, Loader};
 pub use problem::{ConfigError, Problem};

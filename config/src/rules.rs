@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use crate::choice::StoreBackend;
 use crate::key::{Key, shortened};
 use crate::layers::Layers;
 use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
-use crate::settings::{CommandSettings, QueueSettings, Settings, WebSettings};
+use crate::settings::{CommandSettings, QueueSettings, Settings, StoreSettings, WebSettings};
 use crate::source::Source;
 use crate::value::Setting;
 
@@ -23,6 +24,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     command(&mut rules, &settings.command);
     numbers(&mut rules, settings);
     results(&mut rules, settings);
+    store(&mut rules, &settings.store);
     durations(&mut rules, settings);
     queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
     for (name, settings) in &settings.queues {
@@ -136,6 +138,42 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));
 }
 
+fn store(rules: &mut Rules<'_>, store: &StoreSettings) {
+    let keys = [key("store.backend"), key("store.url")];
+    match (store.backend, &store.url) {
+        (StoreBackend::Postgres, None) => {
+            let message =
+                "`store.backend` is \"postgres\", but `store.url` does not say which database".to_owned();
+            let help = "set CALLBOARD__STORE__URL=postgres://USER:PASSWORD@HOST:5432/DATABASE".to_owned();
+            rules.report(&keys, message, Some(help));
+        }
+        (StoreBackend::Sqlite, Some(url)) => {
+            let message = format!(
+                "`store.url` is {url}, but `store.backend` is \"sqlite\", which keeps its file in data.dir"
+            );
+            let help = "set `store.backend` to \"postgres\", or leave `store.url` empty".to_owned();
+            rules.report(&keys, message, Some(help));
+        }
+        _ => {}
+    }
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let schema = store.schema.as_bytes();
+    rules.require(
+        (1..=63).contains(&schema.len())
+            && schema.iter().copied().all(fits)
+            && !schema[0].is_ascii_digit()
+            && !store.schema.starts_with("pg_"),
+        "store.schema",
+        "expected 1 to 63 of lower-case letters, digits and \"_\", no digit and no \"pg_\" first",
+    );
+    rules.range(&key("store.writers"), store.writers, 1, 64);
+    if store.backend == StoreBackend::Postgres {
+        let statement = ("store.statement_timeout", &store.statement_timeout);
+        rules.ordered(("store.busy_timeout", &store.busy_timeout), statement);
+        rules.ordered(statement, ("store.write_timeout", &store.write_timeout));
+    }
+}
+
 /// Whatever a program writes must fit into its job's result.
 fn results(rules: &mut Rules<'_>, settings: &Settings) {
     /// Two streams, of which JSON writes a byte with up to six.
@@ -163,6 +201,8 @@ fn durations(rules: &mut Rules<'_>, settings: &Settings) {
     let Settings { web, store, retention, retry, jobs, command, scheduler, rescuer, .. } = settings;
     for (key, value) in [
         ("web.request_timeout", web.request_timeout),
+        ("store.connect_timeout", store.connect_timeout),
+        ("store.statement_timeout", store.statement_timeout),
         ("store.write_timeout", store.write_timeout),
         ("retention.events", retention.events),
         ("retention.interval", retention.interval),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::byte_size::ByteSize;
-use crate::choice::{Durability, KeepWorkspace, LogFormat, UnknownTypes};
+use crate::choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, UnknownTypes};
+use crate::database_url::DatabaseUrl;
 use crate::key::Key;
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
@@ -44,7 +45,7 @@ pub struct Settings {
     pub log: LogSettings,
     /// The HTTP server.
     pub web: WebSettings,
-    /// The embedded store.
+    /// Where jobs are kept.
     pub store: StoreSettings,
     /// What is deleted, and when.
     pub retention: RetentionSettings,
@@ -148,21 +149,34 @@ section! {
 }
 
 section! {
-    /// `[store]`: the embedded store.
+    /// `[store]`: where jobs are kept.
     pub struct StoreSettings {
+        /// What keeps them. Default: `sqlite`.
+        pub backend: StoreBackend,
+        /// The database of the backend `postgres`, which needs one. Default: none.
+        pub url: Option<DatabaseUrl>,
+        /// PostgreSQL: the schema that holds the tables; made when it is missing. Default: `callboard`.
+        pub schema: String,
         /// What a write that was answered survives. Default: `full`.
         pub durability: Durability,
         /// Most members of one write transaction. Default: `1000`.
         pub batch_max: usize,
         /// Writes that may wait; more are refused until there is room. At least `batch_max`. Default: `8192`.
         pub queue_max: usize,
+        /// PostgreSQL: connections that write, each a batch at a time; SQLite has one. Default: `4`.
+        pub writers: usize,
         /// Connections that only read. Default: `2`.
         pub readers: usize,
+        /// PostgreSQL: time that a connection may take to be made. Default: `5s`.
+        pub connect_timeout: Duration,
         /// Time that a statement waits for a lock of the database. Default: `5s`.
         pub busy_timeout: Duration,
+        /// PostgreSQL: time after which the server ends a statement; at least `busy_timeout`, at most `write_timeout`.
+        /// Default: `10s`.
+        pub statement_timeout: Duration,
         /// Time that a write may take, its waiting included; at least `busy_timeout`. Default: `10s`.
         pub write_timeout: Duration,
-        /// Below this much free space on the disk new jobs are refused. Default: `64MiB`.
+        /// SQLite: below this much free space on the disk new jobs are refused. Default: `64MiB`.
         pub min_free_space: ByteSize,
     }
 }

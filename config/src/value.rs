@@ -47,6 +47,10 @@ impl Fault {
     /// A value of another type than the expected one.
     fn mismatch(expected: &str, node: &Node) -> Self {
         let found = match &node.value {
+            // Meant for another key, and it may hold a password.
+            Value::Untyped(text) | Value::String(text) if text.contains("://") && text.contains('@') => {
+                "a URL".to_owned()
+            }
             Value::Untyped(text) | Value::String(text) => quoted(&shortened(text)),
             Value::Integer(number) => format!("the integer {number}"),
             Value::Float(number) => format!("the number {number:?}"),
@@ -63,7 +67,7 @@ impl From<Fault> for Vec<Fault> {
 }
 
 /// The text of a string. Text without a type is taken as it stands, unless it is a TOML string in its quotes.
-fn text(node: &Node) -> Option<Cow<'_, str>> {
+pub(crate) fn text(node: &Node) -> Option<Cow<'_, str>> {
     match &node.value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Untyped(text) => match document::parse_value(text) {

@@ -70,6 +70,16 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
+fn stores_that_contradict_themselves() {
+    let text = [
+        "[store]\nbackend = \"postgres\"\nschema = \"Jobs\"\nstatement_timeout = \"20s\"\nbusy_timeout = \"30s\"\n",
+        "[store]\nurl = \"postgres://me:secret@db/jobs\"\nwriters = 0\nschema = \"pg_jobs\"\n",
+        "[store]\nbackend = \"postgresql\"\nurl = \"db:5432\"\nconnect_timeout = \"0s\"\n",
+    ];
+    assert_snapshot!(text.map(errors).join("\n---\n"));
+}
+
+#[test]
 fn variables_that_are_wrong() {
     let loader = Loader::new().environment(variables([
         ("CALLBOARD__", "1"),
@@ -144,13 +154,22 @@ fn no_error_shows_a_secret() {
         format!("web = {{ token = \"{secret}\", lisen = 1 }}\n"),
         format!("token = \"{secret}\"\n"),
         format!("[[web.tokens]]\nname = \"a\"\ntken = \"{secret}\n"),
+        format!("[store]\nurl = \"postgres://me:{secret}@db/jobs\"\n"),
+        format!("[store]\nurl = \"postgres://me:{secret}@db/jobs\n"),
+        format!("[store]\nurl = \"mysql://me:{secret}@db/jobs\"\n"),
+        format!("[store]\nurl = [\"postgres://me:{secret}@db/jobs\"]\n"),
+        format!("[store]\nurll = \"postgres://me:{secret}@db/jobs\"\n"),
+        format!("[store]\nuri = \"postgres://me:{secret}@db/jobs\"\n"),
+        format!("[store]\nbackend = \"postgres://me:{secret}@db/jobs\"\n"),
         format!("[web]\ntoken = \"\"\"\n{}\n{secret}\\q\n\"\"\"\n", "line\n".repeat(150)),
     ];
     for text in texts {
         let shown = errors(&text);
         assert!(!shown.contains(secret), "{text}\n{shown}");
     }
-    for variable in ["CALLBOARD__WEB__TOKEN", "CALLBOARD__WEB__TOKENS", "CALLBOARD__WEB__TOKN"] {
+    for variable in
+        ["CALLBOARD__WEB__TOKEN", "CALLBOARD__WEB__TOKENS", "CALLBOARD__WEB__TOKN", "CALLBOARD__STORE__URL"]
+    {
         let value = format!("{secret} {secret}");
         let shown = Folder::new().errors(Loader::new().environment(variables([(variable, &value)])));
         assert!(!shown.contains(secret), "{shown}");
