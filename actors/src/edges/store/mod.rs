@@ -4,21 +4,29 @@
 //! transaction. [`port`] says what a backend must do, [`StoreEdge`] is the actor that owns one, and [`StoreHandle`] is
 //! what everybody else uses.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod clock;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod durability;
 mod edge;
 mod handle;
 pub mod port;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod record;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod transition;
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use clock::Clock;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use durability::Durability;
 pub use edge::{OpenStore, StoreEdge, StoreEdgeArgs, Wiring};
 pub use handle::StoreHandle;
 pub use port::{Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteStore};

@@ -4,6 +4,7 @@ mod backend;
 mod chance;
 mod client;
 mod conformance;
+mod postgres;
 mod sqlite;
 mod stage;
 mod trouble;

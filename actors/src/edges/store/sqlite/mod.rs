@@ -33,20 +33,10 @@ use uuid::Uuid;
 
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
-    Clock, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
+    Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
-
-/// What a write that was answered survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut.
-    #[default]
-    Full,
-    /// The death of the process, but the last moments before a power cut may be lost.
-    Relaxed,
-}
 
 /// How the store is opened.
 #[derive(Clone, Debug)]

@@ -67,6 +67,13 @@ impl Changes {
         }
     }
 
+    /// The queues that have more available jobs than before.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn queues_grown(&self) -> impl Iterator<Item = String> {
+        let grown = self.totals.iter().filter(|(_, grown)| grown[JobState::Available as usize] > 0);
+        grown.map(|(queue, _)| queue.clone())
+    }
+
     /// By how many jobs that wait the queue has grown.
     pub(crate) fn backlog_grown(&self, queue: &str) -> i64 {
         self.totals.get(queue).map_or(0, backlog)

@@ -11,6 +11,7 @@ mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
 mod job_row;
+mod kind;
 pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;
@@ -19,3 +20,4 @@ pub(crate) use changes::{Changes, backlog};
 pub(crate) use ended_attempt::EndedAttempt;
 pub(crate) use event::Event;
 pub(crate) use job_row::JobRow;
+pub(crate) use kind::Kind;

@@ -103,3 +103,4 @@ macro_rules! conformance {
 }
 
 conformance!(sqlite: crate::store::sqlite::Sqlite);
+conformance!(postgres: crate::store::postgres::Postgres);

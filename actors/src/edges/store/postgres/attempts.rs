@@ -1,0 +1,138 @@
+//! Leases: claiming jobs, and what becomes of the attempts.
+
+use callboard_contracts::Timestamp;
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    columns::{as_integer, as_long, count, long, micros, time},
+    transaction::Transaction,
+};
+use crate::{
+    edges::store::{
+        Operation, OperationResult, Outcome,
+        record::ClaimedJob,
+        transition::{
+            EndedAttempt,
+            attempt::{claimed as note, finish, leased_job, start},
+            code::outcome_code,
+        },
+    },
+    failpoint,
+};
+
+/// Leases available jobs for a session, first come first served. Jobs that another transaction holds are passed over.
+/// The session is kept from ending meanwhile, so that no claim is left to a session that nobody rescues any more.
+pub(super) async fn claim(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+) -> sqlx::Result<Outcome> {
+    tx.flush().await?;
+    failpoint!("store.claim.before");
+    let rows = sqlx::query(
+        "WITH session AS (
+            SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
+         ), chosen AS (
+            SELECT id, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
+            WHERE queue = $2 AND state = 2 AND EXISTS (SELECT FROM session)
+            ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
+         ), claimed AS (
+            UPDATE jobs SET state = 3, attempt = attempt + 1, token = nextval('lease_token'), session = $1,
+                            claimed_at = $4, updated_at = $4, started_at = NULL, claims = claims + 1
+            FROM chosen WHERE jobs.id = chosen.id
+            RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claims, token, rank,
+                      since, place
+         )
+         SELECT claimed.*, body.payload, body.metadata FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
+         ORDER BY rank DESC, since, place",
+    )
+    .bind(session)
+    .bind(queue)
+    .bind(i64::from(limit))
+    .bind(tx.changes.now.as_micros())
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    if rows.is_empty() && !is_open(tx.connection, session).await? {
+        return Ok(Outcome::NotFound);
+    }
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let job = claimed(row, queue, tx.changes.now)?;
+        note(&mut tx.changes, &job, row.try_get::<i32, _>("claims")? == 1);
+        jobs.push(job);
+    }
+    failpoint!("store.claim.after");
+    Ok(Outcome::Claimed(jobs))
+}
+
+async fn is_open(connection: &mut PgConnection, session: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL)")
+        .bind(session)
+        .fetch_one(connection)
+        .await
+}
+
+fn claimed(row: &PgRow, queue: &str, now: Timestamp) -> sqlx::Result<ClaimedJob> {
+    Ok(ClaimedJob {
+        id: row.try_get("id")?,
+        job_type: row.try_get("type")?,
+        queue: queue.to_owned(),
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        attempt: count(row, "attempt")?,
+        max_attempts: count(row, "max_attempts")?,
+        timeout: micros(row, "timeout")?,
+        token: long(row, "token")?,
+        correlation_id: row.try_get("correlation_id")?,
+        created_at: time(row, "created_at")?,
+        claimed_at: now,
+    })
+}
+
+/// A group of starts and ends.
+pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::Result<Vec<OperationResult>> {
+    tx.load(group.iter().filter_map(leased_job)).await?;
+    let changes = &mut tx.changes;
+    let results = group.iter().map(|operation| match operation {
+        Operation::Start { lease, started_at } => Ok(start(changes, *lease, *started_at)),
+        Operation::Finish { lease, started_at, end } => Ok(finish(changes, *lease, *started_at, end)),
+        _ => Ok(Outcome::Done),
+    });
+    Ok(results.collect())
+}
+
+/// Writes ended attempts in one statement.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    attempts: &[EndedAttempt],
+    node: &str,
+) -> sqlx::Result<()> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        (|$attempt:ident| $value:expr) => {
+            attempts.iter().map(|$attempt| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(
+        "INSERT INTO attempts (job, number, token, outcome, claimed_at, started_at, finished_at, error, node)
+         SELECT *, $9 FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[],
+                                  $7::bigint[], $8::text[])
+         ON CONFLICT (job, token) DO NOTHING",
+    )
+    .bind(column!(|attempt| attempt.job))
+    .bind(column!(|attempt| as_integer(attempt.number)))
+    .bind(column!(|attempt| as_long(attempt.token)))
+    .bind(column!(|attempt| i16::try_from(outcome_code(attempt.outcome)).unwrap_or(i16::MAX)))
+    .bind(column!(|attempt| attempt.claimed_at.as_micros()))
+    .bind(column!(|attempt| attempt.started_at.map(Timestamp::as_micros)))
+    .bind(column!(|attempt| attempt.finished_at.as_micros()))
+    .bind(column!(|attempt| attempt.error.as_deref()))
+    .bind(node)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The operations of one transaction.
+
+use super::{attempts, control, enqueue, retention, session, transaction::Transaction};
+use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
+
+/// Carries the operations out in their order; neighbours of one kind together.
+pub(super) async fn run(
+    tx: &mut Transaction<'_>,
+    operations: &[Operation],
+) -> sqlx::Result<Vec<OperationResult>> {
+    let mut results = Vec::with_capacity(operations.len());
+    for (kind, group) in Kind::groups(operations) {
+        match kind {
+            Kind::Enqueue => results.extend(enqueue::run(tx, group).await?),
+            Kind::Attempt => results.extend(attempts::run(tx, group).await?),
+            Kind::Other => {
+                for operation in group {
+                    results.push(Ok(run_one(tx, operation).await?));
+                }
+            }
+        }
+    }
+    Ok(results)
+}
+
+async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
+    match operation {
+        Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session).await,
+        Operation::Prune { retention, leader } => {
+            if !session::leads(tx.connection, *leader).await? {
+                return Ok(Outcome::NotLeader);
+            }
+            retention::prune(tx, *retention).await
+        }
+        other => control::run(tx, other).await,
+    }
+}

@@ -1,0 +1,41 @@
+//! Between the database's types and ours.
+
+use std::time::Duration;
+
+use callboard_contracts::Timestamp;
+use sqlx::{Row, postgres::PgRow};
+
+pub(super) fn time(row: &PgRow, column: &str) -> sqlx::Result<Timestamp> {
+    row.try_get(column).map(Timestamp::from_micros)
+}
+
+pub(super) fn optional_time(row: &PgRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
+}
+
+/// A number that is never negative here.
+pub(super) fn count(row: &PgRow, column: &str) -> sqlx::Result<u32> {
+    Ok(u32::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0))
+}
+
+/// A number that is never negative here.
+pub(super) fn long(row: &PgRow, column: &str) -> sqlx::Result<u64> {
+    Ok(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))
+}
+
+pub(super) fn micros(row: &PgRow, column: &str) -> sqlx::Result<Duration> {
+    long(row, column).map(Duration::from_micros)
+}
+
+/// Whole microseconds, at most what fits.
+pub(super) fn as_micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn as_integer(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+pub(super) fn as_long(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

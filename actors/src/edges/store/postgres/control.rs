@@ -1,0 +1,208 @@
+//! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
+
+use std::time::Duration;
+
+use callboard_contracts::{Timestamp, api::AttemptError};
+use uuid::Uuid;
+
+use super::{
+    columns::{as_integer, as_long, as_micros},
+    enqueue, session,
+    transaction::Transaction,
+};
+use crate::edges::store::{
+    Operation, Outcome,
+    record::{JobTypeRecord, QueueSettings},
+    transition::{
+        Changes, JobRow,
+        attempt::lose,
+        control::{self, Retry, make_available, moved},
+        enqueue::replayed,
+    },
+};
+
+pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
+    match operation {
+        Operation::Cancel { id } => {
+            tx.load(std::iter::once(*id)).await?;
+            Ok(control::cancel(&mut tx.changes, *id))
+        }
+        Operation::Retry { id, replay_id, event_id, max_backlog } => {
+            retry(tx, *id, *replay_id, *event_id, *max_backlog).await
+        }
+        Operation::Promote { limit, leader } => {
+            if !session::leads(tx.connection, *leader).await? {
+                return Ok(Outcome::NotLeader);
+            }
+            promote(tx, *limit).await
+        }
+        Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit).await,
+        Operation::Rescue { session, error, limit, idle_for, leader } => {
+            if let Some(leader) = leader
+                && !session::leads(tx.connection, *leader).await?
+            {
+                return Ok(Outcome::NotLeader);
+            }
+            rescue(tx, *session, error, *limit, *idle_for).await
+        }
+        Operation::OpenSession(session) => session::open(tx, session).await,
+        Operation::PutQueues(queues) => put_queues(tx, queues).await,
+        Operation::PutJobTypes(job_types) => put_job_types(tx, job_types).await,
+        Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
+        // The others have modules of their own.
+        Operation::Enqueue(_)
+        | Operation::Claim { .. }
+        | Operation::Start { .. }
+        | Operation::Finish { .. }
+        | Operation::Prune { .. } => Ok(Outcome::Done),
+    }
+}
+
+async fn retry(
+    tx: &mut Transaction<'_>,
+    id: Uuid,
+    replay_id: Uuid,
+    event_id: Uuid,
+    max_backlog: u64,
+) -> sqlx::Result<Outcome> {
+    tx.load([id, replay_id].into_iter()).await?;
+    let of = match control::retry(&mut tx.changes, id, replay_id) {
+        Retry::Decided(outcome) => return Ok(outcome),
+        Retry::Replay(of) => of,
+    };
+    let backlogs = tx.backlogs(vec![&of.queue]).await?;
+    let waiting = backlogs.get(&of.queue).copied().unwrap_or(0);
+    if waiting >= max_backlog {
+        return Ok(Outcome::BacklogFull { waiting, limit: max_backlog });
+    }
+    enqueue::replay(tx, &of, replay_id, event_id).await?;
+    Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
+}
+
+/// Changes each of these jobs, and writes them back; gives the queues concerned.
+async fn each(
+    tx: &mut Transaction<'_>,
+    ids: &[Uuid],
+    change: impl FnMut(&mut Changes, &mut JobRow),
+) -> sqlx::Result<Vec<String>> {
+    tx.load(ids.iter().copied()).await?;
+    let queues = control::each(&mut tx.changes, ids, change);
+    tx.flush().await?;
+    Ok(queues)
+}
+
+async fn promote(tx: &mut Transaction<'_>, limit: u32) -> sqlx::Result<Outcome> {
+    tx.flush().await?;
+    let due: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM jobs WHERE state IN (1, 4) AND scheduled_at <= $1 ORDER BY scheduled_at LIMIT $2
+         FOR UPDATE SKIP LOCKED",
+    )
+    .bind(tx.changes.now.as_micros())
+    .bind(i64::from(limit))
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    let queues = each(tx, &due, make_available).await?;
+    let next_at: Option<i64> = sqlx::query_scalar("SELECT min(scheduled_at) FROM jobs WHERE state IN (1, 4)")
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    Ok(moved(queues, due.len(), next_at.map(Timestamp::from_micros)))
+}
+
+async fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> sqlx::Result<Outcome> {
+    tx.flush().await?;
+    let held: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM jobs WHERE state = 0 AND type = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(job_types)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    let queues = each(tx, &held, make_available).await?;
+    Ok(moved(queues, held.len(), None))
+}
+
+async fn rescue(
+    tx: &mut Transaction<'_>,
+    session: Uuid,
+    error: &AttemptError,
+    limit: u32,
+    idle_for: Option<Duration>,
+) -> sqlx::Result<Outcome> {
+    if !session::hold_idle(tx, session, idle_for).await? {
+        return Ok(Outcome::NotFound);
+    }
+    tx.flush().await?;
+    let lost: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM jobs WHERE state = 3 AND session = $1 ORDER BY id LIMIT $2 FOR UPDATE",
+    )
+    .bind(session)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    let queues = each(tx, &lost, |changes, row| lose(changes, row, error)).await?;
+    if lost.len() < limit as usize {
+        session::close(tx, session).await?;
+    }
+    Ok(moved(queues, lost.len(), None))
+}
+
+async fn put_queues(tx: &mut Transaction<'_>, queues: &[QueueSettings]) -> sqlx::Result<Outcome> {
+    let mut queues: Vec<&QueueSettings> = queues.iter().collect();
+    queues.sort_by(|one, other| one.name.cmp(&other.name));
+    sqlx::query(
+        "INSERT INTO queues (name, concurrency, max_backlog, updated_at)
+         SELECT *, $4 FROM unnest($1::text[], $2::integer[], $3::bigint[])
+         ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, max_backlog = excluded.max_backlog,
+                                          updated_at = excluded.updated_at",
+    )
+    .bind(queues.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>())
+    .bind(queues.iter().map(|queue| as_integer(queue.concurrency)).collect::<Vec<_>>())
+    .bind(queues.iter().map(|queue| as_long(queue.max_backlog)).collect::<Vec<_>>())
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(Outcome::Done)
+}
+
+async fn put_job_types(tx: &mut Transaction<'_>, job_types: &[JobTypeRecord]) -> sqlx::Result<Outcome> {
+    let mut job_types: Vec<&JobTypeRecord> = job_types.iter().collect();
+    job_types.sort_by(|one, other| one.job_type.cmp(&other.job_type));
+    macro_rules! column {
+        (|$job_type:ident| $value:expr) => {
+            job_types.iter().map(|$job_type| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(
+        "INSERT INTO job_types (name, description, queue, payload_schema, result_schema, max_attempts, timeout,
+                                updated_at)
+         SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[],
+                                  $7::bigint[])
+         ON CONFLICT (name) DO UPDATE SET
+            description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
+            result_schema = excluded.result_schema, max_attempts = excluded.max_attempts, timeout = excluded.timeout,
+            updated_at = excluded.updated_at",
+    )
+    .bind(column!(|job_type| job_type.job_type.as_str()))
+    .bind(column!(|job_type| job_type.description.as_str()))
+    .bind(column!(|job_type| job_type.queue.as_str()))
+    .bind(column!(|job_type| job_type.payload_schema.as_str()))
+    .bind(column!(|job_type| job_type.result_schema.as_str()))
+    .bind(column!(|job_type| as_integer(job_type.max_attempts)))
+    .bind(column!(|job_type| as_micros(job_type.timeout)))
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(Outcome::Done)
+}
+
+async fn put_setting(tx: &mut Transaction<'_>, key: &str, value: &str) -> sqlx::Result<Outcome> {
+    sqlx::query(
+        "INSERT INTO settings (key, value) VALUES ($1, $2)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value",
+    )
+    .bind(key)
+    .bind(value)
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(Outcome::Done)
+}

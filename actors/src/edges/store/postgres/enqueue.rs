@@ -1,0 +1,141 @@
+//! Storing new jobs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use callboard_contracts::{JobState, Timestamp};
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::{
+    columns::{as_integer, as_micros},
+    transaction::Transaction,
+};
+use crate::edges::store::{
+    Operation, OperationResult,
+    record::NewJob,
+    transition::{
+        JobRow,
+        code::state_of,
+        enqueue::{Enqueued, Known, enqueue},
+    },
+};
+
+/// Stores a group of new jobs in one statement.
+pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::Result<Vec<OperationResult>> {
+    let jobs: Vec<&NewJob> = group
+        .iter()
+        .filter_map(|operation| match operation {
+            Operation::Enqueue(job) => Some(&**job),
+            _ => None,
+        })
+        .collect();
+    // Jobs of this very transaction may be in `rows` only.
+    tx.flush().await?;
+    let known = find(tx.connection, &jobs).await?;
+    let bounded: BTreeSet<&str> =
+        jobs.iter().filter(|job| job.max_backlog < u64::MAX).map(|job| &*job.queue).collect();
+    let backlogs =
+        if bounded.is_empty() { BTreeMap::new() } else { tx.backlogs(bounded.into_iter().collect()).await? };
+    let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, &jobs, known, waiting);
+    insert(tx.connection, &accepted, tx.changes.now).await?;
+    Ok(outcomes.into_iter().map(Ok).collect())
+}
+
+async fn find(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result<BTreeMap<Uuid, Known>> {
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let rows = sqlx::query(
+        "SELECT id, fingerprint, created_event_id, state FROM jobs JOIN job_bodies USING (id) WHERE id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    let known = rows.iter().map(|row| {
+        let fingerprint: Vec<u8> = row.try_get("fingerprint")?;
+        let known = Known {
+            fingerprint: fingerprint.try_into().unwrap_or_default(),
+            event_id: row.try_get("created_event_id")?,
+            state: state_of(row.try_get::<i16, _>("state")?.into()),
+        };
+        Ok((row.try_get("id")?, known))
+    });
+    known.collect()
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    accepted: &[(&NewJob, JobState)],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        (|$job:ident| $value:expr) => {
+            accepted.iter().map(|($job, _)| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(
+        "WITH new AS MATERIALIZED (
+            SELECT nextval('job_sequence') AS sequence, *
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+                        $8::bytea[], $9::integer[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[])
+                AS given (id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
+                          wait_reason, correlation_id, created_event_id)
+         ), body AS (
+            INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
+                                    created_event_id)
+            SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id FROM new
+         )
+         INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id,
+                           created_at, updated_at, scheduled_at)
+         SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14, $14
+         FROM new",
+    )
+    .bind(column!(|job| job.id))
+    .bind(column!(|job| job.job_type.as_str()))
+    .bind(column!(|job| job.queue.as_str()))
+    .bind(accepted.iter().map(|(_, state)| *state as i16).collect::<Vec<_>>())
+    .bind(column!(|job| job.payload.as_str()))
+    .bind(column!(|job| job.metadata.as_deref()))
+    .bind(column!(|job| job.document.as_deref()))
+    .bind(column!(|job| job.fingerprint.as_slice()))
+    .bind(column!(|job| as_integer(job.max_attempts)))
+    .bind(column!(|job| as_micros(job.timeout)))
+    .bind(column!(|job| job.held.as_deref()))
+    .bind(column!(|job| job.correlation_id))
+    .bind(column!(|job| job.event_id))
+    .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stores a finished job again as a new one.
+pub(super) async fn replay(
+    tx: &mut Transaction<'_>,
+    of: &JobRow,
+    replay_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "WITH body AS (
+            INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
+                                    created_event_id, replay_of, tags)
+            SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags
+            FROM job_bodies WHERE id = $1 RETURNING sequence
+         )
+         INSERT INTO jobs (id, sequence, type, queue, state, priority, max_attempts, timeout, correlation_id,
+                           created_at, updated_at, scheduled_at, partition_key)
+         SELECT $2, body.sequence, type, queue, 2, priority, max_attempts, timeout, correlation_id, $4, $4, $4,
+                partition_key
+         FROM jobs, body WHERE jobs.id = $1",
+    )
+    .bind(of.id)
+    .bind(replay_id)
+    .bind(event_id)
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Jobs as the writers hold them while they change them.
+
+use callboard_contracts::Timestamp;
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::columns::{as_integer, as_long, count, long, optional_time, time};
+use crate::edges::store::transition::{JobRow, code::state_of};
+
+fn read(row: &PgRow) -> sqlx::Result<JobRow> {
+    Ok(JobRow {
+        sequence: row.try_get("sequence")?,
+        id: row.try_get("id")?,
+        job_type: row.try_get("type")?,
+        queue: row.try_get("queue")?,
+        correlation_id: row.try_get("correlation_id")?,
+        created_at: time(row, "created_at")?,
+        max_attempts: count(row, "max_attempts")?,
+        state: state_of(row.try_get::<i16, _>("state")?.into()),
+        attempt: count(row, "attempt")?,
+        token: long(row, "token")?,
+        session: row.try_get("session")?,
+        wait_reason: row.try_get("wait_reason")?,
+        last_error: row.try_get("last_error")?,
+        result: None,
+        scheduled_at: time(row, "scheduled_at")?,
+        claimed_at: optional_time(row, "claimed_at")?,
+        started_at: optional_time(row, "started_at")?,
+        finished_at: optional_time(row, "finished_at")?,
+        cancel_requested_at: optional_time(row, "cancel_requested_at")?,
+        was_started: row.try_get("was_started")?,
+        deaths: count(row, "deaths")?,
+        changed: false,
+        needs_token: false,
+    })
+}
+
+/// Locks these jobs, as far as they exist; in the order of their ids, so that no two transactions wait for each other.
+pub(super) async fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> sqlx::Result<Vec<JobRow>> {
+    let rows = sqlx::query(
+        "SELECT sequence, id, type, queue, correlation_id, created_at, max_attempts, state, attempt, token, session,
+                wait_reason, last_error, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at,
+                was_started, deaths
+         FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Writes jobs back in one statement.
+pub(super) async fn write_back<'r>(
+    connection: &mut PgConnection,
+    rows: impl Iterator<Item = &'r JobRow>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let rows: Vec<&JobRow> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        (|$row:ident| $value:expr) => {
+            rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
+    sqlx::query(
+        "UPDATE jobs SET
+            state = new.state, attempt = new.attempt,
+            token = CASE WHEN new.needs_token THEN nextval('lease_token') ELSE new.token END,
+            session = new.session, wait_reason = new.wait_reason, last_error = new.last_error,
+            result = coalesce(new.result, jobs.result), scheduled_at = new.scheduled_at, claimed_at = new.claimed_at,
+            started_at = new.started_at, finished_at = new.finished_at,
+            cancel_requested_at = new.cancel_requested_at, was_started = new.was_started, deaths = new.deaths,
+            updated_at = $17
+         FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::bigint[], $5::boolean[], $6::uuid[], $7::text[],
+                     $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+                     $14::bigint[], $15::boolean[], $16::integer[])
+            AS new (id, state, attempt, token, needs_token, session, wait_reason, last_error, result, scheduled_at,
+                    claimed_at, started_at, finished_at, cancel_requested_at, was_started, deaths)
+         WHERE jobs.id = new.id",
+    )
+    .bind(column!(|row| row.id))
+    .bind(column!(|row| row.state as i16))
+    .bind(column!(|row| as_integer(row.attempt)))
+    .bind(column!(|row| as_long(row.token)))
+    .bind(column!(|row| row.needs_token))
+    .bind(column!(|row| row.session))
+    .bind(column!(|row| row.wait_reason.as_deref()))
+    .bind(column!(|row| row.last_error.as_deref()))
+    .bind(column!(|row| row.result.as_deref()))
+    .bind(column!(|row| row.scheduled_at.as_micros()))
+    .bind(column!(|row| micros(row.claimed_at)))
+    .bind(column!(|row| micros(row.started_at)))
+    .bind(column!(|row| micros(row.finished_at)))
+    .bind(column!(|row| micros(row.cancel_requested_at)))
+    .bind(column!(|row| row.was_started))
+    .bind(column!(|row| as_integer(row.deaths)))
+    .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,360 @@
+//! What is read, each within one snapshot.
+
+use std::collections::BTreeMap;
+
+use callboard_contracts::{
+    EventEnvelope, JobState, Timestamp,
+    api::{AttemptView, LogCursor, Totals},
+};
+use futures_util::{TryFutureExt, future::BoxFuture};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{
+    columns::{as_long, count, long, micros, optional_time, time},
+    error::translate,
+};
+use crate::edges::store::{
+    StoreError,
+    port::OpenSession,
+    record::{
+        JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
+        QueueTotals,
+    },
+    transition::{
+        code::{event_of, outcome_of, state_of},
+        stored_event::{StoredEvent, read_from},
+    },
+};
+
+/// Attempts of one job that are shown.
+const ATTEMPTS: i64 = 100;
+/// Jobs that one lookup gives at most.
+const LOOKUP: i64 = 1000;
+
+/// Reads within one snapshot.
+pub(super) async fn snapshot<T>(
+    pool: PgPool,
+    read: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    let read = async {
+        let mut snapshot = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let found = read(&mut snapshot).await?;
+        snapshot.commit().await?;
+        Ok(found)
+    };
+    read.map_err(|error| match error {
+        sqlx::Error::PoolTimedOut => StoreError::NotReady("the database cannot be reached".to_owned()),
+        error => translate(error),
+    })
+    .await
+}
+
+/// The columns of [`JobRecord`]; in lists what is long stays away.
+fn columns(full: bool) -> &'static str {
+    if full {
+        "SELECT jobs.*, body.payload, body.metadata, body.document, body.created_event_id, body.replay_of
+         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
+    } else {
+        "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
+                NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
+                body.created_event_id, body.replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at,
+                finished_at, cancel_requested_at
+         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
+    }
+}
+
+fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
+    Ok(JobRecord {
+        sequence: long(row, "sequence")?,
+        id: row.try_get("id")?,
+        job_type: row.try_get("type")?,
+        queue: row.try_get("queue")?,
+        state: state_of(row.try_get::<i16, _>("state")?.into()),
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        result: row.try_get("result")?,
+        document: row.try_get("document")?,
+        attempt: count(row, "attempt")?,
+        max_attempts: count(row, "max_attempts")?,
+        timeout: micros(row, "timeout")?,
+        wait_reason: row.try_get("wait_reason")?,
+        last_error: row.try_get("last_error")?,
+        correlation_id: row.try_get("correlation_id")?,
+        created_event_id: row.try_get("created_event_id")?,
+        replay_of: row.try_get("replay_of")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        scheduled_at: time(row, "scheduled_at")?,
+        claimed_at: optional_time(row, "claimed_at")?,
+        started_at: optional_time(row, "started_at")?,
+        finished_at: optional_time(row, "finished_at")?,
+        cancel_requested_at: optional_time(row, "cancel_requested_at")?,
+    })
+}
+
+pub(super) async fn job(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobWithAttempts>> {
+    let mut query = QueryBuilder::<Postgres>::new(columns(true));
+    query.push("WHERE jobs.id = ").push_bind(id);
+    let Some(row) = query.build().fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let rows = sqlx::query(
+        "SELECT number, outcome, node, claimed_at, started_at, finished_at, error FROM attempts WHERE job = $1
+         ORDER BY token DESC LIMIT $2",
+    )
+    .bind(id)
+    .bind(ATTEMPTS)
+    .fetch_all(connection)
+    .await?;
+    let attempts = rows.iter().rev().map(|row| {
+        let error: Option<String> = row.try_get("error")?;
+        Ok(AttemptView {
+            attempt: count(row, "number")?,
+            outcome: outcome_of(row.try_get::<i16, _>("outcome")?.into()),
+            node: row.try_get("node")?,
+            claimed_at: time(row, "claimed_at")?,
+            started_at: optional_time(row, "started_at")?,
+            finished_at: time(row, "finished_at")?,
+            error: error.and_then(|error| serde_json::from_str(&error).ok()),
+        })
+    });
+    let attempts = attempts.collect::<sqlx::Result<_>>()?;
+    Ok(Some(JobWithAttempts { job: record(&row)?, attempts }))
+}
+
+pub(super) async fn jobs_by_id(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+) -> sqlx::Result<Vec<JobRecord>> {
+    let mut query = QueryBuilder::<Postgres>::new(columns(false));
+    query.push("WHERE jobs.id = ANY(").push_bind(ids).push(") LIMIT ").push_bind(LOOKUP);
+    query.build().fetch_all(connection).await?.iter().map(record).collect()
+}
+
+pub(super) async fn jobs(
+    connection: &mut PgConnection,
+    filter: JobFilter,
+    limit: u32,
+) -> sqlx::Result<Vec<JobRecord>> {
+    let JobFilter { states, queue, job_type, before } = filter;
+    let mut query = QueryBuilder::<Postgres>::new(columns(false));
+    query.push("WHERE true");
+    // Queue and type never change, so the body has their indexes; the order is that of whichever index is walked.
+    let by_body = queue.is_some() || job_type.is_some();
+    let sequence = if by_body || states.is_empty() { "body.sequence" } else { "jobs.sequence" };
+    if let Some(before) = before {
+        query.push(format_args!(" AND {sequence} < ")).push_bind(as_long(before));
+    }
+    if let Some(queue) = queue {
+        query.push(" AND body.queue = ").push_bind(queue);
+    }
+    if let Some(job_type) = job_type {
+        query.push(" AND body.type = ").push_bind(job_type);
+    }
+    match states.as_slice() {
+        [] => {}
+        // A plain comparison lets the index give the order.
+        [state] => {
+            query.push(" AND jobs.state = ").push_bind(*state as i16);
+        }
+        states => {
+            let states: Vec<i16> = states.iter().map(|state| *state as i16).collect();
+            query.push(" AND jobs.state = ANY(").push_bind(states).push(")");
+        }
+    }
+    query.push(format_args!(" ORDER BY {sequence} DESC LIMIT ")).push_bind(i64::from(limit));
+    query.build().fetch_all(connection).await?.iter().map(record).collect()
+}
+
+/// An event with what its envelope says of the job.
+const EVENT: &str = "SELECT batch.first_position + event.number AS position, event.id, event.type, batch.occurred_at,
+        event.job, event.job_type, event.queue, event.job_created_at, event.correlation_id, event.attempt, event.error,
+        event.duration, batch.instance, batch.version, body.payload, body.metadata, body.document,
+        CASE WHEN event.type = 3 THEN jobs.result END AS result
+     FROM event_batches AS batch JOIN events AS event ON event.batch = batch.batch
+        LEFT JOIN job_bodies AS body ON body.id = event.job LEFT JOIN jobs ON jobs.id = event.job ";
+
+fn logged(row: &PgRow, epoch: u64) -> sqlx::Result<LoggedEvent> {
+    let duration: Option<i64> = row.try_get("duration")?;
+    let event = StoredEvent {
+        cursor: LogCursor { epoch, position: long(row, "position")? },
+        id: row.try_get("id")?,
+        event: event_of(row.try_get::<i16, _>("type")?.into()),
+        occurred_at: time(row, "occurred_at")?,
+        job: row.try_get("job")?,
+        job_type: row.try_get("job_type")?,
+        queue: row.try_get("queue")?,
+        job_created_at: time(row, "job_created_at")?,
+        correlation_id: row.try_get("correlation_id")?,
+        attempt: count(row, "attempt")?,
+        error: row.try_get("error")?,
+        duration: duration.and_then(|duration| u64::try_from(duration).ok()),
+        instance: row.try_get("instance")?,
+        version: row.try_get("version")?,
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        document: row.try_get("document")?,
+        result: row.try_get("result")?,
+    };
+    Ok(event.logged())
+}
+
+/// The log's epoch, and its oldest and newest positions.
+async fn log(connection: &mut PgConnection) -> sqlx::Result<(u64, u64, u64)> {
+    let row = sqlx::query(
+        "SELECT epoch, position,
+                (SELECT first_position FROM event_batches WHERE first_position IS NOT NULL
+                 ORDER BY first_position LIMIT 1) AS oldest
+         FROM log",
+    )
+    .fetch_one(connection)
+    .await?;
+    let newest = long(&row, "position")?;
+    let oldest: Option<i64> = row.try_get("oldest")?;
+    Ok((long(&row, "epoch")?, oldest.and_then(|at| u64::try_from(at).ok()).unwrap_or(newest + 1), newest))
+}
+
+pub(super) async fn events_after(
+    connection: &mut PgConnection,
+    after: LogCursor,
+    job: Option<Uuid>,
+    limit: u32,
+) -> sqlx::Result<LogPage> {
+    let (epoch, oldest, newest) = log(connection).await?;
+    let (from, reset) = read_from(after, epoch, oldest, newest);
+    let mut query = QueryBuilder::<Postgres>::new(EVENT);
+    query.push("WHERE batch.first_position + event.number > ").push_bind(as_long(from));
+    match job {
+        Some(job) => {
+            query.push(" AND event.job = ").push_bind(job);
+        }
+        // Without gaps, so many events are within so many positions.
+        None => {
+            query.push(
+                " AND batch.first_position >= coalesce((SELECT max(first_position) FROM event_batches
+                                                      WHERE first_position <= ",
+            );
+            query.push_bind(as_long(from) + 1).push("), 0) AND batch.first_position <= ");
+            query.push_bind(as_long(from).saturating_add(i64::from(limit)));
+        }
+    }
+    query.push(" ORDER BY batch.first_position, event.number LIMIT ").push_bind(i64::from(limit));
+    let rows = query.build().fetch_all(connection).await?;
+    Ok(LogPage {
+        events: rows.iter().map(|row| logged(row, epoch)).collect::<sqlx::Result<_>>()?,
+        oldest: LogCursor { epoch, position: oldest },
+        newest: LogCursor { epoch, position: newest },
+        reset,
+    })
+}
+
+pub(super) async fn recent_events(
+    connection: &mut PgConnection,
+    job: Option<Uuid>,
+    limit: u32,
+) -> sqlx::Result<Vec<EventEnvelope>> {
+    // Types 0 to 4 are those of contract 1.0.0.
+    let mut query = QueryBuilder::<Postgres>::new(EVENT);
+    query.push("WHERE event.type <= 4 AND batch.first_position IS NOT NULL");
+    if let Some(job) = job {
+        query.push(" AND event.job = ").push_bind(job);
+    }
+    query.push(" ORDER BY batch.first_position DESC, event.number DESC LIMIT ").push_bind(i64::from(limit));
+    let rows = query.build().fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(logged(row, 1)?.event)).collect()
+}
+
+pub(super) async fn totals(connection: &mut PgConnection) -> sqlx::Result<Totals> {
+    let row = sqlx::query(
+        "SELECT coalesce(sum(count) FILTER (WHERE state = 5), 0)::bigint AS completed,
+                coalesce(sum(count) FILTER (WHERE state > 5), 0)::bigint AS failed,
+                max(last_at) FILTER (WHERE state >= 5) AS last_at
+         FROM totals",
+    )
+    .fetch_one(connection)
+    .await?;
+    let (completed_jobs, failed_jobs) = (long(&row, "completed")?, long(&row, "failed")?);
+    Ok(Totals {
+        total_jobs: completed_jobs + failed_jobs,
+        completed_jobs,
+        failed_jobs,
+        last_event_time: optional_time(&row, "last_at")?,
+    })
+}
+
+pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(QueueSettings, QueueTotals)>> {
+    let mut all: BTreeMap<String, (QueueSettings, QueueTotals)> = BTreeMap::new();
+    let unknown = |name: &str| {
+        let settings = QueueSettings { name: name.to_owned(), concurrency: 0, max_backlog: 0 };
+        (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
+    };
+    let known = sqlx::query("SELECT name, concurrency, max_backlog FROM queues").fetch_all(&mut *connection);
+    for row in known.await? {
+        let name: String = row.try_get("name")?;
+        let (settings, _) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
+        settings.concurrency = count(&row, "concurrency")?;
+        settings.max_backlog = long(&row, "max_backlog")?;
+    }
+    let counted = "SELECT queue, state, sum(count)::bigint AS count FROM totals GROUP BY queue, state";
+    for row in sqlx::query(counted).fetch_all(&mut *connection).await? {
+        let name: String = row.try_get("queue")?;
+        let state = state_of(row.try_get::<i16, _>("state")?.into()) as usize;
+        let (_, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
+        totals.counts[state] = long(&row, "count")?;
+    }
+    for (name, (_, totals)) in &mut all {
+        if totals.count(JobState::Available) > 0 {
+            let oldest: Option<i64> = sqlx::query_scalar(
+                "SELECT scheduled_at FROM jobs WHERE queue = $1 AND state = 2 AND priority = 0
+                 ORDER BY priority DESC, scheduled_at, sequence LIMIT 1",
+            )
+            .bind(name)
+            .fetch_optional(&mut *connection)
+            .await?;
+            totals.oldest_available_at = oldest.map(Timestamp::from_micros);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+pub(super) async fn job_types(connection: &mut PgConnection) -> sqlx::Result<Vec<JobTypeRecord>> {
+    let rows = sqlx::query(
+        "SELECT name, description, queue, payload_schema, result_schema, max_attempts, timeout FROM job_types
+         ORDER BY name",
+    )
+    .fetch_all(connection)
+    .await?;
+    let types = rows.iter().map(|row| {
+        Ok(JobTypeRecord {
+            job_type: row.try_get("name")?,
+            description: row.try_get("description")?,
+            queue: row.try_get("queue")?,
+            payload_schema: row.try_get("payload_schema")?,
+            result_schema: row.try_get("result_schema")?,
+            max_attempts: count(row, "max_attempts")?,
+            timeout: micros(row, "timeout")?,
+        })
+    });
+    types.collect()
+}
+
+pub(super) async fn open_sessions(connection: &mut PgConnection) -> sqlx::Result<Vec<OpenSession>> {
+    let rows = sqlx::query(
+        "SELECT id, node, seen_at, (SELECT count(*) FROM jobs WHERE state = 3 AND session = sessions.id) AS executing
+         FROM sessions WHERE closed_at IS NULL ORDER BY seen_at",
+    )
+    .fetch_all(connection)
+    .await?;
+    let sessions = rows.iter().map(|row| {
+        Ok(OpenSession {
+            id: row.try_get("id")?,
+            node: row.try_get("node")?,
+            seen_at: time(row, "seen_at")?,
+            executing: long(row, "executing")?,
+        })
+    });
+    sessions.collect()
+}
+
+pub(super) async fn setting(connection: &mut PgConnection, key: String) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("SELECT value FROM settings WHERE key = $1").bind(key).fetch_optional(connection).await
+}

@@ -1,0 +1,84 @@
+//! Deleting what has outlived its retention, in bounded steps. Totals stay.
+
+use std::time::Duration;
+
+use callboard_contracts::JobState;
+use uuid::Uuid;
+
+use super::{columns::as_long, transaction::Transaction};
+use crate::edges::store::{Outcome, record::Retention};
+
+pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sqlx::Result<Outcome> {
+    tx.flush().await?;
+    let Retention { completed, cancelled, discarded, events, events_max, batch } = retention;
+    let kept = [
+        (JobState::Completed, completed),
+        (JobState::Cancelled, cancelled),
+        (JobState::Discarded, discarded),
+    ];
+    let mut jobs = 0;
+    for (state, age) in kept {
+        let left = u64::from(batch).saturating_sub(jobs);
+        jobs += delete_jobs(tx, state, age, left).await?;
+    }
+    let deleted = delete_events(tx, events, events_max, batch).await?;
+    let more = jobs >= u64::from(batch) || deleted >= u64::from(batch);
+    Ok(Outcome::Pruned { jobs, events: deleted, more })
+}
+
+async fn delete_jobs(
+    tx: &mut Transaction<'_>,
+    state: JobState,
+    age: Duration,
+    limit: u64,
+) -> sqlx::Result<u64> {
+    let found: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = $1 AND finished_at < $2
+         ORDER BY finished_at LIMIT $3 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(state as i16)
+    .bind(tx.changes.now.saturating_sub(age).as_micros())
+    .bind(as_long(limit))
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    if found.is_empty() {
+        return Ok(0);
+    }
+    for delete in [
+        "DELETE FROM attempts WHERE job = ANY($1)",
+        "DELETE FROM job_bodies WHERE id = ANY($1)",
+        "DELETE FROM jobs WHERE id = ANY($1)",
+    ] {
+        sqlx::query(delete).bind(&found).execute(&mut *tx.connection).await?;
+    }
+    Ok(found.len() as u64)
+}
+
+/// Deletes a prefix of the log, batch by batch: what is too old, or too much. Of a batch of which only a part is too much,
+/// all stays.
+async fn delete_events(tx: &mut Transaction<'_>, age: Duration, max: u64, limit: u32) -> sqlx::Result<u64> {
+    let before = tx.changes.now.saturating_sub(age).as_micros();
+    let deleted: Option<i64> = sqlx::query_scalar(
+        "WITH old AS (
+            SELECT batch, first_position, size, occurred_at, sum(size) OVER (ORDER BY first_position) AS upto
+            FROM (SELECT batch, first_position, size, occurred_at FROM event_batches
+                  WHERE first_position IS NOT NULL ORDER BY first_position LIMIT $3) AS first
+         ), bound AS (
+            SELECT max(first_position) AS last FROM old
+            WHERE (occurred_at < $1 OR first_position + size - 1 <= (SELECT position FROM log) - $2)
+              AND (upto <= $3 OR upto = size)
+         ), gone AS (
+            DELETE FROM event_batches USING bound
+            WHERE first_position <= bound.last RETURNING event_batches.batch
+         ), deleted AS (
+            DELETE FROM events USING gone WHERE events.batch = gone.batch RETURNING 1
+         )
+         SELECT count(*) FROM deleted",
+    )
+    .bind(before)
+    .bind(as_long(max))
+    .bind(i64::from(limit))
+    .fetch_one(&mut *tx.connection)
+    .await?;
+    Ok(u64::try_from(deleted.unwrap_or(0)).unwrap_or(0))
+}
