@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use callboard_actors::edges::store::{
     Operation, Outcome, Store,
-    record::{ClaimedJob, JobFilter, JobRecord, Lease, LogPage, LoggedEvent},
+    record::{AttemptEnd, ClaimedJob, JobFilter, JobRecord, Lease, LogPage, LoggedEvent, Retention},
 };
 use callboard_contracts::{JobState, Timestamp, api::LogCursor};
 use uuid::Uuid;
 
 use super::words::{claim, finish, session};
-use callboard_actors::edges::store::record::AttemptEnd;
 
 /// An open store, and short ways to use it. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) store: Arc<dyn Store>,
+    /// The token of the leadership that the test has.
+    pub(super) leader: u64,
 }
 
 impl Client {
@@ -52,14 +53,23 @@ impl Client {
         }
     }
 
+    pub(super) fn promotion(&self, limit: u32) -> Operation {
+        Operation::Promote { limit, leader: self.leader }
+    }
+
+    pub(super) async fn promote(&self, limit: u32) -> Outcome {
+        self.one(self.promotion(limit)).await
+    }
+
+    pub(super) fn pruning(&self, retention: Retention) -> Operation {
+        Operation::Prune { retention, leader: self.leader }
+    }
+
     /// Deletes until there is no more to delete; gives how many jobs and events.
-    pub(super) async fn prune(
-        &self,
-        retention: callboard_actors::edges::store::record::Retention,
-    ) -> (u64, u64) {
+    pub(super) async fn prune(&self, retention: Retention) -> (u64, u64) {
         let mut deleted = (0, 0);
         loop {
-            let pruned = self.one(Operation::Prune(retention)).await;
+            let pruned = self.one(self.pruning(retention)).await;
             let Outcome::Pruned { jobs, events, more } = pruned else { panic!("{pruned:?}") };
             deleted = (deleted.0 + jobs, deleted.1 + events);
             if !more {

@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicI64},
 };
 
 use callboard_actors::edges::store::{Clock, SqliteOptions, SqliteStore, Store};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::backend::Backend;
@@ -22,12 +23,25 @@ pub(super) fn options(folder: &Path) -> SqliteOptions {
     SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.join("callboard.db")) }
 }
 
+impl Sqlite {
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("callboard.db")
+    }
+}
+
 impl Backend for Sqlite {
+    const NAME: &str = "sqlite";
     const SHARED: bool = false;
     const CASES: u32 = 64;
 
     async fn create(clock: Arc<AtomicI64>) -> Self {
         Sqlite { folder: TempDir::new().unwrap(), clock }
+    }
+
+    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
+        let backend = Sqlite::create(clock).await;
+        fs::copy(left.join("callboard.db"), backend.file()).unwrap();
+        backend
     }
 
     async fn open(&self, node: &str) -> Arc<dyn Store> {
@@ -47,6 +61,26 @@ impl Backend for Sqlite {
 
     async fn settle(&self, _: &dyn Store) {
         // The writer gives the places as it writes.
+    }
+
+    async fn schema(&self) -> Vec<String> {
+        let connection = Connection::open(self.file()).unwrap();
+        let mut schema = Vec::new();
+        for sql in [
+            "SELECT format('version %s', user_version) FROM pragma_user_version",
+            "SELECT format('table %s: strict %s, without rowid %s', name, strict, wr) FROM pragma_table_list
+             WHERE name NOT LIKE 'sqlite_%'",
+            "SELECT format('column %s.%s: %s, not null %s, default %s, key %s', t.name, c.name, c.type, c.\"notnull\",
+                           c.dflt_value, c.pk)
+             FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c WHERE t.name NOT LIKE 'sqlite_%'",
+            "SELECT format('%s %s: %s', type, name, sql) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            let lines = statement.query_map((), |row| row.get::<_, String>(0)).unwrap();
+            schema.extend(lines.map(|line| line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+        schema.sort();
+        schema
     }
 
     async fn remove(self) {

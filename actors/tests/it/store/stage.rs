@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     ops::Deref,
     panic::{AssertUnwindSafe, resume_unwind},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::SeqCst},
@@ -11,12 +12,15 @@ use std::{
     time::Duration,
 };
 
-use callboard_actors::edges::store::record::{JobFilter, LoggedEvent};
+use callboard_actors::edges::store::{
+    Leadership, Store,
+    record::{JobFilter, LoggedEvent},
+};
 use callboard_contracts::{EventType, JobState, api::LogCursor};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::{backend::Backend, client::Client};
+use super::{backend::Backend, client::Client, words::DAY};
 
 /// Where the clock of a test begins, in microseconds.
 const BEGIN: i64 = 1_800_000_000_000_000;
@@ -29,6 +33,8 @@ pub(super) struct Stage<B> {
     client: Option<Client>,
     backend: B,
     clock: Arc<AtomicI64>,
+    /// The session that leads, so that the test may do what is a leader's.
+    pub(super) leading: Uuid,
 }
 
 impl<B> Deref for Stage<B> {
@@ -41,7 +47,18 @@ impl<B> Deref for Stage<B> {
 
 /// Runs a test on a store of its own, looks whether all is in order afterwards, and takes the store away.
 pub(super) async fn run<B: Backend>(test: impl AsyncFnOnce(&mut Stage<B>)) {
-    let mut stage = Stage::<B>::new().await;
+    let clock = Arc::new(AtomicI64::new(BEGIN));
+    run_on(B::create(clock.clone()).await, clock, test).await;
+}
+
+/// As [`run`], on what a release left in this folder.
+pub(super) async fn run_on_release<B: Backend>(left: &Path, test: impl AsyncFnOnce(&mut Stage<B>)) {
+    let clock = Arc::new(AtomicI64::new(BEGIN));
+    run_on(B::restore(left, clock.clone()).await, clock, test).await;
+}
+
+async fn run_on<B: Backend>(backend: B, clock: Arc<AtomicI64>, test: impl AsyncFnOnce(&mut Stage<B>)) {
+    let mut stage = Stage::new(backend, clock).await;
     let tested = async {
         test(&mut stage).await;
         stage.check().await;
@@ -55,16 +72,16 @@ pub(super) async fn run<B: Backend>(test: impl AsyncFnOnce(&mut Stage<B>)) {
 }
 
 impl<B: Backend> Stage<B> {
-    async fn new() -> Self {
-        let clock = Arc::new(AtomicI64::new(BEGIN));
-        let backend = B::create(clock.clone()).await;
-        let mut stage = Stage { client: None, backend, clock };
-        stage.open().await;
-        stage
+    async fn new(backend: B, clock: Arc<AtomicI64>) -> Self {
+        let client = Client { store: backend.open("node").await, leader: 0 };
+        let leading = client.session().await;
+        let client = lead(client.store, leading).await;
+        Stage { client: Some(client), backend, clock, leading }
     }
 
     async fn open(&mut self) {
-        self.client = Some(Client { store: self.backend.open("node").await });
+        let store = self.backend.open("node").await;
+        self.client = Some(lead(store, self.leading).await);
     }
 
     async fn remove(mut self) {
@@ -92,7 +109,13 @@ impl<B: Backend> Stage<B> {
 
     /// The store as another node has it: through a process's own connections where the backend allows that.
     pub(super) async fn another(&self, node: &str) -> Client {
-        if B::SHARED { Client { store: self.backend.open(node).await } } else { (**self).clone() }
+        let store = if B::SHARED { self.backend.open(node).await } else { self.store.clone() };
+        Client { store, leader: self.leader }
+    }
+
+    /// See [`Backend::schema`].
+    pub(super) async fn schema(&self) -> Vec<String> {
+        self.backend.schema().await
     }
 
     /// Everything that is committed has its place in the log, and this store knows of it.
@@ -184,6 +207,15 @@ impl<B: Backend> Stage<B> {
         assert_eq!((totals.completed_jobs, totals.failed_jobs), (completed, failed));
         assert_eq!(totals.total_jobs, completed + failed);
         assert_eq!(totals.last_event_time.is_some(), completed + failed > 0);
+    }
+}
+
+/// Takes the leadership for longer than any test lasts.
+async fn lead(store: Arc<dyn Store>, session: Uuid) -> Client {
+    let ttl = 10_000 * DAY;
+    match store.lead(session, ttl).await.unwrap() {
+        Leadership::Leader { token } => Client { store, leader: token },
+        other => panic!("{other:?}"),
     }
 }
 

@@ -38,7 +38,7 @@ impl Stage {
         let folder = TempDir::new().unwrap();
         let mut options = options(&folder);
         change(&mut options);
-        Stage { client: Client { store: SqliteStore::open(options).unwrap() }, folder }
+        Stage { client: Client { store: SqliteStore::open(options).unwrap(), leader: 0 }, folder }
     }
 
     fn path(&self) -> PathBuf {

@@ -75,17 +75,17 @@ pub(super) fn retry(id: Uuid) -> Operation {
     Operation::Retry { id, replay_id: Uuid::now_v7(), event_id: Uuid::now_v7(), max_backlog: 1_000_000 }
 }
 
-pub(super) fn promote(limit: u32) -> Operation {
-    Operation::Promote { limit }
-}
-
 pub(super) fn release(job_types: &[&str], limit: u32) -> Operation {
     Operation::ReleaseHeld { job_types: job_types.iter().map(|name| (*name).to_owned()).collect(), limit }
 }
 
-/// Ends the attempts of a session that is known to be dead.
+pub(super) fn lost() -> AttemptError {
+    AttemptError { kind: ErrorKind::Lost, ..error() }
+}
+
+/// Ends the attempts of a session whatever it says, and the session with the last of them.
 pub(super) fn rescue(session: Uuid, limit: u32) -> Operation {
-    Operation::Rescue { session, error: AttemptError { kind: ErrorKind::Lost, ..error() }, limit }
+    Operation::Rescue { session, error: lost(), limit, idle_for: None, leader: None }
 }
 
 pub(super) fn session() -> NewSession {

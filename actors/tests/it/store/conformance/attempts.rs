@@ -13,9 +13,7 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::Stage,
-    words::{
-        SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lease, promote, start,
-    },
+    words::{SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lease, start},
 };
 
 pub(super) async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
@@ -88,7 +86,7 @@ pub(super) async fn only_the_current_lease_can_write<B: Backend>(stage: &mut Sta
     let at = stage.now();
     assert_eq!(stage.one(start(first, at)).await, Outcome::Started { cancel_requested: false });
     assert_eq!(stage.finish(first, failed(Some(at))).await, JobState::Retryable);
-    stage.one(promote(10)).await;
+    stage.promote(10).await;
     let second = lease(&stage.claim("default", 1, session).await[0]);
     assert!(second.token > first.token);
     // What the first attempt still wants to say changes nothing, whatever it is.
@@ -215,7 +213,7 @@ pub(super) async fn a_start_is_told_once_with_how_long_the_job_had_waited<B: Bac
         stage.finish(lease, failed(Some(stage.now()))).await;
         let log = stage.log().await;
         assert_eq!(log.last().unwrap().duration, Some(SECOND), "how long it ran");
-        stage.one(promote(1)).await;
+        stage.promote(1).await;
     }
 }
 
@@ -244,7 +242,7 @@ pub(super) async fn each_event_of_the_old_contract_comes_at_most_once<B: Backend
     let new = NewJob { max_attempts: 9, ..job() };
     stage.one(enqueue(&new)).await;
     for end in [AttemptEnd::Released, failed(Some(stage.now())), failed(Some(stage.now())), completed()] {
-        stage.one(promote(1)).await;
+        stage.promote(1).await;
         let lease = lease(&stage.claim("default", 1, session).await[0]);
         stage.one(start(lease, stage.now())).await;
         stage.finish(lease, end).await;
@@ -289,7 +287,7 @@ pub(super) async fn what_is_handed_back_comes_first_and_what_failed_comes_last<B
     for (job, end) in claimed.iter().zip(ends) {
         stage.finish(lease(job), end).await;
     }
-    stage.one(promote(10)).await;
+    stage.promote(10).await;
     let again: Vec<Uuid> = stage.claim("default", 10, session).await.iter().map(|job| job.id).collect();
     assert_eq!(again, [jobs[1].id, jobs[2].id, jobs[0].id]);
 }
@@ -317,7 +315,7 @@ pub(super) async fn the_last_hundred_attempts_are_shown<B: Backend>(stage: &mut 
     for _ in 0..103 {
         let lease = lease(&stage.claim("default", 1, session).await[0]);
         stage.finish(lease, failed(Some(stage.now()))).await;
-        stage.one(promote(1)).await;
+        stage.promote(1).await;
     }
     let attempts = stage.store.job(new.id).await.unwrap().unwrap().attempts;
     let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.attempt).collect();

@@ -11,8 +11,8 @@ use crate::store::{
     backend::Backend,
     stage::Stage,
     words::{
-        SECOND, cancelled, completed, enqueue, failed, in_state, job, lease, of_queue, promote, release,
-        rescue, retry, start,
+        SECOND, cancelled, completed, enqueue, failed, in_state, job, lease, of_queue, release, rescue,
+        retry, start,
     },
 };
 
@@ -212,7 +212,7 @@ pub(super) async fn a_replay_needs_room_and_its_first_one<B: Backend>(stage: &mu
 pub(super) async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let nothing = Outcome::Moved { queues: vec![], count: 0, next_at: None };
-    assert_eq!(stage.one(promote(10)).await, nothing);
+    assert_eq!(stage.promote(10).await, nothing);
     let jobs: Vec<NewJob> =
         (0..6).map(|number| NewJob { queue: ["a", "b"][number % 2].into(), ..job() }).collect();
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -230,12 +230,12 @@ pub(super) async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage
         count,
         next_at: next.map(at),
     };
-    assert_eq!(stage.one(promote(10)).await, moved(&[], 0, Some(10)));
-    assert_eq!(stage.one(promote(0)).await, moved(&[], 0, Some(10)));
+    assert_eq!(stage.promote(10).await, moved(&[], 0, Some(10)));
+    assert_eq!(stage.promote(0).await, moved(&[], 0, Some(10)));
     stage.pass(11 * SECOND);
-    assert_eq!(stage.one(promote(1)).await, moved(&["a"], 1, Some(11)));
-    assert_eq!(stage.one(promote(10)).await, moved(&["a"], 1, Some(12)));
-    assert_eq!(stage.one(promote(10)).await, moved(&[], 0, Some(12)));
+    assert_eq!(stage.promote(1).await, moved(&["a"], 1, Some(11)));
+    assert_eq!(stage.promote(10).await, moved(&["a"], 1, Some(12)));
+    assert_eq!(stage.promote(10).await, moved(&[], 0, Some(12)));
     for job in &claimed[..2] {
         let record = stage.record(job.id).await;
         assert_eq!((record.state, record.scheduled_at), (JobState::Available, stage.now()));
@@ -243,7 +243,7 @@ pub(super) async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage
         assert_eq!(stage.way(job.id).await.last(), Some(&EventType::MadeAvailable));
     }
     stage.pass(20 * SECOND);
-    let Outcome::Moved { mut queues, count: 4, next_at: None } = stage.one(promote(u32::MAX)).await else {
+    let Outcome::Moved { mut queues, count: 4, next_at: None } = stage.promote(u32::MAX).await else {
         panic!()
     };
     queues.sort();

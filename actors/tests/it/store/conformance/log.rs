@@ -1,5 +1,7 @@
 //! Reading the log.
 
+use std::time::Duration;
+
 use callboard_actors::edges::store::{Operation, record::NewJob};
 use callboard_contracts::{EventType, JobStatus, api::LogCursor};
 use serde_json::json;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::{Stage, job_of},
-    words::{SECOND, completed, enqueue, failed, job, lease, promote, start},
+    words::{SECOND, completed, enqueue, failed, job, lease, start},
 };
 
 /// Three jobs of which the first is claimed, fails once and is completed.
@@ -19,7 +21,7 @@ async fn some_life<B: Backend>(stage: &Stage<B>) -> Vec<NewJob> {
     let first = lease(&stage.claim("default", 1, session).await[0]);
     stage.one(start(first, stage.now())).await;
     stage.finish(first, failed(Some(stage.now()))).await;
-    stage.one(promote(1)).await;
+    stage.promote(1).await;
     stage.one(Operation::Cancel { id: jobs[2].id }).await;
     stage.settle().await;
     jobs
@@ -125,7 +127,7 @@ pub(super) async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>
     stage.one(start(first, stage.now())).await;
     stage.pass(SECOND);
     stage.finish(first, failed(Some(stage.now()))).await;
-    stage.one(promote(1)).await;
+    stage.promote(1).await;
     let second = lease(&stage.claim("slow", 1, session).await[0]);
     stage.one(start(second, stage.now())).await;
     stage.finish(second, completed()).await;
@@ -136,8 +138,8 @@ pub(super) async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>
         (Executed, JobStatus::Executing, Some(2 * SECOND), None),
         (AttemptFailed, JobStatus::Pending, Some(SECOND), Some(1)),
         (MadeAvailable, JobStatus::Pending, None, Some(1)),
-        (AttemptStarted, JobStatus::Executing, Some(0 * SECOND), Some(2)),
-        (Completed, JobStatus::Completed, Some(0 * SECOND), None),
+        (AttemptStarted, JobStatus::Executing, Some(Duration::ZERO), Some(2)),
+        (Completed, JobStatus::Completed, Some(Duration::ZERO), None),
     ];
     let log = stage.log().await;
     assert_eq!(log.len(), expected.len());

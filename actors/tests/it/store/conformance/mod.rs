@@ -10,6 +10,7 @@ mod control;
 mod log;
 mod model;
 mod reading;
+mod releases;
 mod retention;
 mod sessions;
 mod submitting;
@@ -23,6 +24,11 @@ macro_rules! tests {
                     $crate::store::stage::run::<$backend>(super::$topic::$test).await;
                 }
             )+)+
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn what_a_release_left_is_opened_without_loss() {
+                super::releases::what_a_release_left_is_opened_without_loss::<$backend>().await;
+            }
 
             #[test]
             fn any_operations_agree_with_the_model() {
@@ -70,6 +76,11 @@ macro_rules! conformance {
                 held_jobs_are_released_by_their_type;
             sessions:
                 a_session_is_opened_renewed_and_closed,
+                a_renewal_tells_of_the_attempts_that_are_to_end,
+                a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked,
+                one_session_leads_until_it_ends_or_is_silent,
+                a_store_for_several_processes_has_one_leader_of_many,
+                other_nodes_are_told,
                 the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
                 nobody_is_rescued_of_a_session_that_holds_nothing;
             retention:

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use callboard_actors::edges::store::{
-    Operation, Outcome,
+    Operation, Outcome, Renewal,
     record::{AttemptEnd, JobFilter, JobRecord, Lease, NewJob, NewSession, Retention},
 };
 use callboard_contracts::{
@@ -20,9 +20,7 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::{Stage, run},
-    words::{
-        SECOND, cancelled, claim, completed, enqueue, failed, finish, job, promote, release, rescue, session,
-    },
+    words::{SECOND, cancelled, claim, completed, enqueue, failed, finish, job, lost, release, session},
 };
 
 const QUEUES: [&str; 2] = ["default", "other"];
@@ -47,8 +45,7 @@ enum Step {
     Release { job_type: usize, limit: u32 },
     OpenSession { again: Option<usize> },
     RenewSession { which: usize },
-    CloseSession { which: usize },
-    Rescue { which: usize, limit: u32 },
+    Rescue { which: usize, limit: u32, idle: bool },
     Unknown { what: u8 },
     Prune { age: u64, events: u64, batch: u32 },
     Pass { seconds: u64 },
@@ -78,9 +75,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..2_usize, 0..3_u32).prop_map(|(job_type, limit)| Step::Release { job_type, limit }),
         1 => prop::option::of(which()).prop_map(|again| Step::OpenSession { again }),
         1 => which().prop_map(|which| Step::RenewSession { which }),
-        1 => which().prop_map(|which| Step::CloseSession { which }),
-        2 => (which(), 0..3_u32).prop_map(|(which, limit)| Step::Rescue { which, limit }),
-        1 => (0..5_u8).prop_map(|what| Step::Unknown { what }),
+        3 => (which(), 0..3_u32, flag()).prop_map(|(which, limit, idle)| Step::Rescue { which, limit, idle }),
+        1 => (0..4_u8).prop_map(|what| Step::Unknown { what }),
         1 => (0..20_u64, 0..40_u64, 1..6_u32).prop_map(|(age, events, batch)| Step::Prune { age, events, batch }),
         3 => (0..4_u64).prop_map(|seconds| Step::Pass { seconds }),
         6 => flag().prop_map(|again| Step::Send { again }),
@@ -303,20 +299,6 @@ impl Model {
                 }
                 Outcome::Done
             }
-            Operation::RenewSession { id } => {
-                let session = self.sessions.iter_mut().find(|session| session.new.id == *id && session.open);
-                session.map_or(Outcome::NotFound, |session| {
-                    session.seen_at = now;
-                    Outcome::Done
-                })
-            }
-            Operation::CloseSession { id } => {
-                let session = self.sessions.iter_mut().find(|session| session.new.id == *id);
-                session.map_or(Outcome::NotFound, |session| {
-                    session.open = false;
-                    Outcome::Done
-                })
-            }
             other => unreachable!("{other:?} leaves a choice"),
         }
     }
@@ -476,12 +458,8 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
             model.plan(Operation::OpenSession(new), now);
         }
         Step::RenewSession { which } => {
-            let id = model.sessions[which % model.sessions.len()].new.id;
-            model.plan(Operation::RenewSession { id }, now);
-        }
-        Step::CloseSession { which } => {
-            let id = model.sessions[which % model.sessions.len()].new.id;
-            model.plan(Operation::CloseSession { id }, now);
+            send(stage, model, None).await;
+            renew(stage, model, which).await;
         }
         Step::Unknown { what } => {
             let id = Uuid::now_v7();
@@ -489,8 +467,7 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
                 0 => Operation::Cancel { id },
                 1 => crate::store::words::retry(id),
                 2 => finish(Lease { id, token: 1 }, completed()),
-                3 => Operation::RenewSession { id },
-                _ => Operation::CloseSession { id },
+                _ => Operation::Start { lease: Lease { id, token: 1 }, started_at: now },
             };
             model.plan(operation, now);
         }
@@ -499,10 +476,7 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
         }
         Step::Promote { limit } => promote_some(stage, model, limit).await,
         Step::Release { job_type, limit } => release_some(stage, model, TYPES[job_type], limit).await,
-        Step::Rescue { which, limit } => {
-            let id = model.sessions[which % model.sessions.len()].new.id;
-            rescue_some(stage, model, id, limit).await;
-        }
+        Step::Rescue { which, limit, idle } => rescue_some(stage, model, which, limit, idle).await,
         Step::Prune { age, events, batch } => prune_some(stage, model, age, events, batch).await,
         Step::Pass { seconds } => {
             send(stage, model, None).await;
@@ -608,7 +582,7 @@ fn ids(model: &Model, fits: impl Fn(&Known) -> bool) -> Vec<Uuid> {
 
 async fn promote_some<B: Backend>(stage: &Stage<B>, model: &mut Model, limit: u32) {
     let now = stage.now();
-    let outcome = send(stage, model, Some(promote(limit))).await.unwrap();
+    let outcome = send(stage, model, Some(stage.promotion(limit))).await.unwrap();
     let waits = |job: &Known| matches!(job.state, JobState::Retryable | JobState::Scheduled);
     let due = ids(model, |job| waits(job) && job.due <= now);
     let moved = moved(stage, model, &due).await;
@@ -635,16 +609,44 @@ async fn release_some<B: Backend>(stage: &Stage<B>, model: &mut Model, job_type:
     }
 }
 
-async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, session: Uuid, limit: u32) {
+async fn renew<B: Backend>(stage: &Stage<B>, model: &mut Model, which: usize) {
+    let which = which % model.sessions.len();
+    let session = &mut model.sessions[which];
+    let id = session.new.id;
+    let renewed = stage.store.renew(id).await.unwrap();
+    if !session.open {
+        assert_eq!(renewed, Renewal::Lost);
+        return;
+    }
+    session.seen_at = stage.now();
+    let Renewal::Alive { mut cancels } = renewed else { panic!("{renewed:?}") };
+    cancels.sort_by_key(|(lease, _)| lease.id);
+    let asked = |job: &&Known| job.session == Some(id) && job.cancel_requested;
+    let lease = |job: &Known| (Lease { id: job.new.id, token: job.token.unwrap() }, job.new.queue.clone());
+    let mut expected: Vec<_> = model.jobs.values().filter(asked).map(lease).collect();
+    expected.sort_by_key(|(lease, _)| lease.id);
+    assert_eq!(cancels, expected);
+}
+
+/// `idle`: only if the session was silent for two seconds.
+async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, which: usize, limit: u32, idle: bool) {
     let now = stage.now();
-    let outcome = send(stage, model, Some(rescue(session, limit))).await.unwrap();
-    let held = ids(model, |job| job.state == JobState::Executing && job.session == Some(session));
+    let which = which % model.sessions.len();
+    let idle_for = idle.then_some(2 * SECOND);
+    let id = model.sessions[which].new.id;
+    let leader = idle.then_some(stage.leader);
+    let operation = Operation::Rescue { session: id, error: lost(), limit, idle_for, leader };
+    let outcome = send(stage, model, Some(operation)).await.unwrap();
+    let silent = now.saturating_since(model.sessions[which].seen_at);
+    let held = ids(model, |job| job.state == JobState::Executing && job.session == Some(id));
     let moved = moved(stage, model, &held).await;
-    if outcome == Outcome::NotFound {
+    if idle_for.is_some_and(|idle_for| silent < idle_for) {
+        assert_eq!(outcome, Outcome::NotFound);
         assert!(moved.is_empty());
         return;
     }
     check_moved(model, &outcome, &moved, held.len().min(limit as usize));
+    model.sessions[which].open &= moved.len() >= limit as usize;
     for id in moved {
         let lease = Lease { id, token: model.jobs[&id].token.unwrap() };
         model.old.push(lease);
@@ -671,7 +673,7 @@ async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, e
     let old = ids(model, old);
     let mut left = old.len() as u64;
     loop {
-        let outcome = stage.one(Operation::Prune(kept)).await;
+        let outcome = stage.one(stage.pruning(kept)).await;
         let Outcome::Pruned { jobs, more, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(jobs, left.min(u64::from(batch)));
         left -= jobs;
@@ -724,6 +726,7 @@ async fn compare<B: Backend>(stage: &Stage<B>, model: &Model) {
         }
     }
     let mut sessions = stage.store.open_sessions().await.unwrap();
+    sessions.retain(|session| session.id != stage.leading);
     sessions.sort_by_key(|session| session.id);
     let mut known: Vec<&KnownSession> = model.sessions.iter().filter(|session| session.open).collect();
     known.sort_by_key(|session| session.new.id);

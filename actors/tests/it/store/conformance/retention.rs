@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_actors::edges::store::{
-    Operation, Outcome,
+    Outcome,
     record::{JobFilter, NewJob, Retention},
 };
 use callboard_contracts::{JobState, api::LogCursor};
@@ -36,15 +36,15 @@ pub(super) async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay<B: B
     stage.one(enqueue(&job())).await;
     stage.settle().await;
     let nothing = Outcome::Pruned { jobs: 0, events: 0, more: false };
-    assert_eq!(stage.one(Operation::Prune(prune(4))).await, nothing);
+    assert_eq!(stage.one(stage.pruning(prune(4))).await, nothing);
     // To the very moment it is kept.
     stage.pass(DAY);
-    assert_eq!(stage.one(Operation::Prune(prune(4))).await, nothing);
+    assert_eq!(stage.one(stage.pruning(prune(4))).await, nothing);
     stage.pass(SECOND);
     let events = stage.log().await.len() as u64;
     let mut deleted = (0, 0);
     loop {
-        let pruned = stage.one(Operation::Prune(prune(4))).await;
+        let pruned = stage.one(stage.pruning(prune(4))).await;
         let Outcome::Pruned { jobs, events, more } = pruned else { panic!("{pruned:?}") };
         assert!(jobs <= 4 && events <= 4, "{pruned:?}");
         deleted = (deleted.0 + jobs, deleted.1 + events);
@@ -53,7 +53,7 @@ pub(super) async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay<B: B
         }
     }
     assert_eq!(deleted, (6, events));
-    assert_eq!(stage.one(Operation::Prune(prune(4))).await, nothing);
+    assert_eq!(stage.one(stage.pruning(prune(4))).await, nothing);
     assert_eq!(stage.list(JobFilter::default()).await.len(), 1, "what is not finished stays");
     assert_eq!(stage.store.totals().await.unwrap().completed_jobs, 6);
     // The log goes on where it was, and its reader is told what is gone.
