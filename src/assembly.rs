@@ -62,6 +62,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
         heartbeat: settings.rescuer.heartbeat,
         session_ttl: settings.rescuer.session_ttl,
         rescue_interval: settings.rescuer.interval,
+        quarantine_after: settings.rescuer.quarantine_after,
         sole_owner: true,
         schedule_poll: settings.scheduler.poll,
         retention: Retention {

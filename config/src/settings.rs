@@ -296,5 +296,7 @@ section! {
         pub heartbeat: Duration,
         /// Time between two looks for dead sessions. Default: `5s`.
         pub interval: Duration,
+        /// Runs of a job that died with their node after which it waits in quarantine; 0: never. Default: `3`.
+        pub quarantine_after: u32,
     }
 }

@@ -45,11 +45,17 @@ pub enum EventType {
     /// Its waiting time is over, or somebody ended it: the job is available again.
     #[serde(rename = "job.made_available")]
     MadeAvailable,
+    /// Too many of its runs died with their nodes: it waits until somebody runs it again.
+    #[serde(rename = "job.quarantined")]
+    Quarantined,
+    /// Its run asked to be continued later; the attempt does not count.
+    #[serde(rename = "job.snoozed")]
+    Snoozed,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [EventType; 10] = [
+    pub const ALL: [EventType; 12] = [
         EventType::Created,
         EventType::Validated,
         EventType::Executed,
@@ -60,6 +66,8 @@ impl EventType {
         EventType::Released,
         EventType::CancelRequested,
         EventType::MadeAvailable,
+        EventType::Quarantined,
+        EventType::Snoozed,
     ];
 
     /// The type's name on every wire.
@@ -75,6 +83,8 @@ impl EventType {
             EventType::Released => "job.released",
             EventType::CancelRequested => "job.cancel_requested",
             EventType::MadeAvailable => "job.made_available",
+            EventType::Quarantined => "job.quarantined",
+            EventType::Snoozed => "job.snoozed",
         }
     }
 

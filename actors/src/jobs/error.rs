@@ -1,28 +1,70 @@
 //! How a job says that something went wrong.
 
-use std::{error::Error, fmt, fmt::Write as _};
+use std::{error::Error, fmt, fmt::Write as _, time::Duration};
 
 use callboard_contracts::api::FieldError;
 
-/// Why an attempt failed.
+/// Why an attempt failed, or how else it came to its end before the job was done.
 ///
 /// `?` turns every [`std::error::Error`] into one, with its sources in the text; such an attempt is tried again as the
 /// retry policy says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JobError {
     message: String,
-    is_final: bool,
+    then: Then,
 }
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Another attempt, if any is left, when the retry policy says.
+    Retry,
+    /// Another attempt, if any is left, after this time.
+    RetryAfter(Duration),
+    /// No other attempt.
+    Nothing,
+    /// This attempt again, after this time.
+    Continue(Duration),
+}
+
+/// The shortest time that a job can be put off for.
+const SHORTEST_SNOOZE: Duration = Duration::from_millis(100);
 
 impl JobError {
     /// The attempt failed; another one may succeed.
     pub fn retry(message: impl Into<String>) -> Self {
-        JobError { message: message.into(), is_final: false }
+        JobError { message: message.into(), then: Then::Retry }
+    }
+
+    /// The attempt failed; another one may succeed after `delay`, whatever the retry policy says of the time between
+    /// attempts. For services that say when they can be asked again.
+    pub fn retry_after(message: impl Into<String>, delay: Duration) -> Self {
+        JobError { message: message.into(), then: Then::RetryAfter(delay) }
     }
 
     /// The attempt failed, and another one would too: the job is dead at once, whatever attempts it has left.
     pub fn fatal(message: impl Into<String>) -> Self {
-        JobError { message: message.into(), is_final: true }
+        JobError { message: message.into(), then: Then::Nothing }
+    }
+
+    /// Nothing failed, but the job cannot be done now: it is `scheduled` and runs again after `delay`, at least 100 ms.
+    /// The attempt does not count, so a job can do this for ever.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use callboard_actors::jobs::JobError;
+    /// # fn is_ready() -> bool { false }
+    /// # fn run() -> Result<(), JobError> {
+    /// if !is_ready() {
+    ///     return Err(JobError::snooze(Duration::from_secs(60)));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # assert!(!run().unwrap_err().is_final());
+    /// ```
+    pub fn snooze(delay: Duration) -> Self {
+        let delay = delay.max(SHORTEST_SNOOZE);
+        JobError { message: format!("to be continued in {delay:?}"), then: Then::Continue(delay) }
     }
 
     /// What went wrong.
@@ -32,17 +74,22 @@ impl JobError {
 
     /// Whether another attempt is of no use.
     pub fn is_final(&self) -> bool {
-        self.is_final
+        self.then == Then::Nothing
     }
 
-    pub(crate) fn into_message(self) -> String {
-        self.message
+    pub(crate) fn into_parts(self) -> (String, Then) {
+        (self.message, self.then)
     }
 }
 
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(if self.is_final { "Fatal" } else { "Retry" }).field("message", &self.message).finish()
+        let name = match self.then {
+            Then::Retry | Then::RetryAfter(_) => "Retry",
+            Then::Nothing => "Fatal",
+            Then::Continue(_) => "Snooze",
+        };
+        f.debug_struct(name).field("message", &self.message).finish()
     }
 }
 
@@ -56,7 +103,7 @@ impl<E: Error> From<E> for JobError {
             let _ = write!(message, ": {error}");
             source = error.source();
         }
-        JobError { message, is_final: false }
+        JobError::retry(message)
     }
 }
 

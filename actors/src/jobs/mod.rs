@@ -20,6 +20,6 @@ pub use job::Job;
 pub use noop::Noop;
 pub use options::{JobDefaults, JobOptions, MAX_ATTEMPTS};
 pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};
-pub use retry::RetryPolicy;
+pub use retry::{CustomDelay, RetryPolicy};
 pub use sleep::Sleep;
 pub use states::{MissingState, States};

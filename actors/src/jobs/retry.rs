@@ -21,6 +21,19 @@ pub enum RetryPolicy {
         /// come back together.
         jitter: f64,
     },
+    /// As a function says; made by [`RetryPolicy::custom`].
+    Custom(CustomDelay),
+}
+
+/// A function that says how long a job waits after a failed attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomDelay(fn(u32) -> Option<Duration>);
+
+impl PartialEq for CustomDelay {
+    /// Whether it is the same function, as far as its address tells.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
 }
 
 impl Default for RetryPolicy {
@@ -34,6 +47,20 @@ impl RetryPolicy {
     /// Doubling from `first` to `max`, a tenth of it up or down left to chance.
     pub const fn exponential(first: Duration, max: Duration) -> Self {
         RetryPolicy::Exponential { first, max, factor: 2.0, jitter: 0.1 }
+    }
+
+    /// As `delay` says, given the number of the attempt that failed, from 1; `None`: there is no next one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use callboard_actors::jobs::RetryPolicy;
+    /// let steps = |attempt| [1, 60, 3600].get(attempt as usize - 1).copied().map(Duration::from_secs);
+    /// let policy = RetryPolicy::custom(steps);
+    /// assert_eq!(policy.delay(2, 0.5), Some(Duration::from_secs(60)));
+    /// assert_eq!(policy.delay(4, 0.5), None);
+    /// ```
+    pub const fn custom(delay: fn(u32) -> Option<Duration>) -> Self {
+        RetryPolicy::Custom(CustomDelay(delay))
     }
 
     /// How long to wait after the attempt of this number, from 1; `None`: there is no next one. `random` is uniform
@@ -51,6 +78,7 @@ impl RetryPolicy {
         match *self {
             RetryPolicy::Never => None,
             RetryPolicy::Fixed(delay) => Some(delay),
+            RetryPolicy::Custom(CustomDelay(delay)) => delay(attempt),
             RetryPolicy::Exponential { first, max, factor, jitter } => {
                 let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
                 let full = first.as_secs_f64() * factor.max(1.0).powi(exponent);

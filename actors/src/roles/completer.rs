@@ -93,7 +93,10 @@ fn settle(node: &Node, batch: Vec<Outcome>, results: Vec<OperationResult>) {
                     Some(count) => *count += 1,
                     None => drop(left.insert(job.queue.clone(), 1)),
                 }
-                if let Outcome::Finished { end: AttemptEnd::Failed { retry_at: Some(at), .. }, .. } = &outcome
+                if let Outcome::Finished {
+                    end: AttemptEnd::Failed { retry_at: Some(at), .. } | AttemptEnd::Snoozed { until: at },
+                    ..
+                } = &outcome
                 {
                     node.due.note(*at);
                 }

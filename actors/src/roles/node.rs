@@ -91,7 +91,7 @@ impl Node {
         let job = &attempt.job;
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
         let policy = policy.unwrap_or(self.config.defaults.retry);
-        let random = if matches!(ending, Ending::Failed(_)) { retry::random() } else { 0.0 };
+        let random = if matches!(ending, Ending::Failed { .. }) { retry::random() } else { 0.0 };
         let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
         self.outcomes.finished(attempt, end);
     }
@@ -103,6 +103,7 @@ impl Node {
             && let Found::Withdrawn(attempt) = queue.board.end(lease, EndReason::Cancelled)
         {
             self.report(&attempt, Ending::cancelled("cancelled before its run began"));
+            queue.board.free_place();
         }
     }
 
@@ -145,11 +146,12 @@ fn tell(attempt: &Attempt, ending: &Ending) {
     }
     match ending {
         Ending::Completed(_) => tell!(debug, "the job is completed"),
-        Ending::Failed(error) => {
+        Ending::Failed { error, .. } => {
             tell!(info, kind = ?error.kind, error = bounded(error.message.clone()), "the attempt failed");
         }
         Ending::Cancelled(_) => tell!(info, "the job is cancelled"),
         Ending::Released => tell!(info, "the attempt is handed back"),
+        Ending::Snoozed(delay) => tell!(debug, ?delay, "the job is to be continued later"),
     }
 }
 

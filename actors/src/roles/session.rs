@@ -168,6 +168,7 @@ pub(crate) async fn end_session(
             limit: BATCH,
             idle_for: verdict.map(|verdict| verdict.idle_for),
             leader: verdict.map(|verdict| verdict.leader),
+            quarantine_after: verdict.map_or(0, |_| node.config.quarantine_after),
         };
         match (node.store.write(rescue).await?, verdict) {
             (Outcome::Moved { queues, count, .. }, _) => {

@@ -44,6 +44,8 @@ pub struct RolesConfig {
     pub session_ttl: Duration,
     /// How often the rescuer looks for dead sessions.
     pub rescue_interval: Duration,
+    /// After how many runs that died with their node a job waits in quarantine until somebody runs it again; 0: never.
+    pub quarantine_after: u32,
     /// Whether no other process can be on the store, so that every other session found at the start is dead. True for
     /// a store that one process holds by a lock.
     pub sole_owner: bool,
@@ -76,6 +78,7 @@ impl Default for RolesConfig {
             heartbeat: Duration::from_secs(2),
             session_ttl: Duration::from_secs(10),
             rescue_interval: Duration::from_secs(5),
+            quarantine_after: 3,
             sole_owner: true,
             schedule_poll: Duration::from_secs(1),
             claim_poll: Duration::from_secs(1),

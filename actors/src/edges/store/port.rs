@@ -104,7 +104,7 @@ pub enum Operation {
         /// The job.
         id: Uuid,
     },
-    /// Run a waiting job now, or a finished one again as a new job.
+    /// Run a waiting job now, also one in quarantine, or a finished one again as a new job.
     Retry {
         /// The job.
         id: Uuid,
@@ -122,7 +122,8 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
-    /// Make jobs available that wait for a handler of one of these types. Each node does so for the types it has.
+    /// Make jobs available that wait for a handler of one of these types, but not those in quarantine (they have
+    /// deaths). Each node does so for the types it has.
     ReleaseHeld {
         /// The types that have a handler now.
         job_types: Vec<String>,
@@ -146,6 +147,9 @@ pub enum Operation {
         idle_for: Option<Duration>,
         /// The token of the [`Leadership`] under which another node's session is ended; `None` for the node's own.
         leader: Option<u64>,
+        /// After how many runs that died with their node a job waits in quarantine, `pending`, until somebody runs it
+        /// again; 0: never. A node that ends its own attempts in good order gives 0, since nothing died.
+        quarantine_after: u32,
     },
     /// Make the queues known.
     PutQueues(Vec<QueueSettings>),

@@ -99,6 +99,12 @@ pub enum AttemptEnd {
     },
     /// Handed back: the job is available again and the attempt does not count.
     Released,
+    /// By a run that wants to be continued later: the job is scheduled, and the attempt does not count. It is told in
+    /// the log but not kept as an attempt, so a job may do so for ever.
+    Snoozed {
+        /// When the job becomes available.
+        until: Timestamp,
+    },
 }
 
 /// A job as it stands in the store.

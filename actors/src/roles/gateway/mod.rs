@@ -222,7 +222,7 @@ async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
             let detail = match state {
                 JobState::Executing => "it runs already; cancel it first to run it again",
                 JobState::Available => "it waits for its turn already",
-                _ => "only a scheduled, retryable or finished job can be run again",
+                _ => "only a scheduled, retryable, quarantined or finished job can be run again",
             };
             Err(Refusal::WrongState { state, detail: detail.to_owned() })
         }

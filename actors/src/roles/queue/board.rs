@@ -54,7 +54,8 @@ struct Running {
 pub(crate) enum Found {
     /// It runs, and was told to end.
     Told,
-    /// It had not been started, and is off the board now.
+    /// It had not been started, and is off the board now; it keeps its place until that is told and
+    /// [`free_place`](Board::free_place) is called, so that nobody takes the board for empty before.
     Withdrawn(Arc<Attempt>),
     /// It is not here.
     Nowhere,
@@ -139,12 +140,12 @@ impl Board {
         self.left.notify_waiters();
     }
 
-    /// Takes all that were not started.
+    /// Takes all that were not started. Each keeps its place until what became of it is told, and
+    /// [`free_place`](Self::free_place) is called, so that nobody takes the board for empty before.
     pub(crate) fn take_ready(&self) -> Vec<Arc<Attempt>> {
-        let ready: Vec<_> = self.state.lock().ready.drain(..).collect();
-        if !ready.is_empty() {
-            self.left.notify_waiters();
-        }
+        let mut state = self.state.lock();
+        let ready: Vec<_> = state.ready.drain(..).collect();
+        state.placeholders += ready.len();
         ready
     }
 
@@ -157,7 +158,10 @@ impl Board {
         }
         let place = state.ready.iter().position(|attempt| attempt.job.token == lease.token);
         match place.and_then(|place| state.ready.remove(place)) {
-            Some(attempt) => Found::Withdrawn(attempt),
+            Some(attempt) => {
+                state.placeholders += 1;
+                Found::Withdrawn(attempt)
+            }
             None => Found::Nowhere,
         }
     }

@@ -139,7 +139,7 @@ async fn end_of(
     match (attempt.end_reason(), result) {
         // Whoever finishes in spite of it has finished.
         (Some(_), Ok(Ok(result))) => ending(node, attempt, Ok(result)),
-        (Some(EndReason::Cancelled), Ok(Err(error))) => Ending::cancelled(message(error).1),
+        (Some(EndReason::Cancelled), Ok(Err(error))) => Ending::cancelled(message(error)),
         (Some(EndReason::Cancelled), Err(_)) => Ending::cancelled(format!("cancelled{dropped}")),
         (Some(_), _) => Ending::Released,
         (None, _) => Ending::failed(ErrorKind::TimedOut, format!("took longer than {limit:?}{dropped}")),
@@ -154,27 +154,23 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
             Ending::fatal(ErrorKind::Failed, message)
         }
         Ok(result) => Ending::Completed(result),
-        Err(error) => match (attempt.end_reason(), message(error)) {
-            (Some(EndReason::Cancelled), (_, message, _)) => Ending::cancelled(message),
-            (Some(_), _) => Ending::Released,
-            (None, (kind, message, true)) => Ending::fatal(kind, message),
-            (None, (kind, message, false)) => Ending::failed(kind, message),
+        Err(error) => match attempt.end_reason() {
+            Some(EndReason::Cancelled) => Ending::cancelled(message(error)),
+            Some(_) => Ending::Released,
+            None => match error {
+                RunError::Job(error) => Ending::of_job(error),
+                RunError::Payload(_) => Ending::fatal(ErrorKind::InvalidPayload, message(error)),
+                RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(error)),
+            },
         },
     }
 }
 
-/// What kind of error it is, what it says, and whether it is final.
-fn message(error: RunError) -> (ErrorKind, String, bool) {
+/// What the error says.
+fn message(error: RunError) -> String {
     match error {
-        RunError::Job(error) => {
-            let is_final = error.is_final();
-            (ErrorKind::Failed, error.into_message(), is_final)
-        }
-        RunError::Payload(problem) => {
-            (ErrorKind::InvalidPayload, format!("the payload does not fit the job type: {problem}"), true)
-        }
-        RunError::Output(problem) => {
-            (ErrorKind::Failed, format!("the result cannot be written as JSON: {problem}"), true)
-        }
+        RunError::Job(error) => error.into_parts().0,
+        RunError::Payload(problem) => format!("the payload does not fit the job type: {problem}"),
+        RunError::Output(problem) => format!("the result cannot be written as JSON: {problem}"),
     }
 }

@@ -212,7 +212,7 @@ impl Producer {
                 Some(EndReason::Cancelled) => {
                     Ending::Cancelled(AttemptError { kind: ErrorKind::Cancelled, ..error })
                 }
-                _ => Ending::Failed(error),
+                _ => Ending::Failed { error, after: None },
             };
             node.report(&attempt, ending);
             queue.board.free_place();
@@ -298,6 +298,7 @@ impl Drop for Claim<'_> {
 pub(crate) fn hand_back(node: &Node, queue: &Queue) {
     for attempt in queue.board.take_ready() {
         node.report(&attempt, Ending::Released);
+        queue.board.free_place();
     }
 }
 

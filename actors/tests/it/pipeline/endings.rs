@@ -1,6 +1,6 @@
 //! Jobs that come to other ends.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use callboard_actors::roles::request::{CancelJob, GetQueues, ListJobs, Refusal, RetryJob};
 use callboard_contracts::{
@@ -186,5 +186,16 @@ async fn a_result_that_is_too_large_fails_the_job_for_good() {
     let job = node.reaches(large, JobState::Discarded).await;
     assert_eq!(errors(&job), [(ErrorKind::Failed, "the result has 1001 bytes; 1000 are allowed".to_owned())]);
     assert_eq!(job.attempts[0].outcome, AttemptOutcome::Failed);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_ready_is_continued_later_and_spends_no_attempt() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let id = node.submit(json!({"type": "patient", "payload": {"runs": 3}})).await.unwrap().id;
+    let job = node.reaches(id, JobState::Completed).await;
+    assert_eq!((job.result, job.summary.attempt, job.attempts.len()), (Some(json!(1)), 1, 1));
+    assert_eq!(node.stage.runs.load(SeqCst), 3);
     node.stop().await;
 }

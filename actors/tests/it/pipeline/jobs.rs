@@ -51,6 +51,7 @@ pub(super) fn builder(stage: &SharedStage) -> JobRegistryBuilder {
         .register::<Sleep>()
         .register::<Flaky>()
         .register::<Fail>()
+        .register::<Patient>()
         .register::<Hold>()
         .register::<Big>()
         .register::<Echo>()
@@ -97,6 +98,28 @@ impl Job for Fail {
     async fn run(self, cx: &JobContext) -> Result<(), JobError> {
         cx.state::<SharedStage>()?.runs.fetch_add(1, SeqCst);
         if self.fatal { Err(JobError::fatal("no use")) } else { Err("x".parse::<u8>().unwrap_err())? }
+    }
+}
+
+/// Is done in the run of this number, all within one attempt.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Patient {
+    pub(super) runs: u64,
+}
+
+impl Job for Patient {
+    const TYPE: &'static str = "patient";
+    type Output = u32;
+
+    fn options() -> JobOptions {
+        JobOptions::new().max_attempts(1)
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<u32, JobError> {
+        if cx.state::<SharedStage>()?.runs.fetch_add(1, SeqCst) + 1 < self.runs {
+            return Err(JobError::snooze(Duration::ZERO));
+        }
+        Ok(cx.attempt())
     }
 }
 

@@ -162,7 +162,8 @@ async fn a_node_that_was_taken_for_dead_ends_its_attempts_and_begins_anew() {
         backtrace: None,
         is_final: false,
     };
-    let dead = Operation::Rescue { session, error, limit: 10, idle_for: None, leader: None };
+    let dead =
+        Operation::Rescue { session, error, limit: 10, idle_for: None, leader: None, quarantine_after: 0 };
     node.store.write(dead).await.unwrap();
     node.begun(2).await;
     let sessions = node.store.open_sessions().await.unwrap();

@@ -32,8 +32,8 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         }
         Operation::Promote { limit, .. } => promote(tx, *limit),
         Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit),
-        Operation::Rescue { session, error, limit, idle_for, .. } => {
-            rescue(tx, *session, error, *limit, *idle_for)
+        Operation::Rescue { session, error, limit, idle_for, quarantine_after, leader: _ } => {
+            rescue(tx, *session, error, *limit, *idle_for, *quarantine_after)
         }
         Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
@@ -112,7 +112,7 @@ fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> r
     tx.flush()?;
     let held = ids(
         tx,
-        "SELECT id FROM jobs WHERE state = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2",
+        "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2",
         &[&json!(job_types).to_string(), &limit],
     )?;
     let queues = each(tx, &held, make_available)?;
@@ -125,6 +125,7 @@ fn rescue(
     error: &AttemptError,
     limit: u32,
     idle_for: Option<Duration>,
+    quarantine_after: u32,
 ) -> rusqlite::Result<Outcome> {
     if !session::is_idle(tx, session, idle_for)? {
         return Ok(Outcome::NotFound);
@@ -135,7 +136,7 @@ fn rescue(
         "SELECT id FROM jobs WHERE state = 3 AND session = ?1 LIMIT ?2",
         &[&session.as_bytes(), &limit],
     )?;
-    let queues = each(tx, &lost, |changes, row| lose(changes, row, error))?;
+    let queues = each(tx, &lost, |changes, row| lose(changes, row, error, quarantine_after))?;
     if lost.len() < limit as usize {
         session::close(tx, session)?;
     }

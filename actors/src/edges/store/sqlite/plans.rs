@@ -202,6 +202,7 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         limit: 2,
         idle_for: Some(Duration::ZERO),
         leader: Some(0),
+        quarantine_after: 1,
     };
     all.insert("rescue", steps(|| drop(bench.apply(vec![rescue.clone()]))));
     let day = Duration::from_secs(86_400);

@@ -96,6 +96,7 @@ pub(crate) fn finish(
             row.attempt = row.attempt.saturating_sub(1);
             row.started_at = None;
         }
+        AttemptEnd::Snoozed { until } => snooze(changes, &mut row, *until),
     }
     let state = row.state;
     changes.rows.insert(row.id, row);
@@ -123,16 +124,47 @@ fn fail(changes: &mut Changes, row: &mut JobRow, error: &AttemptError, retry_at:
     }
 }
 
-/// The attempt's session is dead: the next one may begin at once.
-pub(crate) fn lose(changes: &mut Changes, row: &mut JobRow, error: &AttemptError) {
-    row.deaths += 1;
+/// The run wants to be continued later; a job that is to be cancelled has no later.
+fn snooze(changes: &mut Changes, row: &mut JobRow, until: Timestamp) {
+    if row.cancel_requested_at.is_some() {
+        ended(changes, row, AttemptOutcome::Cancelled, None);
+        changes.enter(row, JobState::Cancelled);
+        changes.events.push(Event::of(row, EventType::Failed).error("cancelled instead of continued later"));
+        return;
+    }
+    told(changes, row, EventType::Snoozed, None);
+    changes.enter(row, JobState::Scheduled);
+    row.scheduled_at = until;
+    row.attempt = row.attempt.saturating_sub(1);
+    row.started_at = None;
+}
+
+/// The attempt's session is dead, or has ended in good order without it (`quarantine_after` is 0 then): the next one may
+/// begin at once, unless too many have died.
+///
+/// Only what is known to have begun its run counts: what was merely claimed has not killed its node. A job that kills its
+/// node before that is written runs out of attempts instead.
+pub(crate) fn lose(changes: &mut Changes, row: &mut JobRow, error: &AttemptError, quarantine_after: u32) {
+    let died = quarantine_after > 0 && row.started_at.is_some();
+    row.deaths += u32::from(died);
     let again = row.attempt < row.max_attempts;
     fail(changes, row, error, again.then_some(changes.now));
     if row.state == JobState::Retryable {
-        changes.enter(row, JobState::Available);
+        if died && row.deaths >= quarantine_after {
+            quarantine(changes, row);
+        } else {
+            changes.enter(row, JobState::Available);
+        }
     }
     // Should the node live after all, nothing it says of this attempt counts any more.
     row.needs_token = true;
+}
+
+fn quarantine(changes: &mut Changes, row: &mut JobRow) {
+    let reason = format!("quarantined: {} of its runs died with their nodes", row.deaths);
+    changes.enter(row, JobState::Pending);
+    changes.events.push(Event::of(row, EventType::Quarantined).error(&reason));
+    row.wait_reason = Some(reason);
 }
 
 fn told(changes: &mut Changes, row: &JobRow, event: EventType, error: Option<&AttemptError>) {

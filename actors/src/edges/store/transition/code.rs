@@ -22,6 +22,8 @@ pub(crate) fn event_code(event: EventType) -> i64 {
         EventType::Released => 7,
         EventType::CancelRequested => 8,
         EventType::MadeAvailable => 9,
+        EventType::Quarantined => 10,
+        EventType::Snoozed => 11,
     }
 }
 

@@ -57,6 +57,11 @@ pub(crate) fn retry(changes: &mut Changes, id: Uuid, replay_id: Uuid) -> Retry {
             make_available(changes, &mut row);
             Retry::Decided(Outcome::MadeAvailable { queue })
         }
+        _ if row.is_quarantined() => {
+            row.deaths = 0;
+            make_available(changes, &mut row);
+            Retry::Decided(Outcome::MadeAvailable { queue })
+        }
         state => Retry::Decided(Outcome::NotPossible { state }),
     };
     changes.rows.insert(id, row);

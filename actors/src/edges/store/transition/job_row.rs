@@ -27,6 +27,7 @@ pub(crate) struct JobRow {
     pub(crate) finished_at: Option<Timestamp>,
     pub(crate) cancel_requested_at: Option<Timestamp>,
     pub(crate) was_started: bool,
+    /// Runs that died with their node since somebody last ran the job by hand.
     pub(crate) deaths: u32,
     /// It is to be written back.
     pub(crate) changed: bool,
@@ -35,6 +36,11 @@ pub(crate) struct JobRow {
 }
 
 impl JobRow {
+    /// Whether it waits for somebody to run it again, because too many of its runs died with their nodes.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.state == JobState::Pending && self.deaths > 0
+    }
+
     /// Whether `token` is that of the job's newest lease.
     pub(crate) fn has_token(&self, token: u64) -> bool {
         self.token == token && !self.needs_token

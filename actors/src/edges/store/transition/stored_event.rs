@@ -93,9 +93,12 @@ fn object(text: Option<&str>) -> Option<Map<String, Value>> {
 /// The job's status at the moment after the event.
 fn status_after(event: EventType) -> JobStatus {
     match event {
-        EventType::Created | EventType::AttemptFailed | EventType::Released | EventType::MadeAvailable => {
-            JobStatus::Pending
-        }
+        EventType::Created
+        | EventType::AttemptFailed
+        | EventType::Released
+        | EventType::MadeAvailable
+        | EventType::Quarantined
+        | EventType::Snoozed => JobStatus::Pending,
         EventType::Validated => JobStatus::Validated,
         EventType::Executed | EventType::AttemptStarted | EventType::CancelRequested => JobStatus::Executing,
         EventType::Completed => JobStatus::Completed,

@@ -163,18 +163,56 @@ fn a_job_handed_back_keeps_its_place_and_its_attempt() {
 }
 
 #[test]
+fn a_snoozed_job_sleeps_and_keeps_its_attempt_unless_it_is_to_be_cancelled() {
+    let until = now().saturating_add(Duration::from_secs(9));
+    let end = AttemptEnd::Snoozed { until };
+    let mut sleeps = changes(row(Executing));
+    assert_eq!(finish(&mut sleeps, LEASE, Some(now()), &end), Outcome::Finished { state: Scheduled });
+    assert_eq!(finish(&mut sleeps, LEASE, None, &end), Outcome::Finished { state: Scheduled });
+    let row_now = &sleeps.rows[&JOB];
+    assert_eq!((row_now.attempt, row_now.scheduled_at, row_now.started_at), (0, until, None));
+    assert_eq!((row_now.session, sleeps.attempts.len()), (None, 0));
+    let events = vec![EventType::Executed, EventType::Snoozed];
+    assert_eq!(told(&sleeps), (events, grown(&[(Executing, -1), (Scheduled, 1)])));
+    let mut asked = changes(JobRow { cancel_requested_at: Some(earlier()), ..row(Executing) });
+    assert_eq!(finish(&mut asked, LEASE, None, &end), Outcome::Finished { state: Cancelled });
+}
+
+#[test]
 fn a_lost_attempt_is_followed_by_the_next_and_its_lease_counts_no_more() {
     for (attempt, state) in [(1, Available), (2, Discarded)] {
         let mut changes = changes(JobRow { attempt, ..row(Executing) });
         let queues = each(&mut changes, &[JOB, Uuid::from_u128(9)], |changes, row| {
-            lose(changes, row, &error());
+            lose(changes, row, &error(), 3);
         });
         assert_eq!(queues, ["q"]);
         let row = &changes.rows[&JOB];
-        assert_eq!((row.state, row.deaths, row.needs_token, row.session), (state, 1, true, None));
+        assert_eq!((row.state, row.deaths, row.needs_token, row.session), (state, 0, true, None));
         assert_eq!(finish(&mut changes, LEASE, None, &AttemptEnd::Released), Outcome::Stale);
         assert_eq!(start(&mut changes, LEASE, now()), Outcome::Stale);
     }
+}
+
+#[test]
+fn too_many_deaths_lead_to_quarantine_unless_nothing_is_to_follow() {
+    let outcome = |mut row: JobRow, after| {
+        let mut changes = Changes::new(now());
+        lose(&mut changes, &mut row, &error(), after);
+        (row.state, row.deaths, row.wait_reason.is_some())
+    };
+    let died = |deaths| JobRow { deaths, started_at: Some(earlier()), ..row(Executing) };
+    assert_eq!(outcome(died(1), 3), (Available, 2, false));
+    assert_eq!(outcome(died(2), 3), (Pending, 3, true));
+    assert_eq!(outcome(died(9), 0), (Available, 9, false));
+    assert_eq!(outcome(JobRow { started_at: None, ..died(9) }, 3), (Available, 9, false));
+    assert_eq!(outcome(JobRow { attempt: 2, ..died(2) }, 3), (Discarded, 3, false));
+    let asked = JobRow { cancel_requested_at: Some(earlier()), ..died(2) };
+    assert_eq!(outcome(asked, 3), (Cancelled, 3, false));
+    let mut changes = changes(JobRow { deaths: 3, ..row(Pending) });
+    assert_eq!(cancel(&mut changes.clone(), JOB), Outcome::Cancelled);
+    let available = Outcome::MadeAvailable { queue: "q".to_owned() };
+    assert_eq!(retry(&mut changes, JOB, Uuid::nil()), Retry::Decided(available));
+    assert_eq!((changes.rows[&JOB].state, changes.rows[&JOB].deaths), (Available, 0));
 }
 
 #[test]
