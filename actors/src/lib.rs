@@ -7,3 +7,5 @@ pub mod jobs;
 pub mod roles;
 
 pub(crate) use failpoint::failpoint;
+#[cfg(feature = "failpoints")]
+pub use failpoint::{FAILPOINTS, Failpoint};

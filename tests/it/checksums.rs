@@ -169,16 +169,15 @@ fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
     let file = folder.path().join("jobs.ndjson");
     let log = folder.path().join("failpoints.log");
 
-    // Which hits may kill. Claims are few, as each takes as many jobs as there is room for, and the first comes before
-    // the server serves; so do the first commits.
+    // Which hits may kill. Claims are few, as each takes as many jobs as there is room for.
     let failpoints = [
-        ("store.claim.before", 2..4),
-        ("store.claim.after", 2..4),
-        ("job.run.before", 1..20),
-        ("job.run.after", 1..20),
-        ("job.result.before", 1..20),
-        ("store.commit.before", 10..30),
-        ("store.commit.after", 10..30),
+        ("claim.commit.before", 1..3),
+        ("claim.commit.after", 1..3),
+        ("run.before", 1..20),
+        ("command.running", 1..20),
+        ("run.after", 1..20),
+        ("complete.commit.before", 10..30),
+        ("complete.commit.after", 10..30),
     ];
     // Every life has work of its own to die in, whatever the ones before it have done already.
     let lines: Vec<&str> = work.lines.lines().collect();

@@ -11,7 +11,10 @@ use callboard_supervisors::{Actor, Context, StartError};
 use super::{
     backoff::Backoff, condition::Condition, node::Node, outcomes::Outcome, queue::attempt::EndReason,
 };
-use crate::edges::store::{OperationResult, Outcome as Written, StoreError, record::AttemptEnd};
+use crate::{
+    edges::store::{OperationResult, Outcome as Written, StoreError, record::AttemptEnd},
+    failpoint,
+};
 
 /// Writes what has happened to attempts, in batches of what gathers while the last one is written. One is under way at
 /// a time, so what happens to an attempt is written in its order.
@@ -73,6 +76,7 @@ async fn flush(node: &Node) -> Result<(), StoreError> {
     let was_full = node.outcomes.is_full();
     let operations = batch.iter().map(Outcome::operation).collect();
     let results = node.store.write_all(operations).await?;
+    failpoint!("outcomes.answered");
     node.outcomes.written();
     settle(node, batch, results);
     if was_full && !node.outcomes.is_full() {

@@ -13,7 +13,7 @@ use super::{
     queue::{Ending, Queue, attempt::EndReason, producer::hand_back},
     session,
 };
-use crate::edges::store::StoreError;
+use crate::{edges::store::StoreError, failpoint};
 
 /// How long attempts that were killed have to be gone.
 const KILLED_GRACE: Duration = Duration::from_secs(1);
@@ -47,6 +47,7 @@ impl Drain {
     pub async fn run(&self, patience: Duration) -> DrainReport {
         let node = &self.node;
         self.begin();
+        failpoint!("drain.begin");
         // The producers do this too, but may be down.
         self.queues().for_each(|queue| hand_back(node, queue));
         if !self.empty_within(patience).await {

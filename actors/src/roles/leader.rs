@@ -6,7 +6,10 @@ use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
 use super::{backoff::Backoff, condition::Condition, node::Node};
-use crate::edges::store::{Leadership, StoreError};
+use crate::{
+    edges::store::{Leadership, StoreError},
+    failpoint,
+};
 
 /// Takes the lease of the fleet's leader when nobody has it, and renews it every heartbeat. The scheduler, the rescuer
 /// and the pruner of the node that leads do their work; those of the others stand by.
@@ -61,6 +64,9 @@ async fn lead(node: &Node, path: &str) -> Result<(), StoreError> {
         Leadership::Leader { token } => (Some(token), Condition::Ready),
         Leadership::Follower { .. } => (None, Condition::Standby),
     };
+    if token.is_some() && node.leads.now().is_none() {
+        failpoint!("leader.taken");
+    }
     node.conditions.set(path, condition);
     // The session may have ended meanwhile, and its leadership with it.
     let token = token.filter(|_| *node.session.borrow() == Some(session));

@@ -8,9 +8,12 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{backoff::Backoff, condition::Condition, node::Node};
-use crate::edges::store::{
-    Operation, Outcome, Renewal, StoreError,
-    record::{JobTypeRecord, NewSession},
+use crate::{
+    edges::store::{
+        Operation, Outcome, Renewal, StoreError,
+        record::{JobTypeRecord, NewSession},
+    },
+    failpoint,
 };
 
 /// Attempts that one write ends.
@@ -116,7 +119,10 @@ fn job_types(node: &Node) -> Vec<JobTypeRecord> {
 }
 
 async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
-    match node.store.renew(id).await? {
+    failpoint!("session.renew");
+    let renewal = node.store.renew(id).await?;
+    failpoint!("session.renewed");
+    match renewal {
         Renewal::Alive { cancels } => {
             cancels.iter().for_each(|(lease, queue)| node.call_off(*lease, queue));
         }

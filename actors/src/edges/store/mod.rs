@@ -8,6 +8,8 @@
 mod clock;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durability;
+#[cfg(feature = "failpoints")]
+mod commit_points;
 mod edge;
 mod handle;
 pub mod port;

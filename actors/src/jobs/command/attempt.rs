@@ -19,6 +19,7 @@ use super::error::CommandError;
 use super::output::{Capture, CommandOutput};
 use super::wire::{Ending, GREETING, Launch, ORDER_END, ORDER_KILL, Report, SHIM_WORD, frame, read_frame};
 use super::workspace::{self, KeepWorkspace};
+use crate::failpoint;
 
 /// How long a shim may take to greet. It needs milliseconds; a loaded machine may be slow.
 const GREETING_PATIENCE: Duration = Duration::from_secs(15);
@@ -193,6 +194,7 @@ async fn converse(
         return Err(CommandError::Shim(problem));
     }
 
+    failpoint!("command.running");
     let (mut reports, mut order) = stream.into_split();
     let (mut stop, mut abandoned, mut drained) = (None, false, false);
     let report = {

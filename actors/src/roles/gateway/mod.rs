@@ -18,7 +18,10 @@ use super::{
     node::Node,
     request::{CancelJob, Refusal, RetryJob, Submit},
 };
-use crate::edges::store::{Operation, OperationResult, Outcome, StoreError};
+use crate::{
+    edges::store::{Operation, OperationResult, Outcome, StoreError},
+    failpoint,
+};
 
 /// Jobs that may be under way to the store at a time; further requests are told that it is busy.
 const MOST_UNDER_WAY: usize = 50_000;
@@ -121,6 +124,7 @@ fn refuse_all(count: usize, refusal: Refusal) -> Vec<Result<Submitted, Refusal>>
 }
 
 async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>> {
+    failpoint!("submit.received");
     let Submit { form, jobs, correlation_id } = request;
     let mut checked = Vec::with_capacity(jobs.len());
     let mut operations = Vec::with_capacity(jobs.len());
@@ -154,6 +158,7 @@ async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>>
         sent.answer(node, result)
     });
     let answers = answers.collect();
+    failpoint!("submit.answer.before");
     node.wake(&awake);
     answers
 }

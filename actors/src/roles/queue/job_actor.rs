@@ -62,8 +62,9 @@ impl Actor for JobActor {
         let actor = JobActor { attempt: attempt.clone(), done: done.clone() };
         let run = async move {
             let ending = run(&node, &attempt).await;
-            failpoint!("job.result.before");
+            failpoint!("run.after");
             node.report(&attempt, ending);
+            failpoint!("run.reported");
             done.notify_one();
         };
         cx.spawn_then(run, |(), _, cx| cx.stop());
@@ -85,6 +86,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         let message = format!("no handler for job type {:?} on node {:?}", job.job_type, node.name);
         return Ending::failed(ErrorKind::Failed, message);
     };
+    failpoint!("run.begin");
     let started_at = node.store.now();
     attempt.begin(started_at);
     node.outcomes.started(attempt);
@@ -105,10 +107,11 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         states: node.registry.states().clone(),
     });
     let work = async {
-        failpoint!("job.run.before");
-        let result = node.registry.run(job_type, &job.payload, cx).await;
-        failpoint!("job.run.after");
-        result
+        failpoint!("run.before");
+        let run = node.registry.run(job_type, &job.payload, cx);
+        #[cfg(feature = "failpoints")]
+        let run = failpoint::pending("run.during", run);
+        run.await
     };
     end_of(node, attempt, work).instrument(span).await
 }

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     edges::store::{Operation, Outcome, StoreError},
+    failpoint,
     jobs::retry,
     roles::node::{Node, Stage},
 };
@@ -272,6 +273,9 @@ async fn claimed(
         other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
     let given = jobs.len();
+    if given > 0 {
+        failpoint!("claim.answered");
+    }
     // Those of a session that has ended meanwhile ended with it.
     if *node.session.borrow() == Some(session) {
         queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));

@@ -10,13 +10,10 @@ use super::{
     session,
     transaction::Transaction,
 };
-use crate::{
-    edges::store::{
-        Operation, OperationResult, Outcome,
-        record::ClaimedJob,
-        transition::attempt::{claimed as note, finish, leased_job, start},
-    },
-    failpoint,
+use crate::edges::store::{
+    Operation, OperationResult, Outcome,
+    record::ClaimedJob,
+    transition::attempt::{claimed as note, finish, leased_job, start},
 };
 
 /// Leases available jobs for a session, first come first served.
@@ -30,7 +27,6 @@ pub(super) fn claim(
         return Ok(Outcome::NotFound);
     }
     tx.flush()?;
-    failpoint!("store.claim.before");
     let newest = tx.memory.token;
     let mut statement = tx.connection.prepare_cached(
         "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1 + chosen.number, session = ?2, claimed_at = ?3,
@@ -72,7 +68,6 @@ pub(super) fn claim(
         note(&mut tx.changes, &job, first);
         jobs.push(job);
     }
-    failpoint!("store.claim.after");
     Ok(Outcome::Claimed(jobs))
 }
 

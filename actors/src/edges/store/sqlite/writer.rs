@@ -18,10 +18,9 @@ use super::{
     session,
     transaction::{Memory, Transaction},
 };
-use crate::{
-    edges::store::{Operation, OperationResult, Renewal, StoreError},
-    failpoint,
-};
+#[cfg(feature = "failpoints")]
+use crate::edges::store::commit_points;
+use crate::edges::store::{Operation, OperationResult, Renewal, StoreError};
 
 /// Batches that may wait; the edge sends the next when the last is answered, so there is hardly ever one.
 const WAITING: usize = 64;
@@ -155,7 +154,6 @@ impl Work {
     }
 
     fn transact(&mut self, operations: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
-        let ends = operations.iter().any(|operation| matches!(operation, Operation::Finish { .. }));
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut transaction = Transaction::new(&self.connection, &self.options, &self.memory);
         let done =
@@ -167,16 +165,14 @@ impl Work {
                 return Err(error);
             }
         };
-        if ends {
-            failpoint!("store.commit.before");
-        }
+        #[cfg(feature = "failpoints")]
+        commit_points::before(operations, &results);
         if let Err(error) = self.connection.execute_batch("COMMIT") {
             self.roll_back();
             return Err(error);
         }
-        if ends {
-            failpoint!("store.commit.after");
-        }
+        #[cfg(feature = "failpoints")]
+        commit_points::after(operations, &results);
         let newest = memory.newest();
         let moved = newest != self.memory.newest();
         self.memory = memory;
