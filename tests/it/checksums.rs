@@ -17,7 +17,7 @@ use crate::server::{Options, Server};
 const JOBS: usize = 2_000;
 
 /// Files of this repository, in a fixed order.
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder") {
             let entry = entry.expect("an entry");
@@ -145,10 +145,19 @@ fn two_thousand_checksums_are_right() {
 }
 
 /// A small generator of one's own, so that a printed seed gives the same run on every machine.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// Of a new seed, or of that in `TEST_SEED`; it is printed.
+    pub(crate) fn seeded() -> Random {
+        let seed = std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+            u64::try_from(Uuid::new_v4().as_u128() & u128::from(u64::MAX)).expect("64 bits") | 1
+        });
+        println!("seed: TEST_SEED={seed}");
+        Random(seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -158,11 +167,7 @@ impl Random {
 
 #[test]
 fn two_thousand_checksums_are_right_after_kills_at_every_failpoint() {
-    let seed = std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        u64::try_from(Uuid::new_v4().as_u128() & u128::from(u64::MAX)).expect("64 bits") | 1
-    });
-    println!("seed: TEST_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded();
     let work = work(JOBS);
     let folder = tempfile::TempDir::new().expect("a folder");
     let data = folder.path().join("data");

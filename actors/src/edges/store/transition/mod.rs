@@ -7,6 +7,8 @@ pub(crate) mod attempt;
 mod changes;
 pub(crate) mod code;
 pub(crate) mod control;
+#[cfg(test)]
+mod diagram;
 mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;

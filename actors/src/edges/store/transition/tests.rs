@@ -17,10 +17,10 @@ use crate::edges::store::{
     record::{AttemptEnd, ClaimedJob, Lease, NewJob},
 };
 
-const JOB: Uuid = Uuid::from_u128(1);
-const LEASE: Lease = Lease { id: JOB, token: 7 };
+pub(super) const JOB: Uuid = Uuid::from_u128(1);
+pub(super) const LEASE: Lease = Lease { id: JOB, token: 7 };
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_micros(1_000_000)
 }
 
@@ -28,7 +28,7 @@ fn earlier() -> Timestamp {
     Timestamp::from_micros(400_000)
 }
 
-fn row(state: JobState) -> JobRow {
+pub(super) fn row(state: JobState) -> JobRow {
     let executing = state == JobState::Executing;
     JobRow {
         sequence: 1,
@@ -57,13 +57,13 @@ fn row(state: JobState) -> JobRow {
     }
 }
 
-fn changes(row: JobRow) -> Changes {
+pub(super) fn changes(row: JobRow) -> Changes {
     let mut changes = Changes::new(now());
     changes.rows.insert(row.id, row);
     changes
 }
 
-fn new_job(id: u128) -> NewJob {
+pub(super) fn new_job(id: u128) -> NewJob {
     NewJob {
         id: Uuid::from_u128(id),
         job_type: "noop".to_owned(),
@@ -81,7 +81,7 @@ fn new_job(id: u128) -> NewJob {
     }
 }
 
-fn error() -> AttemptError {
+pub(super) fn error() -> AttemptError {
     AttemptError { kind: ErrorKind::Failed, message: "no".to_owned(), backtrace: None, is_final: false }
 }
 

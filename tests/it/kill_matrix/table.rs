@@ -1,0 +1,64 @@
+//! The matrix as a table.
+
+use std::{fs, path::Path};
+
+use callboard_actors::FAILPOINTS;
+
+use super::{node::Fault, verdict::Row};
+
+const BEGIN: &str = "<!-- kill matrix: begin (scripts/kill-matrix --update) -->";
+const END: &str = "<!-- kill matrix: end -->";
+const FAULTS: [(Fault, &str); 2] = [(Fault::Kill, "killed"), (Fault::Stop, "stopped past the lease")];
+
+/// A line a failpoint, and the sums.
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let of = |fault: Fault| rows.iter().filter(move |row| row.case.fault == fault);
+    let columns: Vec<(Fault, &str)> =
+        FAULTS.into_iter().filter(|(fault, _)| of(*fault).next().is_some()).collect();
+    let mut text = "| the moment | failpoint |".to_owned();
+    text.extend(columns.iter().map(|(_, title)| format!(" {title} |")));
+    text.push_str(&format!("\n|---|---|{}\n", "--:|".repeat(columns.len())));
+    for failpoint in FAILPOINTS {
+        let cells: Vec<Option<&Row>> = columns
+            .iter()
+            .map(|(fault, _)| of(*fault).find(|row| row.case.failpoint == *failpoint))
+            .collect();
+        if cells.iter().all(Option::is_none) {
+            continue;
+        }
+        text.push_str(&format!("| {} | `{}` |", failpoint.moment, failpoint.name));
+        text.extend(cells.into_iter().map(|row| format!(" {} |", row.map_or("–".to_owned(), cell))));
+        text.push('\n');
+    }
+    let mut sums = |title: &str, sum: fn(&Row) -> u64| {
+        text.push_str(&format!("| **{title}** | |"));
+        text.extend(columns.iter().map(|(fault, _)| format!(" {} |", of(*fault).map(sum).sum::<u64>())));
+        text.push('\n');
+    };
+    sums("cases, each hit", |_| 1);
+    sums("jobs", |row| row.jobs as u64);
+    sums("processes of the server", |row| row.lives);
+    sums("requests without an answer", |row| row.asked);
+    sums("attempts", |row| row.attempts as u64);
+    sums("repeated runs of a program", |row| row.repeated as u64);
+    sums("stale writes refused", |row| row.stale);
+    sums("processes that outlived their server", |row| row.orphans as u64);
+    sums("jobs lost", |row| row.lost as u64);
+    sums("recorded effects doubled", |row| row.doubled as u64);
+    text
+}
+
+fn cell(row: &Row) -> String {
+    let Row { attempts, repeated, stale, .. } = row;
+    let broken = if row.holds() { "" } else { " **broken**" };
+    format!("{attempts} / {repeated} / {stale}{broken}")
+}
+
+/// Writes the table between its marks.
+pub(super) fn update(rows: &[Row]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/job-semantics.md");
+    let page = fs::read_to_string(&path).expect("a page");
+    let (before, rest) = page.split_once(BEGIN).expect("a mark where the table begins");
+    let (_, after) = rest.split_once(END).expect("a mark where it ends");
+    fs::write(path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown(rows))).expect("written");
+}
