@@ -1,13 +1,21 @@
 //! Opening the file: the lock, the pragmas, the migrations.
 
 use std::{
+    fmt,
     fs::{self, File, TryLockError},
-    io::{Read, Write},
+    io::Write,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use callboard_contracts::Timestamp;
 use rusqlite::{Connection, OpenFlags};
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde_json::json;
 
 use super::{Durability, SqliteOptions, error::translate};
@@ -18,7 +26,11 @@ const APPLICATION_ID: i32 = 0x4341_4c4c;
 /// Each migration brings the file from the version of its place to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
 /// What the lock file may hold.
-const MAX_NOTE: u64 = 4096;
+const MAX_NOTE: usize = 4096;
+/// How long the lock of a process that is dead is waited for, and how often it is looked at. A child that it was about to
+/// start holds the lock until it has become the program that it is to be.
+const DEAD_HOLDER: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The file's real path, so that it has one lock by whatever name it is reached. The file and its folder are made if
 /// they are missing; an empty file is a new database.
@@ -52,10 +64,18 @@ impl FileLock {
             .truncate(false)
             .open(&note)
             .map_err(|error| StoreError::Failed(format!("{}: {error}", note.display())))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { holder: holder(&mut file) }),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        let deadline = Instant::now() + DEAD_HOLDER;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            let holder = Holder::read(&file);
+            if !holder.is_dead() || Instant::now() > deadline {
+                return Err(StoreError::InUse { holder: holder.to_string() });
+            }
+            thread::sleep(LOOK);
         }
         let text = json!({
             "process": std::process::id(),
@@ -74,15 +94,33 @@ fn lock_path(database: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(MAX_NOTE).read_to_string(&mut text);
-    let note: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    match (read, &note["process"], note["node"].as_str(), note["since"].as_str()) {
-        (Ok(_), serde_json::Value::Number(process), Some(node), Some(since)) => {
-            format!("process {process} on {node}, since {since}")
+/// What the process that has the lock has noted about itself.
+struct Holder(serde_json::Value);
+
+impl Holder {
+    fn read(file: &File) -> Self {
+        let mut text = [0; MAX_NOTE];
+        let read = file.read_at(&mut text, 0).unwrap_or(0);
+        Holder(serde_json::from_slice(&text[..read]).unwrap_or_default())
+    }
+
+    /// Whether there is no such process any more.
+    fn is_dead(&self) -> bool {
+        let process =
+            self.0["process"].as_i64().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let note = &self.0;
+        match (&note["process"], note["node"].as_str(), note["since"].as_str()) {
+            (serde_json::Value::Number(process), Some(node), Some(since)) => {
+                write!(f, "process {process} on {node}, since {since}")
+            }
+            _ => f.write_str("another process"),
         }
-        _ => "another process".to_owned(),
     }
 }
 
@@ -149,4 +187,51 @@ pub(super) fn reader(options: &SqliteOptions) -> Result<Connection, StoreError> 
     connection.pragma_update(None, "query_only", true).map_err(translate)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A process that has lived.
+    fn dead() -> u32 {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    }
+
+    fn locked(options: &SqliteOptions, process: u32) -> File {
+        let mut file = File::create(lock_path(&options.path)).unwrap();
+        file.lock().unwrap();
+        let note = json!({ "process": process, "node": "other", "since": "then" });
+        file.write_all(note.to_string().as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_a_dead_process_leaves_locked_for_a_moment_is_waited_for() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = SqliteOptions::new(folder.path().join("callboard.db"));
+        let file = locked(&options, std::process::id());
+        let refused = FileLock::take(&options).err();
+        assert!(
+            matches!(refused, Some(StoreError::InUse { holder }) if holder.contains("on other, since then"))
+        );
+        drop(file);
+
+        let file = locked(&options, dead());
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| FileLock::take(&options).map(drop));
+            // For so long it is held.
+            thread::sleep(10 * LOOK);
+            assert!(!taken.is_finished());
+            drop(file);
+            taken.join().unwrap().unwrap();
+        });
+        let note = fs::read_to_string(lock_path(&options.path)).unwrap();
+        let note: serde_json::Value = serde_json::from_str(&note).unwrap();
+        assert_eq!(note["process"], std::process::id());
+    }
 }
