@@ -10,6 +10,7 @@ pub mod job;
 pub mod name;
 pub mod schema;
 pub mod state;
+pub mod tag;
 pub mod timestamp;
 
 pub use event::{EventEnvelope, EventType, Producer};

@@ -12,6 +12,7 @@ use callboard_actors::{
 use callboard_contracts::{
     JobState,
     api::{ItemOutcome, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
+    tag,
 };
 use callboard_supervisors::{Message, Recipient};
 use serde::Deserialize;
@@ -161,6 +162,10 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
             }
             "queue" => filter.queue = Some(value),
             "type" => filter.job_type = Some(value),
+            "tag" => {
+                tag::check(&value).map_err(|error| Trouble::parameter("tag", error.to_string()))?;
+                filter.tag = Some(value);
+            }
             "limit" => {
                 let number = value.parse().ok().filter(|number| (1..=1000).contains(number));
                 limit =
@@ -173,7 +178,7 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
                 filter.before = Some(before);
             }
             other => {
-                let known = "there are state, queue, type, limit and cursor";
+                let known = "there are state, queue, type, tag, limit and cursor";
                 return Err(Trouble::parameter(&other.chars().take(50).collect::<String>(), known));
             }
         }

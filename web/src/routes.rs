@@ -1,6 +1,7 @@
 //! Every route.
 
 use actix_web::HttpRequest;
+use callboard_contracts::tag::TAG_PATTERN;
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,7 +30,7 @@ const JOB_PROBLEMS: [Kind; 4] = [Kind::Invalid, Kind::UnknownType, Kind::Conflic
 fn example_job() -> Value {
     json!({
         "type": "sleep", "payload": { "ms": 250 }, "id": "01890a5d-ac96-774b-bcce-b302099a8057",
-        "metadata": { "order": 17 },
+        "scheduled_at": "2030-01-01T07:00:00Z", "priority": 10, "tags": ["customer:42"], "metadata": { "order": 17 },
     })
 }
 
@@ -74,6 +75,7 @@ fn jobs() -> Vec<Route> {
         }))
         .parameter("query", "queue", "Only jobs of this queue.", json!({ "type": "string" }))
         .parameter("query", "type", "Only jobs of this type.", json!({ "type": "string" }))
+        .parameter("query", "tag", "Only jobs with this tag.", json!({ "type": "string", "pattern": TAG_PATTERN }))
         .parameter("query", "limit", "Jobs of one page at most.", json!({
             "type": "integer", "minimum": 1, "maximum": 1000, "default": 50,
         }))

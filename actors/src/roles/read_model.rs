@@ -179,6 +179,8 @@ fn summary(job: JobRecord) -> JobSummary {
         queue: job.queue,
         attempt: job.attempt,
         max_attempts: job.max_attempts,
+        priority: job.priority,
+        tags: job.tags,
         created_at: job.created_at,
         scheduled_at: job.scheduled_at,
         started_at: job.started_at,

@@ -98,9 +98,15 @@ pub struct JobSummary {
     pub attempt: u32,
     /// Attempts it may take.
     pub max_attempts: u32,
+    /// The higher, the sooner it runs.
+    #[serde(default)]
+    pub priority: i16,
+    /// Words by which it is found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When it was stored.
     pub created_at: Timestamp,
-    /// When it becomes available, for a scheduled or retryable job; else when it last did.
+    /// When it becomes available, for a scheduled or retryable job; else since when it last was.
     pub scheduled_at: Timestamp,
     /// When the run of the current or last attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,5 +16,5 @@ pub use job::{
 };
 pub use problem::{FieldError, Problem};
 pub use queue::QueueView;
-pub use submit::{ItemOutcome, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
+pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -6,7 +6,13 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Problem;
-use crate::JobState;
+use crate::{
+    JobState, Timestamp,
+    tag::{MAX_TAGS, TAG_PATTERN},
+};
+
+/// The lowest and the highest priority that a job may have.
+pub const PRIORITIES: std::ops::RangeInclusive<i16> = -1000..=1000;
 
 /// A job to be run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +37,21 @@ pub struct SubmitJob {
     /// How long one attempt may take, in milliseconds. Default: the job type's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// What its maker wants to remember about it.
+    /// The earliest time at which it may run, RFC 3339. One that has passed means now, as does none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Timestamp>,
+    /// Of the jobs of a queue that are ready, the one with the highest priority runs first, -1000 to 1000; of equals,
+    /// the one that is ready for longest, then the one that was stored first. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = -1000, maximum = 1000))]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: Option<i16>,
+    /// Words by which it is found again, at most 16 different ones, each of 1 to 64 letters, digits and `-_.:/@=+`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
+    #[schemars(length(max = MAX_TAGS), inner(regex(pattern = TAG_PATTERN)))]
+    pub tags: Vec<String>,
+    /// What its maker wants to remember about it. It counts towards the size of the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
 }

@@ -35,6 +35,9 @@ pub(crate) struct ListArgs {
     /// Only jobs of this type.
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
+    /// Only jobs with this tag.
+    #[arg(long)]
+    tag: Option<String>,
     /// How many at most.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -52,6 +55,7 @@ pub(super) async fn run(client: &Client, args: ListArgs, printer: Printer) -> Re
         states: args.state,
         queue: args.queue,
         job_type: args.job_type,
+        tag: args.tag,
         limit: None,
         cursor: args.cursor,
     };

@@ -32,6 +32,9 @@ pub(crate) struct Selection {
     /// With --all: only jobs of this type.
     #[arg(long = "type", value_name = "TYPE", requires = "all")]
     job_type: Option<String>,
+    /// With --all: only jobs with this tag.
+    #[arg(long, requires = "all")]
+    tag: Option<String>,
     /// With --all: do not ask whether that is meant.
     #[arg(long, short, requires = "all")]
     yes: bool,
@@ -56,6 +59,7 @@ impl Selection {
             states: self.state,
             queue: self.queue,
             job_type: self.job_type,
+            tag: self.tag,
             limit: Some(PAGE),
             cursor: None,
         };

@@ -41,6 +41,12 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     let mut lines = vec![format!("{}  {}  {}", summary.id, summary.job_type, printer.state(summary.state))];
     let mut add = |name: &str, value: &str| lines.push(format!("{name:<NAMES$}{}", clean(value)));
     add("queue", &summary.queue);
+    if summary.priority != 0 {
+        add("priority", &summary.priority.to_string());
+    }
+    if !summary.tags.is_empty() {
+        add("tags", &summary.tags.join(" "));
+    }
     add("attempt", &format!("{} of {}", summary.attempt, summary.max_attempts));
     add("timeout", &format!("{:?} an attempt", Duration::from_millis(job.timeout_ms)));
     let times = [

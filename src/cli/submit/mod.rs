@@ -7,7 +7,10 @@ mod wait;
 
 use std::{fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
 
-use callboard::client::{ClientError, RetryPolicy};
+use callboard::{
+    client::{ClientError, RetryPolicy},
+    contracts::Timestamp,
+};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -43,6 +46,18 @@ pub(super) struct SubmitArgs {
     /// The payload, a JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
     payload: Option<String>,
+    /// The earliest time at which it may run, such as 2030-01-01T07:00:00Z [default: now].
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["file", "after"])]
+    at: Option<Timestamp>,
+    /// Let it run after this time, and not before.
+    #[arg(long = "in", id = "after", value_name = "DURATION", conflicts_with = "file", value_parser = values::duration)]
+    after: Option<Duration>,
+    /// Among the jobs of its queue that are ready the highest runs first, -1000 to 1000 [default: 0].
+    #[arg(long, value_name = "NUMBER", conflicts_with = "file", allow_negative_numbers = true)]
+    priority: Option<i16>,
+    /// A word by which it is found again. May be given more than once.
+    #[arg(long = "tag", value_name = "TAG", conflicts_with = "file")]
+    tags: Vec<String>,
     /// What is to be remembered about the job, a JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
     metadata: Option<String>,
@@ -138,6 +153,10 @@ fn source(args: &SubmitArgs) -> Result<(Source, Option<u64>), Failure> {
         || args.id.is_some()
         || args.max_attempts.is_some()
         || args.timeout.is_some()
+        || args.at.is_some()
+        || args.after.is_some()
+        || args.priority.is_some()
+        || !args.tags.is_empty()
         || args.count.is_some()
         || !args.program.is_empty();
     if (from_stdin || args.file.is_some()) && one_job {
@@ -191,11 +210,15 @@ fn one(job_type: &str, args: &SubmitArgs) -> Result<Map<String, Value>, Failure>
     job.insert("type".to_owned(), json!(job_type));
     job.insert("payload".to_owned(), Value::Object(payload));
     let timeout = args.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+    let at = args.at.or_else(|| args.after.map(|after| Timestamp::now().saturating_add(after)));
     let optional = [
         ("queue", args.queue.as_ref().map(|queue| json!(queue))),
         ("id", args.id.map(|id| json!(id))),
         ("max_attempts", args.max_attempts.map(|attempts| json!(attempts))),
         ("timeout_ms", timeout.map(|timeout| json!(timeout))),
+        ("scheduled_at", at.map(|at| json!(at))),
+        ("priority", args.priority.map(|priority| json!(priority))),
+        ("tags", (!args.tags.is_empty()).then(|| json!(args.tags))),
         ("metadata", object("--metadata", &args.metadata)?.map(Value::Object)),
     ];
     job.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

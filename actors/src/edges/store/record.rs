@@ -37,6 +37,13 @@ pub struct NewJob {
     pub event_id: Uuid,
     /// Waiting jobs of the queue (pending, scheduled, available, retryable) at which this one is refused.
     pub max_backlog: u64,
+    /// When it may run at the earliest. `None`, or a time that has passed: now.
+    pub scheduled_at: Option<Timestamp>,
+    /// Available jobs of a queue are claimed by priority, highest first, then by `scheduled_at`, then in the order of
+    /// storing.
+    pub priority: i16,
+    /// Words by which lists find it, each once.
+    pub tags: Vec<String>,
 }
 
 /// A job that a node has claimed, with the lease on it.
@@ -138,6 +145,10 @@ pub struct JobRecord {
     pub wait_reason: Option<String>,
     /// The message of the last failed attempt.
     pub last_error: Option<String>,
+    /// Its priority.
+    pub priority: i16,
+    /// Its tags.
+    pub tags: Vec<String>,
     /// Ties together what one request has caused.
     pub correlation_id: Uuid,
     /// The id of its `job.created` event.
@@ -148,7 +159,7 @@ pub struct JobRecord {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// When it becomes, or became, available.
+    /// When it becomes available, or since when it is or was: its due time, if it had one.
     pub scheduled_at: Timestamp,
     /// When the current or last attempt was claimed.
     pub claimed_at: Option<Timestamp>,
@@ -178,6 +189,8 @@ pub struct JobFilter {
     pub queue: Option<String>,
     /// Only jobs of this type.
     pub job_type: Option<String>,
+    /// Only jobs with this tag.
+    pub tag: Option<String>,
     /// Only jobs stored before this one ([`JobRecord::sequence`]).
     pub before: Option<u64>,
 }

@@ -3,9 +3,10 @@
 use std::{sync::LazyLock, time::Duration};
 
 use callboard_contracts::{
-    ContractJob,
-    api::{FieldError, SubmitJob},
+    ContractJob, Timestamp,
+    api::{FieldError, PRIORITIES, SubmitJob},
     name,
+    tag::{self, MAX_TAGS},
 };
 use jsonschema::Validator;
 use serde::de::DeserializeOwned;
@@ -50,6 +51,9 @@ struct Parsed {
     payload: Map<String, Value>,
     metadata: Option<Map<String, Value>>,
     document: Option<String>,
+    scheduled_at: Option<Timestamp>,
+    priority: i16,
+    tags: Vec<String>,
     fingerprint: [u8; 32],
 }
 
@@ -125,6 +129,9 @@ pub(super) fn check(node: &Node, form: Form, value: Value, correlation_id: Uuid)
         correlation_id,
         event_id: Uuid::now_v7(),
         max_backlog: settings.max_backlog,
+        scheduled_at: parsed.scheduled_at,
+        priority: parsed.priority,
+        tags: parsed.tags,
     })
 }
 
@@ -143,6 +150,21 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
     if job.timeout_ms.is_some_and(|time| !(1..=MAX_TIMEOUT_MS).contains(&time)) {
         errors.push(error("/timeout_ms", format!("must be from 1 to {MAX_TIMEOUT_MS} (seven days)")));
     }
+    if job.priority.is_some_and(|priority| !PRIORITIES.contains(&priority)) {
+        let (least, most) = (PRIORITIES.start(), PRIORITIES.end());
+        errors.push(error("/priority", format!("must be from {least} to {most}")));
+    }
+    if job.tags.len() > MAX_TAGS {
+        errors.push(error("/tags", format!("{} tags; a job may have {MAX_TAGS}", job.tags.len())));
+    }
+    for (index, tag) in job.tags.iter().take(MAX_TAGS).enumerate() {
+        if let Err(problem) = tag::check(tag) {
+            errors.push(error(format!("/tags/{index}"), problem.to_string()));
+        }
+        if job.tags[..index].contains(tag) {
+            errors.push(error(format!("/tags/{index}"), "it is there twice".to_owned()));
+        }
+    }
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
@@ -156,6 +178,9 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
         payload: job.payload,
         metadata: job.metadata,
         document: None,
+        scheduled_at: job.scheduled_at,
+        priority: job.priority.unwrap_or(0),
+        tags: job.tags,
         fingerprint,
     })
 }
@@ -186,6 +211,9 @@ fn contract(mut value: Value) -> Result<Parsed, Refusal> {
         payload: payload.unwrap_or_default(),
         metadata,
         document: Some(document),
+        scheduled_at: None,
+        priority: 0,
+        tags: Vec::new(),
         fingerprint,
     })
 }

@@ -24,6 +24,13 @@ impl Fingerprint {
         fingerprint.optional(job.max_attempts, |to, attempts| to.0.update(attempts.to_be_bytes()));
         fingerprint.optional(job.timeout_ms, |to, time| to.0.update(time.to_be_bytes()));
         fingerprint.optional(job.metadata.as_ref(), Self::object);
+        // What later versions have added is only there if it is given: jobs that are stored keep their fingerprints.
+        fingerprint.added(2, job.scheduled_at, |to, at| to.0.update(at.as_micros().to_be_bytes()));
+        fingerprint.added(3, job.priority, |to, priority| to.0.update(priority.to_be_bytes()));
+        fingerprint.added(4, (!job.tags.is_empty()).then_some(&job.tags), |to, tags| {
+            to.length(tags.len());
+            tags.iter().for_each(|tag| to.text(tag));
+        });
         fingerprint.0.finalize().into()
     }
 
@@ -34,6 +41,13 @@ impl Fingerprint {
                 write(self, value);
             }
             None => self.0.update([0]),
+        }
+    }
+
+    fn added<T>(&mut self, mark: u8, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        if let Some(value) = value {
+            self.0.update([mark]);
+            write(self, value);
         }
     }
 
@@ -132,6 +146,12 @@ mod tests {
             json!({"type": "a", "max_attempts": 1}),
             json!({"type": "a", "timeout_ms": 1}),
             json!({"type": "a", "metadata": {}}),
+            json!({"type": "a", "scheduled_at": "2026-01-01T00:00:00Z"}),
+            json!({"type": "a", "priority": 1}),
+            json!({"type": "a", "priority": 0}),
+            json!({"type": "a", "tags": ["b"]}),
+            json!({"type": "a", "tags": ["b", "c"]}),
+            json!({"type": "a", "tags": ["bc"]}),
         ];
         let mut seen = vec![Fingerprint::of_submission(&base)];
         for other in others {

@@ -6,7 +6,7 @@ mod fingerprint;
 use std::{cell::Cell, collections::BTreeSet, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
-    JobState,
+    JobState, Timestamp,
     api::{Cancelled, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -135,7 +135,12 @@ async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>>
         let job_type = value.get("type").and_then(Value::as_str).unwrap_or_default();
         node.metrics.submitted(job_type);
         checked.push(check::check(node, form, value, correlation_id).map(|job| {
-            let sent = Sent { id: job.id, event_id: job.event_id, queue: job.queue.clone() };
+            let sent = Sent {
+                id: job.id,
+                event_id: job.event_id,
+                queue: job.queue.clone(),
+                scheduled_at: job.scheduled_at,
+            };
             operations.push(Operation::Enqueue(Box::new(job)));
             sent
         }));
@@ -155,6 +160,11 @@ async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>>
         {
             awake.insert(sent.queue.clone());
         }
+        if let (Some(at), Some(Ok(Outcome::Enqueued { state: JobState::Scheduled }))) =
+            (sent.scheduled_at, &result)
+        {
+            node.due.note(at);
+        }
         sent.answer(node, result)
     });
     let answers = answers.collect();
@@ -168,11 +178,12 @@ struct Sent {
     id: Uuid,
     event_id: Uuid,
     queue: String,
+    scheduled_at: Option<Timestamp>,
 }
 
 impl Sent {
     fn answer(self, node: &Node, result: Option<OperationResult>) -> Result<Submitted, Refusal> {
-        let Sent { id, event_id, queue } = self;
+        let Sent { id, event_id, queue, .. } = self;
         let unanswered = || Err(StoreError::Failed("it gave no answer about this job".to_owned()));
         match result.unwrap_or_else(unanswered)? {
             Outcome::Enqueued { state } => {

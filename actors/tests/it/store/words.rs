@@ -32,6 +32,9 @@ pub(super) fn job() -> NewJob {
         correlation_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: 1_000_000,
+        scheduled_at: None,
+        priority: 0,
+        tags: Vec::new(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use callboard_contracts::JobState;
+use callboard_contracts::{JobState, Timestamp};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::edges::store::{
     transition::{
         Changes, JobRow, backlog,
         code::state_of,
-        enqueue::{Enqueued, Known, enqueue},
+        enqueue::{Enqueued, Known, due, enqueue},
     },
 };
 
@@ -42,13 +43,19 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
     };
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, &jobs, known, waiting);
     if !accepted.is_empty() {
-        let rows = accepted.into_iter().map(|(job, state)| row(&mut tx.memory, job, state)).collect();
+        let now = tx.changes.now;
+        let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
+        let first = tx.memory.sequence + 1;
+        let rows = accepted.into_iter().map(|(job, state)| row(&mut tx.memory, job, state, now)).collect();
         insert(tx, rows)?;
+        if tagged {
+            insert_tags(tx.connection, first)?;
+        }
     }
     Ok(outcomes.into_iter().map(Ok).collect())
 }
 
-fn row(memory: &mut Memory, job: &NewJob, state: JobState) -> Value {
+fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Value {
     memory.sequence += 1;
     let fingerprint: String = job.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
     json!([
@@ -66,19 +73,33 @@ fn row(memory: &mut Memory, job: &NewJob, state: JobState) -> Value {
         job.held,
         hex(job.correlation_id),
         hex(job.event_id),
+        due(job, now).unwrap_or(now).as_micros(),
+        job.priority,
+        (!job.tags.is_empty()).then(|| json!(job.tags).to_string()),
     ])
 }
 
 fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
-                           timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at)
+                           timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at,
+                           priority, tags)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
-                unhex(value ->> 13), ?2, ?2, ?2
+                unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16
          FROM json_each(?1)",
     )?;
     statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;
+    Ok(())
+}
+
+/// Makes the jobs from this sequence number on known by their tags.
+fn insert_tags(connection: &Connection, first: u64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO job_tags (tag, sequence)
+         SELECT tag.value, jobs.sequence FROM jobs, json_each(jobs.tags) AS tag WHERE jobs.sequence >= ?1",
+    )?;
+    statement.execute([first])?;
     Ok(())
 }
 
@@ -132,5 +153,5 @@ pub(super) fn replay(
         tx.changes.now.as_micros(),
         of.sequence,
     ))?;
-    Ok(())
+    insert_tags(tx.connection, tx.memory.sequence)
 }

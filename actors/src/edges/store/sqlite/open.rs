@@ -24,7 +24,8 @@ use crate::edges::store::StoreError;
 /// `CALL` in ASCII: tells our files from other programs' databases.
 const APPLICATION_ID: i32 = 0x4341_4c4c;
 /// Each migration brings the file from the version of its place to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_submitting.sql")];
 /// What the lock file may hold.
 const MAX_NOTE: usize = 4096;
 /// How long the lock of a process that is dead is waited for, and how often it is looked at. A child that it was about to

@@ -73,6 +73,9 @@ fn job(job_type: &str, queue: &str) -> Operation {
         correlation_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: u64::MAX,
+        scheduled_at: None,
+        priority: 0,
+        tags: vec![job_type.to_owned()],
     }))
 }
 
@@ -149,6 +152,7 @@ impl Bench {
             states: states.to_vec(),
             queue: queue.map(str::to_owned),
             job_type: job_type.map(str::to_owned),
+            tag: None,
             before,
         };
         steps(|| {
@@ -176,6 +180,15 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("list by unknown queue", bench.list(&[], Some("nowhere"), None, None));
     all.insert("list by type before", bench.list(&[], None, Some("rare"), Some(1)));
     let reader = &bench.reader;
+    for (name, tag, queue) in [
+        ("list by tag", "common", None),
+        ("list by rare tag", "rare", None),
+        ("list by two", "common", Some("default")),
+    ] {
+        let filter =
+            JobFilter { tag: Some(tag.to_owned()), queue: queue.map(str::to_owned), ..JobFilter::default() };
+        all.insert(name, steps(|| drop(read::jobs(reader, &filter, 5).unwrap())));
+    }
     all.insert("job", steps(|| drop(read::job(reader, one).unwrap())));
     all.insert("lookup", steps(|| drop(read::jobs_by_id(reader, &some).unwrap())));
     let at = |position| LogCursor { epoch: 1, position };

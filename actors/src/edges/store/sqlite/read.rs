@@ -35,7 +35,7 @@ fn columns(full: bool) -> String {
     format!(
         "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
          correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
-         finished_at, cancel_requested_at"
+         finished_at, cancel_requested_at, priority, tags"
     )
 }
 
@@ -65,7 +65,14 @@ fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         started_at: optional_time(row, 21)?,
         finished_at: optional_time(row, 22)?,
         cancel_requested_at: optional_time(row, 23)?,
+        priority: row.get(24)?,
+        tags: tags(row.get::<_, Option<String>>(25)?.as_deref()),
     })
+}
+
+/// Tags as they are stored.
+fn tags(text: Option<&str>) -> Vec<String> {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 pub(super) fn job(connection: &Connection, job: Uuid) -> rusqlite::Result<Option<JobWithAttempts>> {
@@ -124,10 +131,17 @@ pub(super) fn jobs(
             conditions.push(format!("{column} = ?{}", values.len()));
         }
     }
+    let mut table = "jobs";
+    if let Some(tag) = &filter.tag {
+        // The tags first, in the order of the list: nobody reads more of them than the list is long.
+        table = "job_tags CROSS JOIN jobs USING (sequence)";
+        values.push(tag.clone().into());
+        conditions.push(format!("tag = ?{}", values.len()));
+    }
     values.push(i64::from(limit).into());
     let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
     let sql = format!(
-        "SELECT {} FROM jobs WHERE {condition} ORDER BY sequence DESC LIMIT ?{}",
+        "SELECT {} FROM {table} WHERE {condition} ORDER BY sequence DESC LIMIT ?{}",
         columns(false),
         values.len()
     );
@@ -254,7 +268,16 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         totals.counts[state] = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
     }
     let mut oldest = connection.prepare_cached(
-        "SELECT min(scheduled_at) FROM jobs WHERE queue = ?1 AND state = 2 AND priority = 0",
+        // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
+        "WITH RECURSIVE levels (priority) AS (
+             SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2
+             UNION ALL
+             SELECT (SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND priority < levels.priority)
+             FROM levels WHERE levels.priority IS NOT NULL
+         )
+         SELECT min((SELECT min(scheduled_at) FROM jobs
+                     WHERE queue = ?1 AND state = 2 AND priority = levels.priority))
+         FROM levels WHERE levels.priority IS NOT NULL",
     )?;
     for (name, (_, totals)) in &mut all {
         if totals.count(JobState::Available) > 0 {

@@ -47,6 +47,12 @@ fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64)
         .connection
         .prepare_cached("DELETE FROM attempts WHERE job IN (SELECT unhex(value) FROM json_each(?1))")?;
     attempts.execute([&list])?;
+    let mut tags = tx.connection.prepare_cached(
+        "DELETE FROM job_tags WHERE (tag, sequence) IN
+            (SELECT tag.value, jobs.sequence FROM jobs, json_each(jobs.tags) AS tag
+             WHERE jobs.id IN (SELECT unhex(value) FROM json_each(?1)))",
+    )?;
+    tags.execute([&list])?;
     let mut jobs = tx
         .connection
         .prepare_cached("DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))")?;

@@ -53,13 +53,15 @@ impl Changes {
     /// Moves a job to another state and counts that.
     pub(crate) fn enter(&mut self, row: &mut JobRow, state: JobState) {
         self.count(&row.queue, Some(row.state), state);
+        let waited_for_its_time = matches!(row.state, JobState::Scheduled | JobState::Retryable);
         row.state = state;
         row.changed = true;
         if state.is_final() {
             row.finished_at = Some(self.now);
         }
         if state == JobState::Available {
-            row.scheduled_at = self.now;
+            // What was due first goes first, however late and in whatever order they were made available.
+            row.scheduled_at = if waited_for_its_time { row.scheduled_at.min(self.now) } else { self.now };
             row.wait_reason = None;
         }
         if state != JobState::Executing {

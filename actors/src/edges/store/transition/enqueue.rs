@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use callboard_contracts::{EventType, JobState};
+use callboard_contracts::{EventType, JobState, Timestamp};
 use uuid::Uuid;
 
 use super::{Changes, Event, JobRow};
@@ -57,7 +57,11 @@ pub(crate) fn enqueue<'j>(
             continue;
         }
         *waiting += 1;
-        let state = if job.held.is_some() { JobState::Pending } else { JobState::Available };
+        let state = match due(job, changes.now) {
+            _ if job.held.is_some() => JobState::Pending,
+            Some(_) => JobState::Scheduled,
+            None => JobState::Available,
+        };
         known.insert(job.id, Known { fingerprint: job.fingerprint, event_id: job.event_id, state });
         accepted.push((job, state));
         changes.count(&job.queue, None, state);
@@ -65,6 +69,11 @@ pub(crate) fn enqueue<'j>(
         outcomes.push(Outcome::Enqueued { state });
     }
     Enqueued { accepted, outcomes }
+}
+
+/// When the job falls due, if that is not yet.
+pub(crate) fn due(job: &NewJob, now: Timestamp) -> Option<Timestamp> {
+    job.scheduled_at.filter(|at| *at > now)
 }
 
 /// A finished job was stored again as a new one.

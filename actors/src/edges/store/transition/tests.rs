@@ -78,6 +78,9 @@ pub(super) fn new_job(id: u128) -> NewJob {
         correlation_id: Uuid::from_u128(id),
         event_id: Uuid::from_u128(id + 100),
         max_backlog: 2,
+        scheduled_at: None,
+        priority: 0,
+        tags: Vec::new(),
     }
 }
 
@@ -237,10 +240,14 @@ fn only_what_runs_is_asked_before_it_is_cancelled() {
 fn a_retry_hurries_what_waits_and_replays_what_is_finished() {
     let replay = Uuid::from_u128(5);
     for state in [Scheduled, Retryable] {
-        let mut changes = changes(row(state));
-        let available = Retry::Decided(Outcome::MadeAvailable { queue: "q".to_owned() });
-        assert_eq!(retry(&mut changes, JOB, replay), available);
-        assert_eq!(changes.rows[&JOB].scheduled_at, now());
+        // One that is due already keeps its place before those that fell due after it.
+        let later = now().saturating_add(Duration::from_secs(1));
+        for (at, expected) in [(later, now()), (earlier(), earlier())] {
+            let mut changes = changes(JobRow { scheduled_at: at, ..row(state) });
+            let available = Retry::Decided(Outcome::MadeAvailable { queue: "q".to_owned() });
+            assert_eq!(retry(&mut changes, JOB, replay), available);
+            assert_eq!(changes.rows[&JOB].scheduled_at, expected);
+        }
     }
     let mut finished = changes(row(Completed));
     let Retry::Replay(of) = retry(&mut finished, JOB, replay) else { panic!("it is finished") };
