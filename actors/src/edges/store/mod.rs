@@ -6,10 +6,10 @@
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod clock;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod durability;
 #[cfg(feature = "failpoints")]
 mod commit_points;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod durability;
 mod edge;
 mod handle;
 pub mod port;

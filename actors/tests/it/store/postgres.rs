@@ -1,6 +1,10 @@
 //! PostgreSQL, for the suite.
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use callboard_actors::edges::store::{Clock, PostgresOptions, PostgresStore, Store};
 use callboard_testsupport::Database;
@@ -14,19 +18,26 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    async fn psql(&self, statement: &'static str) -> String {
-        let database = self.database.clone();
-        tokio::task::spawn_blocking(move || database.psql(statement)).await.unwrap().trim().to_owned()
+    async fn psql(&self, statements: impl Into<String>) -> String {
+        let (database, statements) = (self.database.clone(), statements.into());
+        tokio::task::spawn_blocking(move || database.psql(&statements)).await.unwrap().trim().to_owned()
     }
 }
 
 impl Backend for Postgres {
+    const NAME: &str = "postgres";
     const SHARED: bool = true;
     const CASES: u32 = 8;
 
     async fn create(clock: Arc<AtomicI64>) -> Self {
         let database = tokio::task::spawn_blocking(Database::create).await.unwrap();
         Postgres { database: Arc::new(database), clock }
+    }
+
+    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
+        let backend = Postgres::create(clock).await;
+        backend.psql(fs::read_to_string(left.join("callboard.sql")).unwrap()).await;
+        backend
     }
 
     async fn open(&self, node: &str) -> Arc<dyn Store> {
@@ -53,6 +64,21 @@ impl Backend for Postgres {
         }
         let newest: u64 = self.psql("SELECT position FROM callboard.log").await.parse().unwrap();
         committed.wait_for(|at| at.position >= newest).await.unwrap();
+    }
+
+    async fn schema(&self) -> Vec<String> {
+        let schema = self
+            .psql(
+                "SELECT format('version %s', version) FROM callboard.schema_version;
+                 SELECT format('column %s.%s: %s, nullable %s, default %s', table_name, column_name, data_type,
+                               is_nullable, column_default)
+                 FROM information_schema.columns WHERE table_schema = 'callboard';
+                 SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'callboard'",
+            )
+            .await;
+        let mut schema: Vec<String> = schema.lines().map(str::to_owned).collect();
+        schema.sort();
+        schema
     }
 
     async fn remove(self) {

@@ -88,7 +88,7 @@ pub(super) fn lost() -> AttemptError {
 
 /// Ends the attempts of a session whatever it says, and the session with the last of them.
 pub(super) fn rescue(session: Uuid, limit: u32) -> Operation {
-    Operation::Rescue { session, error: lost(), limit, idle_for: None, leader: None }
+    Operation::Rescue { session, error: lost(), limit, idle_for: None, quarantine_after: 0, leader: None }
 }
 
 pub(super) fn session() -> NewSession {

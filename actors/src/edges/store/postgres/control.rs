@@ -37,13 +37,13 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
             promote(tx, *limit).await
         }
         Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit).await,
-        Operation::Rescue { session, error, limit, idle_for, leader } => {
+        Operation::Rescue { session, error, limit, idle_for, quarantine_after, leader } => {
             if let Some(leader) = leader
                 && !session::leads(tx.connection, *leader).await?
             {
                 return Ok(Outcome::NotLeader);
             }
-            rescue(tx, *session, error, *limit, *idle_for).await
+            rescue(tx, *session, error, *limit, *idle_for, *quarantine_after).await
         }
         Operation::OpenSession(session) => session::open(tx, session).await,
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
@@ -111,7 +111,7 @@ async fn promote(tx: &mut Transaction<'_>, limit: u32) -> sqlx::Result<Outcome> 
 async fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> sqlx::Result<Outcome> {
     tx.flush().await?;
     let held: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM jobs WHERE state = 0 AND type = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED",
+        "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED",
     )
     .bind(job_types)
     .bind(i64::from(limit))
@@ -127,6 +127,7 @@ async fn rescue(
     error: &AttemptError,
     limit: u32,
     idle_for: Option<Duration>,
+    quarantine_after: u32,
 ) -> sqlx::Result<Outcome> {
     if !session::hold_idle(tx, session, idle_for).await? {
         return Ok(Outcome::NotFound);
@@ -139,7 +140,7 @@ async fn rescue(
     .bind(i64::from(limit))
     .fetch_all(&mut *tx.connection)
     .await?;
-    let queues = each(tx, &lost, |changes, row| lose(changes, row, error)).await?;
+    let queues = each(tx, &lost, |changes, row| lose(changes, row, error, quarantine_after)).await?;
     if lost.len() < limit as usize {
         session::close(tx, session).await?;
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_contracts::{JobState, Timestamp};
+use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::edges::store::{
     transition::{
         JobRow,
         code::state_of,
-        enqueue::{Enqueued, Known, enqueue},
+        enqueue::{Enqueued, Known, due, enqueue},
     },
 };
 
@@ -79,17 +80,22 @@ async fn insert(
         "WITH new AS MATERIALIZED (
             SELECT nextval('job_sequence') AS sequence, *
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-                        $8::bytea[], $9::integer[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[])
+                        $8::bytea[], $9::integer[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
+                        $15::bigint[], $16::smallint[], $17::text[])
                 AS given (id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
-                          wait_reason, correlation_id, created_event_id)
+                          wait_reason, correlation_id, created_event_id, scheduled_at, priority, tags)
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
-                                    created_event_id)
-            SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id FROM new
+                                    created_event_id, tags)
+            SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id, tags FROM new
+         ), tagged AS (
+            INSERT INTO job_tags (tag, sequence)
+            SELECT tag, sequence FROM new, json_array_elements_text(new.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id,
-                           created_at, updated_at, scheduled_at)
-         SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14, $14
+                           created_at, updated_at, scheduled_at, priority)
+         SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14,
+                scheduled_at, priority
          FROM new",
     )
     .bind(column!(|job| job.id))
@@ -106,6 +112,9 @@ async fn insert(
     .bind(column!(|job| job.correlation_id))
     .bind(column!(|job| job.event_id))
     .bind(now.as_micros())
+    .bind(column!(|job| due(job, now).unwrap_or(now).as_micros()))
+    .bind(column!(|job| job.priority))
+    .bind(column!(|job| (!job.tags.is_empty()).then(|| json!(job.tags).to_string())))
     .execute(connection)
     .await?;
     Ok(())
@@ -123,7 +132,10 @@ pub(super) async fn replay(
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, replay_of, tags)
             SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags
-            FROM job_bodies WHERE id = $1 RETURNING sequence
+            FROM job_bodies WHERE id = $1 RETURNING sequence, tags
+         ), tagged AS (
+            INSERT INTO job_tags (tag, sequence)
+            SELECT tag, sequence FROM body, json_array_elements_text(body.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, priority, max_attempts, timeout, correlation_id,
                            created_at, updated_at, scheduled_at, partition_key)

@@ -53,12 +53,13 @@ pub(super) async fn snapshot<T>(
 /// The columns of [`JobRecord`]; in lists what is long stays away.
 fn columns(full: bool) -> &'static str {
     if full {
-        "SELECT jobs.*, body.payload, body.metadata, body.document, body.created_event_id, body.replay_of
+        "SELECT jobs.*, body.payload, body.metadata, body.document, body.created_event_id, body.replay_of,
+                body.tags
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
     } else {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
-                body.created_event_id, body.replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at,
+                body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
                 finished_at, cancel_requested_at
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
     }
@@ -90,7 +91,14 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         started_at: optional_time(row, "started_at")?,
         finished_at: optional_time(row, "finished_at")?,
         cancel_requested_at: optional_time(row, "cancel_requested_at")?,
+        priority: row.try_get("priority")?,
+        tags: tags(row.try_get::<Option<&str>, _>("tags")?),
     })
+}
+
+/// Tags as they are stored.
+fn tags(text: Option<&str>) -> Vec<String> {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 pub(super) async fn job(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobWithAttempts>> {
@@ -135,12 +143,22 @@ pub(super) async fn jobs(
     filter: JobFilter,
     limit: u32,
 ) -> sqlx::Result<Vec<JobRecord>> {
-    let JobFilter { states, queue, job_type, before } = filter;
+    let JobFilter { states, queue, job_type, tag, before } = filter;
     let mut query = QueryBuilder::<Postgres>::new(columns(false));
+    if tag.is_some() {
+        query.push("JOIN job_tags ON job_tags.sequence = body.sequence ");
+    }
     query.push("WHERE true");
     // Queue and type never change, so the body has their indexes; the order is that of whichever index is walked.
-    let by_body = queue.is_some() || job_type.is_some();
-    let sequence = if by_body || states.is_empty() { "body.sequence" } else { "jobs.sequence" };
+    let by_body = queue.is_some() || job_type.is_some() || states.is_empty();
+    let sequence = match &tag {
+        Some(_) => "job_tags.sequence",
+        None if by_body => "body.sequence",
+        None => "jobs.sequence",
+    };
+    if let Some(tag) = tag {
+        query.push(" AND tag = ").push_bind(tag);
+    }
     if let Some(before) = before {
         query.push(format_args!(" AND {sequence} < ")).push_bind(as_long(before));
     }
@@ -303,12 +321,21 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
     }
     for (name, (_, totals)) in &mut all {
         if totals.count(JobState::Available) > 0 {
+            // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
             let oldest: Option<i64> = sqlx::query_scalar(
-                "SELECT scheduled_at FROM jobs WHERE queue = $1 AND state = 2 AND priority = 0
-                 ORDER BY priority DESC, scheduled_at, sequence LIMIT 1",
+                "WITH RECURSIVE levels (priority) AS (
+                    SELECT max(priority) FROM jobs WHERE queue = $1 AND state = 2
+                    UNION ALL
+                    SELECT (SELECT max(priority) FROM jobs
+                            WHERE queue = $1 AND state = 2 AND priority < levels.priority)
+                    FROM levels WHERE levels.priority IS NOT NULL
+                 )
+                 SELECT min((SELECT min(scheduled_at) FROM jobs
+                             WHERE queue = $1 AND state = 2 AND priority = levels.priority))
+                 FROM levels WHERE levels.priority IS NOT NULL",
             )
             .bind(name)
-            .fetch_optional(&mut *connection)
+            .fetch_one(&mut *connection)
             .await?;
             totals.oldest_available_at = oldest.map(Timestamp::from_micros);
         }

@@ -26,6 +26,8 @@ fn label(end: &AttemptEnd, cancelled: bool) -> &'static str {
         AttemptEnd::Failed { retry_at: None, .. } => "failed for good",
         AttemptEnd::Cancelled { .. } => "ended by its cancellation",
         AttemptEnd::Released => "handed back",
+        AttemptEnd::Snoozed { .. } if cancelled => "wants to go on later, and cancelled meanwhile",
+        AttemptEnd::Snoozed { .. } => "wants to go on later",
     }
 }
 
@@ -81,21 +83,30 @@ fn edges() -> Edges {
         (again, true),
         (AttemptEnd::Cancelled { error: error() }, true),
         (AttemptEnd::Released, false),
+        (AttemptEnd::Snoozed { until: now() }, false),
+        (AttemptEnd::Snoozed { until: now() }, true),
     ];
     for (end, cancelled) in ends {
         let finished = |changes: &mut Changes| drop(finish(changes, LEASE, None, &end));
         try_all(&mut edges, all, label(&end, cancelled), cancelled, finished);
     }
-    let lost = |changes: &mut Changes| changed(changes, |changes, row| lose(changes, row, &error()));
+    let lost = |changes: &mut Changes| changed(changes, |changes, row| lose(changes, row, &error(), 0));
     let last = |changes: &mut Changes| {
         changed(changes, |changes, row| {
             row.attempt = row.max_attempts;
-            lose(changes, row, &error());
+            lose(changes, row, &error(), 0);
+        });
+    };
+    let deadly = |changes: &mut Changes| {
+        changed(changes, |changes, row| {
+            row.started_at = Some(now());
+            lose(changes, row, &error(), 1);
         });
     };
     try_all(&mut edges, &[Executing], "its node died", false, lost);
     try_all(&mut edges, &[Executing], "its node died, and it was cancelled", true, lost);
     try_all(&mut edges, &[Executing], "its node died in its last attempt", false, last);
+    try_all(&mut edges, &[Executing], "too many of its runs died with their nodes", false, deadly);
     edges
 }
 

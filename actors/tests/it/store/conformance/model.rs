@@ -152,6 +152,19 @@ impl Known {
                 self.started = false;
                 self.way.push(EventType::Released);
             }
+            AttemptEnd::Snoozed { .. } if self.cancel_requested => {
+                self.failed = true;
+                self.attempts.push((self.attempt, AttemptOutcome::Cancelled));
+                self.enter(JobState::Cancelled, now);
+                self.way.push(EventType::Failed);
+            }
+            AttemptEnd::Snoozed { until } => {
+                self.enter(JobState::Scheduled, now);
+                self.due = *until;
+                self.attempt -= 1;
+                self.started = false;
+                self.way.push(EventType::Snoozed);
+            }
         }
     }
 
@@ -635,7 +648,8 @@ async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, which: usi
     let idle_for = idle.then_some(2 * SECOND);
     let id = model.sessions[which].new.id;
     let leader = idle.then_some(stage.leader);
-    let operation = Operation::Rescue { session: id, error: lost(), limit, idle_for, leader };
+    let operation =
+        Operation::Rescue { session: id, error: lost(), limit, idle_for, quarantine_after: 0, leader };
     let outcome = send(stage, model, Some(operation)).await.unwrap();
     let silent = now.saturating_since(model.sessions[which].seen_at);
     let held = ids(model, |job| job.state == JobState::Executing && job.session == Some(id));

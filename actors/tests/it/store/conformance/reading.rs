@@ -32,8 +32,12 @@ pub(super) async fn lists_are_filtered_and_paged_without_gaps_while_jobs_are_add
     for states in [vec![], vec![JobState::Completed], vec![JobState::Available, JobState::Completed]] {
         for queue in [None, Some("mail".to_owned()), Some("nowhere".to_owned())] {
             for job_type in [None, Some("b".to_owned())] {
-                let filter =
-                    JobFilter { states: states.clone(), queue: queue.clone(), job_type, ..JobFilter::default() };
+                let filter = JobFilter {
+                    states: states.clone(),
+                    queue: queue.clone(),
+                    job_type,
+                    ..JobFilter::default()
+                };
                 let fits = |job: &&JobRecord| {
                     (filter.states.is_empty() || filter.states.contains(&job.state))
                         && filter.queue.as_ref().is_none_or(|queue| *queue == job.queue)

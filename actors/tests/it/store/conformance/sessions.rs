@@ -99,8 +99,14 @@ pub(super) async fn a_session_is_ended_only_after_it_was_silent_for_as_long_as_w
     let held = lease(&stage.claim("default", 1, session).await[0]);
     let ttl = 10 * SECOND;
     let leader = Some(stage.leader);
-    let judge =
-        |session| Operation::Rescue { session, error: lost(), limit: 10, idle_for: Some(ttl), leader };
+    let judge = |session| Operation::Rescue {
+        session,
+        error: lost(),
+        limit: 10,
+        idle_for: Some(ttl),
+        quarantine_after: 0,
+        leader,
+    };
     stage.pass(ttl);
     assert_eq!(stage.store.renew(session).await.unwrap(), ALIVE);
     stage.pass(ttl - Duration::from_micros(1));
@@ -138,6 +144,7 @@ pub(super) async fn one_session_leads_until_it_ends_or_is_silent<B: Backend>(sta
                 error: lost(),
                 limit: 10,
                 idle_for: None,
+                quarantine_after: 0,
                 leader: Some(old),
             },
         ];

@@ -14,7 +14,7 @@ CREATE TABLE jobs (
     type text NOT NULL,
     queue text NOT NULL,
     state smallint NOT NULL,
-    priority integer NOT NULL DEFAULT 0,
+    priority smallint NOT NULL DEFAULT 0,
     attempt integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
     timeout bigint NOT NULL,
@@ -61,7 +61,15 @@ CREATE TABLE job_bodies (
     replay_of uuid,
     -- For jobs submitted with an Idempotency-Key header.
     idempotency_key text,
+    -- A JSON array.
     tags text
+);
+
+-- Jobs by their tags.
+CREATE TABLE job_tags (
+    tag text NOT NULL,
+    sequence bigint NOT NULL,
+    PRIMARY KEY (tag, sequence)
 );
 
 CREATE INDEX job_bodies_by_queue ON job_bodies (queue, sequence);
