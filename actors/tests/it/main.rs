@@ -3,4 +3,5 @@
 
 mod command;
 mod pipeline;
+mod postgres;
 mod store;

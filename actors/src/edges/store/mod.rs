@@ -29,6 +29,6 @@ pub use edge::{OpenStore, StoreEdge, StoreEdgeArgs, Wiring};
 pub use handle::StoreHandle;
 pub use port::{Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{PostgresOptions, PostgresStore, enqueue_in};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};

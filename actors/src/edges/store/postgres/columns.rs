@@ -1,6 +1,6 @@
 //! Between the database's types and ours.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use callboard_contracts::Timestamp;
 use sqlx::{Row, postgres::PgRow};
@@ -38,4 +38,9 @@ pub(super) fn as_integer(count: u32) -> i32 {
 
 pub(super) fn as_long(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Text that a program wrote freely. PostgreSQL holds no NUL, which must not keep an attempt from ending.
+pub(super) fn as_text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }

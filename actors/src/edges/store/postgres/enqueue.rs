@@ -43,7 +43,10 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     Ok(outcomes.into_iter().map(Ok).collect())
 }
 
-async fn find(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result<BTreeMap<Uuid, Known>> {
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    jobs: &[&NewJob],
+) -> sqlx::Result<BTreeMap<Uuid, Known>> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let rows = sqlx::query(
         "SELECT id, fingerprint, created_event_id, state FROM jobs JOIN job_bodies USING (id) WHERE id = ANY($1)",
@@ -63,7 +66,7 @@ async fn find(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result<B
     known.collect()
 }
 
-async fn insert(
+pub(super) async fn insert(
     connection: &mut PgConnection,
     accepted: &[(&NewJob, JobState)],
     now: Timestamp,

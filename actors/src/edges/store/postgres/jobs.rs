@@ -4,7 +4,7 @@ use callboard_contracts::Timestamp;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::columns::{as_integer, as_long, count, long, optional_time, time};
+use super::columns::{as_integer, as_long, as_text, count, long, optional_time, time};
 use crate::edges::store::transition::{JobRow, code::state_of};
 
 fn read(row: &PgRow) -> sqlx::Result<JobRow> {
@@ -87,8 +87,8 @@ pub(super) async fn write_back<'r>(
     .bind(column!(|row| as_long(row.token)))
     .bind(column!(|row| row.needs_token))
     .bind(column!(|row| row.session))
-    .bind(column!(|row| row.wait_reason.as_deref()))
-    .bind(column!(|row| row.last_error.as_deref()))
+    .bind(column!(|row| row.wait_reason.as_deref().map(as_text)))
+    .bind(column!(|row| row.last_error.as_deref().map(as_text)))
     .bind(column!(|row| row.result.as_deref()))
     .bind(column!(|row| row.scheduled_at.as_micros()))
     .bind(column!(|row| micros(row.claimed_at)))

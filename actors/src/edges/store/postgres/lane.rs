@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
-use sqlx::{Executor, PgConnection};
+use sqlx::{Executor, PgConnection, Row};
 use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
@@ -16,16 +16,18 @@ use super::{
     connect::{Purpose, connect},
     error::{is_disconnect, is_members_own, is_transient, translate},
     transaction::Transaction,
+    witness::{Fate, Witness},
 };
+#[cfg(feature = "failpoints")]
+use crate::edges::store::commit_points;
 use crate::{
     edges::store::{Operation, OperationResult, Outcome, StoreError, Wake},
-    failpoint,
     jobs::retry::random,
 };
 
 type Answer = Result<Vec<OperationResult>, StoreError>;
 
-/// How often a transaction that lost against others is tried.
+/// How often a transaction that lost against others, or its connection, is tried.
 const TRIES: u32 = 8;
 /// The first pause between tries; each further one is twice as long, and all are jittered.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -39,7 +41,21 @@ pub(super) struct Lanes {
 /// A connection that writes; without one it is opened when it is needed.
 struct Lane {
     number: usize,
+    /// Gone while a transaction is under way: only one that ended well leaves it behind.
     connection: Option<PgConnection>,
+}
+
+/// A lane that goes back to the others, whatever happens on it.
+struct Taken<'a> {
+    lanes: &'a Lanes,
+    lane: Lane,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Lane { number, connection } = &mut self.lane;
+        self.lanes.idle.lock().push(Lane { number: *number, connection: connection.take() });
+    }
 }
 
 impl Lanes {
@@ -53,17 +69,35 @@ impl Lanes {
     /// Carries out a batch in one transaction, as soon as a lane is free.
     pub(super) async fn apply(&self, shared: &Arc<Shared>, operations: &[Operation]) -> Answer {
         let closed = || StoreError::NotReady("it is closed".to_owned());
+        // Given up after the lane is back.
         let _free = self.free.acquire().await.map_err(|_| closed())?;
-        let Some(mut lane) = self.idle.lock().pop() else { return Err(closed()) };
+        let Some(lane) = self.idle.lock().pop() else { return Err(closed()) };
+        let mut taken = Taken { lanes: self, lane };
         let limit = shared.options.write_timeout;
-        let applied = timeout(limit, lane.apply(shared, operations)).await;
-        let applied = applied.unwrap_or_else(|_| {
-            // What the server still does with it is unknown, and its answer would be taken for another's.
-            lane.connection = None;
-            Err(StoreError::TimedOut(limit))
-        });
-        self.idle.lock().push(lane);
-        applied
+        // What the server still does after that is unknown; its connection is closed.
+        timeout(limit, taken.lane.apply(shared, operations)).await.unwrap_or(Err(StoreError::TimedOut(limit)))
+    }
+}
+
+/// What a transaction has done once it is committed.
+struct Done {
+    results: Vec<OperationResult>,
+    wakes: Vec<Wake>,
+    /// Whether there are events that wait for their places.
+    events: bool,
+}
+
+/// Why a transaction did not end well.
+enum Broken {
+    /// Nothing of it is done.
+    Undone(sqlx::Error),
+    /// The connection was lost before the answer to its commit came.
+    Unanswered(Box<Done>, Witness),
+}
+
+impl From<sqlx::Error> for Broken {
+    fn from(error: sqlx::Error) -> Self {
+        Broken::Undone(error)
     }
 }
 
@@ -105,18 +139,32 @@ impl Lane {
     ) -> Result<sqlx::Result<Vec<OperationResult>>, StoreError> {
         let mut pause = PAUSE;
         for left in (0..TRIES).rev() {
-            let connection = match &mut self.connection {
+            let mut connection = match self.connection.take() {
                 Some(connection) => connection,
-                none => none.insert(connect(&shared.options, Purpose::Write).await?),
+                None => connect(&shared.options, Purpose::Write).await?,
             };
-            let error = match transact(connection, shared, self.number, operations).await {
-                Ok(results) => return Ok(Ok(results)),
-                Err(error) => error,
+            let error = match transact(&mut connection, shared, self.number, operations).await {
+                Ok(done) => {
+                    self.connection = Some(connection);
+                    return Ok(Ok(done.tell(shared)));
+                }
+                Err(Broken::Unanswered(done, witness)) => {
+                    match witness.fate(&shared.options).await? {
+                        (Fate::Committed, connection) => {
+                            self.connection = Some(connection);
+                            return Ok(Ok(done.tell(shared)));
+                        }
+                        (Fate::Undone, connection) => self.connection = Some(connection),
+                    }
+                    continue;
+                }
+                Err(Broken::Undone(error)) => error,
             };
-            if is_disconnect(&error) || connection.execute("ROLLBACK").await.is_err() {
-                self.connection = None;
+            let lost = is_disconnect(&error);
+            if !lost && connection.execute("ROLLBACK").await.is_ok() {
+                self.connection = Some(connection);
             }
-            if is_transient(&error) && left > 0 {
+            if (lost || is_transient(&error)) && left > 0 {
                 sleep(pause.mul_f64(0.5 + random())).await;
                 pause *= 2;
             } else if is_members_own(&error) {
@@ -125,7 +173,7 @@ impl Lane {
                 return Err(translate(error));
             }
         }
-        Err(StoreError::Locked("it lost against others too often".to_owned()))
+        Err(StoreError::NotReady("connections to it are lost again and again".to_owned()))
     }
 }
 
@@ -134,26 +182,36 @@ async fn transact(
     shared: &Arc<Shared>,
     lane: usize,
     operations: &[Operation],
-) -> sqlx::Result<Vec<OperationResult>> {
-    let ends = operations.iter().any(|operation| matches!(operation, Operation::Finish { .. }));
-    connection.execute("BEGIN").await?;
+) -> Result<Done, Broken> {
+    let begun = connection.fetch_one(sqlx::raw_sql("BEGIN; SELECT pg_current_xact_id()::text AS id")).await?;
     let mut transaction = Transaction::new(connection, shared, lane);
     let results = batch::run(&mut transaction, operations).await?;
     let mut wakes = transaction.changes.queues_grown().map(Wake::Available).collect::<Vec<_>>();
     wakes.extend(results.iter().filter_map(cancel));
+    let witness = Witness::of(begun.try_get("id")?, &transaction.changes, &results);
     let events = transaction.finish().await?;
-    if ends {
-        failpoint!("store.commit.before");
+    #[cfg(feature = "failpoints")]
+    commit_points::before(operations, &results);
+    let done = Done { results, wakes, events };
+    match connection.execute("COMMIT").await {
+        Ok(_) => {}
+        Err(error) if is_disconnect(&error) => return Err(Broken::Unanswered(Box::new(done), witness)),
+        Err(error) => return Err(error.into()),
     }
-    connection.execute("COMMIT").await?;
-    if ends {
-        failpoint!("store.commit.after");
+    #[cfg(feature = "failpoints")]
+    commit_points::after(operations, &done.results);
+    Ok(done)
+}
+
+impl Done {
+    /// Tells this node and the others; gives the answers.
+    fn tell(self, shared: &Shared) -> Vec<OperationResult> {
+        if self.events {
+            shared.unplaced.notify_one();
+        }
+        shared.outbox.put(self.wakes);
+        self.results
     }
-    if events {
-        shared.unplaced.notify_one();
-    }
-    shared.outbox.put(wakes);
-    Ok(results)
 }
 
 fn cancel(result: &OperationResult) -> Option<Wake> {

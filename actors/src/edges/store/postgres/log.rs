@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::{
     PostgresOptions,
-    columns::{as_integer, as_micros},
+    columns::{as_integer, as_micros, as_text},
 };
 use crate::edges::store::transition::{Event, code::event_code};
 
@@ -47,7 +47,7 @@ pub(super) async fn insert(
     .bind(column!(|event| event.job_created_at.as_micros()))
     .bind(column!(|event| event.correlation_id))
     .bind(column!(|event| as_integer(event.attempt)))
-    .bind(column!(|event| event.error.as_deref()))
+    .bind(column!(|event| event.error.as_deref().map(as_text)))
     .bind(column!(|event| event.duration.map(as_micros)))
     .bind(i32::try_from(events.len()).unwrap_or(i32::MAX))
     .bind(now.as_micros())

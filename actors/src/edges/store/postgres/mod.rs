@@ -10,6 +10,7 @@ mod columns;
 mod connect;
 mod control;
 mod enqueue;
+mod enqueue_in;
 mod error;
 mod jobs;
 mod lane;
@@ -21,6 +22,7 @@ mod sequencer;
 mod session;
 mod transaction;
 mod wake;
+mod witness;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -39,6 +41,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub use self::enqueue_in::enqueue_in;
 use self::{
     clock::DatabaseClock,
     connect::{Purpose, connect},

@@ -10,6 +10,7 @@ use super::{
     Shared,
     columns::long,
     connect::{Purpose, connect},
+    enqueue_in::gather_counts,
     error::translate,
 };
 use crate::edges::store::StoreError;
@@ -69,9 +70,13 @@ async fn work(shared: &Shared, pause: &mut Duration) -> Result<std::convert::Inf
 /// placed before the row was locked; one statement for both would see the batches as they were before it waited.
 async fn place(connection: &mut PgConnection, shared: &Shared) -> sqlx::Result<Placed> {
     let look =
-        "SELECT epoch, position, EXISTS (SELECT FROM event_batches WHERE first_position IS NULL) AS unplaced
-                FROM log";
+        "SELECT epoch, position, EXISTS (SELECT FROM event_batches WHERE first_position IS NULL) AS unplaced,
+                EXISTS (SELECT FROM totals WHERE shard < 0) AS counts
+         FROM log";
     let row = sqlx::query(look).fetch_one(&mut *connection).await?;
+    if row.try_get("counts")? {
+        gather_counts(connection).await?;
+    }
     if !row.try_get::<bool, _>("unplaced")? {
         shared.advance(LogCursor { epoch: long(&row, "epoch")?, position: long(&row, "position")? });
         return Ok(Placed::All);

@@ -87,6 +87,16 @@ impl Outbox {
     }
 }
 
+/// Tells all nodes, within a transaction and so with its commit, that a queue has a job.
+pub(super) async fn notify_of_job(
+    connection: &mut PgConnection,
+    schema: &str,
+    queue: &str,
+) -> sqlx::Result<()> {
+    // No store has this id, so each heeds it.
+    notify(connection, &channel(schema), Uuid::nil(), &[Word::Available(queue.to_owned())]).await
+}
+
 /// The channel of a schema.
 fn channel(schema: &str) -> String {
     format!("callboard_{schema}")
@@ -115,7 +125,7 @@ async fn tell_on(shared: &Shared, pause: &mut Duration) -> Result<(), StoreError
         }
         sleep(GATHER).await;
         for words in shared.outbox.take().chunks(WORDS) {
-            notify(&mut connection, &channel, shared.node, words).await?;
+            notify(&mut connection, &channel, shared.node, words).await.map_err(translate)?;
         }
         *pause = FIRST_PAUSE;
     }
@@ -126,11 +136,10 @@ async fn notify(
     channel: &str,
     from: Uuid,
     words: &[Word],
-) -> Result<(), StoreError> {
+) -> sqlx::Result<()> {
     let text = serde_json::to_string(&Notification { from, words: words.to_vec() });
-    let text = text.map_err(|error| StoreError::Failed(error.to_string()))?;
-    let sent = sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(text).execute(connection).await;
-    sent.map(drop).map_err(translate)
+    let text = text.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(text).execute(connection).await.map(drop)
 }
 
 /// Hears the others, until it is dropped.

@@ -128,11 +128,12 @@ CREATE TABLE log (
 
 INSERT INTO log (epoch, position) VALUES (1, 0);
 
--- Counted by what each transaction adds; in shards, so that transactions do not wait for one another.
+-- Counted by what each transaction adds; in shards, so that transactions do not wait for one another. Those of others,
+-- which may stay open, count in shards below zero, each its own; the sequencer adds them to shard 0.
 CREATE TABLE totals (
     queue text NOT NULL,
     state smallint NOT NULL,
-    shard smallint NOT NULL,
+    shard bigint NOT NULL,
     count bigint NOT NULL,
     last_at bigint NOT NULL,
     PRIMARY KEY (queue, state, shard)

@@ -1,0 +1,133 @@
+//! Storing a job within a transaction that belongs to somebody else.
+
+use callboard_contracts::{JobState, Timestamp};
+use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+
+use super::{PostgresOptions, enqueue, error, log, wake};
+use crate::edges::store::{
+    Outcome, StoreError,
+    record::NewJob,
+    transition::{Changes, enqueue::enqueue as decide},
+};
+
+/// How often it is tried while others store a job of the same id.
+const TRIES: u32 = 3;
+
+/// Stores a job within the caller's transaction: it is there, and may run, when and only when that one commits.
+///
+/// `transaction` must have begun one, on the database of `options`, whose schema a [`PostgresStore`] has made. The job's
+/// event, its count and the notification of other nodes are part of the transaction. Nobody else waits for it, except
+/// who stores a job of the same id. Nothing of the connection's own settings is changed.
+///
+/// A job that is refused, or that is there already, leaves the transaction as it was; so does an error, unless the
+/// connection is lost.
+///
+/// # Errors
+/// [`StoreError::Failed`] when there is no transaction or no such schema, and what the database says.
+///
+/// [`PostgresStore`]: super::PostgresStore
+pub async fn enqueue_in(
+    transaction: &mut PgConnection,
+    options: &PostgresOptions,
+    job: &NewJob,
+) -> Result<Outcome, StoreError> {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        transaction.execute("SAVEPOINT callboard_enqueue").await.map_err(error::translate)?;
+        let stored = store(transaction, options, job).await;
+        // The settings of the search are those of before, too.
+        let kept = match stored {
+            Ok(_) => transaction.execute("RELEASE SAVEPOINT callboard_enqueue").await,
+            Err(_) => {
+                let back = "ROLLBACK TO SAVEPOINT callboard_enqueue; RELEASE SAVEPOINT callboard_enqueue";
+                transaction.execute(sqlx::raw_sql(back)).await
+            }
+        };
+        match stored {
+            Err(error) if error::is_transient(&error) && kept.is_ok() && left > 0 => {}
+            Err(error) => return Err(error::translate(error)),
+            Ok(outcome) => return kept.map(|_| outcome).map_err(error::translate),
+        }
+    }
+}
+
+async fn store(
+    connection: &mut PgConnection,
+    options: &PostgresOptions,
+    job: &NewJob,
+) -> sqlx::Result<Outcome> {
+    let (search_path, now) = enter(connection, options).await?;
+    let mut changes = Changes::new(now);
+    let known = enqueue::find(connection, &[job]).await?;
+    let waiting: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(count), 0)::bigint FROM totals WHERE queue = $1 AND state IN (0, 1, 2, 4)",
+    )
+    .bind(&job.queue)
+    .fetch_one(&mut *connection)
+    .await?;
+    let waiting = u64::try_from(waiting).unwrap_or(0);
+    let decided = decide(&mut changes, &[job], known, |_, _| waiting);
+    if let Some((_, state)) = decided.accepted.first() {
+        enqueue::insert(connection, &decided.accepted, now).await?;
+        log::insert(connection, options, now, &changes.events).await?;
+        count(connection, job, *state, now).await?;
+        if *state == JobState::Available {
+            wake::notify_of_job(connection, &options.schema, &job.queue).await?;
+        }
+    }
+    sqlx::query("SELECT set_config('search_path', $1, true)").bind(search_path).execute(connection).await?;
+    // There is one for each job.
+    Ok(decided.outcomes.into_iter().next().unwrap_or(Outcome::Done))
+}
+
+/// Makes our tables those that are found by their names; gives what was searched before, and the time.
+async fn enter(
+    connection: &mut PgConnection,
+    options: &PostgresOptions,
+) -> sqlx::Result<(String, Timestamp)> {
+    let row: PgRow = sqlx::query(
+        "SELECT current_setting('search_path') AS before, set_config('search_path', quote_ident($1), true),
+                (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now",
+    )
+    .bind(&options.schema)
+    .fetch_one(connection)
+    .await?;
+    let now = row.try_get("now").map(Timestamp::from_micros)?;
+    Ok((row.try_get("before")?, options.clock.manual().unwrap_or(now)))
+}
+
+/// Counts the job in a row of its own, so that nobody waits until the caller's transaction ends.
+async fn count(
+    connection: &mut PgConnection,
+    job: &NewJob,
+    state: JobState,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO totals (queue, state, shard, count, last_at)
+         VALUES ($1, $2, -nextval('event_batch'), 1, $3)",
+    )
+    .bind(&job.queue)
+    .bind(state as i16)
+    .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Adds the counts of transactions that were not ours, and have committed, to those of ours.
+pub(super) async fn gather_counts(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(
+        "WITH gone AS (
+            DELETE FROM totals WHERE shard < 0 RETURNING queue, state, count, last_at
+         )
+         INSERT INTO totals (queue, state, shard, count, last_at)
+         SELECT queue, state, 0, sum(count), max(last_at) FROM gone GROUP BY queue, state ORDER BY queue, state
+         ON CONFLICT (queue, state, shard)
+         DO UPDATE SET count = totals.count + excluded.count, last_at = greatest(totals.last_at, excluded.last_at)",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
