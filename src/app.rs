@@ -1,11 +1,6 @@
 //! [`App`]: the whole tree, assembled.
 
-use std::{
-    any::type_name,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{any::type_name, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use callboard_actors::{
     edges::store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
@@ -19,7 +14,9 @@ use callboard_actors::{
         request::{CancelJob, Form, GetJob, Refusal, RetryJob, Submit},
     },
 };
-use callboard_config::Settings;
+#[cfg(feature = "postgres")]
+use callboard_config::{DatabaseUrl, StoreBackend};
+use callboard_config::{InvalidDatabaseUrl, Settings};
 use callboard_contracts::api::{Cancelled, JobDetail, Retried, SubmitJob, Submitted};
 use callboard_supervisors::{
     Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
@@ -28,7 +25,10 @@ use callboard_supervisors::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::assembly::{self, CommandSetupError};
+use crate::{
+    assembly::{self, CommandSetupError, StoreSetupError},
+    folder_lock::{FolderError, FolderLock},
+};
 
 /// How long the tree has to stop once its work is handed over.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -40,13 +40,19 @@ const ASK_LIMIT: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum AppError {
     /// The store cannot be used.
-    #[error("{}: {error}", .path.display())]
+    #[error("{place}: {error}")]
     Store {
-        /// The database.
-        path: PathBuf,
+        /// Where it is: the file, or the database without its secrets.
+        place: String,
         /// Why not.
         error: StoreError,
     },
+    /// The settings name no store that can be opened.
+    #[error(transparent)]
+    StoreSetup(#[from] StoreSetupError),
+    /// The data folder cannot be used, for example because another server does.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A job type cannot be registered.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -100,9 +106,11 @@ pub struct AppBuilder {
     registry: JobRegistryBuilder,
     application: SupervisorSpec,
     web: bool,
+    /// What was wrong with a URL that was given in code.
+    wrong_url: Option<InvalidDatabaseUrl>,
 }
 
-/// Supervised actors, jobs, the embedded store and, if wanted, the web endpoints in one tree.
+/// Supervised actors, jobs, their store and, if wanted, the web endpoints in one tree.
 ///
 /// Clones are handles of the same one. Dropping the last one kills what runs; [`stop`](Self::stop) ends it in order.
 #[derive(Clone)]
@@ -113,6 +121,8 @@ pub struct App {
     conditions: Conditions,
     settings: Settings,
     address: Option<SocketAddr>,
+    /// Programs' folders are below the data folder: no other server may clean up there.
+    _folder: Option<Arc<FolderLock>>,
 }
 
 impl App {
@@ -127,6 +137,7 @@ impl App {
                 .on_start_failure(OnStartFailure::Retry)
                 .on_exhausted(OnExhausted::RetryAtMaxBackoff),
             web: false,
+            wrong_url: None,
         }
     }
 
@@ -228,12 +239,8 @@ impl App {
     }
 
     fn store_error(&self, error: StoreError) -> AppError {
-        AppError::Store { path: database(&self.settings), error }
+        AppError::Store { place: assembly::store_place(&self.settings), error }
     }
-}
-
-fn database(settings: &Settings) -> PathBuf {
-    settings.data.dir.join(assembly::DATABASE)
 }
 
 impl AppBuilder {
@@ -252,6 +259,21 @@ impl AppBuilder {
     /// The folder of the database. Default: `callboard-data` in the working directory.
     pub fn data_dir(self, folder: impl AsRef<Path>) -> Self {
         self.configure(|settings| settings.data.dir = folder.as_ref().to_owned())
+    }
+
+    /// Keeps jobs in this PostgreSQL database, `postgres://USER:PASSWORD@HOST:5432/DATABASE`, which other apps and servers may
+    /// use at the same time. Default: an SQLite file in the data folder. A URL that is none is told by [`start`](Self::start).
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, url: impl Into<String>) -> Self {
+        match DatabaseUrl::new(url) {
+            Ok(url) => {
+                self.settings.store.backend = StoreBackend::Postgres;
+                self.settings.store.url = Some(url);
+                self.wrong_url = None;
+            }
+            Err(error) => self.wrong_url = Some(error),
+        }
+        self
     }
 
     /// Adds a job type.
@@ -290,12 +312,21 @@ impl AppBuilder {
     /// # Errors
     /// See [`AppError`]. Nothing is left running.
     pub async fn start(self) -> Result<App, AppError> {
+        if let Some(error) = self.wrong_url {
+            return Err(StoreSetupError::from(error).into());
+        }
         let settings = self.settings;
+        let open = assembly::open_store(&settings)?;
+        // An SQLite file has a lock of its own, and it is there that its holder is looked for.
+        let folder = match assembly::is_shared(&settings) {
+            true => Some(Arc::new(FolderLock::take(&settings.data.dir).await?)),
+            false => None,
+        };
         let runner: CommandRunner = assembly::command_runner(&settings)?;
         let registry = self.registry.state(runner.clone()).build()?;
         let conditions = Conditions::new();
         let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
-            open: assembly::open_store(&settings),
+            open,
             conditions: conditions.clone(),
             batch_max: settings.store.batch_max,
             queue_max: settings.store.queue_max,
@@ -310,7 +341,15 @@ impl AppBuilder {
             SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
-        let app = App { system, handles: roles.handles.clone(), store, conditions, settings, address: None };
+        let app = App {
+            system,
+            handles: roles.handles.clone(),
+            store,
+            conditions,
+            settings,
+            address: None,
+            _folder: folder,
+        };
         match app.clone().begin(roles, self.application, runner, self.web).await {
             Ok(app) => Ok(app),
             Err(error) => {

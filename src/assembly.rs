@@ -2,9 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+#[cfg(feature = "postgres")]
+use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
 use callboard_actors::{
     edges::store::{
-        SqliteOptions, SqliteStore, Store,
+        Durability, OpenStore, SqliteOptions, SqliteStore, Store,
         record::{QueueSettings, Retention},
     },
     jobs::{
@@ -13,17 +15,32 @@ use callboard_actors::{
     },
     roles::{RolesConfig, UnknownTypes},
 };
-use callboard_config::{self as config, Settings};
+use callboard_config::{self as config, Settings, StoreBackend};
 
 /// The database below the data folder.
 pub(crate) const DATABASE: &str = "callboard.db";
 
-/// The node's name: the configured one, or the host's.
+/// The node's name: the configured one, or the host's. Of nodes that share a store several may be on one host.
 pub(crate) fn node_name(settings: &Settings) -> String {
     settings.system.node_name.clone().unwrap_or_else(|| {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        if name.is_empty() { "node".to_owned() } else { name }
+        let name = if name.is_empty() { "node".to_owned() } else { name };
+        if is_shared(settings) { format!("{name}-{}", std::process::id()) } else { name }
     })
+}
+
+/// Whether other nodes may use the same store.
+pub(crate) fn is_shared(settings: &Settings) -> bool {
+    settings.store.backend == StoreBackend::Postgres
+}
+
+/// Where the store is, for people.
+pub(crate) fn store_place(settings: &Settings) -> String {
+    match (settings.store.backend, &settings.store.url) {
+        (StoreBackend::Postgres, Some(url)) => url.to_string(),
+        (StoreBackend::Postgres, None) => "PostgreSQL".to_owned(),
+        (StoreBackend::Sqlite, _) => settings.data.dir.join(DATABASE).display().to_string(),
+    }
 }
 
 pub(crate) fn roles(settings: &Settings) -> RolesConfig {
@@ -63,7 +80,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
         session_ttl: settings.rescuer.session_ttl,
         rescue_interval: settings.rescuer.interval,
         quarantine_after: settings.rescuer.quarantine_after,
-        sole_owner: true,
+        sole_owner: !is_shared(settings),
         schedule_poll: settings.scheduler.poll,
         retention: Retention {
             completed: retention.completed,
@@ -110,16 +127,76 @@ pub enum CommandSetupError {
 }
 
 /// How the store is opened, each time that it is.
-pub(crate) fn open_store(
-    settings: &Settings,
-) -> Arc<dyn Fn() -> Result<Arc<dyn Store>, callboard_actors::edges::store::StoreError> + Send + Sync> {
+///
+/// # Errors
+/// When the settings name no store that this program can open.
+pub(crate) fn open_store(settings: &Settings) -> Result<OpenStore, StoreSetupError> {
+    match settings.store.backend {
+        StoreBackend::Sqlite => {
+            let options = sqlite_options(settings);
+            Ok(Arc::new(move || Ok(SqliteStore::open(options.clone())? as Arc<dyn Store>)))
+        }
+        StoreBackend::Postgres => open_postgres(settings),
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn open_postgres(settings: &Settings) -> Result<OpenStore, StoreSetupError> {
+    let options = postgres_options(settings)?;
+    Ok(Arc::new(move || Ok(PostgresStore::open(options.clone())? as Arc<dyn Store>)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_: &Settings) -> Result<OpenStore, StoreSetupError> {
+    Err(StoreSetupError::NotBuiltIn)
+}
+
+#[cfg(feature = "postgres")]
+pub(crate) fn postgres_options(settings: &Settings) -> Result<PostgresOptions, StoreSetupError> {
+    let store = &settings.store;
+    let url = store.url.as_ref().ok_or(StoreSetupError::NoUrl)?;
+    Ok(PostgresOptions {
+        schema: store.schema.clone(),
+        connections: store.writers,
+        readers: u32::try_from(store.readers).unwrap_or(u32::MAX),
+        durability: durability(settings),
+        connect_timeout: store.connect_timeout,
+        statement_timeout: store.statement_timeout,
+        lock_timeout: store.busy_timeout,
+        write_timeout: store.write_timeout,
+        node: node_name(settings),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..PostgresOptions::new(url.expose())
+    })
+}
+
+/// Why there can be no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreSetupError {
+    /// The backend is PostgreSQL, and nothing says where it is.
+    #[error("`store.backend` is \"postgres\", but `store.url` does not say which database")]
+    NoUrl,
+    /// The URL is none.
+    #[error("`store.url`: {0}")]
+    Url(#[from] config::InvalidDatabaseUrl),
+    /// The program was built without it.
+    #[error("`store.backend` is \"postgres\", but this program was built without the feature `postgres`")]
+    NotBuiltIn,
+}
+
+fn durability(settings: &Settings) -> Durability {
+    match settings.store.durability {
+        config::Durability::Full => Durability::Full,
+        config::Durability::Relaxed => Durability::Relaxed,
+    }
+}
+
+pub(crate) fn sqlite_options(settings: &Settings) -> SqliteOptions {
     let store = &settings.store;
     let path: PathBuf = settings.data.dir.join(DATABASE);
-    let options = SqliteOptions {
-        durability: match store.durability {
-            config::Durability::Full => callboard_actors::edges::store::Durability::Full,
-            config::Durability::Relaxed => callboard_actors::edges::store::Durability::Relaxed,
-        },
+    SqliteOptions {
+        durability: durability(settings),
         readers: store.readers,
         busy_timeout: store.busy_timeout,
         write_timeout: store.write_timeout,
@@ -127,8 +204,7 @@ pub(crate) fn open_store(
         node: node_name(settings),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..SqliteOptions::new(path)
-    };
-    Arc::new(move || Ok(SqliteStore::open(options.clone())? as Arc<dyn Store>))
+    }
 }
 
 #[cfg(feature = "web")]

@@ -2,7 +2,7 @@
 //!
 //! The actor runtime is here without any feature: see [`Actor`], [`ChildSpec`], [`SupervisorSpec`] and [`ActorSystem`].
 //! The feature `jobs` adds typed jobs ([`jobs`]), `sqlite` the embedded store and [`App`], which puts it all together,
-//! `web` the HTTP endpoints, and `client` a typed HTTP client. `testkit` brings what tests of actors need.
+//! `postgres` the store for several processes, `web` the HTTP endpoints, and `client` a typed HTTP client. `testkit` brings what tests of actors need.
 //!
 //! `docs/architecture.md` shows the tree, a job's way through it, and the glossary.
 
@@ -10,18 +10,24 @@
 mod app;
 #[cfg(feature = "sqlite")]
 mod assembly;
+#[cfg(feature = "sqlite")]
+mod folder_lock;
 
 pub use callboard_supervisors::CallboardMessage as Message;
 pub use callboard_supervisors::*;
 
 #[cfg(feature = "sqlite")]
 pub use app::{App, AppBuilder, AppError, StopReport};
+#[cfg(feature = "sqlite")]
+pub use assembly::{CommandSetupError, StoreSetupError};
 #[cfg(feature = "client")]
 pub use callboard_client as client;
 #[cfg(feature = "sqlite")]
 pub use callboard_config as config;
 #[cfg(feature = "jobs")]
 pub use callboard_contracts as contracts;
+#[cfg(feature = "sqlite")]
+pub use folder_lock::FolderError;
 
 /// For actix-web handlers that ask actors.
 #[cfg(feature = "web")]

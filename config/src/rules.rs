@@ -159,12 +159,12 @@ fn store(rules: &mut Rules<'_>, store: &StoreSettings) {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let schema = store.schema.as_bytes();
     rules.require(
-        (1..=63).contains(&schema.len())
+        (1..=40).contains(&schema.len())
             && schema.iter().copied().all(fits)
             && !schema[0].is_ascii_digit()
             && !store.schema.starts_with("pg_"),
         "store.schema",
-        "expected 1 to 63 of lower-case letters, digits and \"_\", no digit and no \"pg_\" first",
+        "expected 1 to 40 of lower-case letters, digits and \"_\", no digit and no \"pg_\" first",
     );
     rules.range(&key("store.writers"), store.writers, 1, 64);
     if store.backend == StoreBackend::Postgres {

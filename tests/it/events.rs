@@ -11,20 +11,20 @@ use serde_json::Value;
 use crate::server::{Options, PATIENCE, Server, eventually};
 
 /// One client of the stream.
-struct Follower {
+pub(crate) struct Follower {
     stream: BufReader<TcpStream>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Frame {
-    id: String,
-    event: String,
-    data: Value,
+pub(crate) struct Frame {
+    pub(crate) id: String,
+    pub(crate) event: String,
+    pub(crate) data: Value,
 }
 
 impl Frame {
     /// The number of the event in the log.
-    fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         let (epoch, position) = self.id.split_once('-').expect("a cursor");
         assert_eq!(epoch, "1");
         position.parse().expect("a number")
@@ -49,7 +49,7 @@ impl Follower {
     }
 
     /// The client, and the place at which its stream begins.
-    fn open(server: &Server, query: &str, last: Option<&str>) -> (Follower, String) {
+    pub(crate) fn open(server: &Server, query: &str, last: Option<&str>) -> (Follower, String) {
         let (status, head, mut follower) = Follower::ask(server, query, last);
         assert_eq!(status, 200, "{head:?}");
         assert!(head.contains(&"content-type: text/event-stream".to_owned()), "{head:?}");
@@ -65,7 +65,7 @@ impl Follower {
     }
 
     /// The next one that says something; `None` at the end of the stream.
-    fn frame(&mut self) -> Option<Frame> {
+    pub(crate) fn frame(&mut self) -> Option<Frame> {
         let mut frame = Frame::default();
         loop {
             let line = self.line()?;

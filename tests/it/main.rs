@@ -7,6 +7,7 @@ mod connections;
 mod crashing;
 mod events;
 mod examples;
+mod fleet;
 mod kill_matrix;
 mod life;
 mod openapi;
