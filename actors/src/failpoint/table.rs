@@ -46,6 +46,8 @@ pub const FAILPOINTS: &[Failpoint] = &[
     at("cancelled.commit.after", "the end of a cancelled attempt is committed"),
     at("replay.commit.before", "a finished job's new run is written, and not committed"),
     at("replay.commit.after", "a finished job's new run is committed"),
+    at("sequence.commit.before", "events are given their positions, and not committed (PostgreSQL)"),
+    at("sequence.commit.after", "events have their positions, and nobody is told (PostgreSQL)"),
     at("session.open.commit.before", "a node's session is opened, and not committed"),
     at("session.open.commit.after", "a node's session is open, and the node does not know"),
     at("leader.taken", "a node has the leadership, and does not know"),

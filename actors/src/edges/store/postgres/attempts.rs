@@ -8,17 +8,14 @@ use super::{
     columns::{as_integer, as_long, count, long, micros, time},
     transaction::Transaction,
 };
-use crate::{
-    edges::store::{
-        Operation, OperationResult, Outcome,
-        record::ClaimedJob,
-        transition::{
-            EndedAttempt,
-            attempt::{claimed as note, finish, leased_job, start},
-            code::outcome_code,
-        },
+use crate::edges::store::{
+    Operation, OperationResult, Outcome,
+    record::ClaimedJob,
+    transition::{
+        EndedAttempt,
+        attempt::{claimed as note, finish, leased_job, start},
+        code::outcome_code,
     },
-    failpoint,
 };
 
 /// Leases available jobs for a session, first come first served. Jobs that another transaction holds are passed over.
@@ -30,7 +27,6 @@ pub(super) async fn claim(
     session: Uuid,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    failpoint!("store.claim.before");
     let rows = sqlx::query(
         "WITH session AS (
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
@@ -63,7 +59,6 @@ pub(super) async fn claim(
         note(&mut tx.changes, &job, row.try_get::<i32, _>("claims")? == 1);
         jobs.push(job);
     }
-    failpoint!("store.claim.after");
     Ok(Outcome::Claimed(jobs))
 }
 

@@ -13,7 +13,7 @@ use super::{
     enqueue_in::gather_counts,
     error::translate,
 };
-use crate::edges::store::StoreError;
+use crate::{edges::store::StoreError, failpoint};
 
 /// Batches that are placed in one transaction.
 const BATCHES: i64 = 1000;
@@ -103,7 +103,9 @@ async fn place(connection: &mut PgConnection, shared: &Shared) -> sqlx::Result<P
     .bind(BATCHES)
     .fetch_one(&mut *transaction)
     .await?;
+    failpoint!("sequence.commit.before");
     transaction.commit().await?;
+    failpoint!("sequence.commit.after");
     let newest = LogCursor { epoch, position: long(&row, "position")? };
     shared.advance(newest);
     shared.outbox.log(newest);
