@@ -59,6 +59,10 @@ pub enum AppError {
     /// `command` jobs cannot be set up.
     #[error(transparent)]
     Command(#[from] CommandSetupError),
+    /// `http` jobs cannot be set up.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] assembly::HttpJobsError),
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
@@ -130,6 +134,8 @@ impl App {
     pub fn builder() -> AppBuilder {
         let registry =
             JobRegistry::builder().register::<Noop>().register::<Sleep>().register::<CommandRequest>();
+        #[cfg(feature = "http")]
+        let registry = registry.register::<callboard_actors::jobs::http::HttpRequest>();
         AppBuilder {
             settings: Settings::default(),
             registry,
@@ -323,7 +329,10 @@ impl AppBuilder {
             false => None,
         };
         let runner: CommandRunner = assembly::command_runner(&settings)?;
-        let registry = self.registry.state(runner.clone()).build()?;
+        let registry = self.registry.state(runner.clone());
+        #[cfg(feature = "http")]
+        let registry = registry.state(assembly::http_client(&settings)?);
+        let registry = registry.build()?;
         let conditions = Conditions::new();
         let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
             open,

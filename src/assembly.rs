@@ -4,6 +4,8 @@ use std::{path::PathBuf, sync::Arc};
 
 #[cfg(feature = "postgres")]
 use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
+#[cfg(feature = "http")]
+use callboard_actors::jobs::http::{AddressRules, HttpClient, HttpSetupError, OriginList, Secret, Secrets};
 use callboard_actors::{
     edges::store::{
         Durability, OpenStore, SqliteOptions, SqliteStore, Store,
@@ -124,6 +126,41 @@ pub enum CommandSetupError {
     /// The system says no.
     #[error("`command` jobs cannot be set up: {0}")]
     System(#[from] std::io::Error),
+}
+
+/// What makes requests for `http` jobs.
+#[cfg(feature = "http")]
+pub(crate) fn http_client(settings: &Settings) -> Result<HttpClient, HttpJobsError> {
+    let http = &settings.http;
+    let origins = |key: &str, entries: &[String]| {
+        OriginList::new(entries).map_err(|error| HttpJobsError::Setting(format!("`{key}`: {error}")))
+    };
+    let addresses = AddressRules::new(&http.allow_addresses);
+    let secrets = http.secrets.iter().map(|secret| {
+        let origins = origins(&format!("http.secrets ({})", secret.name), &secret.origins)?;
+        Ok(Secret { name: secret.name.clone(), value: secret.value.clone(), origins })
+    });
+    let secrets = Secrets::new(secrets.collect::<Result<Vec<_>, HttpJobsError>>()?);
+    let mut client = HttpClient::new(http.ca_file.as_deref())?;
+    client.allow = origins("http.allow", &http.allow)?;
+    client.addresses =
+        addresses.map_err(|error| HttpJobsError::Setting(format!("`http.allow_addresses`: {error}")))?;
+    client.secrets = secrets.map_err(|error| HttpJobsError::Setting(format!("`http.secrets`: {error}")))?;
+    client.max_response = http.max_response.as_usize();
+    client.default_timeout = http.timeout;
+    Ok(client)
+}
+
+/// Why `http` jobs cannot be set up.
+#[cfg(feature = "http")]
+#[derive(Debug, thiserror::Error)]
+pub enum HttpJobsError {
+    /// A setting cannot work.
+    #[error("{0}")]
+    Setting(String),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] HttpSetupError),
 }
 
 /// How the store is opened, each time that it is.

@@ -2,7 +2,8 @@
 //!
 //! The actor runtime is here without any feature: see [`Actor`], [`ChildSpec`], [`SupervisorSpec`] and [`ActorSystem`].
 //! The feature `jobs` adds typed jobs ([`jobs`]), `sqlite` the embedded store and [`App`], which puts it all together,
-//! `postgres` the store for several processes, `web` the HTTP endpoints, and `client` a typed HTTP client. `testkit` brings what tests of actors need.
+//! `postgres` the store for several processes, `http` jobs that make HTTP requests, `web` the HTTP endpoints, and `client`
+//! a typed HTTP client. `testkit` brings what tests of actors need.
 //!
 //! `docs/architecture.md` shows the tree, a job's way through it, and the glossary.
 

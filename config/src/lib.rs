@@ -10,6 +10,7 @@ mod database_url;
 mod defaults;
 mod document;
 mod duration;
+mod http_secret;
 mod key;
 mod layers;
 mod loader;
@@ -19,6 +20,7 @@ mod rules;
 mod schema;
 mod settings;
 mod source;
+mod table;
 mod text;
 mod token;
 mod value;
@@ -27,12 +29,13 @@ pub use byte_size::{ByteSize, ParseSizeError};
 pub use choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, TokenRole, UnknownTypes};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
+pub use http_secret::HttpSecretSettings;
 pub use loader::{Loaded, Loader};
 pub use problem::{ConfigError, Problem};
 pub use settings::{
-    CommandSettings, DataSettings, JobsSettings, LogSettings, ObservatorySettings, QueueSettings,
-    RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings, StoreSettings,
-    SystemSettings, WebSettings,
+    CommandSettings, DataSettings, HttpSettings, JobsSettings, LogSettings, ObservatorySettings,
+    QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
+    StoreSettings, SystemSettings, WebSettings,
 };
 pub use source::{EffectiveValue, Source};
 pub use token::TokenSettings;

@@ -12,7 +12,7 @@ use crate::key::{Key, shortened};
 use crate::layers::Layers;
 use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
-use crate::settings::{CommandSettings, QueueSettings, Settings, StoreSettings, WebSettings};
+use crate::settings::{CommandSettings, HttpSettings, QueueSettings, Settings, StoreSettings, WebSettings};
 use crate::source::Source;
 use crate::value::Setting;
 
@@ -22,6 +22,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     log(&mut rules, &settings.log.level);
     web(&mut rules, &settings.web);
     command(&mut rules, &settings.command);
+    http(&mut rules, &settings.http);
     numbers(&mut rules, settings);
     results(&mut rules, settings);
     store(&mut rules, &settings.store);
@@ -190,6 +191,37 @@ fn results(rules: &mut Rules<'_>, settings: &Settings) {
         );
         rules.report(&[key("jobs.max_result"), key("command.max_output")], message, None);
     }
+    /// One body, and what of the headers is kept.
+    const BODY: u64 = 6;
+    const HEAD: u64 = 64 * 1024;
+    let response = settings.http.max_response;
+    if result.bytes() < response.bytes().saturating_mul(BODY).saturating_add(HEAD) {
+        let message = format!(
+            "`jobs.max_result` ({}) is too small for `http.max_response` ({}): JSON may write a byte with six; {BODY} times \
+             `http.max_response` and {HEAD} bytes are needed",
+            result.render(),
+            response.render()
+        );
+        rules.report(&[key("jobs.max_result"), key("http.max_response")], message, None);
+    }
+}
+
+fn http(rules: &mut Rules<'_>, http: &HttpSettings) {
+    let mut names = BTreeSet::new();
+    for secret in &http.secrets {
+        let name = shortened(&secret.name);
+        let fits =
+            !secret.name.is_empty() && secret.name.len() <= 100 && !secret.name.contains(char::is_control);
+        rules.require(fits, "http.secrets", "a secret's name has 1 to 100 bytes and no control characters");
+        let first = names.insert(&secret.name);
+        rules.require(first, "http.secrets", &format!("two secrets have the name \"{name}\""));
+        let bound = !secret.origins.is_empty();
+        rules.require(
+            bound,
+            "http.secrets",
+            &format!("\"{name}\" has no `origins`: it could be sent nowhere"),
+        );
+    }
 }
 
 fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
@@ -198,7 +230,7 @@ fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
 }
 
 fn durations(rules: &mut Rules<'_>, settings: &Settings) {
-    let Settings { web, store, retention, retry, jobs, command, scheduler, rescuer, .. } = settings;
+    let Settings { web, store, retention, retry, jobs, command, http, scheduler, rescuer, .. } = settings;
     for (key, value) in [
         ("web.request_timeout", web.request_timeout),
         ("store.connect_timeout", store.connect_timeout),
@@ -209,6 +241,7 @@ fn durations(rules: &mut Rules<'_>, settings: &Settings) {
         ("retry.min", retry.min),
         ("jobs.timeout", jobs.timeout),
         ("command.timeout", command.timeout),
+        ("http.timeout", http.timeout),
         ("scheduler.poll", scheduler.poll),
         ("rescuer.heartbeat", rescuer.heartbeat),
         ("rescuer.interval", rescuer.interval),

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use crate::byte_size::ByteSize;
 use crate::choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, UnknownTypes};
 use crate::database_url::DatabaseUrl;
+use crate::http_secret::HttpSecretSettings;
 use crate::key::Key;
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub jobs: JobsSettings,
     /// Jobs of the type `command`.
     pub command: CommandSettings,
+    /// Jobs of the type `http`.
+    pub http: HttpSettings,
     /// The old contract.
     pub observatory: ObservatorySettings,
     /// The process.
@@ -82,6 +85,7 @@ impl Settings {
             queues: reader.queues(),
             jobs: reader.section("jobs"),
             command: reader.section("command"),
+            http: reader.section("http"),
             observatory: reader.section("observatory"),
             system: reader.section("system"),
             scheduler: reader.section("scheduler"),
@@ -238,7 +242,7 @@ section! {
         pub shutdown_grace: Duration,
         /// Largest payload of a job; at most `web.max_body`. Default: `256KiB`.
         pub max_payload: ByteSize,
-        /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB. Default: `16MiB`.
+        /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB, and 6 times `http.max_response` and 64 KiB. Default: `16MiB`.
         pub max_result: ByteSize,
     }
 }
@@ -258,6 +262,24 @@ section! {
         pub max_output: ByteSize,
         /// Time a program may run, where the job does not say it. Default: `10m`.
         pub timeout: Duration,
+    }
+}
+
+section! {
+    /// `[http]`: jobs of the type `http`.
+    pub struct HttpSettings {
+        /// Origins that requests may be sent to: `https://HOST`, `http://HOST:PORT`, `*.DOMAIN`, `*`. Default: `[]`.
+        pub allow: Vec<String>,
+        /// Addresses, and blocks of them, that are allowed besides public ones. Default: `[]`.
+        pub allow_addresses: Vec<String>,
+        /// Secrets that headers may name, each with where it may be sent. Default: `[]`.
+        pub secrets: Vec<HttpSecretSettings>,
+        /// PEM file of certificate authorities that are trusted besides the system's. Default: none.
+        pub ca_file: Option<PathBuf>,
+        /// Time a request may take, where the job does not say it. Default: `30s`.
+        pub timeout: Duration,
+        /// Largest body of an answer. Default: `1MiB`.
+        pub max_response: ByteSize,
     }
 }
 

@@ -6,6 +6,8 @@
 pub mod command;
 pub mod context;
 pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod job;
 pub mod noop;
 pub mod options;

@@ -30,13 +30,13 @@ use super::{
 };
 
 /// How long anything may take that normally takes milliseconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a node keeps its store; it outlives the node.
-pub(super) struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Folder(tempfile::tempdir().unwrap())
     }
 
@@ -46,9 +46,9 @@ impl Folder {
 }
 
 /// A running node.
-pub(super) struct Node {
+pub(crate) struct Node {
     system: ActorSystem,
-    pub(super) handles: Handles,
+    pub(crate) handles: Handles,
     pub(super) store: StoreHandle,
     pub(super) conditions: Conditions,
     pub(super) stage: SharedStage,
@@ -67,7 +67,7 @@ impl Node {
     }
 
     /// One that knows other job types.
-    pub(super) async fn with_types(
+    pub(crate) async fn with_types(
         folder: &Folder,
         types: impl FnOnce(JobRegistryBuilder) -> JobRegistryBuilder,
     ) -> Self {
@@ -115,23 +115,23 @@ impl Node {
         self.handles.gateway.ask(request).await.unwrap()
     }
 
-    pub(super) async fn submit(&self, job: Value) -> Result<Submitted, Refusal> {
+    pub(crate) async fn submit(&self, job: Value) -> Result<Submitted, Refusal> {
         self.answers(Form::Api, vec![job]).await.remove(0)
     }
 
     /// Submits jobs of which none is refused; their ids.
-    pub(super) async fn submit_all(&self, jobs: Vec<Value>) -> Vec<Uuid> {
+    pub(crate) async fn submit_all(&self, jobs: Vec<Value>) -> Vec<Uuid> {
         let answers = self.answers(Form::Api, jobs).await;
         answers.into_iter().map(|answer| answer.unwrap().id).collect()
     }
 
-    pub(super) async fn job(&self, id: Uuid) -> JobDetail {
+    pub(crate) async fn job(&self, id: Uuid) -> JobDetail {
         self.handles.read_model.ask(GetJob { id }).await.unwrap().unwrap().expect("the job is there")
     }
 
     /// Waits until `state` gives something. It is looked at again after each commit, and every now and then for what
     /// no commit tells.
-    pub(super) async fn until<T>(&self, what: &str, mut state: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, what: &str, mut state: impl AsyncFnMut() -> Option<T>) -> T {
         let mut committed = self.store.committed();
         let looking = async {
             loop {
@@ -145,7 +145,7 @@ impl Node {
         timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
     }
 
-    pub(super) async fn reaches(&self, id: Uuid, state: JobState) -> JobDetail {
+    pub(crate) async fn reaches(&self, id: Uuid, state: JobState) -> JobDetail {
         let mut last = None;
         let looking = self.until("a job's state", async || {
             let job = self.job(id).await;
@@ -170,7 +170,7 @@ impl Node {
     }
 
     /// Stops it in good order.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let report = self.handles.drain.run(Duration::ZERO).await;
         assert_eq!(report.lost, 0);
         self.system.shutdown(PATIENCE).await;

@@ -3,7 +3,7 @@
 mod endings;
 mod fleet;
 mod gate;
-mod harness;
+pub(crate) mod harness;
 mod jobs;
 mod life;
 mod running;
