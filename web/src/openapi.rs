@@ -6,7 +6,7 @@ use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
         Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried,
-        SubmitAnswer, SubmitJob, SubmitMany, Submitted, Totals, TreeNode,
+        RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -32,6 +32,7 @@ use crate::{
     JobList,
     JobState,
     JobTypeView,
+    RetryView,
     LookUp,
     Problem,
     QueueView,

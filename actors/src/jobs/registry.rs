@@ -130,6 +130,7 @@ impl JobType {
             queue: settings.queue,
             max_attempts: settings.max_attempts,
             timeout_ms: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
+            retry: Some(settings.retry.view()),
             payload_schema: self.payload_schema.clone(),
             result_schema: self.result_schema.clone(),
         }
@@ -452,5 +453,9 @@ mod tests {
         assert_eq!((&*view.job_type, &*view.queue, view.max_attempts), ("noop", "default", 5));
         assert_eq!(view.description, "Does nothing, to measure and to try things out.");
         assert_eq!(view.payload_schema["additionalProperties"], json!(false));
+        assert_eq!(
+            serde_json::to_value(view.retry).unwrap(),
+            json!({"policy": "exponential", "first_ms": 1000, "max_ms": 600_000, "factor": 2.0, "jitter": 0.1})
+        );
     }
 }

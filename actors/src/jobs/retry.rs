@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use callboard_contracts::api::RetryView;
+
 /// How long a job waits after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RetryPolicy {
@@ -90,6 +92,21 @@ impl RetryPolicy {
                 let delay = middle * (1.0 + jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0));
                 Some(Duration::try_from_secs_f64(delay).unwrap_or(max).min(max))
             }
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How the outside sees it.
+    pub(crate) fn view(&self) -> RetryView {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match *self {
+            RetryPolicy::Never => RetryView::Never,
+            RetryPolicy::Fixed(delay) => RetryView::Fixed { delay_ms: ms(delay) },
+            RetryPolicy::Exponential { first, max, factor, jitter } => {
+                RetryView::Exponential { first_ms: ms(first), max_ms: ms(max), factor, jitter }
+            }
+            RetryPolicy::Custom(_) => RetryView::Other,
         }
     }
 }

@@ -200,8 +200,39 @@ pub struct JobTypeView {
     pub max_attempts: u32,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: u64,
+    /// When a failed attempt is followed by the next; an older server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryView>,
     /// JSON Schema of its payload.
     pub payload_schema: Value,
     /// JSON Schema of its result.
     pub result_schema: Value,
+}
+
+/// When a failed attempt is followed by the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "policy", rename_all = "snake_case")]
+pub enum RetryView {
+    /// A failed attempt is the last one.
+    Never,
+    /// After always the same time.
+    Fixed {
+        /// How long, in milliseconds.
+        delay_ms: u64,
+    },
+    /// Later each time.
+    Exponential {
+        /// After the first attempt, in milliseconds.
+        first_ms: u64,
+        /// At most, in milliseconds.
+        max_ms: u64,
+        /// How many times longer each time.
+        factor: f64,
+        /// The part of it that chance adds or takes off, 0 to 1.
+        jitter: f64,
+    },
+    /// By a rule of its own, or one that is newer than this program.
+    #[serde(other)]
+    Other,
 }

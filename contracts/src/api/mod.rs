@@ -12,7 +12,7 @@ pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};
 pub use job::{
     AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary,
-    JobTypeView, Retried,
+    JobTypeView, Retried, RetryView,
 };
 pub use problem::{FieldError, Problem};
 pub use queue::QueueView;

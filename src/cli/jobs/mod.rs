@@ -4,6 +4,7 @@ mod change;
 mod list;
 mod selection;
 mod show;
+mod types;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ pub(super) enum JobsCommand {
     Cancel(selection::Selection),
     /// Run waiting jobs now, and finished ones again as new jobs.
     Retry(selection::Selection),
+    /// Show the job types that the server handles, or one with its schemas.
+    Types(types::TypesArgs),
 }
 
 pub(super) async fn run(
@@ -35,5 +38,6 @@ pub(super) async fn run(
         JobsCommand::Show(args) => show::run(client, &args, printer).await,
         JobsCommand::Cancel(selection) => change::cancel(client, selection, printer).await,
         JobsCommand::Retry(selection) => change::retry(client, selection, printer).await,
+        JobsCommand::Types(args) => types::run(client, &args, printer).await,
     }
 }

@@ -115,3 +115,50 @@ fn running_and_waiting_jobs_are_called_off() {
         server.json(&["jobs", "show", &id(3), "--json"])["state"] == "cancelled"
     });
 }
+
+#[test]
+fn job_types_are_told_with_their_schemas() {
+    let server = Server::start(&Options::default());
+    let list = out(&server.cli(&["jobs", "types"]));
+    let names: Vec<&str> = list.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["command", "http", "noop", "sleep"]);
+    assert!(
+        list.contains("sleep    default         5  1s to 600s, x2  900s     Waits for some milliseconds"),
+        "{list}"
+    );
+
+    let shown = out(&server.cli(&["jobs", "types", "sleep"]));
+    assert!(shown.starts_with("sleep\n  Waits") && shown.contains("\"maximum\": 86400000"), "{shown}");
+    let one = server.json(&["jobs", "types", "http", "--json"]);
+    assert_eq!(one["payload_schema"]["required"], serde_json::json!(["url"]));
+    assert!(one["result_schema"]["properties"]["status"].is_object());
+    assert_eq!(server.json(&["jobs", "types", "--json"]).as_array().map(Vec::len), Some(4));
+
+    let unknown = server.cli(&["jobs", "types", "slep"]);
+    assert_eq!(code(&unknown), 1);
+    assert!(
+        err(&unknown).contains("no job type \"slep\"; there are command, http, noop, sleep"),
+        "{}",
+        err(&unknown)
+    );
+}
+
+#[test]
+fn a_request_is_made_as_a_job_once_it_is_allowed() {
+    let asked = Server::start(&Options::default());
+    let url = format!("http://{}/api/v1/live", asked.address);
+    let payload = serde_json::json!({ "url": url }).to_string();
+    let submit = ["submit", "http", "--payload", &payload, "--wait", "--json"];
+
+    let refused = asked.cli(&submit);
+    assert_eq!(code(&refused), 1);
+    assert!(err(&refused).contains("--set http.allow=http://127.0.0.1"), "{}", err(&refused));
+
+    let allow = format!("http.allow=http://{}", asked.address);
+    let server =
+        Server::start(&Options::arguments(&["--set", &allow, "--set", "http.allow_addresses=127.0.0.1"]));
+    let done = server.json(&submit);
+    let id = done["id"].as_str().expect("an id");
+    let job = server.json(&["jobs", "show", id, "--json"]);
+    assert_eq!((&job["result"]["status"], &job["result"]["json"]["status"]), (&200.into(), &"live".into()));
+}
