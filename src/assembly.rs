@@ -274,5 +274,6 @@ pub(crate) fn web(settings: &Settings) -> callboard_web::WebSettings {
         workers: web.workers,
         max_connections: web.max_connections,
         sse_max_clients: web.sse_max_clients,
+        pages_dir: web.pages_dir.clone(),
     }
 }

@@ -149,6 +149,8 @@ section! {
         pub max_connections: usize,
         /// Most clients that follow the event stream at a time. Default: `512`.
         pub sse_max_clients: usize,
+        /// Folder that the pages were built into; none, or not there: `/docs` is a plain page. Default: `pages/dist`.
+        pub pages_dir: Option<PathBuf>,
     }
 }
 

@@ -12,6 +12,7 @@ mod kill_matrix;
 mod life;
 mod openapi;
 mod output;
+mod pages;
 mod requests;
 mod semantics;
 mod server;

@@ -21,10 +21,13 @@ use uuid::Uuid;
 use crate::{
     api::State,
     correlation::{CORRELATION, Correlation},
+    pages,
     problem::{Kind, Trouble},
     settings::{Role, WebSettings},
 };
 
+/// What an answer that is no page may load.
+const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The routes of the old read side, which pages of any origin may read.
 const READ_SIDE: [&str; 7] =
     ["/stats", "/jobs/recent", "/events", "/health", "/healthz", "/readyz", "/openapi.json"];
@@ -75,6 +78,9 @@ pub(crate) async fn guard(
 }
 
 fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uuid) {
+    let page = pages::is_page(method, path);
+    // Files of pages say themselves how long they keep.
+    let cached = page && headers.contains_key(header::CACHE_CONTROL);
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -82,8 +88,10 @@ fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uui
     };
     set(HeaderName::from_static(CORRELATION), &correlation.to_string());
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::CACHE_CONTROL, "no-store");
-    set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    set(header::CONTENT_SECURITY_POLICY, if page { pages::POLICY } else { NO_PAGE });
+    if !cached {
+        set(header::CACHE_CONTROL, "no-store");
+    }
     if READ_SIDE.contains(&path) && (method == Method::GET || method == Method::OPTIONS) {
         set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
         set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, OPTIONS");
@@ -163,7 +171,8 @@ fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
 }
 
 fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -> Result<(), Trouble> {
-    if settings.tokens.is_empty() || is_probe(request.path()) {
+    let open = is_probe(request.path()) || pages::is_page(request.method(), request.path());
+    if settings.tokens.is_empty() || open {
         return Ok(());
     }
     let given = text(request.headers(), "authorization").and_then(|value| value.strip_prefix("Bearer "));

@@ -12,6 +12,7 @@ mod documentation;
 mod guard;
 mod json;
 mod openapi;
+mod pages;
 mod problem;
 mod route;
 mod routes;

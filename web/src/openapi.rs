@@ -56,7 +56,8 @@ pub(crate) async fn document(state: &State, routes: &[Route]) -> Result<HttpResp
     Ok(HttpResponse::Ok().json(build(state.roles.version, routes, &job_types)))
 }
 
-fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) -> Value {
+/// The document.
+pub(crate) fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
         let method = route.method.as_str().to_ascii_lowercase();
@@ -73,9 +74,21 @@ fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) -> Value {
             "description": "Supervised actors, and a job system that runs on them.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
+        "tags": tags(routes),
         "paths": paths,
         "components": components,
     })
+}
+
+/// The groups of routes, in the order in which they are described.
+fn tags(routes: &[Route]) -> Vec<Value> {
+    let mut names: Vec<&str> = Vec::new();
+    for route in routes {
+        if !names.contains(&route.tag) {
+            names.push(route.tag);
+        }
+    }
+    names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 
 fn operation(route: &Route) -> Value {

@@ -19,6 +19,7 @@ use tokio::{sync::watch, time::timeout};
 use crate::{
     api::State,
     guard::guard,
+    pages,
     problem::{Kind, Trouble},
     route::Route,
     routes::routes,
@@ -90,7 +91,7 @@ impl Actor for HttpServer {
         });
         let server = actix_web::HttpServer::new(move || {
             let app = App::new().app_data(state.clone()).wrap(from_fn(guard));
-            resources().into_iter().fold(app, App::service).default_service(web::to(nowhere))
+            all_resources().into_iter().fold(app, App::service).default_service(web::to(nowhere))
         })
         .workers(settings.workers)
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
@@ -122,7 +123,13 @@ impl Actor for HttpServer {
     }
 }
 
-/// What the server serves, made from the routes: one resource a path.
+/// What the server serves.
+fn all_resources() -> Vec<Resource> {
+    let pages = pages::resources().into_iter().map(|page| otherwise(page, "GET, HEAD".to_owned()));
+    resources().into_iter().chain(pages).collect()
+}
+
+/// What the routes say: one resource a path.
 fn resources() -> Vec<Resource> {
     let mut paths: Vec<(&'static str, Vec<Route>)> = Vec::new();
     for route in routes() {

@@ -1,6 +1,6 @@
 //! How the endpoints are set up, and what they need of the roles.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_actors::roles::{
     Conditions,
@@ -70,6 +70,8 @@ pub struct WebSettings {
     pub max_connections: usize,
     /// Clients that follow the event stream at most.
     pub sse_max_clients: usize,
+    /// The folder that the pages were built into. Without it, and where it is not there, `/docs` is a plain page.
+    pub pages_dir: Option<PathBuf>,
 }
 
 /// What the endpoints need of the roles.
