@@ -90,6 +90,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             discarded: retention.discarded,
             events: retention.events,
             events_max: retention.events_max,
+            keys: retention.idempotency_keys,
             batch: u32::try_from(retention.batch).unwrap_or(u32::MAX),
         },
         retention_interval: retention.interval,

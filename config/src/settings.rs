@@ -200,6 +200,8 @@ section! {
         pub events: Duration,
         /// Most events kept, whatever their age. Default: `1000000`.
         pub events_max: u64,
+        /// Age after which an `Idempotency-Key`, with the answer that is given again, is deleted. Default: `1d`.
+        pub idempotency_keys: Duration,
         /// Time between two rounds of deletion. Default: `1m`.
         pub interval: Duration,
         /// Most rows deleted in one transaction. Default: `1000`.

@@ -88,6 +88,7 @@ impl Default for RolesConfig {
                 discarded: 90 * DAY,
                 events: 7 * DAY,
                 events_max: 1_000_000,
+                keys: DAY,
                 batch: 1000,
             },
             retention_interval: Duration::from_secs(60),

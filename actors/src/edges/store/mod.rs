@@ -27,7 +27,9 @@ pub use clock::Clock;
 pub use durability::Durability;
 pub use edge::{OpenStore, StoreEdge, StoreEdgeArgs, Wiring};
 pub use handle::StoreHandle;
-pub use port::{Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake};
+pub use port::{
+    KeyedAnswer, Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, enqueue_in};
 #[cfg(feature = "sqlite")]

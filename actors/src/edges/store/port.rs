@@ -16,8 +16,8 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::record::{
-    AttemptEnd, ClaimedJob, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, Lease, LogPage, NewJob,
-    NewSession, QueueSettings, QueueTotals, Retention,
+    AttemptEnd, ClaimedJob, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs, Lease, LogPage,
+    NewJob, NewSession, QueueSettings, QueueTotals, Retention,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -73,6 +73,10 @@ pub enum StoreError {
 pub enum Operation {
     /// Store a job.
     Enqueue(Box<NewJob>),
+    /// Store the jobs of a request, and its key with what was answered, all in one transaction. The same request under
+    /// the same key again changes nothing and is answered as it was then. A request of which no job is stored leaves no
+    /// key behind.
+    EnqueueOnce(Box<KeyedJobs>),
     /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`, which
     /// must be open.
     Claim {
@@ -195,6 +199,17 @@ pub enum Outcome {
         /// Jobs that may wait.
         limit: u64,
     },
+    /// [`Operation::EnqueueOnce`].
+    EnqueuedOnce {
+        /// What became of each job, in order.
+        answers: Vec<KeyedAnswer>,
+        /// What was kept with them.
+        note: String,
+        /// Whether this is what was answered before.
+        replayed: bool,
+    },
+    /// [`Operation::EnqueueOnce`]: another request was made under this key; nothing changed.
+    KeyTaken,
     /// [`Operation::Claim`].
     Claimed(Vec<ClaimedJob>),
     /// [`Operation::Start`].
@@ -264,6 +279,19 @@ pub enum Outcome {
     },
     /// The operation has no other answer.
     Done,
+}
+
+/// What became of one job of a request that has a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyedAnswer {
+    /// The job's id.
+    pub id: Uuid,
+    /// The id of its `job.created` event.
+    pub event_id: Uuid,
+    /// Its queue.
+    pub queue: String,
+    /// As [`Operation::Enqueue`] is answered.
+    pub outcome: Outcome,
 }
 
 /// What became of one operation of a batch.

@@ -46,6 +46,28 @@ pub struct NewJob {
     pub tags: Vec<String>,
 }
 
+/// The key under which a request is carried out once, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    /// Whose it is, and for what: the same key in another scope is another key.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the request: another one under the same key is refused.
+    pub fingerprint: [u8; 32],
+}
+
+/// The jobs of a request that has a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyedJobs {
+    /// The key.
+    pub key: RequestKey,
+    /// The jobs, none of them twice.
+    pub jobs: Vec<NewJob>,
+    /// Kept with the answers, and given back with them: what else whoever asks has to say. Any text.
+    pub note: String,
+}
+
 /// A job that a node has claimed, with the lease on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimedJob {
@@ -303,6 +325,8 @@ pub struct Retention {
     pub events: Duration,
     /// Events at most, whatever their age.
     pub events_max: u64,
+    /// Keys of requests, with the answers that are given again.
+    pub keys: Duration,
     /// Rows that one transaction deletes at most.
     pub batch: u32,
 }

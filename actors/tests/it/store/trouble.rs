@@ -56,7 +56,7 @@ fn refused(options: SqliteOptions) -> StoreError {
 
 #[tokio::test]
 async fn a_full_disk_refuses_new_jobs_leaves_nothing_half_done_and_passes() {
-    let stage = Stage::with(|options| options.max_pages = Some(120));
+    let stage = Stage::with(|options| options.max_pages = Some(124));
     let session = stage.session().await;
     let large = NewJob { payload: format!("{{\"x\":\"{}\"}}", "x".repeat(20_000)), ..job() };
     let mut stored = Vec::new();

@@ -97,7 +97,15 @@ pub(super) fn session() -> NewSession {
 
 /// Keeps everything for a day.
 pub(super) fn prune(batch: u32) -> Retention {
-    Retention { completed: DAY, cancelled: DAY, discarded: DAY, events: DAY, events_max: u64::MAX, batch }
+    Retention {
+        completed: DAY,
+        cancelled: DAY,
+        discarded: DAY,
+        events: DAY,
+        events_max: u64::MAX,
+        keys: DAY,
+        batch,
+    }
 }
 
 pub(super) fn of_queue(queue: &str) -> JobFilter {

@@ -44,6 +44,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         }
         // The others have modules of their own.
         Operation::Enqueue(_)
+        | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }

@@ -12,7 +12,7 @@ use super::{
     transaction::{Memory, Transaction},
 };
 use crate::edges::store::{
-    Operation, OperationResult, StoreError,
+    Operation, OperationResult, Outcome, StoreError,
     record::NewJob,
     transition::{
         Changes, JobRow, backlog,
@@ -23,11 +23,6 @@ use crate::edges::store::{
 
 /// Stores a group of new jobs in one statement.
 pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
-    if let Some(refusal) = no_room(tx) {
-        return Ok(group.iter().map(|_| Err(refusal.clone())).collect());
-    }
-    // Jobs of this very transaction may be in `rows` only.
-    tx.flush()?;
     let jobs: Vec<&NewJob> = group
         .iter()
         .filter_map(|operation| match operation {
@@ -35,13 +30,29 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
             _ => None,
         })
         .collect();
-    let known = find(tx, &jobs)?;
+    Ok(match store(tx, &jobs)? {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(refusal) => group.iter().map(|_| Err(refusal.clone())).collect(),
+    })
+}
+
+/// Stores new jobs, or says why there is no room for any.
+pub(super) fn store(
+    tx: &mut Transaction<'_>,
+    jobs: &[&NewJob],
+) -> rusqlite::Result<Result<Vec<Outcome>, StoreError>> {
+    if let Some(refusal) = no_room(tx) {
+        return Ok(Err(refusal));
+    }
+    // Jobs of this very transaction may be in `rows` only.
+    tx.flush()?;
+    let known = find(tx, jobs)?;
     let before = &tx.memory.totals;
     let waiting = |changes: &Changes, queue: &str| {
         let waiting = before.get(queue).map_or(0, backlog) + changes.backlog_grown(queue);
         u64::try_from(waiting).unwrap_or(0)
     };
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, &jobs, known, waiting);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting);
     if !accepted.is_empty() {
         let now = tx.changes.now;
         let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
@@ -52,7 +63,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
             insert_tags(tx.connection, first)?;
         }
     }
-    Ok(outcomes.into_iter().map(Ok).collect())
+    Ok(Ok(outcomes))
 }
 
 fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Value {

@@ -10,6 +10,7 @@ mod ended_attempt;
 mod enqueue;
 mod error;
 mod jobs;
+mod keyed;
 mod log;
 mod open;
 #[cfg(test)]

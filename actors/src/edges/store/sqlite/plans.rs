@@ -225,6 +225,7 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         discarded: day,
         events: day,
         events_max: u64::MAX,
+        keys: day,
         batch: 5,
     };
     let prune = |retention| Operation::Prune { retention, leader: 0 };

@@ -15,7 +15,7 @@ use crate::edges::store::{Outcome, record::Retention};
 
 pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite::Result<Outcome> {
     tx.flush()?;
-    let Retention { completed, cancelled, discarded, events, events_max, batch } = retention;
+    let Retention { completed, cancelled, discarded, events, events_max, keys, batch } = retention;
     let kept = [
         (JobState::Completed, completed),
         (JobState::Cancelled, cancelled),
@@ -27,7 +27,8 @@ pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite:
         jobs += delete_jobs(tx, state, age, left)?;
     }
     let deleted = delete_events(tx, events, events_max, batch)?;
-    let more = jobs >= u64::from(batch) || deleted >= u64::from(batch);
+    let keys = delete_keys(tx, keys, batch)?;
+    let more = [jobs, deleted, keys].into_iter().any(|count| count >= u64::from(batch));
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
@@ -73,4 +74,13 @@ fn delete_events(tx: &Transaction<'_>, age: Duration, max: u64, batch: u32) -> r
                                                ORDER BY position LIMIT ?2)",
     )?;
     Ok(delete.execute(params![too_old.max(too_many), batch])? as u64)
+}
+
+fn delete_keys(tx: &Transaction<'_>, age: Duration, batch: u32) -> rusqlite::Result<u64> {
+    let before = tx.changes.now.saturating_sub(age).as_micros();
+    let mut delete = tx.connection.prepare_cached(
+        "DELETE FROM idempotency_keys WHERE rowid IN
+            (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
+    )?;
+    Ok(delete.execute(params![before, batch])? as u64)
 }

@@ -13,6 +13,7 @@ mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
 mod job_row;
+pub(crate) mod keyed;
 mod kind;
 pub(crate) mod stored_event;
 #[cfg(test)]

@@ -5,8 +5,10 @@
 //! can go, and that the totals are what a recount gives ([`Stage::check`](super::stage::Stage::check)).
 
 mod attempts;
+mod choosing;
 mod concurrency;
 mod control;
+mod keys;
 mod log;
 mod model;
 mod reading;
@@ -53,6 +55,21 @@ macro_rules! conformance {
                 a_held_job_waits_and_says_why,
                 a_large_batch_is_stored_whole_and_in_its_order,
                 a_batch_that_nobody_waits_for_is_carried_out;
+            choosing:
+                a_job_with_a_time_waits_for_it,
+                a_time_that_has_passed_is_now,
+                what_fell_due_first_goes_first,
+                the_highest_priority_goes_first,
+                the_oldest_that_waits_is_found_at_every_priority,
+                jobs_are_found_by_their_tags,
+                a_replay_keeps_priority_and_tags;
+            keys:
+                a_request_with_a_key_is_answered_as_it_was_at_first,
+                another_request_under_a_key_is_refused,
+                a_request_that_stores_nothing_leaves_no_key,
+                twice_in_one_batch_is_once,
+                of_many_that_send_one_request_one_stores_it,
+                keys_are_deleted_when_they_are_old;
             attempts:
                 claims_in_order,
                 a_claim_takes_its_own_queue_only,

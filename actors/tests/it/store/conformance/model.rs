@@ -4,7 +4,7 @@
 //! operation may choose (which of several jobs a bounded step takes), it looks at what was chosen and whether that was
 //! allowed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use callboard_actors::edges::store::{
     Operation, Outcome, Renewal,
@@ -31,25 +31,81 @@ const LIMIT: u64 = 4;
 /// What is done next. Numbers choose among what there is at that time.
 #[derive(Clone, Debug)]
 enum Step {
-    Enqueue { queue: usize, job_type: usize, held: bool, attempts: u32, limited: bool },
-    EnqueueAgain { which: usize, other: bool },
-    Claim { queue: usize, limit: u32, session: usize },
-    Start { which: usize },
-    Finish { which: usize, end: u8, started: bool },
-    Stale { which: usize, end: u8 },
-    Guess { which: usize },
-    Cancel { which: usize },
-    Retry { which: usize, limited: bool },
-    RetryAgain { which: usize },
-    Promote { limit: u32 },
-    Release { job_type: usize, limit: u32 },
-    OpenSession { again: Option<usize> },
-    RenewSession { which: usize },
-    Rescue { which: usize, limit: u32, idle: bool },
-    Unknown { what: u8 },
-    Prune { age: u64, events: u64, batch: u32 },
-    Pass { seconds: u64 },
-    Send { again: bool },
+    Enqueue {
+        queue: usize,
+        job_type: usize,
+        held: bool,
+        attempts: u32,
+        limited: bool,
+        priority: i16,
+        later: u64,
+    },
+    EnqueueAgain {
+        which: usize,
+        other: bool,
+    },
+    Claim {
+        queue: usize,
+        limit: u32,
+        session: usize,
+    },
+    Start {
+        which: usize,
+    },
+    Finish {
+        which: usize,
+        end: u8,
+        started: bool,
+    },
+    Stale {
+        which: usize,
+        end: u8,
+    },
+    Guess {
+        which: usize,
+    },
+    Cancel {
+        which: usize,
+    },
+    Retry {
+        which: usize,
+        limited: bool,
+    },
+    RetryAgain {
+        which: usize,
+    },
+    Promote {
+        limit: u32,
+    },
+    Release {
+        job_type: usize,
+        limit: u32,
+    },
+    OpenSession {
+        again: Option<usize>,
+    },
+    RenewSession {
+        which: usize,
+    },
+    Rescue {
+        which: usize,
+        limit: u32,
+        idle: bool,
+    },
+    Unknown {
+        what: u8,
+    },
+    Prune {
+        age: u64,
+        events: u64,
+        batch: u32,
+    },
+    Pass {
+        seconds: u64,
+    },
+    Send {
+        again: bool,
+    },
     Reopen,
     Kill,
 }
@@ -58,9 +114,14 @@ fn step() -> impl Strategy<Value = Step> {
     let which = any::<usize>;
     let flag = any::<bool>;
     prop_oneof![
-        8 => (0..2_usize, 0..2_usize, prop::bool::weighted(0.2), 1..4_u32, prop::bool::weighted(0.3)).prop_map(
-            |(queue, job_type, held, attempts, limited)| Step::Enqueue { queue, job_type, held, attempts, limited }
-        ),
+        8 => (
+            (0..2_usize, 0..2_usize, prop::bool::weighted(0.2), 1..4_u32, prop::bool::weighted(0.3)),
+            prop_oneof![3 => Just(0), 1 => -1..=1_i16],
+            prop_oneof![3 => Just(0), 1 => 0..5_u64],
+        )
+            .prop_map(|((queue, job_type, held, attempts, limited), priority, later)| Step::Enqueue {
+                queue, job_type, held, attempts, limited, priority, later,
+            }),
         1 => (which(), flag()).prop_map(|(which, other)| Step::EnqueueAgain { which, other }),
         6 => (0..2_usize, 0..4_u32, which())
             .prop_map(|(queue, limit, session)| Step::Claim { queue, limit, session }),
@@ -110,12 +171,13 @@ struct Known {
 
 impl Known {
     fn enter(&mut self, state: JobState, now: Timestamp) {
+        let waited = matches!(self.state, JobState::Scheduled | JobState::Retryable);
         self.state = state;
         if state.is_final() {
             self.finished_at = Some(now);
         }
         if state == JobState::Available {
-            self.due = now;
+            self.due = if waited { self.due.min(now) } else { now };
         }
         self.session = None;
     }
@@ -242,7 +304,12 @@ impl Model {
     }
 
     fn store(&mut self, new: NewJob, replay_of: Option<Uuid>, now: Timestamp) -> JobState {
-        let state = if new.held.is_some() { JobState::Pending } else { JobState::Available };
+        let due = new.scheduled_at.map_or(now, |at| at.max(now));
+        let state = match &new.held {
+            Some(_) => JobState::Pending,
+            None if due > now => JobState::Scheduled,
+            None => JobState::Available,
+        };
         self.order.push(new.id);
         let known = Known {
             state,
@@ -250,7 +317,7 @@ impl Model {
             token: None,
             session: None,
             created_at: now,
-            due: now,
+            due,
             started: false,
             was_claimed: false,
             was_started: false,
@@ -370,7 +437,8 @@ impl Model {
         let queue = job.new.queue.clone();
         match job.state {
             state if state.is_final() => {
-                let new = NewJob { id: replay_id, event_id, held: None, ..job.new.clone() };
+                let new =
+                    NewJob { id: replay_id, event_id, held: None, scheduled_at: None, ..job.new.clone() };
                 if let Some(replay) = self.jobs.get(&replay_id) {
                     return Outcome::Replayed { id: replay_id, queue, state: replay.state };
                 }
@@ -409,11 +477,22 @@ fn end(job: &Known, number: u8, now: Timestamp) -> AttemptEnd {
 async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: Step) {
     let now = stage.now();
     match step {
-        Step::Enqueue { queue, job_type, held, attempts, limited } => {
+        Step::Enqueue { queue, job_type, held, attempts, limited, priority, later } => {
             let held = held.then(|| "no handler".to_owned());
             let max_backlog = if limited { LIMIT } else { 1_000_000 };
             let (queue, job_type) = (QUEUES[queue].into(), TYPES[job_type].into());
-            let new = NewJob { queue, job_type, held, max_backlog, max_attempts: attempts, ..job() };
+            // A time that is not later is one that has passed.
+            let scheduled_at = Some(now.saturating_add(Duration::from_secs(later)));
+            let new = NewJob {
+                queue,
+                job_type,
+                held,
+                max_backlog,
+                max_attempts: attempts,
+                priority,
+                scheduled_at,
+                ..job()
+            };
             model.plan(enqueue(&new), now);
         }
         Step::EnqueueAgain { which, other } => {
@@ -551,7 +630,7 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
         model.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let available = |job: &&Known| job.new.queue == queue && job.state == JobState::Available;
     let mut expected: Vec<&Known> = model.jobs.values().filter(available).collect();
-    expected.sort_by_key(|job| (job.due, places[&job.new.id]));
+    expected.sort_by_key(|job| (Reverse(job.new.priority), job.due, places[&job.new.id]));
     expected.truncate(limit as usize);
     let expected: Vec<(Uuid, u32)> = expected.iter().map(|job| (job.new.id, job.attempt + 1)).collect();
     assert_eq!(claimed.iter().map(|job| (job.id, job.attempt)).collect::<Vec<_>>(), expected);
@@ -673,8 +752,15 @@ async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, e
     send(stage, model, None).await;
     let log = stage.log().await;
     let age = Duration::from_secs(age);
-    let kept =
-        Retention { completed: age, cancelled: 2 * age, discarded: 3 * age, events: age, events_max, batch };
+    let kept = Retention {
+        completed: age,
+        cancelled: 2 * age,
+        discarded: 3 * age,
+        events: age,
+        events_max,
+        keys: age,
+        batch,
+    };
     let before = |age: Duration| stage.now().saturating_sub(age);
     let old = |job: &Known| {
         let age = match job.state {
