@@ -416,6 +416,7 @@ impl App {
         let same_root = root.clone();
         callboard_web::WebDependencies {
             submit: gateway.recipient(),
+            submit_once: gateway.recipient(),
             cancel: gateway.recipient(),
             retry: gateway.recipient(),
             get_job: read_model.recipient(),

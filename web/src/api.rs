@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use callboard_actors::{
     edges::store::record::JobFilter,
     roles::request::{
@@ -17,12 +17,13 @@ use callboard_contracts::{
 use callboard_supervisors::{Message, Recipient};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     body,
+    idempotency::{self, Stored},
     problem::{Kind, Trouble},
     seats::Seats,
     settings::{WebDependencies, WebSettings},
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) roles: WebDependencies,
     /// Clients that follow the events.
     pub(crate) seats: Arc<Seats>,
+    /// Streams of submissions that may yet be opened.
+    pub(crate) streams: Arc<Semaphore>,
     /// True once the server stops: what has no end of its own ends then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -74,11 +77,21 @@ fn job_id(text: &str) -> Result<Uuid, Trouble> {
 pub(crate) async fn submit(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
     let read = body::read(request, payload, &state.settings).await?;
     let job = body::json(&read, &state.settings)?;
-    let mut answers = state.ask(&state.roles.submit, body::submit(Form::Api, vec![job], request)).await?;
+    let Stored { mut answers, replayed } =
+        idempotency::store(state, request, Form::Api, vec![job], &read).await?;
     let answer =
         answers.pop().ok_or_else(|| Trouble::new(Kind::Unavailable, "the gateway gave no answer"))??;
     let place = format!("/api/v1/jobs/{}", answer.id);
-    Ok(HttpResponse::Accepted().insert_header((header::LOCATION, place)).json(answer))
+    let mut response = answered(HttpResponse::Accepted(), replayed);
+    Ok(response.insert_header((header::LOCATION, place)).json(answer))
+}
+
+/// An answer, which says so if it was given before.
+pub(crate) fn answered(mut response: HttpResponseBuilder, replayed: bool) -> HttpResponseBuilder {
+    if replayed {
+        response.insert_header((idempotency::REPLAYED, "true"));
+    }
+    response
 }
 
 pub(crate) async fn submit_many(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
@@ -92,8 +105,7 @@ pub(crate) async fn submit_many(state: &State, request: &HttpRequest, payload: w
         return Err(Trouble::new(Kind::TooLarge, detail));
     }
     let (places, jobs): (Vec<usize>, Vec<Value>) = jobs.into_iter().unzip();
-    let answers = state.ask(&state.roles.submit, body::submit(Form::Api, jobs, request)).await?;
-    let answers = answers.into_iter().map(|answer| answer.map_err(Trouble::from));
+    let Stored { answers, replayed } = idempotency::store(state, request, Form::Api, jobs, &read).await?;
     let mut items: Vec<SubmittedItem> = places
         .into_iter()
         .zip(answers)
@@ -103,10 +115,13 @@ pub(crate) async fn submit_many(state: &State, request: &HttpRequest, payload: w
     items.sort_by_key(|item| item.index);
     let accepted = items.iter().filter(|item| matches!(item.outcome, ItemOutcome::Accepted(_))).count();
     let refused = items.len() - accepted;
-    Ok(HttpResponse::Ok().json(SubmitAnswer { accepted, refused, items }))
+    Ok(answered(HttpResponse::Ok(), replayed).json(SubmitAnswer { accepted, refused, items }))
 }
 
-fn item((index, answer): (usize, Result<callboard_contracts::api::Submitted, Trouble>)) -> SubmittedItem {
+/// What became of one job of many.
+pub(crate) fn item(
+    (index, answer): (usize, Result<callboard_contracts::api::Submitted, Trouble>),
+) -> SubmittedItem {
     match answer {
         Ok(submitted) => SubmittedItem { index, status: 202, outcome: ItemOutcome::Accepted(submitted) },
         Err(trouble) => {

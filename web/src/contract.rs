@@ -15,8 +15,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    api::State,
+    api::{State, answered},
     body,
+    idempotency::{self, Stored},
     problem::{Kind, Trouble},
 };
 
@@ -47,11 +48,12 @@ type Answer = Result<HttpResponse, Trouble>;
 pub(crate) async fn submit(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
     let read = body::read(request, payload, &state.settings).await?;
     let job = body::json(&read, &state.settings)?;
-    let mut answers =
-        state.ask(&state.roles.submit, body::submit(Form::Contract, vec![job], request)).await?;
+    let Stored { mut answers, replayed } =
+        idempotency::store(state, request, Form::Contract, vec![job], &read).await?;
     let answer =
         answers.pop().ok_or_else(|| Trouble::new(Kind::Unavailable, "the gateway gave no answer"))??;
-    Ok(HttpResponse::Accepted().json(JobAccepted { job_id: answer.id, event_id: answer.event_id }))
+    Ok(answered(HttpResponse::Accepted(), replayed)
+        .json(JobAccepted { job_id: answer.id, event_id: answer.event_id }))
 }
 
 pub(crate) async fn stats(state: &State) -> Answer {

@@ -37,6 +37,9 @@ const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/api/v1/live", "/a
 /// Reads whose question does not fit into a query.
 const READS: [&str; 1] = ["/api/v1/jobs/lookup"];
 
+/// The name of the token that a request has, put on it where tokens are configured.
+pub(crate) struct Caller(pub(crate) String);
+
 /// The role that a request needs, where tokens are configured.
 pub(crate) fn needed_role(method: &Method, path: &str) -> Role {
     if is_safe(method) || READS.contains(&path) { Role::Viewer } else { Role::Operator }
@@ -161,13 +164,19 @@ fn check_origin(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Troub
 
 fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
     let kind = request.content_type();
-    if kind.eq_ignore_ascii_case("application/json")
-        || (kind.eq_ignore_ascii_case("application/x-ndjson") && request.path() == "/api/v1/jobs/batch")
+    let (json, lines) = match request.path() {
+        "/api/v1/jobs/batch" => (true, true),
+        "/api/v1/jobs/stream" => (false, true),
+        _ => (true, false),
+    };
+    if (json && kind.eq_ignore_ascii_case("application/json"))
+        || (lines && kind.eq_ignore_ascii_case("application/x-ndjson"))
     {
         return Ok(());
     }
     let shown: String = kind.chars().take(100).collect();
-    Err(Trouble::new(Kind::MediaType, format!("the content type is {shown:?}; application/json is needed")))
+    let needed = if json { "application/json" } else { "application/x-ndjson" };
+    Err(Trouble::new(Kind::MediaType, format!("the content type is {shown:?}; {needed} is needed")))
 }
 
 fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -> Result<(), Trouble> {
@@ -194,6 +203,9 @@ fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -
             let (has, needed) = (token.role.as_str(), needed.as_str());
             Err(Trouble::new(Kind::Forbidden, format!("this token has the role {has}; {needed} is needed")))
         }
-        Some(_) => Ok(()),
+        Some(token) => {
+            request.extensions_mut().insert(Caller(token.name.clone()));
+            Ok(())
+        }
     }
 }

@@ -10,6 +10,7 @@ mod correlation;
 #[cfg(test)]
 mod documentation;
 mod guard;
+mod idempotency;
 mod json;
 mod openapi;
 mod pages;
@@ -20,6 +21,7 @@ mod seats;
 mod server;
 mod settings;
 mod sse;
+mod stream;
 mod tree;
 mod unanswered;
 

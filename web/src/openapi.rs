@@ -6,7 +6,7 @@ use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
         Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried,
-        RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, Totals, TreeNode,
+        RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -16,6 +16,7 @@ use crate::{
     api::{LookUp, State},
     contract::RecentJob,
     guard,
+    idempotency::REPLAYED,
     problem::{ContractProblem, Kind, Trouble},
     route::{Body, Parameter, Route, Schema},
 };
@@ -43,6 +44,7 @@ use crate::{
     SubmitJob,
     SubmitMany,
     Submitted,
+    SubmittedItem,
     Totals,
     TreeNode
 )))]
@@ -126,15 +128,21 @@ fn parameter(parameter: &Parameter) -> Value {
 }
 
 fn request_body(body: &Body) -> Value {
-    let mut content =
-        json!({ "application/json": { "schema": schema(body.schema), "example": body.example } });
+    let mut content = json!({});
+    if let Some((json, example)) = &body.json {
+        content["application/json"] = json!({ "schema": schema(*json), "example": example });
+    }
     if let Some(line) = body.lines {
         content["application/x-ndjson"] = json!({
-            "schema": { "type": "string", "description": "One object a line.", "contentSchema": schema(line) },
+            "schema": lines(line),
             "example": "{\"type\":\"noop\"}\n{\"type\":\"sleep\",\"payload\":{\"ms\":250}}\n",
         });
     }
     json!({ "required": true, "content": content })
+}
+
+fn lines(line: Schema) -> Value {
+    json!({ "type": "string", "description": "One object a line.", "contentSchema": schema(line) })
 }
 
 fn schema(schema: Schema) -> Value {
@@ -151,12 +159,18 @@ fn schema(schema: Schema) -> Value {
 fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
     for answer in &route.answers {
-        let mut response = json!({
-            "description": answer.description,
-            "content": { answer.media: { "schema": schema(answer.schema) } },
-        });
+        let said = match answer.media {
+            "application/x-ndjson" => lines(answer.schema),
+            _ => schema(answer.schema),
+        };
+        let mut response =
+            json!({ "description": answer.description, "content": { answer.media: { "schema": said } } });
         if answer.description.contains("`Location`") {
-            response["headers"] = json!({ "Location": header("Where the job is.") });
+            response["headers"]["Location"] = header("Where the job is.");
+        }
+        if route.keyed {
+            response["headers"][REPLAYED] =
+                header("`true`: this answer was given before, under the same key.");
         }
         responses.insert(answer.status.to_string(), response);
     }
@@ -173,7 +187,7 @@ fn responses(route: &Route) -> Value {
             if said.is_empty() { kind.title().to_owned() } else { format!("{said} · {}", kind.title()) };
         response["description"] = said.into();
         response["content"][media] = json!({ "schema": schema(Schema::Named(problem)) });
-        if matches!(kind, Kind::BacklogFull | Kind::Unavailable) {
+        if matches!(kind, Kind::BacklogFull | Kind::KeyUnderWay | Kind::Unavailable) {
             response["headers"] = json!({ "Retry-After": header("When to try again, in seconds.") });
         }
     }
@@ -268,11 +282,13 @@ mod tests {
     fn examples_fit_their_schemas_and_others_do_not() {
         let document = document();
         for route in routes() {
-            let Some(body) = &route.body else { continue };
-            let mut whole = schema(body.schema);
+            let Some((json, example)) = route.body.as_ref().and_then(|body| body.json.as_ref()) else {
+                continue;
+            };
+            let mut whole = schema(*json);
             whole["components"] = document["components"].clone();
             let validator = jsonschema::validator_for(&whole).unwrap();
-            if let Err(error) = validator.validate(&body.example) {
+            if let Err(error) = validator.validate(example) {
                 panic!("{}: {error}", route.path);
             }
             assert!(!validator.is_valid(&json!({ "colour": "red" })), "{}", route.path);
@@ -310,12 +326,16 @@ mod tests {
         let document = document();
         let submit = &document["paths"]["/api/v1/jobs"]["post"]["responses"];
         let said = submit["422"]["description"].as_str().unwrap();
-        assert_eq!(said, "The request does not fit its schema · Nobody handles this job type");
+        assert_eq!(
+            said,
+            "The request does not fit its schema · Nobody handles this job type · Another request was made under this key"
+        );
         assert!(submit["429"]["headers"]["Retry-After"].is_object());
         assert!(submit["422"]["content"]["application/problem+json"].is_object());
         // The old contract knows no 422.
         let old = &document["paths"]["/jobs"]["post"]["responses"];
-        assert!(old["422"].is_null() && old["400"]["content"]["application/json"].is_object());
+        assert_eq!(old["422"]["description"], "Another request was made under this key");
+        assert!(old["400"]["content"]["application/json"].is_object());
         assert_eq!(document["paths"]["/api/v1/ready"]["get"]["security"], json!([]));
     }
 }

@@ -53,6 +53,8 @@ kinds! {
     MethodNotAllowed = 405 "method-not-allowed" "This cannot be done here",
     Timeout = 408 "timeout" "The request took too long",
     Conflict = 409 "conflict" "Another job has this id",
+    KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
+    KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
@@ -65,8 +67,8 @@ impl Kind {
     /// The status, on a path of the old contract or on one of ours.
     pub(crate) fn status(self, contract: bool) -> u16 {
         match self.parts().0 {
-            // The old contract knows no 422.
-            422 if contract => 400,
+            // The old contract knows no 422; nor does it know keys, so whoever uses one knows of it.
+            422 if contract && self != Kind::KeyTaken => 400,
             status => status,
         }
     }
@@ -102,7 +104,7 @@ pub(crate) struct ContractDetail {
 
 impl Trouble {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let retry_after = (kind == Kind::Unavailable).then_some(SOON);
+        let retry_after = matches!(kind, Kind::Unavailable | Kind::KeyUnderWay).then_some(SOON);
         Trouble { kind, detail: detail.into(), errors: Vec::new(), retry_after }
     }
 
@@ -187,6 +189,8 @@ impl From<Refusal> for Trouble {
             Refusal::UnknownType { .. } => Kind::UnknownType,
             Refusal::Forbidden(_) => Kind::Forbidden,
             Refusal::Conflict(_) => Kind::Conflict,
+            Refusal::KeyTaken => Kind::KeyTaken,
+            Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
             Refusal::NotFound(_) => Kind::NotFound,
             Refusal::WrongState { .. } => Kind::WrongState,

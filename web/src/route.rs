@@ -6,10 +6,11 @@ use actix_web::{
     web::{Data, Payload},
 };
 use futures_util::future::LocalBoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     api::State,
+    idempotency::HEADER,
     problem::{Kind, Trouble},
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) answers: Vec<Answer>,
     /// Beyond those that any request of its method can have.
     pub(crate) problems: Vec<Kind>,
+    /// Whether it reads `Idempotency-Key`.
+    pub(crate) keyed: bool,
 }
 
 /// A parameter of a request.
@@ -46,9 +49,9 @@ pub(crate) struct Parameter {
 
 /// The body of a request.
 pub(crate) struct Body {
-    pub(crate) schema: Schema,
-    pub(crate) example: Value,
-    /// Whether `application/x-ndjson` is read too: one value of this schema a line.
+    /// As `application/json`, with an example.
+    pub(crate) json: Option<(Schema, Value)>,
+    /// As `application/x-ndjson`: one value of this schema a line.
     pub(crate) lines: Option<Schema>,
 }
 
@@ -88,6 +91,7 @@ impl Route {
             body: None,
             answers: Vec::new(),
             problems: Vec::new(),
+            keyed: false,
         }
     }
 
@@ -118,13 +122,19 @@ impl Route {
     }
 
     pub(crate) fn body(mut self, schema: Schema, example: Value) -> Self {
-        self.body = Some(Body { schema, example, lines: None });
+        self.body = Some(Body { json: Some((schema, example)), lines: None });
         self
     }
 
     /// As [`body`](Self::body), and lines are read too.
     pub(crate) fn body_or_lines(mut self, schema: Schema, example: Value, line: Schema) -> Self {
-        self.body = Some(Body { schema, example, lines: Some(line) });
+        self.body = Some(Body { json: Some((schema, example)), lines: Some(line) });
+        self
+    }
+
+    /// Only lines are read.
+    pub(crate) fn lines(mut self, line: Schema) -> Self {
+        self.body = Some(Body { json: None, lines: Some(line) });
         self
     }
 
@@ -147,6 +157,16 @@ impl Route {
     pub(crate) fn problems(mut self, kinds: &[Kind]) -> Self {
         self.problems.extend_from_slice(kinds);
         self
+    }
+
+    /// It reads `Idempotency-Key`.
+    pub(crate) fn keyed(mut self) -> Self {
+        self.keyed = true;
+        let said = "The request is carried out once for this key, for as long as `retention.idempotency_keys` says: the same \
+                    body again is given the first answer again, with `Idempotent-Replayed: true`. A request of which no \
+                    job was stored leaves no key. Keys are the caller's (its token) and the route's.";
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+        self.parameter("header", HEADER, said, schema).problems(&[Kind::KeyUnderWay, Kind::KeyTaken])
     }
 
     /// Whether it is of the old contract, which has its own form of problems.

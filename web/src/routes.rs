@@ -8,7 +8,7 @@ use crate::{
     api, contract, openapi,
     problem::Kind,
     route::{Route, Schema::*},
-    sse,
+    sse, stream,
 };
 
 /// Every route, in the order in which they are described.
@@ -46,7 +46,8 @@ fn submitting() -> Vec<Route> {
         )
         .body(Named("SubmitJob"), example_job())
         .answer(202, "It is stored. `Location` says where it is.", Named("Submitted"))
-        .problems(&JOB_PROBLEMS),
+        .problems(&JOB_PROBLEMS)
+        .keyed(),
         Route::post("/api/v1/jobs/batch", "submitJobs", |state, request, payload| {
             Box::pin(async move { api::submit_many(&state, &request, payload).await })
         })
@@ -56,7 +57,21 @@ fn submitting() -> Vec<Route> {
              As NDJSON, a line that cannot be read refuses no other. `web.max_batch` jobs at most.",
         )
         .body_or_lines(Named("SubmitMany"), json!({ "jobs": [example_job()] }), Named("SubmitJob"))
-        .answer(200, "What became of each.", Named("SubmitAnswer")),
+        .answer(200, "What became of each.", Named("SubmitAnswer"))
+        .keyed(),
+        Route::post("/api/v1/jobs/stream", "streamJobs", |state, request, payload| {
+            Box::pin(async move { stream::submit(&state, &request, payload) })
+        })
+        .says(
+            "Submit jobs line by line",
+            "One job a line in, one `SubmittedItem` a line out, in the same order, each once its job is stored durably or \
+             refused. There may be any number of lines, of `web.max_body` bytes each; one that cannot be read, or is too \
+             long, costs itself alone. A client that does not read the answers is not read from. The stream ends when the \
+             body does, or with a last line for what was not read: 408 if nothing came within `web.request_timeout`, 503 \
+             if the server stops. Lines without an answer may or may not be stored: send them again under the same ids.",
+        )
+        .lines(Named("SubmitJob"))
+        .answer_as(200, "What became of each, line by line.", "application/x-ndjson", Named("SubmittedItem")),
     ]
     .into_iter()
     .map(|route| route.tag("Submitting"))
@@ -194,7 +209,8 @@ fn contract_routes() -> Vec<Route> {
             }),
         )
         .answer(202, "It is stored.", Named("JobAccepted"))
-        .problems(&JOB_PROBLEMS),
+        .problems(&JOB_PROBLEMS)
+        .keyed(),
         Route::get("/jobs/recent", "recentJobs", |state, _, _| {
             Box::pin(async move { contract::recent_jobs(&state).await })
         })

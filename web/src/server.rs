@@ -14,7 +14,10 @@ use callboard_actors::roles::Condition;
 use callboard_supervisors::{
     Actor, ChildSpec, Context, OnExhausted, Placement, Shutdown, StartError, SupervisorSpec,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
     api::State,
@@ -24,6 +27,7 @@ use crate::{
     route::Route,
     routes::routes,
     settings::{WebDependencies, WebError, WebSettings},
+    stream::SEATS,
 };
 
 /// The server's place on the board of conditions.
@@ -87,6 +91,7 @@ impl Actor for HttpServer {
             settings: settings.clone(),
             roles: args.roles.clone(),
             seats: Arc::default(),
+            streams: Arc::new(Semaphore::new(SEATS)),
             stopping: stops,
         });
         let server = actix_web::HttpServer::new(move || {

@@ -6,7 +6,7 @@ use callboard_actors::roles::{
     Conditions,
     request::{
         CancelJob, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents,
-        RetryJob, Submit,
+        RetryJob, Submit, SubmitOnce,
     },
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
@@ -79,6 +79,7 @@ pub struct WebSettings {
 #[expect(missing_docs, reason = "each is the recipient of the message it is named after")]
 pub struct WebDependencies {
     pub submit: Recipient<Submit>,
+    pub submit_once: Recipient<SubmitOnce>,
     pub cancel: Recipient<CancelJob>,
     pub retry: Recipient<RetryJob>,
     pub get_job: Recipient<GetJob>,

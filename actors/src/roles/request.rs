@@ -10,12 +10,13 @@ use callboard_contracts::{
     },
 };
 use callboard_supervisors::Message;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::edges::store::{
     StoreError,
-    record::{JobFilter, LogPage},
+    record::{JobFilter, LogPage, RequestKey},
 };
 
 /// In which form a job was submitted.
@@ -40,8 +41,30 @@ pub struct Submit {
     pub correlation_id: Uuid,
 }
 
+/// To the gateway: store these jobs, once for this key however often this is sent. What was answered is kept in the same
+/// transaction as the jobs, for as long as [`Retention::keys`](crate::edges::store::record::Retention::keys) says; if no
+/// job was stored, nothing is kept.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<SubmittedOnce, Refusal>)]
+pub struct SubmitOnce {
+    /// The jobs.
+    pub submit: Submit,
+    /// The key.
+    pub key: RequestKey,
+}
+
+/// The answer to [`SubmitOnce`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubmittedOnce {
+    /// What became of each job, in order.
+    pub answers: Vec<Result<Submitted, Refusal>>,
+    /// Whether this is the answer of before; nothing was done now.
+    pub replayed: bool,
+}
+
 /// Why a job, or a change of one, was not accepted. Nothing of it was done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// It does not have the right form.
     #[error("{}", list(.0))]
@@ -91,8 +114,15 @@ pub enum Refusal {
         /// What would be possible.
         detail: String,
     },
+    /// Another request was made under its key.
+    #[error("another request was made under this key: choose a new key, or send the very same request")]
+    KeyTaken,
+    /// The first request under its key is not answered yet.
+    #[error("the first request under this key is not answered yet; send it again for the answer")]
+    KeyUnderWay,
     /// The store cannot do it now.
     #[error(transparent)]
+    #[serde(skip)]
     Unavailable(#[from] StoreError),
     /// The server stops.
     #[error("the server is shutting down")]

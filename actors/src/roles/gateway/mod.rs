@@ -2,44 +2,42 @@
 
 mod check;
 mod fingerprint;
+mod keys;
+mod submit;
 
-use std::{cell::Cell, collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
-    JobState, Timestamp,
+    JobState,
     api::{Cancelled, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
-use serde_json::Value;
-use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::{
     node::Node,
-    request::{CancelJob, Refusal, RetryJob, Submit},
+    request::{CancelJob, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
 };
-use crate::{
-    edges::store::{Operation, OperationResult, Outcome, StoreError},
-    failpoint,
-};
+use crate::edges::store::{Operation, Outcome, StoreError};
+use keys::KeysUnderWay;
+use submit::{submit, submit_once};
 
 /// Jobs that may be under way to the store at a time; further requests are told that it is busy.
 const MOST_UNDER_WAY: usize = 50_000;
-/// Jobs that are checked before others on the thread have their turn.
-const CHECKED_AT_ONCE: usize = 32;
 
 /// Takes jobs in: checks each, stores the good ones of a request in one go, and answers when they are durable.
 /// Many requests are under way at a time.
 pub struct Gateway {
     node: Arc<Node>,
     under_way: Rc<Cell<usize>>,
+    keys: KeysUnderWay,
 }
 
 impl Actor for Gateway {
     type Args = GatewayArgs;
 
     async fn start(args: GatewayArgs, _: &mut Context<Self>) -> Result<Self, StartError> {
-        Ok(Gateway { node: args.0, under_way: Rc::default() })
+        Ok(Gateway { node: args.0, under_way: Rc::default(), keys: KeysUnderWay::default() })
     }
 }
 
@@ -65,6 +63,22 @@ impl PlainHandler<Submit> for Gateway {
             }
             Err(busy) => Later::new(async move { refuse_all(count, busy.into()) }),
         }
+    }
+}
+
+impl PlainHandler<SubmitOnce> for Gateway {
+    type Reply = Later<Result<SubmittedOnce, Refusal>>;
+
+    fn handle(&mut self, request: SubmitOnce, _: &mut Context<Self>) -> Self::Reply {
+        let (node, under_way) = (self.node.clone(), self.begin(request.submit.jobs.len()));
+        let key = self.keys.begin(&request.key).ok_or(Refusal::KeyUnderWay);
+        Later::new(async move {
+            let (_key, _under_way) = (key?, under_way?);
+            if node.is_draining() {
+                return Err(Refusal::Stopping);
+            }
+            submit_once(&node, request).await
+        })
     }
 }
 
@@ -121,81 +135,6 @@ impl Gateway {
 
 fn refuse_all(count: usize, refusal: Refusal) -> Vec<Result<Submitted, Refusal>> {
     vec![Err(refusal); count]
-}
-
-async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>> {
-    failpoint!("submit.received");
-    let Submit { form, jobs, correlation_id } = request;
-    let mut checked = Vec::with_capacity(jobs.len());
-    let mut operations = Vec::with_capacity(jobs.len());
-    for (index, value) in jobs.into_iter().enumerate() {
-        if index > 0 && index % CHECKED_AT_ONCE == 0 {
-            yield_now().await;
-        }
-        let job_type = value.get("type").and_then(Value::as_str).unwrap_or_default();
-        node.metrics.submitted(job_type);
-        checked.push(check::check(node, form, value, correlation_id).map(|job| {
-            let sent = Sent {
-                id: job.id,
-                event_id: job.event_id,
-                queue: job.queue.clone(),
-                scheduled_at: job.scheduled_at,
-            };
-            operations.push(Operation::Enqueue(Box::new(job)));
-            sent
-        }));
-    }
-    let written = if operations.is_empty() { Ok(Vec::new()) } else { node.store.write_all(operations).await };
-    let results = match written {
-        Ok(results) => results,
-        Err(error) => return checked.into_iter().map(|one| one.and(Err(error.clone().into()))).collect(),
-    };
-    let mut results = results.into_iter();
-    let mut awake = BTreeSet::new();
-    let answers = checked.into_iter().map(|one| {
-        let sent = one?;
-        let result = results.next();
-        if matches!(result, Some(Ok(Outcome::Enqueued { state: JobState::Available })))
-            && !awake.contains(&sent.queue)
-        {
-            awake.insert(sent.queue.clone());
-        }
-        if let (Some(at), Some(Ok(Outcome::Enqueued { state: JobState::Scheduled }))) =
-            (sent.scheduled_at, &result)
-        {
-            node.due.note(at);
-        }
-        sent.answer(node, result)
-    });
-    let answers = answers.collect();
-    failpoint!("submit.answer.before");
-    node.wake(&awake);
-    answers
-}
-
-/// A job that was sent to the store.
-struct Sent {
-    id: Uuid,
-    event_id: Uuid,
-    queue: String,
-    scheduled_at: Option<Timestamp>,
-}
-
-impl Sent {
-    fn answer(self, node: &Node, result: Option<OperationResult>) -> Result<Submitted, Refusal> {
-        let Sent { id, event_id, queue, .. } = self;
-        let unanswered = || Err(StoreError::Failed("it gave no answer about this job".to_owned()));
-        match result.unwrap_or_else(unanswered)? {
-            Outcome::Enqueued { state } => {
-                node.metrics.accepted();
-                Ok(Submitted { id, event_id, state, duplicate: false })
-            }
-            Outcome::Duplicate { event_id, state } => Ok(Submitted { id, event_id, state, duplicate: true }),
-            Outcome::Conflict => Err(Refusal::Conflict(id)),
-            Outcome::BacklogFull { waiting, limit } => Err(backlog_full(node, queue, waiting, limit)),
-            other => Err(unexpected(&other)),
-        }
-    }
 }
 
 async fn cancel(node: &Node, id: Uuid) -> Result<Cancelled, Refusal> {
