@@ -5,7 +5,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_integer, as_long, count, long, micros, time},
+    columns::{as_integer, as_long, count, long, micros, time, wide},
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -77,7 +77,7 @@ fn claimed(row: &PgRow, queue: &str, now: Timestamp) -> sqlx::Result<ClaimedJob>
         payload: row.try_get("payload")?,
         metadata: row.try_get("metadata")?,
         attempt: count(row, "attempt")?,
-        max_attempts: count(row, "max_attempts")?,
+        max_attempts: wide(row, "max_attempts")?,
         timeout: micros(row, "timeout")?,
         token: long(row, "token")?,
         correlation_id: row.try_get("correlation_id")?,

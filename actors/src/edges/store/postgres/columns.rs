@@ -18,6 +18,11 @@ pub(super) fn count(row: &PgRow, column: &str) -> sqlx::Result<u32> {
     Ok(u32::try_from(row.try_get::<i32, _>(column)?).unwrap_or(0))
 }
 
+/// A number that is never negative here, and has the whole range of ours.
+pub(super) fn wide(row: &PgRow, column: &str) -> sqlx::Result<u32> {
+    Ok(u32::try_from(row.try_get::<i64, _>(column)?).unwrap_or(u32::MAX))
+}
+
 /// A number that is never negative here.
 pub(super) fn long(row: &PgRow, column: &str) -> sqlx::Result<u64> {
     Ok(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0))

@@ -6,7 +6,7 @@ use callboard_contracts::{Timestamp, api::AttemptError};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_integer, as_long, as_micros},
+    columns::{as_long, as_micros},
     enqueue, session,
     transaction::Transaction,
 };
@@ -152,12 +152,12 @@ async fn put_queues(tx: &mut Transaction<'_>, queues: &[QueueSettings]) -> sqlx:
     queues.sort_by(|one, other| one.name.cmp(&other.name));
     sqlx::query(
         "INSERT INTO queues (name, concurrency, max_backlog, updated_at)
-         SELECT *, $4 FROM unnest($1::text[], $2::integer[], $3::bigint[])
+         SELECT *, $4 FROM unnest($1::text[], $2::bigint[], $3::bigint[])
          ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency, max_backlog = excluded.max_backlog,
                                           updated_at = excluded.updated_at",
     )
     .bind(queues.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>())
-    .bind(queues.iter().map(|queue| as_integer(queue.concurrency)).collect::<Vec<_>>())
+    .bind(queues.iter().map(|queue| i64::from(queue.concurrency)).collect::<Vec<_>>())
     .bind(queues.iter().map(|queue| as_long(queue.max_backlog)).collect::<Vec<_>>())
     .bind(tx.changes.now.as_micros())
     .execute(&mut *tx.connection)
@@ -176,7 +176,7 @@ async fn put_job_types(tx: &mut Transaction<'_>, job_types: &[JobTypeRecord]) ->
     sqlx::query(
         "INSERT INTO job_types (name, description, queue, payload_schema, result_schema, max_attempts, timeout,
                                 updated_at)
-         SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[],
+         SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
                                   $7::bigint[])
          ON CONFLICT (name) DO UPDATE SET
             description = excluded.description, queue = excluded.queue, payload_schema = excluded.payload_schema,
@@ -188,7 +188,7 @@ async fn put_job_types(tx: &mut Transaction<'_>, job_types: &[JobTypeRecord]) ->
     .bind(column!(|job_type| job_type.queue.as_str()))
     .bind(column!(|job_type| job_type.payload_schema.as_str()))
     .bind(column!(|job_type| job_type.result_schema.as_str()))
-    .bind(column!(|job_type| as_integer(job_type.max_attempts)))
+    .bind(column!(|job_type| i64::from(job_type.max_attempts)))
     .bind(column!(|job_type| as_micros(job_type.timeout)))
     .bind(tx.changes.now.as_micros())
     .execute(&mut *tx.connection)

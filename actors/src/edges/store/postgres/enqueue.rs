@@ -7,10 +7,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{
-    columns::{as_integer, as_micros},
-    transaction::Transaction,
-};
+use super::{columns::as_micros, transaction::Transaction};
 use crate::edges::store::{
     Operation, OperationResult,
     record::NewJob,
@@ -83,7 +80,7 @@ pub(super) async fn insert(
         "WITH new AS MATERIALIZED (
             SELECT nextval('job_sequence') AS sequence, *
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-                        $8::bytea[], $9::integer[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
+                        $8::bytea[], $9::bigint[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
                         $15::bigint[], $16::smallint[], $17::text[])
                 AS given (id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
                           wait_reason, correlation_id, created_event_id, scheduled_at, priority, tags)
@@ -109,7 +106,7 @@ pub(super) async fn insert(
     .bind(column!(|job| job.metadata.as_deref()))
     .bind(column!(|job| job.document.as_deref()))
     .bind(column!(|job| job.fingerprint.as_slice()))
-    .bind(column!(|job| as_integer(job.max_attempts)))
+    .bind(column!(|job| i64::from(job.max_attempts)))
     .bind(column!(|job| as_micros(job.timeout)))
     .bind(column!(|job| job.held.as_deref()))
     .bind(column!(|job| job.correlation_id))

@@ -4,7 +4,7 @@ use callboard_contracts::Timestamp;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::columns::{as_integer, as_long, as_text, count, long, optional_time, time};
+use super::columns::{as_integer, as_long, as_text, count, long, optional_time, time, wide};
 use crate::edges::store::transition::{JobRow, code::state_of};
 
 fn read(row: &PgRow) -> sqlx::Result<JobRow> {
@@ -15,7 +15,7 @@ fn read(row: &PgRow) -> sqlx::Result<JobRow> {
         queue: row.try_get("queue")?,
         correlation_id: row.try_get("correlation_id")?,
         created_at: time(row, "created_at")?,
-        max_attempts: count(row, "max_attempts")?,
+        max_attempts: wide(row, "max_attempts")?,
         state: state_of(row.try_get::<i16, _>("state")?.into()),
         attempt: count(row, "attempt")?,
         token: long(row, "token")?,

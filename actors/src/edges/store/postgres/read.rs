@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_long, count, long, micros, optional_time, time},
+    columns::{as_long, count, long, micros, optional_time, time, wide},
     error::translate,
 };
 use crate::edges::store::{
@@ -77,7 +77,7 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         result: row.try_get("result")?,
         document: row.try_get("document")?,
         attempt: count(row, "attempt")?,
-        max_attempts: count(row, "max_attempts")?,
+        max_attempts: wide(row, "max_attempts")?,
         timeout: micros(row, "timeout")?,
         wait_reason: row.try_get("wait_reason")?,
         last_error: row.try_get("last_error")?,
@@ -309,7 +309,7 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
     for row in known.await? {
         let name: String = row.try_get("name")?;
         let (settings, _) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
-        settings.concurrency = count(&row, "concurrency")?;
+        settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;
     }
     let counted = "SELECT queue, state, sum(count)::bigint AS count FROM totals GROUP BY queue, state";
@@ -357,7 +357,7 @@ pub(super) async fn job_types(connection: &mut PgConnection) -> sqlx::Result<Vec
             queue: row.try_get("queue")?,
             payload_schema: row.try_get("payload_schema")?,
             result_schema: row.try_get("result_schema")?,
-            max_attempts: count(row, "max_attempts")?,
+            max_attempts: wide(row, "max_attempts")?,
             timeout: micros(row, "timeout")?,
         })
     });

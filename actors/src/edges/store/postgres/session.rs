@@ -38,15 +38,14 @@ pub(super) async fn open(tx: &mut Transaction<'_>, session: &NewSession) -> sqlx
     Ok(Outcome::Done)
 }
 
-/// Locks the session against claims and renewals, if it has been idle for so long; whether it has. A session that is closed
-/// already is idle.
+/// Locks the session against claims and renewals, if it has been idle for so long; whether it has.
 pub(super) async fn hold_idle(
     tx: &mut Transaction<'_>,
     session: Uuid,
     idle_for: Option<Duration>,
 ) -> sqlx::Result<bool> {
     let idle: Option<bool> = sqlx::query_scalar(concat!(
-        "SELECT closed_at IS NOT NULL OR $2::bigint IS NULL OR seen_at <= ",
+        "SELECT $2::bigint IS NULL OR seen_at <= ",
         sql_now!("3"),
         " - $2 FROM sessions WHERE id = $1 FOR UPDATE"
     ))

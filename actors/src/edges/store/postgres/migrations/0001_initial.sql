@@ -16,7 +16,7 @@ CREATE TABLE jobs (
     state smallint NOT NULL,
     priority smallint NOT NULL DEFAULT 0,
     attempt integer NOT NULL DEFAULT 0,
-    max_attempts integer NOT NULL,
+    max_attempts bigint NOT NULL,
     timeout bigint NOT NULL,
     token bigint NOT NULL DEFAULT 0,
     session uuid,
@@ -141,7 +141,7 @@ CREATE TABLE totals (
 
 CREATE TABLE queues (
     name text PRIMARY KEY,
-    concurrency integer NOT NULL,
+    concurrency bigint NOT NULL,
     max_backlog bigint NOT NULL,
     paused_at bigint,
     updated_at bigint NOT NULL
@@ -178,7 +178,7 @@ CREATE TABLE job_types (
     queue text NOT NULL,
     payload_schema text NOT NULL,
     result_schema text NOT NULL,
-    max_attempts integer NOT NULL,
+    max_attempts bigint NOT NULL,
     timeout bigint NOT NULL,
     updated_at bigint NOT NULL
 );
