@@ -1,6 +1,6 @@
 //! The operations of one transaction.
 
-use super::{attempts, control, enqueue, retention, session, transaction::Transaction};
+use super::{attempts, control, enqueue, keyed, retention, session, transaction::Transaction};
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -15,7 +15,10 @@ pub(super) async fn run(
             Kind::Attempt => results.extend(attempts::run(tx, group).await?),
             Kind::Other => {
                 for operation in group {
-                    results.push(Ok(run_one(tx, operation).await?));
+                    results.push(match operation {
+                        Operation::EnqueueOnce(request) => keyed::run(tx, request).await?,
+                        other => Ok(run_one(tx, other).await?),
+                    });
                 }
             }
         }

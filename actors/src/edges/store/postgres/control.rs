@@ -51,6 +51,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
         // The others have modules of their own.
         Operation::Enqueue(_)
+        | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }

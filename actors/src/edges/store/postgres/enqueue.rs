@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{columns::as_micros, transaction::Transaction};
 use crate::edges::store::{
-    Operation, OperationResult,
+    Operation, OperationResult, Outcome,
     record::NewJob,
     transition::{
         JobRow,
@@ -18,7 +18,7 @@ use crate::edges::store::{
     },
 };
 
-/// Stores a group of new jobs in one statement.
+/// Stores a group of new jobs.
 pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::Result<Vec<OperationResult>> {
     let jobs: Vec<&NewJob> = group
         .iter()
@@ -27,17 +27,25 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
             _ => None,
         })
         .collect();
+    Ok(store(tx, &jobs).await?.into_iter().map(Ok).collect())
+}
+
+/// Stores new jobs in one statement.
+pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
     // Jobs of this very transaction may be in `rows` only.
     tx.flush().await?;
-    let known = find(tx.connection, &jobs).await?;
+    let known = find(tx.connection, jobs).await?;
     let bounded: BTreeSet<&str> =
         jobs.iter().filter(|job| job.max_backlog < u64::MAX).map(|job| &*job.queue).collect();
     let backlogs =
         if bounded.is_empty() { BTreeMap::new() } else { tx.backlogs(bounded.into_iter().collect()).await? };
     let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, &jobs, known, waiting);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting);
     insert(tx.connection, &accepted, tx.changes.now).await?;
-    Ok(outcomes.into_iter().map(Ok).collect())
+    Ok(outcomes)
 }
 
 pub(super) async fn find(

@@ -13,6 +13,7 @@ mod enqueue;
 mod enqueue_in;
 mod error;
 mod jobs;
+mod keyed;
 mod lane;
 mod log;
 mod migrate;

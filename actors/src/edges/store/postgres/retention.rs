@@ -10,7 +10,7 @@ use crate::edges::store::{Outcome, record::Retention};
 
 pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let Retention { completed, cancelled, discarded, events, events_max, batch } = retention;
+    let Retention { completed, cancelled, discarded, events, events_max, keys, batch } = retention;
     let kept = [
         (JobState::Completed, completed),
         (JobState::Cancelled, cancelled),
@@ -22,7 +22,8 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sql
         jobs += delete_jobs(tx, state, age, left).await?;
     }
     let deleted = delete_events(tx, events, events_max, batch).await?;
-    let more = jobs >= u64::from(batch) || deleted >= u64::from(batch);
+    let keys = delete_keys(tx, keys, batch).await?;
+    let more = [jobs, deleted, keys].into_iter().any(|count| count >= u64::from(batch));
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
@@ -84,4 +85,16 @@ async fn delete_events(tx: &mut Transaction<'_>, age: Duration, max: u64, limit:
     .fetch_one(&mut *tx.connection)
     .await?;
     Ok(u64::try_from(deleted.unwrap_or(0)).unwrap_or(0))
+}
+
+async fn delete_keys(tx: &mut Transaction<'_>, age: Duration, limit: u32) -> sqlx::Result<u64> {
+    let deleted = sqlx::query(
+        "DELETE FROM idempotency_keys WHERE (scope, key) IN
+            (SELECT scope, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+    )
+    .bind(tx.changes.now.saturating_sub(age).as_micros())
+    .bind(i64::from(limit))
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(deleted.rows_affected())
 }

@@ -72,6 +72,18 @@ CREATE TABLE job_tags (
     PRIMARY KEY (tag, sequence)
 );
 
+-- What was answered to requests with a key. `answer` is JSON.
+CREATE TABLE idempotency_keys (
+    scope text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer text NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (scope, key)
+);
+
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
 CREATE INDEX job_bodies_by_queue ON job_bodies (queue, sequence);
 CREATE INDEX job_bodies_by_type ON job_bodies (type, sequence);
 
