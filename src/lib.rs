@@ -36,6 +36,12 @@ pub mod web {
     pub use callboard_web::Unanswered;
 }
 
+/// The store on PostgreSQL by itself.
+#[cfg(feature = "postgres")]
+pub mod store {
+    pub use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
+}
+
 /// What a job is, and the job types that come with Callboard.
 #[cfg(feature = "jobs")]
 pub mod jobs {

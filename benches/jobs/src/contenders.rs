@@ -172,7 +172,7 @@ async fn callboard(program: &Path, server: Server, place: &str, amounts: &Amount
     let mut command = Command::new(program);
     command.args(["bench", "jobs", "--connections", "1,16,64"]);
     match server {
-        Server::Postgres => command.args(["--store", "postgres", "--url", place]),
+        Server::Postgres => command.env("CALLBOARD_BENCH_POSTGRES", place),
         _ => command.args(["--place", place]),
     };
     for (name, amount) in [

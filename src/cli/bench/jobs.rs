@@ -71,6 +71,10 @@ pub(crate) struct JobsArgs {
     /// When an answered write is safe: after a power cut, or after the death of the program.
     #[arg(long, value_enum, default_value_t = DurabilityChoice::Full)]
     durability: DurabilityChoice,
+    /// Measure on this PostgreSQL database, not on SQLite: postgres://USER:PASSWORD@HOST:5432/DATABASE. Each part makes a
+    /// schema of its own there, and drops it.
+    #[arg(long, env = "CALLBOARD_BENCH_POSTGRES", hide_env_values = true, value_name = "URL")]
+    postgres: Option<String>,
     /// Where the servers' folders are made, and removed again. Its disk is what is measured, so a folder in memory
     /// gives figures that no disk reaches.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
@@ -85,7 +89,7 @@ pub(super) async fn run(args: &JobsArgs, printer: Printer) -> Result<Report, Fai
         let folder = Folder::create(&args.place)?;
         Machine::look(&folder.0).map_err(|error| Failure::failed(format!("the disk: {error}")))?
     };
-    let start = || Server::start(&args.place, args.concurrency, args.durability);
+    let start = || Server::start(&args.place, args.postgres.as_deref(), args.concurrency, args.durability);
 
     let server = start().await?;
     let idle_bytes = server.memory();
@@ -122,6 +126,7 @@ pub(super) async fn run(args: &JobsArgs, printer: Printer) -> Result<Report, Fai
         version: env!("CARGO_PKG_VERSION"),
         optimised: !cfg!(debug_assertions),
         machine,
+        store: if args.postgres.is_some() { "postgres" } else { "sqlite" },
         durability: args.durability.name(),
         bulk_enqueue,
         drain,

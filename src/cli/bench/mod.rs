@@ -5,6 +5,7 @@ mod jobs;
 mod machine;
 mod probe;
 mod report;
+mod schema;
 mod server;
 mod statistics;
 

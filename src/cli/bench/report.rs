@@ -10,6 +10,8 @@ pub(super) struct Report {
     /// Whether the program was built with optimisations; figures of one that was not mean nothing.
     pub(super) optimised: bool,
     pub(super) machine: Machine,
+    /// `sqlite` or `postgres`.
+    pub(super) store: &'static str,
     /// `full`: what is answered as stored survives a power cut. `relaxed`: it survives the death of the program.
     pub(super) durability: &'static str,
     /// Many jobs a request, while none is run.

@@ -11,7 +11,7 @@ use std::{
 use callboard::{
     App,
     client::Client,
-    config::{Durability, Settings},
+    config::{DatabaseUrl, Durability, Settings},
 };
 use clap::{Args, ValueEnum};
 use tokio::{
@@ -24,6 +24,7 @@ use super::{
     super::output::{Failure, line},
     machine,
     probe::Probe,
+    schema::{self, Schema},
 };
 
 /// What the server says once it can be reached.
@@ -32,6 +33,8 @@ const LISTENING: &str = "listening on http://";
 const END_LIMIT: Duration = Duration::from_secs(2);
 /// Its log, which is shown if it does not start.
 const LOG: &str = "server.log";
+/// How the server hears of the database.
+const URL_VARIABLE: &str = "CALLBOARD__STORE__URL";
 
 /// When an answered write is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,6 +62,9 @@ pub(crate) struct ServerArgs {
     concurrency: usize,
     #[arg(long, value_enum)]
     durability: DurabilityChoice,
+    /// On PostgreSQL, in this schema; the variable of the setting `store.url` has the URL.
+    #[arg(long)]
+    schema: Option<String>,
 }
 
 pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
@@ -69,6 +75,10 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
         DurabilityChoice::Full => Durability::Full,
         DurabilityChoice::Relaxed => Durability::Relaxed,
     };
+    if let Some(schema) = &args.schema {
+        let url = std::env::var(URL_VARIABLE).ok().and_then(|url| DatabaseUrl::new(url).ok());
+        settings.store = schema::settings(settings.store, url, schema);
+    }
     let queue = settings.queues.entry("default".to_owned()).or_insert(settings.queue_defaults.clone());
     queue.concurrency = args.concurrency;
     let app = App::builder().settings(settings).job::<Probe>().web().start().await;
@@ -88,6 +98,7 @@ pub(super) struct Server {
     pub(super) client: Client,
     process: Process,
     _folder: Folder,
+    _schema: Option<Schema>,
 }
 
 /// A process that is dead once this is dropped.
@@ -96,6 +107,7 @@ struct Process(Child);
 impl Server {
     pub(super) async fn start(
         place: &Path,
+        postgres: Option<&str>,
         concurrency: usize,
         durability: DurabilityChoice,
     ) -> Result<Server, Failure> {
@@ -103,8 +115,16 @@ impl Server {
         let log = folder.0.join(LOG);
         let failed =
             |error: std::io::Error| Failure::failed(format!("the server cannot be started: {error}"));
-        let process = Command::new(std::env::current_exe().map_err(failed)?)
-            .args(["bench", "server", "--concurrency", &concurrency.to_string()])
+        let schema = postgres.map(Schema::new).transpose()?;
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        if let (Some(url), Some(schema)) = (postgres, &schema) {
+            // Not among the arguments, which everybody on the machine can see.
+            command.env(URL_VARIABLE, url).args(["bench", "server", "--schema", schema.name()]);
+        } else {
+            command.args(["bench", "server"]);
+        }
+        let process = command
+            .args(["--concurrency", &concurrency.to_string()])
             .args(["--durability", durability.name(), "--data"])
             .arg(folder.0.join("data"))
             .stdin(Stdio::piped())
@@ -123,7 +143,7 @@ impl Server {
             return Err(Failure::failed(format!("the server did not start: {}", log.trim())));
         };
         let client = Client::new(&format!("http://{address}"), None)?;
-        Ok(Server { address, client, process, _folder: folder })
+        Ok(Server { address, client, process, _folder: folder, _schema: schema })
     }
 
     /// Resident bytes.

@@ -73,6 +73,7 @@ async fn of_two_leaders_the_older_one_can_do_nothing_any_more() {
         events: DAY,
         events_max: u64::MAX,
         batch: 10,
+        keys: DAY,
     };
     let of = |leader: u64| {
         vec![

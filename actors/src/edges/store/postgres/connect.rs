@@ -98,3 +98,10 @@ pub(super) fn listener(given: &PostgresOptions) -> Result<PgPool, StoreError> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(given.connect_timeout);
     Ok(pool.connect_lazy_with(options(given, Purpose::Control)?))
 }
+
+/// Drops the schema with all that is in it.
+pub(super) async fn drop_schema(connection: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
+    // The name was checked to be a plain identifier.
+    let drop = AssertSqlSafe(format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE"));
+    connection.execute(sqlx::raw_sql(drop)).await.map(|_| ())
+}

@@ -222,6 +222,20 @@ impl PostgresStore {
         }))
     }
 
+    /// Drops the schema with all that is in it. Blocks.
+    ///
+    /// # Errors
+    /// What the server says. Nothing has changed then.
+    pub fn drop_schema(options: &PostgresOptions) -> Result<(), StoreError> {
+        options.check()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::Failed(error.to_string()))?;
+        runtime.block_on(async {
+            let mut connection = connect(options, Purpose::Control).await?;
+            connect::drop_schema(&mut connection, &options.schema).await.map_err(error::translate)
+        })
+    }
+
     /// Carries on with it on the store's threads, whatever becomes of the asker.
     fn spawn<T: Send + 'static>(
         &self,
