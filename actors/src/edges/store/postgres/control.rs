@@ -16,7 +16,7 @@ use crate::edges::store::{
     transition::{
         Changes, JobRow,
         attempt::lose,
-        control::{self, Retry, make_available, moved},
+        control::{self, Retry, make_available, moved, release},
         enqueue::replayed,
     },
 };
@@ -118,7 +118,7 @@ async fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32
     .bind(i64::from(limit))
     .fetch_all(&mut *tx.connection)
     .await?;
-    let queues = each(tx, &held, make_available).await?;
+    let queues = each(tx, &held, release).await?;
     Ok(moved(queues, held.len(), None))
 }
 

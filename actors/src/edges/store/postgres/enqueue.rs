@@ -84,6 +84,7 @@ pub(super) async fn insert(
             accepted.iter().map(|($job, _)| $value).collect::<Vec<_>>()
         };
     }
+    // In the order of the ids: whoever stores some of the same jobs in another order waits, and neither for the other.
     sqlx::query(
         "WITH new AS MATERIALIZED (
             SELECT nextval('job_sequence') AS sequence, *
@@ -96,6 +97,7 @@ pub(super) async fn insert(
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, tags)
             SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id, tags FROM new
+            ORDER BY id
          ), tagged AS (
             INSERT INTO job_tags (tag, sequence)
             SELECT tag, sequence FROM new, json_array_elements_text(new.tags::json) AS tag WHERE tags IS NOT NULL
@@ -104,7 +106,7 @@ pub(super) async fn insert(
                            created_at, updated_at, scheduled_at, priority)
          SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14,
                 scheduled_at, priority
-         FROM new",
+         FROM new ORDER BY id",
     )
     .bind(column!(|job| job.id))
     .bind(column!(|job| job.job_type.as_str()))

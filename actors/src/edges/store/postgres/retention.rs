@@ -23,7 +23,9 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sql
     }
     let deleted = delete_events(tx, events, events_max, batch).await?;
     let keys = delete_keys(tx, keys, batch).await?;
-    let more = [jobs, deleted, keys].into_iter().any(|count| count >= u64::from(batch));
+    // Batches of events are deleted whole, so fewer than allowed can be all that went into this step.
+    let more = [jobs, keys].into_iter().any(|count| count >= u64::from(batch))
+        || (deleted > 0 && is_first_old(tx, events, events_max).await?);
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
@@ -97,4 +99,17 @@ async fn delete_keys(tx: &mut Transaction<'_>, age: Duration, limit: u32) -> sql
     .execute(&mut *tx.connection)
     .await?;
     Ok(deleted.rows_affected())
+}
+
+/// Whether the log begins with a batch that is to be deleted.
+async fn is_first_old(tx: &mut Transaction<'_>, age: Duration, max: u64) -> sqlx::Result<bool> {
+    let old: Option<bool> = sqlx::query_scalar(
+        "SELECT occurred_at < $1 OR first_position + size - 1 <= (SELECT position FROM log) - $2
+         FROM event_batches WHERE first_position IS NOT NULL ORDER BY first_position LIMIT 1",
+    )
+    .bind(tx.changes.now.saturating_sub(age).as_micros())
+    .bind(as_long(max))
+    .fetch_optional(&mut *tx.connection)
+    .await?;
+    Ok(old.unwrap_or(false))
 }

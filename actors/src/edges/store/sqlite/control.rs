@@ -19,7 +19,7 @@ use crate::edges::store::{
     transition::{
         Changes, JobRow,
         attempt::lose,
-        control::{self, Retry, make_available, moved},
+        control::{self, Retry, make_available, moved, release},
         enqueue::replayed,
     },
 };
@@ -116,7 +116,7 @@ fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> r
         "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2",
         &[&json!(job_types).to_string(), &limit],
     )?;
-    let queues = each(tx, &held, make_available)?;
+    let queues = each(tx, &held, release)?;
     Ok(moved(queues, held.len(), None))
 }
 

@@ -74,6 +74,16 @@ pub(crate) fn make_available(changes: &mut Changes, row: &mut JobRow) {
     changes.events.push(Event::of(row, EventType::MadeAvailable));
 }
 
+/// There is a handler for the job now: it may run, at its time.
+pub(crate) fn release(changes: &mut Changes, row: &mut JobRow) {
+    if row.scheduled_at <= changes.now {
+        return make_available(changes, row);
+    }
+    // It goes on waiting, so there is nothing to tell until its time has come.
+    changes.enter(row, JobState::Scheduled);
+    row.wait_reason = None;
+}
+
 /// Changes each of these jobs; gives the queues concerned.
 pub(crate) fn each(
     changes: &mut Changes,

@@ -1,5 +1,7 @@
 //! Claims, leases, and what becomes of attempts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use callboard_actors::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, Lease, NewJob},
@@ -31,7 +33,8 @@ pub(super) async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
     assert!(stage.claim("default", 100, session).await.is_empty());
     let ids: Vec<Uuid> = claimed.iter().map(|job| job.id).collect();
     assert_eq!(ids, jobs.iter().chain([&later]).map(|job| job.id).collect::<Vec<_>>());
-    assert!(claimed.is_sorted_by(|one, next| one.token < next.token));
+    let tokens: BTreeSet<u64> = claimed.iter().map(|job| job.token).collect();
+    assert_eq!(tokens.len(), claimed.len(), "each has its own");
     for claimed in &claimed {
         assert_eq!((claimed.attempt, claimed.claimed_at), (1, stage.now()));
         let record = stage.record(claimed.id).await;
@@ -295,7 +298,7 @@ pub(super) async fn what_is_handed_back_comes_first_and_what_failed_comes_last<B
 pub(super) async fn tokens_grow_over_every_attempt_and_every_life<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     stage.apply((0..2).map(|_| enqueue(&job())).collect()).await;
-    let mut newest = std::collections::BTreeMap::new();
+    let mut newest = BTreeMap::new();
     for life in 0..6 {
         for job in stage.claim("default", 2, session).await {
             let before = newest.insert(job.id, job.token);
@@ -358,4 +361,37 @@ pub(super) async fn whatever_an_attempt_says_is_kept<B: Backend>(stage: &mut Sta
     stage.finish(lease, AttemptEnd::Completed { result: Some(result.clone()) }).await;
     assert_eq!(stage.record(new.id).await.result, Some(result));
     assert_eq!(error().message, "no luck");
+}
+
+pub(super) async fn a_snoozed_run_is_continued_at_its_time_and_costs_no_attempt<B: Backend>(
+    stage: &mut Stage<B>,
+) {
+    let session = stage.session().await;
+    let new = NewJob { max_attempts: 1, ..job() };
+    stage.one(enqueue(&new)).await;
+    for _ in 0..2 {
+        let claimed = lease(&stage.claim("default", 1, session).await[0]);
+        stage.one(start(claimed, stage.now())).await;
+        let until = stage.now().saturating_add(10 * SECOND);
+        for _ in 0..2 {
+            assert_eq!(stage.finish(claimed, AttemptEnd::Snoozed { until }).await, JobState::Scheduled);
+        }
+        let found = stage.store.job(new.id).await.unwrap().unwrap();
+        assert_eq!((found.job.attempt, found.job.scheduled_at), (0, until));
+        assert_eq!((found.job.started_at, found.attempts.len()), (None, 0));
+        let nothing = Outcome::Moved { queues: vec![], count: 0, next_at: Some(until) };
+        assert_eq!(stage.promote(10).await, nothing);
+        stage.pass(10 * SECOND);
+        assert!(matches!(stage.promote(10).await, Outcome::Moved { count: 1, next_at: None, .. }));
+    }
+    use EventType::{AttemptStarted, Created, Executed, MadeAvailable, Snoozed, Validated};
+    let expected =
+        [Created, Validated, Executed, Snoozed, MadeAvailable, AttemptStarted, Snoozed, MadeAvailable];
+    assert_eq!(stage.way(new.id).await, expected);
+    // One that is to be cancelled is not continued.
+    let claimed = lease(&stage.claim("default", 1, session).await[0]);
+    stage.one(Operation::Cancel { id: new.id }).await;
+    let until = stage.now().saturating_add(SECOND);
+    assert_eq!(stage.finish(claimed, AttemptEnd::Snoozed { until }).await, JobState::Cancelled);
+    assert_eq!(stage.way(new.id).await.last(), Some(&EventType::Failed));
 }

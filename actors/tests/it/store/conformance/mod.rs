@@ -53,6 +53,7 @@ macro_rules! conformance {
                 a_deleted_job_can_be_stored_anew,
                 a_full_backlog_refuses_new_jobs_and_no_others,
                 a_held_job_waits_and_says_why,
+                a_held_job_with_a_time_waits_for_both,
                 a_large_batch_is_stored_whole_and_in_its_order,
                 a_batch_that_nobody_waits_for_is_carried_out;
             choosing:
@@ -83,6 +84,7 @@ macro_rules! conformance {
                 what_is_handed_back_comes_first_and_what_failed_comes_last,
                 tokens_grow_over_every_attempt_and_every_life,
                 the_last_hundred_attempts_are_shown,
+                a_snoozed_run_is_continued_at_its_time_and_costs_no_attempt,
                 whatever_an_attempt_says_is_kept;
             control:
                 cancel_in_every_state,
@@ -98,6 +100,7 @@ macro_rules! conformance {
                 one_session_leads_until_it_ends_or_is_silent,
                 a_store_for_several_processes_has_one_leader_of_many,
                 other_nodes_are_told,
+                what_kills_its_nodes_waits_in_quarantine,
                 the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
                 nobody_is_rescued_of_a_session_that_holds_nothing;
             retention:

@@ -37,8 +37,8 @@ enum Step {
         held: bool,
         attempts: u32,
         limited: bool,
+        soon: u32,
         priority: i16,
-        later: u64,
     },
     EnqueueAgain {
         which: usize,
@@ -115,19 +115,17 @@ fn step() -> impl Strategy<Value = Step> {
     let flag = any::<bool>;
     prop_oneof![
         8 => (
-            (0..2_usize, 0..2_usize, prop::bool::weighted(0.2), 1..4_u32, prop::bool::weighted(0.3)),
-            prop_oneof![3 => Just(0), 1 => -1..=1_i16],
-            prop_oneof![3 => Just(0), 1 => 0..5_u64],
-        )
-            .prop_map(|((queue, job_type, held, attempts, limited), priority, later)| Step::Enqueue {
-                queue, job_type, held, attempts, limited, priority, later,
-            }),
+            (0..2_usize, 0..2_usize, 1..4_u32, -1..2_i16),
+            (prop::bool::weighted(0.2), prop::bool::weighted(0.3), prop_oneof![3 => Just(0), 1 => 1..4_u32])
+        ).prop_map(|((queue, job_type, attempts, priority), (held, limited, soon))| {
+            Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority }
+        }),
         1 => (which(), flag()).prop_map(|(which, other)| Step::EnqueueAgain { which, other }),
         6 => (0..2_usize, 0..4_u32, which())
             .prop_map(|(queue, limit, session)| Step::Claim { queue, limit, session }),
         4 => which().prop_map(|which| Step::Start { which }),
-        8 => (which(), 0..8_u8, flag()).prop_map(|(which, end, started)| Step::Finish { which, end, started }),
-        2 => (which(), 0..8_u8).prop_map(|(which, end)| Step::Stale { which, end }),
+        8 => (which(), 0..9_u8, flag()).prop_map(|(which, end, started)| Step::Finish { which, end, started }),
+        2 => (which(), 0..9_u8).prop_map(|(which, end)| Step::Stale { which, end }),
         1 => which().prop_map(|which| Step::Guess { which }),
         2 => which().prop_map(|which| Step::Cancel { which }),
         3 => (which(), flag()).prop_map(|(which, limited)| Step::Retry { which, limited }),
@@ -161,6 +159,7 @@ struct Known {
     was_claimed: bool,
     was_started: bool,
     cancel_requested: bool,
+    deaths: u32,
     failed: bool,
     result: bool,
     finished_at: Option<Timestamp>,
@@ -171,13 +170,14 @@ struct Known {
 
 impl Known {
     fn enter(&mut self, state: JobState, now: Timestamp) {
-        let waited = matches!(self.state, JobState::Scheduled | JobState::Retryable);
-        self.state = state;
+        let before = std::mem::replace(&mut self.state, state);
         if state.is_final() {
             self.finished_at = Some(now);
         }
         if state == JobState::Available {
+            let waited = matches!(before, JobState::Scheduled | JobState::Retryable);
             self.due = if waited { self.due.min(now) } else { now };
+            self.new.held = None;
         }
         self.session = None;
     }
@@ -215,7 +215,6 @@ impl Known {
                 self.way.push(EventType::Released);
             }
             AttemptEnd::Snoozed { .. } if self.cancel_requested => {
-                self.failed = true;
                 self.attempts.push((self.attempt, AttemptOutcome::Cancelled));
                 self.enter(JobState::Cancelled, now);
                 self.way.push(EventType::Failed);
@@ -245,14 +244,27 @@ impl Known {
         }
     }
 
-    /// The attempt of a dead session.
-    fn lose(&mut self, now: Timestamp) {
+    /// The attempt of a dead session; the node has died unless `quarantine_after` is 0.
+    fn lose(&mut self, now: Timestamp, quarantine_after: u32) {
         let again = self.attempt < self.new.max_attempts;
+        let died = quarantine_after > 0 && self.started;
+        self.deaths += u32::from(died);
         self.fail(again.then_some(now), now);
         if self.state == JobState::Retryable {
-            self.enter(JobState::Available, now);
+            if died && self.deaths >= quarantine_after {
+                self.enter(JobState::Pending, now);
+                self.way.push(EventType::Quarantined);
+                let deaths = self.deaths;
+                self.new.held = Some(format!("quarantined: {deaths} of its runs died with their nodes"));
+            } else {
+                self.enter(JobState::Available, now);
+            }
         }
         self.token = None;
+    }
+
+    fn is_quarantined(&self) -> bool {
+        self.state == JobState::Pending && self.deaths > 0
     }
 
     fn make_available(&mut self, now: Timestamp) {
@@ -304,10 +316,10 @@ impl Model {
     }
 
     fn store(&mut self, new: NewJob, replay_of: Option<Uuid>, now: Timestamp) -> JobState {
-        let due = new.scheduled_at.map_or(now, |at| at.max(now));
-        let state = match &new.held {
-            Some(_) => JobState::Pending,
-            None if due > now => JobState::Scheduled,
+        let later = new.scheduled_at.filter(|at| *at > now && replay_of.is_none());
+        let state = match later {
+            _ if new.held.is_some() => JobState::Pending,
+            Some(_) => JobState::Scheduled,
             None => JobState::Available,
         };
         self.order.push(new.id);
@@ -317,11 +329,12 @@ impl Model {
             token: None,
             session: None,
             created_at: now,
-            due,
+            due: later.unwrap_or(now),
             started: false,
             was_claimed: false,
             was_started: false,
             cancel_requested: false,
+            deaths: 0,
             failed: false,
             result: false,
             finished_at: None,
@@ -437,8 +450,7 @@ impl Model {
         let queue = job.new.queue.clone();
         match job.state {
             state if state.is_final() => {
-                let new =
-                    NewJob { id: replay_id, event_id, held: None, scheduled_at: None, ..job.new.clone() };
+                let new = NewJob { id: replay_id, event_id, held: None, ..job.new.clone() };
                 if let Some(replay) = self.jobs.get(&replay_id) {
                     return Outcome::Replayed { id: replay_id, queue, state: replay.state };
                 }
@@ -449,7 +461,10 @@ impl Model {
                 let state = self.store(new, Some(id), now);
                 Outcome::Replayed { id: replay_id, queue, state }
             }
-            JobState::Scheduled | JobState::Retryable => {
+            state if matches!(state, JobState::Scheduled | JobState::Retryable) || job.is_quarantined() => {
+                if job.is_quarantined() {
+                    job.deaths = 0;
+                }
                 job.make_available(now);
                 Outcome::MadeAvailable { queue }
             }
@@ -470,29 +485,22 @@ fn end(job: &Known, number: u8, now: Timestamp) -> AttemptEnd {
         3 | 4 if job.attempt < job.new.max_attempts => failed(Some(now.saturating_add(SECOND))),
         3..6 => failed(None),
         6 => cancelled(),
-        _ => AttemptEnd::Released,
+        7 => AttemptEnd::Released,
+        _ => AttemptEnd::Snoozed { until: now.saturating_add(SECOND) },
     }
 }
 
 async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: Step) {
     let now = stage.now();
     match step {
-        Step::Enqueue { queue, job_type, held, attempts, limited, priority, later } => {
+        Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority } => {
             let held = held.then(|| "no handler".to_owned());
             let max_backlog = if limited { LIMIT } else { 1_000_000 };
             let (queue, job_type) = (QUEUES[queue].into(), TYPES[job_type].into());
-            // A time that is not later is one that has passed.
-            let scheduled_at = Some(now.saturating_add(Duration::from_secs(later)));
-            let new = NewJob {
-                queue,
-                job_type,
-                held,
-                max_backlog,
-                max_attempts: attempts,
-                priority,
-                scheduled_at,
-                ..job()
-            };
+            let scheduled_at = (soon > 0).then(|| now.saturating_add(soon * SECOND));
+            let max_attempts = attempts;
+            let new =
+                NewJob { queue, job_type, held, max_backlog, max_attempts, scheduled_at, priority, ..job() };
             model.plan(enqueue(&new), now);
         }
         Step::EnqueueAgain { which, other } => {
@@ -634,9 +642,10 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
     expected.truncate(limit as usize);
     let expected: Vec<(Uuid, u32)> = expected.iter().map(|job| (job.new.id, job.attempt + 1)).collect();
     assert_eq!(claimed.iter().map(|job| (job.id, job.attempt)).collect::<Vec<_>>(), expected);
+    let newest = model.newest_token;
     for job in claimed {
-        assert!(job.token > model.newest_token, "tokens only grow");
-        model.newest_token = job.token;
+        assert!(job.token > newest, "tokens only grow");
+        model.newest_token = model.newest_token.max(job.token);
         assert_eq!((job.claimed_at, job.queue.as_str()), (stage.now(), queue));
         let known = model.job(job.id);
         assert_eq!((&job.payload, job.created_at), (&known.new.payload, known.created_at));
@@ -691,13 +700,18 @@ async fn promote_some<B: Backend>(stage: &Stage<B>, model: &mut Model, limit: u3
 async fn release_some<B: Backend>(stage: &Stage<B>, model: &mut Model, job_type: &str, limit: u32) {
     let now = stage.now();
     let outcome = send(stage, model, Some(release(&[job_type, "nobody's"], limit))).await.unwrap();
-    let held = ids(model, |job| job.state == JobState::Pending && job.new.job_type == job_type);
+    let waits = |job: &Known| job.state == JobState::Pending && !job.is_quarantined();
+    let held = ids(model, |job| waits(job) && job.new.job_type == job_type);
     let moved = moved(stage, model, &held).await;
     check_moved(model, &outcome, &moved, held.len().min(limit as usize));
     for id in moved {
         let job = model.job(id);
-        job.make_available(now);
-        job.new.held = None;
+        if job.due > now {
+            job.enter(JobState::Scheduled, now);
+            job.new.held = None;
+        } else {
+            job.make_available(now);
+        }
     }
 }
 
@@ -727,8 +741,9 @@ async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, which: usi
     let idle_for = idle.then_some(2 * SECOND);
     let id = model.sessions[which].new.id;
     let leader = idle.then_some(stage.leader);
+    let quarantine_after = if idle { 2 } else { 0 };
     let operation =
-        Operation::Rescue { session: id, error: lost(), limit, idle_for, quarantine_after: 0, leader };
+        Operation::Rescue { session: id, error: lost(), limit, idle_for, quarantine_after, leader };
     let outcome = send(stage, model, Some(operation)).await.unwrap();
     let silent = now.saturating_since(model.sessions[which].seen_at);
     let held = ids(model, |job| job.state == JobState::Executing && job.session == Some(id));
@@ -743,7 +758,7 @@ async fn rescue_some<B: Backend>(stage: &Stage<B>, model: &mut Model, which: usi
     for id in moved {
         let lease = Lease { id, token: model.jobs[&id].token.unwrap() };
         model.old.push(lease);
-        model.job(id).lose(now);
+        model.job(id).lose(now, quarantine_after);
         model.left(id);
     }
 }
@@ -788,7 +803,9 @@ async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, e
         model.order.retain(|kept| *kept != id);
     }
     let after = stage.log().await;
-    assert!(after.len() as u64 <= events_max);
+    // A store for several processes may let go, or keep, as one what was written in one transaction.
+    let slack = if B::SHARED { 64 } else { 0 };
+    assert!(after.len() as u64 <= events_max + slack);
     assert!(
         after
             .iter()
@@ -797,8 +814,6 @@ async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, e
     );
     let too_old = |at: Timestamp| at < before(kept.events);
     assert!(after.first().is_none_or(|event| !too_old(event.event.occurred_at)));
-    // What is written in one transaction may go in one.
-    let slack = 64;
     let young =
         log[..log.len() - after.len()].iter().filter(|event| !too_old(event.event.occurred_at)).count();
     let too_many = (log.len() as u64).saturating_sub(events_max);
@@ -848,6 +863,7 @@ fn compare_job(job: &JobRecord, known: &Known) {
     assert_eq!(job.cancel_requested_at.is_some(), known.cancel_requested, "{job:?} {known:?}");
     assert_eq!(job.started_at.is_some(), known.started, "{job:?} {known:?}");
     assert_eq!((job.replay_of, job.max_attempts), (known.replay_of, known.new.max_attempts));
+    assert_eq!(job.priority, known.new.priority);
     assert_eq!((&job.queue, &job.job_type), (&known.new.queue, &known.new.job_type));
     assert_eq!(job.created_event_id, known.new.event_id);
 }
@@ -895,7 +911,7 @@ pub(super) fn any_operations_agree_with_the_model<B: Backend>() {
         cases: B::CASES,
         source_file: Some(file!()),
         // Each step of making a case smaller takes as long as the case itself.
-        max_shrink_iters: 2_000,
+        max_shrink_iters: 20 * B::CASES,
         ..ProptestConfig::default()
     };
     let tested = TestRunner::new(config).run(&prop::collection::vec(step(), 1..120), |steps| {

@@ -15,8 +15,8 @@ use crate::store::{
     backend::Backend,
     stage::Stage,
     words::{
-        DAY, SECOND, cancelled, claim, completed, enqueue, finish, job, lease, lost, prune, rescue, session,
-        start,
+        DAY, SECOND, cancelled, claim, completed, enqueue, finish, job, lease, lost, prune, release, rescue,
+        retry, session, start,
     },
 };
 
@@ -269,4 +269,56 @@ pub(super) async fn nobody_is_rescued_of_a_session_that_holds_nothing<B: Backend
     assert!(seen(stage, session).await.is_none());
     assert_eq!(stage.one(rescue(Uuid::now_v7(), 10)).await, Outcome::NotFound);
     assert!(stage.log().await.is_empty());
+}
+
+pub(super) async fn what_kills_its_nodes_waits_in_quarantine<B: Backend>(stage: &mut Stage<B>) {
+    let leader = Some(stage.leader);
+    let judge = |session| Operation::Rescue {
+        session,
+        error: lost(),
+        limit: 10,
+        idle_for: Some(SECOND),
+        quarantine_after: 2,
+        leader,
+    };
+    let (deadly, merely_claimed) = (job(), job());
+    let [deadly, merely_claimed] = [deadly, merely_claimed].map(|new| NewJob { max_attempts: 9, ..new });
+    stage.apply(vec![enqueue(&deadly), enqueue(&merely_claimed)]).await;
+    for death in 1..=2 {
+        let session = stage.session().await;
+        let claimed = stage.claim("default", 10, session).await;
+        assert_eq!(claimed.len(), 2);
+        let run = claimed.iter().find(|job| job.id == deadly.id).unwrap();
+        stage.one(start(lease(run), stage.now())).await;
+        stage.pass(SECOND);
+        let moved = stage.one(judge(session)).await;
+        assert!(matches!(moved, Outcome::Moved { count: 2, .. }), "{moved:?}");
+        let state = if death < 2 { JobState::Available } else { JobState::Pending };
+        assert_eq!(stage.state(deadly.id).await, state);
+        assert_eq!(stage.state(merely_claimed.id).await, JobState::Available, "it has killed nobody");
+    }
+    let record = stage.record(deadly.id).await;
+    assert!(record.wait_reason.as_ref().is_some_and(|reason| reason.contains("quarantine")), "{record:?}");
+    let way = stage.way(deadly.id).await;
+    assert!(way.ends_with(&[EventType::AttemptFailed, EventType::Quarantined]), "{way:?}");
+    // That there is a handler helps it nothing.
+    assert!(matches!(stage.one(release(&["noop"], 10)).await, Outcome::Moved { count: 0, .. }));
+    // Somebody runs it again: it begins to count anew.
+    let available = Outcome::MadeAvailable { queue: "default".into() };
+    assert_eq!(stage.one(retry(deadly.id)).await, available);
+    assert_eq!(stage.record(deadly.id).await.wait_reason, None);
+    let session = stage.session().await;
+    for job in stage.claim("default", 10, session).await {
+        stage.one(start(lease(&job), stage.now())).await;
+    }
+    // A node that ends its own attempts in good order has not died.
+    stage.one(rescue(session, 10)).await;
+    assert_eq!(stage.state(deadly.id).await, JobState::Available);
+    let session = stage.session().await;
+    for job in stage.claim("default", 10, session).await {
+        stage.one(start(lease(&job), stage.now())).await;
+    }
+    stage.pass(SECOND);
+    stage.one(judge(session)).await;
+    assert_eq!(stage.state(deadly.id).await, JobState::Available, "once, since it was run by hand");
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use callboard_actors::edges::store::{
-    Outcome,
+    Operation, Outcome,
     record::{JobFilter, NewJob},
 };
-use callboard_contracts::JobState;
+use callboard_contracts::{EventType, JobState};
 use uuid::Uuid;
 
 use crate::store::{
@@ -14,7 +14,7 @@ use crate::store::{
     stage::Stage,
     words::{
         DAY, SECOND, cancelled, completed, enqueue, failed, finish, in_state, job, lease, of_queue, prune,
-        start,
+        release, retry, start,
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
         fingerprint: [0xff; 32],
         max_attempts: u32::MAX,
         timeout: Duration::from_micros(1),
+        priority: i16::MIN,
+        tags: vec!["it's".into(), "{a,\"b\"} \\ ☃".into(), "NULL".into()],
         ..job()
     };
     assert_eq!(stage.one(enqueue(&new)).await, AVAILABLE);
@@ -46,6 +48,7 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
         assert_eq!(found.payload, new.payload);
         assert_eq!((&found.metadata, &found.document), (&new.metadata, &new.document));
         assert_eq!((found.max_attempts, found.timeout), (new.max_attempts, new.timeout));
+        assert_eq!((found.priority, &found.tags), (new.priority, &new.tags));
         assert_eq!((found.correlation_id, found.created_event_id), (new.correlation_id, new.event_id));
         assert_eq!((found.state, found.attempt), (JobState::Available, 0));
         assert_eq!([found.created_at, found.updated_at, found.scheduled_at], [stage.now(); 3]);
@@ -140,8 +143,9 @@ pub(super) async fn a_deleted_job_can_be_stored_anew<B: Backend>(stage: &mut Sta
     stage.one(enqueue(&new)).await;
     let claimed = lease(&stage.claim("default", 1, session).await[0]);
     stage.finish(claimed, completed()).await;
+    stage.settle().await;
     stage.pass(DAY + SECOND);
-    assert_eq!(stage.prune(prune(100)).await.0, 1);
+    assert_eq!(stage.prune(prune(100)).await, (1, 3));
     assert!(stage.store.job(new.id).await.unwrap().is_none());
     let again = NewJob { event_id: Uuid::now_v7(), ..new };
     assert_eq!(stage.one(enqueue(&again)).await, AVAILABLE);
@@ -220,4 +224,37 @@ pub(super) async fn a_batch_that_nobody_waits_for_is_carried_out<B: Backend>(sta
         tokio::task::yield_now().await;
     }
     assert_eq!(stage.state(new.id).await, JobState::Available);
+}
+
+pub(super) async fn a_held_job_with_a_time_waits_for_both<B: Backend>(stage: &mut Stage<B>) {
+    let session = stage.session().await;
+    let later = stage.now().saturating_add(20 * SECOND);
+    let held = || NewJob { scheduled_at: Some(later), held: Some("no handler".into()), ..job() };
+    let jobs = [held(), held(), held()];
+    let pending = Outcome::Enqueued { state: JobState::Pending };
+    assert_eq!(
+        stage.apply(jobs.iter().map(enqueue).collect()).await,
+        [pending.clone(), pending.clone(), pending]
+    );
+    // A handler comes, and the time has not.
+    assert!(matches!(stage.one(release(&["noop"], 10)).await, Outcome::Moved { count: 3, .. }));
+    for job in &jobs {
+        let record = stage.record(job.id).await;
+        assert_eq!((record.state, record.wait_reason), (JobState::Scheduled, None));
+        assert_eq!(record.scheduled_at, later);
+    }
+    assert!(stage.claim("default", 10, session).await.is_empty());
+    // Called off, or run at once, before its time.
+    assert_eq!(stage.one(Operation::Cancel { id: jobs[0].id }).await, Outcome::Cancelled);
+    let available = Outcome::MadeAvailable { queue: "default".into() };
+    assert_eq!(stage.one(retry(jobs[1].id)).await, available);
+    assert_eq!(stage.record(jobs[1].id).await.scheduled_at, stage.now());
+    stage.pass(20 * SECOND);
+    let moved = Outcome::Moved { queues: vec!["default".into()], count: 1, next_at: None };
+    assert_eq!(stage.promote(10).await, moved);
+    let claimed: Vec<Uuid> = stage.claim("default", 10, session).await.iter().map(|job| job.id).collect();
+    assert_eq!(claimed, [jobs[1].id, jobs[2].id]);
+    for id in claimed {
+        assert_eq!(stage.way(id).await, [EventType::Created, EventType::MadeAvailable, EventType::Validated]);
+    }
 }
