@@ -4,6 +4,7 @@ mod backend;
 mod chance;
 mod client;
 mod conformance;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
 mod stage;

@@ -94,6 +94,7 @@ macro_rules! conformance {
                 due_jobs_become_available_in_bounded_steps,
                 held_jobs_are_released_by_their_type;
             sessions:
+                a_job_that_dies_with_its_nodes_waits_until_somebody_runs_it_again,
                 a_session_is_opened_renewed_and_closed,
                 a_renewal_tells_of_the_attempts_that_are_to_end,
                 a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked,
@@ -134,4 +135,5 @@ macro_rules! conformance {
 }
 
 conformance!(sqlite: crate::store::sqlite::Sqlite);
+#[cfg(feature = "postgres")]
 conformance!(postgres: crate::store::postgres::Postgres);
