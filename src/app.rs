@@ -419,6 +419,7 @@ impl App {
             submit_once: gateway.recipient(),
             cancel: gateway.recipient(),
             retry: gateway.recipient(),
+            pause_queue: gateway.recipient(),
             get_job: read_model.recipient(),
             list_jobs: read_model.recipient(),
             get_jobs: read_model.recipient(),

@@ -2,10 +2,40 @@
 
 use callboard_contracts::api::{JobTypeView, QueueView, Readiness, Totals, TreeNode};
 use reqwest::StatusCode;
+use serde_json::json;
 
 use crate::{Client, ClientError, request::Call};
 
+/// The path of what can be done with a queue. What no name has is escaped, so that the server can say that there is no
+/// such queue.
+fn queue_path(name: &str, action: &str) -> String {
+    let escaped = name.bytes().fold(String::new(), |mut escaped, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+        escaped
+    });
+    format!("/api/v1/queues/{escaped}/{action}")
+}
+
 impl Client {
+    /// Lets no job of a queue be started any more, on any node; what runs goes on. How the queue is now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue.
+    pub async fn pause_queue(&self, name: &str) -> Result<QueueView, ClientError> {
+        self.call(Call::post(queue_path(name, "pause"), &json!({}))?.repeatable()).await
+    }
+
+    /// Lets a paused queue go on. How the queue is now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue.
+    pub async fn resume_queue(&self, name: &str) -> Result<QueueView, ClientError> {
+        self.call(Call::post(queue_path(name, "resume"), &json!({}))?.repeatable()).await
+    }
+
     /// The queues and what they hold.
     ///
     /// # Errors
@@ -47,5 +77,16 @@ impl Client {
         let mut call = Call::get("/api/v1/ready");
         call.also = Some(StatusCode::SERVICE_UNAVAILABLE);
         self.call(call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path() {
+        assert_eq!(queue_path("mail-1", "pause"), "/api/v1/queues/mail-1/pause");
+        assert_eq!(queue_path("../a?b", "resume"), "/api/v1/queues/%2E%2E%2Fa%3Fb/resume");
     }
 }

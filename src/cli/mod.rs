@@ -66,8 +66,8 @@ enum Command {
     /// Look at jobs, cancel them, run them again.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Show the queues and what they hold.
-    Queues,
+    /// Show the queues and what they hold, pause them, let them go on.
+    Queues(QueuesArgs),
     /// Draw the supervision tree.
     Tree(tree::TreeArgs),
     /// Show the settings and where each comes from.
@@ -78,6 +78,13 @@ enum Command {
     Bench(bench::BenchCommand),
     /// Print the completions of a shell.
     Completions(completions::CompletionsArgs),
+}
+
+/// What is done with the queues.
+#[derive(Debug, Args)]
+struct QueuesArgs {
+    #[command(subcommand)]
+    command: Option<queues::QueuesCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -139,7 +146,10 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Completions(args) => completions::run(args),
         Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),
         Command::Jobs(command) => runtime.block_on(jobs::run(&client()?, command, printer)),
-        Command::Queues => runtime.block_on(queues::run(&client()?, printer)),
+        Command::Queues(args) => {
+            let command = args.command.unwrap_or(queues::QueuesCommand::List);
+            runtime.block_on(queues::run(&client()?, command, printer))
+        }
         Command::Tree(args) => runtime.block_on(tree::run(&client()?, &args, printer)),
     }
 }

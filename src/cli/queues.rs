@@ -3,14 +3,41 @@
 use std::process::ExitCode;
 
 use callboard::{client::Client, contracts::api::QueueView};
+use clap::{Args, Subcommand};
 
 use super::{
     output::{Failure, Printer},
     table::{Cell, Table},
 };
 
-pub(super) async fn run(client: &Client, printer: Printer) -> Result<ExitCode, Failure> {
-    let queues = client.queues().await?;
+/// What is done with the queues.
+#[derive(Debug, Subcommand)]
+pub(super) enum QueuesCommand {
+    /// Show the queues and what they hold; also without a word.
+    List,
+    /// Start none of a queue's jobs any more, on any node. What runs goes on.
+    Pause(QueueName),
+    /// Let a paused queue go on.
+    Resume(QueueName),
+}
+
+/// Which queue.
+#[derive(Debug, Args)]
+pub(super) struct QueueName {
+    /// The queue's name.
+    name: String,
+}
+
+pub(super) async fn run(
+    client: &Client,
+    command: QueuesCommand,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
+    let queues = match command {
+        QueuesCommand::List => client.queues().await?,
+        QueuesCommand::Pause(queue) => vec![client.pause_queue(&queue.name).await?],
+        QueuesCommand::Resume(queue) => vec![client.resume_queue(&queue.name).await?],
+    };
     if printer.json {
         printer.document(&queues);
     } else {
@@ -31,6 +58,7 @@ fn table(printer: Printer) -> Table {
         "COMPLETED",
         "CANCELLED",
         "DISCARDED",
+        "PAUSED SINCE",
     ];
     Table::new(printer, &headings)
 }
@@ -48,7 +76,9 @@ fn rows(queues: &[QueueView]) -> Vec<Vec<Cell>> {
             queue.cancelled,
             queue.discarded,
         ];
-        std::iter::once(queue.name.as_str().into()).chain(numbers.map(Cell::number)).collect()
+        let paused = queue.paused_at.map(|at| at.to_string()).unwrap_or_default();
+        let name = std::iter::once(queue.name.as_str().into());
+        name.chain(numbers.map(Cell::number)).chain([paused.as_str().into()]).collect()
     };
     queues.iter().map(row).collect()
 }
@@ -72,6 +102,7 @@ mod tests {
             cancelled: 5,
             discarded: 6,
             oldest_available_at: None,
+            paused_at: None,
         };
         let printer = Printer { json: false, quiet: false, colours: false };
         assert_eq!(

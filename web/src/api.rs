@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, we
 use callboard_actors::{
     edges::store::record::JobFilter,
     roles::request::{
-        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, RetryJob,
+        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, PauseQueue, RetryJob,
     },
 };
 use callboard_contracts::{
@@ -229,6 +229,13 @@ pub(crate) async fn queue(state: &State, name: &str) -> Answer {
         Some(queue) => Ok(HttpResponse::Ok().json(queue)),
         None => Err(Trouble::new(Kind::NotFound, "there is no such queue")),
     }
+}
+
+/// Pauses a queue or lets it go on; how it is now.
+pub(crate) async fn pause(state: &State, name: &str, paused: bool) -> Answer {
+    let request = PauseQueue { queue: name.to_owned(), paused };
+    state.ask(&state.roles.pause_queue, request).await??;
+    queue(state, name).await
 }
 
 pub(crate) async fn job_types(state: &State) -> Answer {

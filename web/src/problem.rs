@@ -192,7 +192,7 @@ impl From<Refusal> for Trouble {
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
-            Refusal::NotFound(_) => Kind::NotFound,
+            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) => Kind::NotFound,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

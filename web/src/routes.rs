@@ -169,6 +169,24 @@ fn seeing() -> Vec<Route> {
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),
+        Route::post("/api/v1/queues/{name}/pause", "pauseQueue", |state, request, _| {
+            Box::pin(async move { api::pause(&state, part(&request, "name"), true).await })
+        })
+        .says(
+            "Pause a queue",
+            "None of its jobs are started any more, on any node, within about a second; what runs goes on. It stays \
+             paused over restarts.",
+        )
+        .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .answer(200, "The queue.", Named("QueueView"))
+        .problems(&[Kind::NotFound]),
+        Route::post("/api/v1/queues/{name}/resume", "resumeQueue", |state, request, _| {
+            Box::pin(async move { api::pause(&state, part(&request, "name"), false).await })
+        })
+        .says("Let a paused queue go on", "")
+        .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .answer(200, "The queue.", Named("QueueView"))
+        .problems(&[Kind::NotFound]),
         Route::get("/api/v1/job-types", "listJobTypes", |state, _, _| {
             Box::pin(async move { api::job_types(&state).await })
         })

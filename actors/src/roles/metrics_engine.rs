@@ -16,7 +16,8 @@ const GATHER: Duration = Duration::from_millis(25);
 /// How often the queues are looked at, at most.
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
 
-/// Follows the log from where it stood at the node's start, and counts what it says. Where it is in the log is kept with
+/// Follows the log from where it stood at the node's start, and counts what it says; looks every second at the queues, and
+/// so learns which of them somebody has paused on whichever node. Where it is in the log is kept with
 /// the numbers, so that a crash neither loses events nor counts them twice.
 pub(crate) struct MetricsEngine {
     node: Arc<Node>,
@@ -50,6 +51,9 @@ async fn run(node: Arc<Node>, path: String) {
             if queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY) {
                 for (queue, totals) in node.store.queues().await? {
                     node.metrics.queue(&queue.name, &totals);
+                    if let Some(served) = node.queues.get(&queue.name) {
+                        served.set_paused(totals.paused_at.is_some());
+                    }
                 }
                 queues_seen = Some(Instant::now());
             }

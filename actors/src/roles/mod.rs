@@ -24,6 +24,7 @@ mod rescuer;
 mod scheduler;
 mod session;
 mod settings;
+mod waiting;
 mod wakes;
 
 pub use assembly::{Handles, Roles, RolesError};

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{
     node::Node,
     request::{GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents},
+    waiting,
 };
 use crate::edges::store::{
     StoreError, StoreHandle,
@@ -81,7 +82,12 @@ impl PlainHandler<GetJob> for ReadModel {
     type Reply = Later<Result<Option<JobDetail>, StoreError>>;
 
     fn handle(&mut self, request: GetJob, _: &mut Context<Self>) -> Self::Reply {
-        self.read(move |store| async move { store.job(request.id).await?.map(detail).transpose() })
+        let node = self.node.clone();
+        self.read(move |store| async move {
+            let Some(found) = store.job(request.id).await? else { return Ok(None) };
+            let waits_for = waiting::reason(&node, &found.job).await?;
+            detail(found, waits_for).map(Some)
+        })
     }
 }
 
@@ -190,7 +196,7 @@ fn summary(job: JobRecord) -> JobSummary {
     }
 }
 
-fn detail(found: JobWithAttempts) -> Result<JobDetail, StoreError> {
+fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail, StoreError> {
     let JobWithAttempts { mut job, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
@@ -201,6 +207,7 @@ fn detail(found: JobWithAttempts) -> Result<JobDetail, StoreError> {
         timeout_ms: u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX),
         correlation_id: job.correlation_id,
         replay_of: job.replay_of,
+        waits_for,
         cancel_requested_at: job.cancel_requested_at,
         attempts,
         summary: summary(job),
@@ -228,5 +235,6 @@ fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTo
         cancelled: totals.count(Cancelled),
         discarded: totals.count(Discarded),
         oldest_available_at: totals.oldest_available_at,
+        paused_at: totals.paused_at,
     }
 }

@@ -106,6 +106,9 @@ pub enum Refusal {
     /// There is no such job.
     #[error("there is no job {0}")]
     NotFound(Uuid),
+    /// There is no such queue.
+    #[error("there is no queue {0:?}")]
+    NoSuchQueue(String),
     /// The job's state does not allow it.
     #[error("the job is {state}: {detail}")]
     WrongState {
@@ -149,6 +152,16 @@ pub struct CancelJob {
 pub struct RetryJob {
     /// The job.
     pub id: Uuid,
+}
+
+/// To the gateway: let no job of a queue be started any more, on any node, or let it go on. What runs goes on.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<(), Refusal>)]
+pub struct PauseQueue {
+    /// The queue.
+    pub queue: String,
+    /// Whether it is to be paused.
+    pub paused: bool,
 }
 
 /// To the read model: one job.

@@ -144,6 +144,9 @@ pub struct JobDetail {
     /// The finished job of which this one is a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<Uuid>,
+    /// What it waits for, in words; absent for a job that runs or is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// When somebody asked to cancel it while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,

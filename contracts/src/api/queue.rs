@@ -34,4 +34,7 @@ pub struct QueueView {
     /// Since when the job that has waited longest is available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_available_at: Option<Timestamp>,
+    /// Since when none of its jobs are started, because somebody has paused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Timestamp>,
 }

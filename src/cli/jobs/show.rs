@@ -61,7 +61,7 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
             add(name, &at.to_string());
         }
     }
-    if let Some(reason) = &summary.wait_reason {
+    if let Some(reason) = job.waits_for.as_ref().or(summary.wait_reason.as_ref()) {
         add("waits for", reason);
     }
     if let Some(original) = job.replay_of {

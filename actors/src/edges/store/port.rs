@@ -78,7 +78,7 @@ pub enum Operation {
     /// key behind.
     EnqueueOnce(Box<KeyedJobs>),
     /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`, which
-    /// must be open.
+    /// must be open. Of a paused queue that is none.
     Claim {
         /// The queue.
         queue: String,
@@ -157,6 +157,13 @@ pub enum Operation {
     },
     /// Make the queues known.
     PutQueues(Vec<QueueSettings>),
+    /// Let nothing be claimed from a queue any more, or again. What is claimed goes on.
+    PauseQueue {
+        /// The queue; it must have been made known.
+        queue: String,
+        /// Whether it is to be paused.
+        paused: bool,
+    },
     /// Make the job types known.
     PutJobTypes(Vec<JobTypeRecord>),
     /// Keep a setting, a JSON value.
@@ -254,7 +261,7 @@ pub enum Outcome {
         /// The job's state.
         state: JobState,
     },
-    /// There is no such job; for [`Operation::Claim`], the session is not open; for [`Operation::Rescue`], there is no
+    /// There is no such job, or no such queue; for [`Operation::Claim`], the session is not open; for [`Operation::Rescue`], there is no
     /// such session, or it has said too lately that it lives. Nothing changed.
     NotFound,
     /// The operation was to be done under a leadership that has ended; nothing changed.

@@ -254,6 +254,8 @@ pub struct QueueTotals {
     pub counts: [u64; 8],
     /// Since when the job that has waited longest is available.
     pub oldest_available_at: Option<Timestamp>,
+    /// Since when nothing is claimed from it, because somebody has paused it.
+    pub paused_at: Option<Timestamp>,
 }
 
 impl QueueTotals {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     node::Node,
-    request::{CancelJob, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
+    request::{CancelJob, PauseQueue, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
 };
 use crate::edges::store::{Operation, Outcome, StoreError};
 use keys::KeysUnderWay;
@@ -109,6 +109,18 @@ impl PlainHandler<RetryJob> for Gateway {
     }
 }
 
+impl PlainHandler<PauseQueue> for Gateway {
+    type Reply = Later<Result<(), Refusal>>;
+
+    fn handle(&mut self, request: PauseQueue, _: &mut Context<Self>) -> Self::Reply {
+        let (node, under_way) = (self.node.clone(), self.begin(1));
+        Later::new(async move {
+            let _under_way = under_way?;
+            pause(&node, request).await
+        })
+    }
+}
+
 /// Jobs of one request that are under way.
 struct UnderWay {
     all: Rc<Cell<usize>>,
@@ -149,6 +161,21 @@ async fn cancel(node: &Node, id: Uuid) -> Result<Cancelled, Refusal> {
             state,
             detail: "only a job that is not finished can be cancelled".to_owned(),
         }),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn pause(node: &Node, request: PauseQueue) -> Result<(), Refusal> {
+    let PauseQueue { queue, paused } = request;
+    match node.store.write(Operation::PauseQueue { queue: queue.clone(), paused }).await? {
+        Outcome::Done => {
+            // The other nodes see it in the store.
+            if let Some(queue) = node.queues.get(&queue) {
+                queue.set_paused(paused);
+            }
+            Ok(())
+        }
+        Outcome::NotFound => Err(Refusal::NoSuchQueue(queue)),
         other => Err(unexpected(&other)),
     }
 }

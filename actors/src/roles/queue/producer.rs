@@ -128,6 +128,11 @@ impl Producer {
         if suspended || self.rebuffed || self.node.is_draining() || self.node.outcomes.is_full() {
             return;
         }
+        // It is woken when it goes on.
+        if self.queue.is_paused() {
+            hand_back(&self.node, &self.queue);
+            return;
+        }
         let concurrency = self.queue.settings.concurrency as usize;
         while let Some(attempt) = self.queue.board.next(concurrency) {
             let token = attempt.job.token;
@@ -281,7 +286,7 @@ async fn claimed(
         queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
     }
     drop(claim);
-    if node.is_draining() {
+    if node.is_draining() || queue.is_paused() {
         hand_back(node, queue);
     }
     Ok(given)

@@ -27,6 +27,8 @@ pub(crate) struct Queue {
     pub(super) producer: OnceLock<Recipient<Wake>>,
     /// A wake is on its way to the producer.
     pub(crate) waking: AtomicBool,
+    /// Somebody has paused it.
+    paused: AtomicBool,
 }
 
 impl Queue {
@@ -38,6 +40,7 @@ impl Queue {
             started: Instant::now(),
             producer: OnceLock::new(),
             waking: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -49,6 +52,20 @@ impl Queue {
         {
             // Its mailbox is full, so it is awake; or it is gone.
             self.waking.store(false, SeqCst);
+        }
+    }
+
+    /// Whether nothing is to be claimed and started.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(SeqCst)
+    }
+
+    /// It was paused, or is not any more.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        if self.paused.swap(paused, SeqCst) != paused {
+            let queue = &self.settings.name;
+            tracing::info!(queue, "{}", if paused { "the queue is paused" } else { "the queue goes on" });
+            self.wake();
         }
     }
 

@@ -1,6 +1,9 @@
 //! Jobs that run.
 
-use callboard_actors::roles::request::{GetQueues, GetTotals, ListJobs, ReadLog};
+use callboard_actors::{
+    edges::store::Operation,
+    roles::request::{GetQueues, GetTotals, ListJobs, PauseQueue, ReadLog, Refusal},
+};
 use callboard_contracts::{EventType, JobState, api::LogCursor};
 use serde_json::json;
 
@@ -104,5 +107,47 @@ async fn metrics_count_what_has_happened() {
         expected.iter().all(|line| text.lines().any(|found| found == *line)).then_some(())
     })
     .await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_queue_starts_nothing_on_any_node_until_it_goes_on() {
+    let folder = Folder::new();
+    let node = Node::configured(&folder, |config| config.queues[0].concurrency = 1).await;
+    let pause = async |queue: &str, paused| {
+        node.handles.gateway.ask(PauseQueue { queue: queue.to_owned(), paused }).await.unwrap()
+    };
+    assert_eq!(pause("nowhere", true).await, Err(Refusal::NoSuchQueue("nowhere".to_owned())));
+    let hold = json!({"type": "hold", "payload": {}});
+    let ids = node.submit_all(vec![hold; 3]).await;
+    node.begun(1).await;
+    node.until("it waits for nothing", async || node.job(ids[0]).await.waits_for.is_none().then_some(()))
+        .await;
+    let waits = node.job(ids[2]).await.waits_for.unwrap();
+    assert!(waits.starts_with("its turn: queue \"default\" has ") || waits.contains("free place"), "{waits}");
+    pause("default", true).await.unwrap();
+    node.stage.gate.add_permits(1);
+    node.reaches(ids[0], JobState::Completed).await;
+    let waits = node.until("it says why", async || node.job(ids[1]).await.waits_for);
+    let waits = waits.await;
+    assert!(
+        waits.starts_with("queue \"default\", which is paused since ") || waits.contains("free place"),
+        "{waits}"
+    );
+    assert_eq!(*node.stage.begun.borrow(), 1);
+    pause("default", false).await.unwrap();
+    node.stage.gate.add_permits(1);
+    node.reaches(ids[1], JobState::Completed).await;
+    // Another node says it, of which this one hears from the store.
+    let paused = Operation::PauseQueue { queue: "default".to_owned(), paused: true };
+    node.store.write(paused.clone()).await.unwrap();
+    let halted = async || {
+        let queue = node.handles.read_model.ask(GetQueues).await.unwrap().unwrap().remove(0);
+        (queue.paused_at.is_some() && queue.executing <= 1).then_some(())
+    };
+    node.until("the queue is shown as paused", halted).await;
+    node.store.write(Operation::PauseQueue { queue: "default".to_owned(), paused: false }).await.unwrap();
+    node.stage.gate.add_permits(1);
+    node.reaches(ids[2], JobState::Completed).await;
     node.stop().await;
 }

@@ -33,6 +33,7 @@ pub(super) async fn claim(
          ), chosen AS (
             SELECT id, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
             WHERE queue = $2 AND state = 2 AND EXISTS (SELECT FROM session)
+                  AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND paused_at IS NOT NULL)
             ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
          ), claimed AS (
             UPDATE jobs SET state = 3, attempt = attempt + 1, token = nextval('lease_token'), session = $1,

@@ -47,6 +47,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         }
         Operation::OpenSession(session) => session::open(tx, session).await,
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
+        Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused).await,
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types).await,
         Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
         // The others have modules of their own.
@@ -164,6 +165,18 @@ async fn put_queues(tx: &mut Transaction<'_>, queues: &[QueueSettings]) -> sqlx:
     .execute(&mut *tx.connection)
     .await?;
     Ok(Outcome::Done)
+}
+
+async fn pause_queue(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> sqlx::Result<Outcome> {
+    let changed = sqlx::query(
+        "UPDATE queues SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END, updated_at = $3 WHERE name = $1",
+    )
+    .bind(queue)
+    .bind(paused)
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
 async fn put_job_types(tx: &mut Transaction<'_>, job_types: &[JobTypeRecord]) -> sqlx::Result<Outcome> {

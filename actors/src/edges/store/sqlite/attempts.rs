@@ -33,6 +33,7 @@ pub(super) fn claim(
                          updated_at = ?3, started_at = NULL, claims = claims + 1
          FROM (SELECT sequence, row_number() OVER () AS number
                FROM (SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2
+                           AND NOT EXISTS (SELECT 1 FROM queues WHERE name = ?4 AND paused_at IS NOT NULL)
                      ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
          WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, claims,

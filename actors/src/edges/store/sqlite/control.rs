@@ -37,6 +37,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         }
         Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
+        Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused),
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
         Operation::PutSetting { key, value } => {
             tx.put_setting(key, value)?;
@@ -155,6 +156,16 @@ fn put_queues(tx: &Transaction<'_>, queues: &[QueueSettings]) -> rusqlite::Resul
         statement.execute(params![name, concurrency, max_backlog, tx.changes.now.as_micros()])?;
     }
     Ok(Outcome::Done)
+}
+
+fn pause_queue(tx: &Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Result<Outcome> {
+    let sql = if paused {
+        "UPDATE queues SET paused_at = coalesce(paused_at, ?2), updated_at = ?2 WHERE name = ?1"
+    } else {
+        "UPDATE queues SET paused_at = NULL, updated_at = ?2 WHERE name = ?1"
+    };
+    let changed = tx.connection.prepare_cached(sql)?.execute(params![queue, tx.changes.now.as_micros()])?;
+    Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
 fn put_job_types(tx: &Transaction<'_>, job_types: &[JobTypeRecord]) -> rusqlite::Result<Outcome> {

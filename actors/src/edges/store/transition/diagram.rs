@@ -103,6 +103,18 @@ fn edges() -> Edges {
             lose(changes, row, &error(), 1);
         });
     };
+    let too_often = |changes: &mut Changes| {
+        changed(changes, |changes, row| {
+            (row.started_at, row.deaths) = (Some(now()), 2);
+            lose(changes, row, &error(), 3);
+        });
+    };
+    let quarantined = |changes: &mut Changes| {
+        changed(changes, |_, row| row.deaths = 3);
+        drop(retry(changes, JOB, JOB));
+    };
+    try_all(&mut edges, &[Pending], "run now, by hand, from quarantine", false, quarantined);
+    try_all(&mut edges, &[Executing], "its node died too often", false, too_often);
     try_all(&mut edges, &[Executing], "its node died", false, lost);
     try_all(&mut edges, &[Executing], "its node died, and it was cancelled", true, lost);
     try_all(&mut edges, &[Executing], "its node died in its last attempt", false, last);

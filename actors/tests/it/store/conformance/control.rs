@@ -2,7 +2,7 @@
 
 use callboard_actors::edges::store::{
     Operation, Outcome,
-    record::{AttemptEnd, JobFilter, Lease, NewJob},
+    record::{AttemptEnd, JobFilter, Lease, NewJob, QueueSettings},
 };
 use callboard_contracts::{EventType, JobState};
 use uuid::Uuid;
@@ -276,4 +276,40 @@ pub(super) async fn held_jobs_are_released_by_their_type<B: Backend>(stage: &mut
         Outcome::Moved { count: 1, .. }
     ));
     assert_eq!(stage.list(JobFilter::default()).await.len(), 5);
+}
+
+pub(super) async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<B>) {
+    let session = stage.session().await;
+    let pause = |queue: &str, paused| Operation::PauseQueue { queue: queue.into(), paused };
+    assert_eq!(stage.one(pause("default", true)).await, Outcome::NotFound);
+    let known = ["default", "other"].map(|name| QueueSettings {
+        name: name.into(),
+        concurrency: 5,
+        max_backlog: 1000,
+    });
+    stage.one(Operation::PutQueues(known.to_vec())).await;
+    let jobs = [job(), job(), NewJob { queue: "other".into(), ..job() }];
+    stage.apply(jobs.iter().map(enqueue).collect()).await;
+    let running = lease(&stage.claim("default", 1, session).await[0]);
+    let since = stage.now();
+    for _ in 0..2 {
+        assert_eq!(stage.one(pause("default", true)).await, Outcome::Done);
+        stage.pass(SECOND);
+    }
+    let paused = async |stage: &Stage<B>| {
+        let queues = stage.store.queues().await.unwrap();
+        queues.into_iter().map(|(_, totals)| totals.paused_at).collect::<Vec<_>>()
+    };
+    stage.reopen().await;
+    // A node that makes the queue known again does not let it go on.
+    stage.one(Operation::PutQueues(known.to_vec())).await;
+    assert_eq!(paused(stage).await, [Some(since), None]);
+    assert!(stage.claim("default", 10, session).await.is_empty());
+    assert_eq!(stage.claim("other", 10, session).await.len(), 1);
+    assert_eq!(stage.finish(running, completed()).await, JobState::Completed);
+    for _ in 0..2 {
+        assert_eq!(stage.one(pause("default", false)).await, Outcome::Done);
+    }
+    assert_eq!(paused(stage).await, [None, None]);
+    assert_eq!(stage.claim("default", 10, session).await.len(), 1);
 }

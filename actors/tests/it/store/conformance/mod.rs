@@ -92,9 +92,9 @@ macro_rules! conformance {
                 retry_in_every_state,
                 a_replay_needs_room_and_its_first_one,
                 due_jobs_become_available_in_bounded_steps,
+                nothing_is_claimed_of_a_paused_queue,
                 held_jobs_are_released_by_their_type;
             sessions:
-                a_job_that_dies_with_its_nodes_waits_until_somebody_runs_it_again,
                 a_session_is_opened_renewed_and_closed,
                 a_renewal_tells_of_the_attempts_that_are_to_end,
                 a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked,
