@@ -1,0 +1,272 @@
+//! Jobs line by line, answers line by line: in step with the slower of the two sides.
+
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, TcpStream},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::server::{Answer, Options, PATIENCE, Server, eventually};
+
+/// A stream of submissions that is open: its lines go out as chunks, its answers come in as chunks.
+struct Stream {
+    out: TcpStream,
+    answers: BufReader<TcpStream>,
+}
+
+impl Stream {
+    fn open(server: &Server) -> Stream {
+        let mut out = TcpStream::connect(server.address).expect("a connection");
+        out.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let head = "POST /api/v1/jobs/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n";
+        out.write_all(head.as_bytes()).expect("sent");
+        let answers = BufReader::new(out.try_clone().expect("the other side"));
+        Stream { out, answers }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.try_send(text).expect("sent");
+    }
+
+    fn try_send(&mut self, text: &str) -> std::io::Result<()> {
+        self.out.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
+    }
+
+    fn finish(&mut self) {
+        self.out.write_all(b"0\r\n\r\n").expect("sent");
+    }
+
+    fn head(&mut self) -> u16 {
+        let mut status = 0;
+        loop {
+            let mut line = String::new();
+            self.answers.read_line(&mut line).expect("a line of the head");
+            if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+                status = rest[..3].parse().expect("a status");
+            }
+            if line.trim().is_empty() {
+                return status;
+            }
+        }
+    }
+
+    /// The lines of the next chunk; none at the end.
+    fn chunk(&mut self) -> Vec<Value> {
+        let mut size = String::new();
+        self.answers.read_line(&mut size).expect("a size");
+        let size = usize::from_str_radix(size.trim(), 16).expect("a size");
+        let mut bytes = vec![0; size + 2];
+        self.answers.read_exact(&mut bytes).expect("a chunk");
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    }
+
+    /// All that is still answered.
+    fn rest(&mut self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
+                return all;
+            }
+            all.extend(chunk);
+        }
+    }
+}
+
+fn noop(number: usize) -> String {
+    format!("{{\"type\":\"noop\",\"metadata\":{{\"n\":{number}}}}}\n")
+}
+
+fn statuses(answers: &[Value]) -> Vec<u64> {
+    for (index, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["index"], index, "{answer}");
+    }
+    answers.iter().map(|answer| answer["status"].as_u64().expect("a status")).collect()
+}
+
+fn stored(server: &Server) -> u64 {
+    let queues = server.get("/api/v1/queues").json();
+    let number = |name: &str| queues[0][name].as_u64().expect("a number");
+    ["pending", "scheduled", "available", "executing", "retryable", "completed"].map(number).iter().sum()
+}
+
+#[test]
+fn each_line_is_answered_before_the_next_one_is_sent() {
+    let server = Server::start(&Options::default());
+    let mut stream = Stream::open(&server);
+    assert_eq!(stream.head(), 200);
+    for number in 0..5 {
+        stream.send(&noop(number));
+        let answers = stream.chunk();
+        assert_eq!(
+            (answers.len(), &answers[0]["index"], &answers[0]["status"]),
+            (1, &number.into(), &202.into())
+        );
+        let id = answers[0]["outcome"]["id"].as_str().expect("an id");
+        let job = server.get(&format!("/api/v1/jobs/{id}")).json();
+        assert_eq!(job["metadata"]["n"], number, "it is stored when it is answered");
+    }
+    // A line in pieces, and the last one without an end.
+    stream.send("{\"type\":");
+    stream.send("\"noop\"}");
+    stream.finish();
+    let rest = stream.rest();
+    assert_eq!((rest.len(), &rest[0]["status"]), (1, &202.into()));
+    assert_eq!(stored(&server), 6);
+}
+
+#[test]
+fn a_bad_line_costs_itself_alone() {
+    let server = Server::start(&Options::arguments(&["--set", "web.max_body=256KiB"]));
+    let mut stream = Stream::open(&server);
+    let twice = "{\"type\":\"noop\",\"id\":\"00000000-0000-4000-8000-000000000001\"}\n";
+    for line in ["\n", "{\n", &noop(0), "\r\n", "{\"type\":\"a b\"}\n", "\u{0}\n", twice, twice] {
+        stream.send(line);
+    }
+    let long = format!("{{\"type\":\"noop\",\"payload\":{{\"x\":\"{}\"}}}}\n", "x".repeat(300 * 1024));
+    for piece in long.as_bytes().chunks(50_000) {
+        stream.send(std::str::from_utf8(piece).expect("ASCII"));
+    }
+    stream.send(&noop(1));
+    stream.finish();
+    assert_eq!(stream.head(), 200);
+    let answers = stream.rest();
+    assert_eq!(statuses(&answers), [400, 202, 422, 400, 202, 202, 413, 202], "{answers:?}");
+    assert_eq!(answers[5]["outcome"]["duplicate"], true);
+    assert_eq!(stored(&server), 3);
+}
+
+#[test]
+fn many_lines_are_all_stored_in_bounded_memory() {
+    const JOBS: usize = 30_000;
+    let server = Server::start(&Options::default());
+    let before = server.resident();
+    let mut stream = Stream::open(&server);
+    let mut out = stream.out.try_clone().expect("the other side");
+    let writer = std::thread::spawn(move || {
+        for first in (0..JOBS).step_by(100) {
+            let text: String = (first..first + 100).map(noop).collect();
+            out.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).expect("sent");
+        }
+        out.write_all(b"0\r\n\r\n").expect("sent");
+    });
+    assert_eq!(stream.head(), 200);
+    let answers = stream.rest();
+    writer.join().expect("all is sent");
+    assert_eq!(answers.len(), JOBS);
+    assert!(statuses(&answers).iter().all(|status| *status == 202));
+    assert_eq!(stored(&server), JOBS as u64);
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 128 * 1024 * 1024, "{grown} bytes more");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from() {
+    let server = Server::start(&Options::arguments(&["--set", "web.request_timeout=1s"]));
+    let mut stream = Stream::open(&server);
+    stream.out.set_write_timeout(Some(Duration::from_secs(2))).expect("a limit");
+    let text: String = (0..1000).map(noop).collect();
+    let mut sent = 0;
+    let stuck = loop {
+        match stream.try_send(&text) {
+            Ok(()) => sent += 1000,
+            Err(error) => break error,
+        }
+        assert!(sent < 2_000_000, "it is never told to wait");
+    };
+    // Either the way there is full, or the server has given the stream up.
+    let kinds =
+        [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+    assert!(kinds.contains(&stuck.kind()), "{stuck:?}");
+    let found = stored(&server);
+    assert!(found > 0 && found <= sent + 2000, "{found} of {sent}");
+    // Others are served meanwhile.
+    let mut other = Stream::open(&server);
+    other.send(&noop(0));
+    other.finish();
+    assert_eq!(other.head(), 200);
+    assert_eq!(statuses(&other.rest()), [202]);
+    // What was under way is stored, and no more: a batch, and one whose answers wait for room.
+    let most = found + 1 + 2 * 1000;
+    assert!(stored(&server) <= most, "{found} and then {}", stored(&server));
+    // What was answered can still be read, and is what was stored.
+    stream.out.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    assert_eq!(stream.head(), 200);
+    let mut bytes = Vec::new();
+    let _ = stream.answers.read_to_end(&mut bytes);
+    let answered = String::from_utf8_lossy(&bytes).matches("\"status\":202").count() as u64;
+    assert!(answered <= most, "{answered} of {most}");
+    assert!(stored(&server) <= most, "it was given up");
+}
+
+#[test]
+fn a_client_that_says_nothing_is_told_and_let_go() {
+    let server = Server::start(&Options::arguments(&["--set", "web.request_timeout=300ms"]));
+    let mut stream = Stream::open(&server);
+    stream.send(&noop(0));
+    // Half a line is no job.
+    stream.send("{\"type\":\"noop\"");
+    assert_eq!(stream.head(), 200);
+    let answers = stream.rest();
+    assert_eq!(statuses(&answers), [202, 408]);
+    assert_eq!(answers[1]["outcome"]["type"], "urn:callboard:problem:timeout");
+    assert_eq!(stored(&server), 1);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_no_seat_taken_and_no_half_a_job() {
+    let server = Server::start(&Options::default());
+    for number in 0..100 {
+        let mut stream = Stream::open(&server);
+        stream.send(&noop(number));
+        assert_eq!(stream.head(), 200, "number {number} finds a seat");
+        assert_eq!(statuses(&stream.chunk()), [202]);
+        stream.send("{\"type\":\"noop\"}");
+        let how = if number % 2 == 0 { Shutdown::Both } else { Shutdown::Write };
+        stream.out.shutdown(how).expect("closed");
+        // The server notices by itself; until then the seat is taken.
+        drop(stream);
+        let after = number as u64 + 1;
+        assert_eq!(stored(&server), after);
+    }
+}
+
+#[test]
+fn there_are_so_many_seats_and_no_more() {
+    let server = Server::start(&Options::default());
+    let mut open: Vec<Stream> = (0..64).map(|_| Stream::open(&server)).collect();
+    for stream in &mut open {
+        assert_eq!(stream.head(), 200);
+    }
+    let headers = [("Content-Type", "application/x-ndjson")];
+    let another = server.request("POST", "/api/v1/jobs/stream", &headers, &noop(0));
+    assert_eq!((another.status, another.header("retry-after")), (503, Some("1")), "{another:?}");
+    open.pop();
+    eventually("the seat is free", || {
+        let answer: Answer = server.request("POST", "/api/v1/jobs/stream", &headers, &noop(0));
+        answer.status == 200
+    });
+    let wrong = server.request("POST", "/api/v1/jobs/stream", &[("Content-Type", "application/json")], "{}");
+    assert_eq!(wrong.status, 415, "{wrong:?}");
+}
+
+#[test]
+fn a_server_that_stops_says_what_it_has_not_read() {
+    let mut server = Server::start(&Options::default());
+    let mut stream = Stream::open(&server);
+    stream.send(&noop(0));
+    assert_eq!(stream.head(), 200);
+    assert_eq!(statuses(&stream.chunk()), [202]);
+    server.signal(Signal::TERM);
+    let last = stream.rest();
+    assert_eq!((last.len(), &last[0]["index"], &last[0]["status"]), (1, &1.into(), &503.into()), "{last:?}");
+    assert!(server.wait().success());
+}
