@@ -134,6 +134,12 @@ impl Outcomes {
         all.filter(|outcome| matches!(outcome, Outcome::Finished { .. })).count() as u64
     }
 
+    /// The tokens of the attempts of which something is not known to be written.
+    pub(crate) fn tokens(&self) -> Vec<u64> {
+        let state = self.state.lock();
+        state.waiting.iter().chain(&state.sent).map(|outcome| outcome.attempt().job.token).collect()
+    }
+
     /// What is to be written next: what was sent before and is not known to be written, else as much of what waits as
     /// fits. The beginning of an attempt whose end is there too is left out, as the end says it.
     pub(crate) fn next(&self) -> Vec<Outcome> {

@@ -68,6 +68,11 @@ impl StoreHandle {
         }
     }
 
+    /// How long a call may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// The store's clock; the system's while there is no store.
     pub fn now(&self) -> Timestamp {
         self.link.backend.borrow().as_ref().map_or_else(|_| Timestamp::now(), |store| store.now())

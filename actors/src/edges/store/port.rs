@@ -87,6 +87,18 @@ pub enum Operation {
         /// Whose they are to be.
         session: Uuid,
     },
+    /// Give the leases again, at most `limit`, that the session has of a queue and does not know of, since the answer to
+    /// their claim was lost. Nothing changes.
+    Reclaim {
+        /// The queue.
+        queue: String,
+        /// How many at most.
+        limit: u32,
+        /// Whose they are.
+        session: Uuid,
+        /// The tokens of those that it knows.
+        known: Vec<u64>,
+    },
     /// The run of a leased attempt has begun.
     Start {
         /// The lease.
@@ -217,7 +229,7 @@ pub enum Outcome {
     },
     /// [`Operation::EnqueueOnce`]: another request was made under this key; nothing changed.
     KeyTaken,
-    /// [`Operation::Claim`].
+    /// [`Operation::Claim`], [`Operation::Reclaim`].
     Claimed(Vec<ClaimedJob>),
     /// [`Operation::Start`].
     Started {
@@ -261,8 +273,8 @@ pub enum Outcome {
         /// The job's state.
         state: JobState,
     },
-    /// There is no such job, or no such queue; for [`Operation::Claim`], the session is not open; for [`Operation::Rescue`], there is no
-    /// such session, or it has said too lately that it lives. Nothing changed.
+    /// There is no such job, or no such queue; for [`Operation::Claim`] and [`Operation::Reclaim`], the session is not
+    /// open; for [`Operation::Rescue`], there is no such session, or it has said too lately that it lives. Nothing changed.
     NotFound,
     /// The operation was to be done under a leadership that has ended; nothing changed.
     NotLeader,

@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use callboard_supervisors::ActorHandle;
@@ -34,6 +35,8 @@ struct State {
     placeholders: usize,
     /// A claim is under way.
     claiming: bool,
+    /// When the last claim failed of which nobody knows whether it was carried out after all.
+    doubt: Option<Instant>,
 }
 
 impl State {
@@ -65,6 +68,25 @@ impl Board {
     /// Marks that a claim is under way; false if one is already.
     pub(crate) fn begin_claim(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().claiming, true)
+    }
+
+    /// Nobody knows whether a claim was carried out: the store may hold leases for this node that are not here.
+    pub(crate) fn doubt(&self) {
+        self.state.lock().doubt = Some(Instant::now());
+    }
+
+    /// Since when there is such a doubt, and the tokens of all that is here. `None` also while something is on its way
+    /// from here to where it is told.
+    pub(crate) fn doubted(&self) -> Option<(Instant, Vec<u64>)> {
+        let state = self.state.lock();
+        let since = state.doubt.filter(|_| state.placeholders == 0)?;
+        let ready = state.ready.iter().map(|attempt| attempt.job.token);
+        Some((since, ready.chain(state.running.keys().copied()).collect()))
+    }
+
+    /// The doubt that there was since then is settled.
+    pub(crate) fn settle(&self, since: Instant) {
+        self.state.lock().doubt.take_if(|doubt| *doubt == since);
     }
 
     /// These were claimed.

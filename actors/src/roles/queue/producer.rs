@@ -272,6 +272,40 @@ async fn claimed(
     session: Uuid,
 ) -> Result<usize, StoreError> {
     let claim = Claim { queue };
+    reclaimed(node, queue, session).await?;
+    let given = lease(node, queue, operation, session).await.inspect_err(|_| queue.board.doubt())?;
+    drop(claim);
+    if node.is_draining() || queue.is_paused() {
+        hand_back(node, queue);
+    }
+    Ok(given)
+}
+
+/// Asks again for what a claim may have given whose answer was lost. It is asked as long as such a claim may still be
+/// carried out.
+async fn reclaimed(node: &Node, queue: &Queue, session: Uuid) -> Result<(), StoreError> {
+    let Some((since, mut known)) = queue.board.doubted() else { return Ok(()) };
+    let settled = since.elapsed() > 2 * node.store.limit();
+    // After those on the board: what leaves it is here then.
+    known.extend(node.outcomes.tokens());
+    let limit = LARGEST_CLAIM as u32;
+    let again = Operation::Reclaim { queue: queue.settings.name.clone(), limit, session, known };
+    let given = lease(node, queue, again, session).await?;
+    if given > 0 {
+        tracing::warn!(
+            queue = queue.settings.name,
+            given,
+            "jobs were claimed by a claim whose answer was lost"
+        );
+    }
+    if settled && given < LARGEST_CLAIM {
+        queue.board.settle(since);
+    }
+    Ok(())
+}
+
+/// Carries out an operation that gives leases, and puts them on the board. How many there are.
+async fn lease(node: &Node, queue: &Queue, operation: Operation, session: Uuid) -> Result<usize, StoreError> {
     let jobs = match node.store.write(operation).await? {
         Outcome::Claimed(jobs) => jobs,
         Outcome::NotFound => return Err(StoreError::Failed("the node's session has ended".to_owned())),
@@ -284,10 +318,6 @@ async fn claimed(
     // Those of a session that has ended meanwhile ended with it.
     if *node.session.borrow() == Some(session) {
         queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
-    }
-    drop(claim);
-    if node.is_draining() || queue.is_paused() {
-        hand_back(node, queue);
     }
     Ok(given)
 }

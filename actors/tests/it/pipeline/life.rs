@@ -120,6 +120,24 @@ async fn an_outage_of_the_store_loses_nothing_and_runs_nothing_twice() {
 }
 
 #[tokio::test]
+async fn jobs_of_a_claim_whose_answer_was_lost_run_all_the_same_and_once() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    node.trouble.lost_claims.store(2, SeqCst);
+    let mut ids = node.submit_all(vec![hold(true); 5]).await;
+    ids.extend(node.submit_all(vec![hold(true); 30]).await);
+    node.begun(35).await;
+    // What is known is not claimed again, be it running or about to be told.
+    node.stage.gate.add_permits(1000);
+    for id in ids {
+        let job = node.reaches(id, JobState::Completed).await;
+        assert_eq!((job.summary.attempt, outcomes(&job)), (1, vec![AttemptOutcome::Completed]));
+    }
+    assert_eq!((*node.stage.begun.borrow(), node.trouble.lost_claims.load(SeqCst)), (35, 0));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn crashes_of_the_roles_lose_nothing_and_run_nothing_twice() {
     const JOBS: usize = 2000;
     // Fewer than would exhaust the restarts of a subtree, so that nobody waits for the longest backoff.

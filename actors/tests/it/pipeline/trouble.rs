@@ -27,6 +27,8 @@ pub(super) struct Trouble {
     pub(super) outage: AtomicBool,
     /// So many more times whoever writes from the control executor panics, which crashes a role.
     pub(super) panics: AtomicU32,
+    /// So many more claims are carried out whose answers are lost.
+    pub(super) lost_claims: AtomicU32,
     /// Another node leads, and the store refuses what this one does as the leader.
     pub(super) led_by_another: AtomicBool,
     /// What another node says.
@@ -38,6 +40,7 @@ impl Default for Trouble {
         Trouble {
             outage: AtomicBool::default(),
             panics: AtomicU32::default(),
+            lost_claims: AtomicU32::default(),
             led_by_another: AtomicBool::default(),
             wakes: broadcast::Sender::new(16),
         }
@@ -78,7 +81,18 @@ impl Store for Troubled {
         if self.trouble.led_by_another.load(SeqCst) && batch.iter().any(needs_leader) {
             return async move { Ok(batch.iter().map(|_| Ok(Outcome::NotLeader)).collect()) }.boxed();
         }
-        self.store.apply(batch)
+        let (applied, trouble) = (self.store.apply(batch), self.trouble.clone());
+        async move {
+            let results = applied.await?;
+            let claimed =
+                |result: &OperationResult| matches!(result, Ok(Outcome::Claimed(jobs)) if !jobs.is_empty());
+            let lose = |left: u32| left.checked_sub(1);
+            if results.iter().any(claimed) && trouble.lost_claims.fetch_update(SeqCst, SeqCst, lose).is_ok() {
+                return Err(StoreError::TimedOut(Duration::ZERO));
+            }
+            Ok(results)
+        }
+        .boxed()
     }
 
     fn lanes(&self) -> usize {

@@ -71,9 +71,7 @@ async fn of_two_leaders_the_older_one_can_do_nothing_any_more() {
         cancelled: DAY,
         discarded: DAY,
         events: DAY,
-        keys: DAY,
         events_max: u64::MAX,
-        keys: Duration::from_secs(1),
         batch: 10,
         keys: DAY,
     };

@@ -39,8 +39,8 @@ pub(super) async fn claim(
             UPDATE jobs SET state = 3, attempt = attempt + 1, token = nextval('lease_token'), session = $1,
                             claimed_at = $4, updated_at = $4, started_at = NULL, claims = claims + 1
             FROM chosen WHERE jobs.id = chosen.id
-            RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claims, token, rank,
-                      since, place
+            RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
+                      rank, since, place
          )
          SELECT claimed.*, body.payload, body.metadata FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
          ORDER BY rank DESC, since, place",
@@ -56,7 +56,7 @@ pub(super) async fn claim(
     }
     let mut jobs = Vec::with_capacity(rows.len());
     for row in &rows {
-        let job = claimed(row, queue, tx.changes.now)?;
+        let job = leased(row, queue)?;
         note(&mut tx.changes, &job, row.try_get::<i32, _>("claims")? == 1);
         jobs.push(job);
     }
@@ -70,7 +70,35 @@ async fn is_open(connection: &mut PgConnection, session: Uuid) -> sqlx::Result<b
         .await
 }
 
-fn claimed(row: &PgRow, queue: &str, now: Timestamp) -> sqlx::Result<ClaimedJob> {
+/// The leases of a session that it does not know of, as they were claimed.
+pub(super) async fn reclaim(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+    known: &[u64],
+) -> sqlx::Result<Outcome> {
+    if !is_open(tx.connection, session).await? {
+        return Ok(Outcome::NotFound);
+    }
+    tx.flush().await?;
+    let known: Vec<i64> = known.iter().copied().map(as_long).collect();
+    let rows = sqlx::query(
+        "SELECT leases.*, body.payload, body.metadata
+         FROM (SELECT id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, token FROM jobs
+               WHERE state = 3 AND session = $1 AND queue = $2 AND token <> ALL($3) ORDER BY token LIMIT $4) AS leases
+         JOIN job_bodies AS body ON body.id = leases.id ORDER BY token",
+    )
+    .bind(session)
+    .bind(queue)
+    .bind(known)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *tx.connection)
+    .await?;
+    Ok(Outcome::Claimed(rows.iter().map(|row| leased(row, queue)).collect::<sqlx::Result<_>>()?))
+}
+
+fn leased(row: &PgRow, queue: &str) -> sqlx::Result<ClaimedJob> {
     Ok(ClaimedJob {
         id: row.try_get("id")?,
         job_type: row.try_get("type")?,
@@ -83,7 +111,7 @@ fn claimed(row: &PgRow, queue: &str, now: Timestamp) -> sqlx::Result<ClaimedJob>
         token: long(row, "token")?,
         correlation_id: row.try_get("correlation_id")?,
         created_at: time(row, "created_at")?,
-        claimed_at: now,
+        claimed_at: time(row, "claimed_at")?,
     })
 }
 

@@ -29,6 +29,9 @@ pub(super) async fn run(
 async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
     match operation {
         Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session).await,
+        Operation::Reclaim { queue, limit, session, known } => {
+            attempts::reclaim(tx, queue, *limit, *session, known).await
+        }
         Operation::Prune { retention, leader } => {
             if !session::leads(tx.connection, *leader).await? {
                 return Ok(Outcome::NotLeader);

@@ -54,6 +54,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         Operation::Enqueue(_)
         | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
+        | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
         | Operation::Prune { .. } => Ok(Outcome::Done),

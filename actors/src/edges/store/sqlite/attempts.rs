@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Row, params};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -36,28 +37,14 @@ pub(super) fn claim(
                            AND NOT EXISTS (SELECT 1 FROM queues WHERE name = ?4 AND paused_at IS NOT NULL)
                      ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
          WHERE jobs.sequence = chosen.sequence
-         RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, claims,
-                   token",
+         RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
+                   claimed_at, claims",
     )?;
     let mut rows =
         statement.query(params![newest, session.as_bytes(), tx.changes.now.as_micros(), queue, limit])?;
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
-        let job = ClaimedJob {
-            id: id(row, 0)?,
-            job_type: row.get(1)?,
-            queue: queue.to_owned(),
-            payload: row.get(2)?,
-            metadata: row.get(3)?,
-            attempt: row.get(4)?,
-            max_attempts: row.get(5)?,
-            timeout: Duration::from_micros(row.get(6)?),
-            token: row.get(10)?,
-            correlation_id: id(row, 7)?,
-            created_at: time(row, 8)?,
-            claimed_at: tx.changes.now,
-        };
-        claimed.push((row.get::<_, i64>(9)? == 1, job));
+        claimed.push((row.get::<_, i64>(11)? == 1, leased(row, queue)?));
     }
     drop(rows);
     drop(statement);
@@ -70,6 +57,45 @@ pub(super) fn claim(
         jobs.push(job);
     }
     Ok(Outcome::Claimed(jobs))
+}
+
+/// The leases of a session that it does not know of, as they were claimed.
+pub(super) fn reclaim(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+    known: &[u64],
+) -> rusqlite::Result<Outcome> {
+    if !session::is_open(tx, session)? {
+        return Ok(Outcome::NotFound);
+    }
+    tx.flush()?;
+    let mut statement = tx.connection.prepare_cached(
+        "SELECT id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token, claimed_at
+         FROM jobs WHERE state = 3 AND session = ?1 AND queue = ?2 AND token NOT IN (SELECT value FROM json_each(?3))
+         ORDER BY token LIMIT ?4",
+    )?;
+    let parameters = params![session.as_bytes(), queue, json!(known).to_string(), limit];
+    let leases = statement.query_map(parameters, |row| leased(row, queue))?;
+    Ok(Outcome::Claimed(leases.collect::<Result<_, _>>()?))
+}
+
+fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
+    Ok(ClaimedJob {
+        id: id(row, 0)?,
+        job_type: row.get(1)?,
+        queue: queue.to_owned(),
+        payload: row.get(2)?,
+        metadata: row.get(3)?,
+        attempt: row.get(4)?,
+        max_attempts: row.get(5)?,
+        timeout: Duration::from_micros(row.get(6)?),
+        token: row.get(9)?,
+        correlation_id: id(row, 7)?,
+        created_at: time(row, 8)?,
+        claimed_at: time(row, 10)?,
+    })
 }
 
 /// A group of starts and ends.

@@ -29,6 +29,9 @@ pub(super) fn run(
 fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
     match operation {
         Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session),
+        Operation::Reclaim { queue, limit, session, known } => {
+            attempts::reclaim(tx, queue, *limit, *session, known)
+        }
         Operation::Prune { retention, .. } => retention::prune(tx, *retention),
         other => control::run(tx, other),
     }

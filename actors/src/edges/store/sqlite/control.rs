@@ -47,6 +47,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         Operation::Enqueue(_)
         | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
+        | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
         | Operation::Prune { .. } => Ok(Outcome::Done),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_actors::edges::store::{
     Operation, Outcome,
-    record::{AttemptEnd, Lease, NewJob},
+    record::{AttemptEnd, ClaimedJob, Lease, NewJob},
 };
 use callboard_contracts::{
     EventType, JobState,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::Stage,
-    words::{SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lease, start},
+    words::{SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lease, rescue, start},
 };
 
 pub(super) async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
@@ -55,6 +55,31 @@ pub(super) async fn a_claim_takes_its_own_queue_only<B: Backend>(stage: &mut Sta
         let Outcome::Claimed(claimed) = outcome else { panic!("{outcome:?}") };
         assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [job.id]);
     }
+}
+
+pub(super) async fn leases_whose_claim_was_not_answered_are_given_again<B: Backend>(stage: &mut Stage<B>) {
+    let (session, other) = (stage.session().await, stage.session().await);
+    let jobs: Vec<NewJob> = (0..6).map(|_| job()).collect();
+    stage.apply(jobs.iter().map(enqueue).collect()).await;
+    stage.one(enqueue(&NewJob { queue: "other".into(), ..job() })).await;
+    let known = stage.claim("default", 2, session).await;
+    let lost = stage.claim("default", 3, session).await;
+    stage.claim("other", 1, session).await;
+    stage.claim("default", 1, other).await;
+    let before = stage.record(lost[0].id).await;
+    stage.pass(SECOND);
+    let again = |limit, known: &[ClaimedJob]| {
+        let known = known.iter().map(|job| job.token).collect();
+        Operation::Reclaim { queue: "default".into(), limit, session, known }
+    };
+    assert_eq!(stage.one(again(10, &known)).await, Outcome::Claimed(lost.clone()), "as they were claimed");
+    assert_eq!(stage.one(again(1, &known)).await, Outcome::Claimed(lost[..1].into()));
+    assert_eq!(stage.record(lost[0].id).await, before, "nothing has changed");
+    stage.finish(lease(&lost[0]), completed()).await;
+    let held = [known, lost[1..2].to_vec()].concat();
+    assert_eq!(stage.one(again(10, &held)).await, Outcome::Claimed(lost[2..].into()));
+    stage.one(rescue(session, 10)).await;
+    assert_eq!(stage.one(again(10, &[])).await, Outcome::NotFound);
 }
 
 pub(super) async fn one_batch_can_store_claim_and_end_jobs<B: Backend>(stage: &mut Stage<B>) {

@@ -74,6 +74,7 @@ macro_rules! conformance {
             attempts:
                 claims_in_order,
                 a_claim_takes_its_own_queue_only,
+                leases_whose_claim_was_not_answered_are_given_again,
                 one_batch_can_store_claim_and_end_jobs,
                 only_the_current_lease_can_write,
                 a_lease_on_a_job_that_was_never_claimed_is_stale,
