@@ -61,9 +61,9 @@ pub(super) struct LoadJob {
     pub(super) kind: Kind,
 }
 
-/// The jobs of one case, in the parts in which they are submitted.
-pub(super) fn load(times: usize) -> Vec<Vec<LoadJob>> {
-    let part = [
+/// Jobs that are submitted together.
+pub(super) fn part() -> Vec<LoadJob> {
+    let kinds = [
         (Kind::Endless, 1),
         (Kind::Gated, 1),
         (Kind::Dead, 1),
@@ -71,11 +71,8 @@ pub(super) fn load(times: usize) -> Vec<Vec<LoadJob>> {
         (Kind::Plain, 4),
         (Kind::Noop, 6),
     ];
-    let jobs = move || {
-        let jobs = part.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));
-        jobs.map(|kind| LoadJob { id: Uuid::now_v7(), kind }).collect()
-    };
-    (0..times).map(|_| jobs()).collect()
+    let jobs = kinds.into_iter().flat_map(|(kind, count)| std::iter::repeat_n(kind, count));
+    jobs.map(|kind| LoadJob { id: Uuid::now_v7(), kind }).collect()
 }
 
 /// A request with these jobs.

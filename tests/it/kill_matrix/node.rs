@@ -109,6 +109,7 @@ impl Node {
     pub(super) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.addresses.set(self.number, None);
     }
 
     /// Waits until it listens.
@@ -136,7 +137,11 @@ impl Node {
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().expect("a child")
+        let status = self.process.try_wait().expect("a child");
+        if status.is_some() {
+            self.addresses.set(self.number, None);
+        }
+        status
     }
 
     fn is_stopped(&self) -> bool {

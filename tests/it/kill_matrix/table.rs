@@ -4,25 +4,34 @@ use std::{fs, path::Path};
 
 use callboard_actors::FAILPOINTS;
 
-use super::{node::Fault, verdict::Row};
+use super::{node::Fault, play::Backend, verdict::Row};
 
 const BEGIN: &str = "<!-- kill matrix: begin (scripts/kill-matrix --update) -->";
 const END: &str = "<!-- kill matrix: end -->";
-const FAULTS: [(Fault, &str); 2] = [(Fault::Kill, "killed"), (Fault::Stop, "stopped past the lease")];
+const COLUMNS: [(Backend, Fault, &str); 4] = [
+    (Backend::Sqlite, Fault::Kill, "SQLite: killed"),
+    (Backend::Sqlite, Fault::Stop, "SQLite: stopped"),
+    (Backend::Postgres, Fault::Kill, "PostgreSQL: killed"),
+    (Backend::Postgres, Fault::Stop, "PostgreSQL: stopped"),
+];
 
 /// A line a failpoint, and the sums.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let of = |fault: Fault| rows.iter().filter(move |row| row.case.fault == fault);
-    let columns: Vec<(Fault, &str)> =
-        FAULTS.into_iter().filter(|(fault, _)| of(*fault).next().is_some()).collect();
+    let of = |column: (Backend, Fault)| {
+        rows.iter().filter(move |row| (row.case.backend, row.case.fault) == column)
+    };
     let mut text = "| the moment | failpoint |".to_owned();
-    text.extend(columns.iter().map(|(_, title)| format!(" {title} |")));
+    let mut columns = Vec::new();
+    for (backend, fault, title) in COLUMNS {
+        if of((backend, fault)).next().is_some() {
+            columns.push((backend, fault));
+            text.push_str(&format!(" {title} |"));
+        }
+    }
     text.push_str(&format!("\n|---|---|{}\n", "--:|".repeat(columns.len())));
     for failpoint in FAILPOINTS {
-        let cells: Vec<Option<&Row>> = columns
-            .iter()
-            .map(|(fault, _)| of(*fault).find(|row| row.case.failpoint == *failpoint))
-            .collect();
+        let cells: Vec<Option<&Row>> =
+            columns.iter().map(|column| of(*column).find(|row| row.case.failpoint == *failpoint)).collect();
         if cells.iter().all(Option::is_none) {
             continue;
         }
@@ -32,7 +41,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
     }
     let mut sums = |title: &str, sum: fn(&Row) -> u64| {
         text.push_str(&format!("| **{title}** | |"));
-        text.extend(columns.iter().map(|(fault, _)| format!(" {} |", of(*fault).map(sum).sum::<u64>())));
+        text.extend(columns.iter().map(|column| format!(" {} |", of(*column).map(sum).sum::<u64>())));
         text.push('\n');
     };
     sums("cases, each hit", |_| 1);

@@ -4,6 +4,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -15,6 +17,7 @@ use super::{
     node::ask,
     play::Case,
 };
+use crate::server::PATIENCE;
 
 /// What a case has come to.
 #[derive(Clone, Debug)]
@@ -69,6 +72,32 @@ impl Row {
     }
 }
 
+/// What the totals are called, and the events that they count.
+const TOTALS: [(&str, &str); 3] =
+    [("totalJobs", "job.created"), ("completedJobs", "job.completed"), ("failedJobs", "job.failed")];
+
+/// Waits until the log tells of all that the totals count, and every job has ended: a request that was not answered may
+/// have been carried out, and later than any that was.
+pub(super) fn settle(
+    address: SocketAddr,
+    log: &Log,
+    all_have_ended: impl Fn(&[Event]) -> bool,
+) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let totals = ask(address, "GET", "/stats", "").map(|answer| answer.json()).unwrap_or_default();
+        let events = log.events();
+        let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
+        if all_have_ended(&events) && TOTALS.iter().all(|(total, kind)| totals[*total] == count(kind)) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("the totals are not those of the {} events: {totals}", events.len()));
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
 /// Judges a case whose jobs have all ended. An error when somebody does not answer.
 pub(super) fn judge(
     case: Case,
@@ -109,10 +138,8 @@ pub(super) fn judge(
     }
 
     let totals = get("/stats")?.json();
-    let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count() as u64;
-    for (total, kind) in
-        [("totalJobs", "job.created"), ("completedJobs", "job.completed"), ("failedJobs", "job.failed")]
-    {
+    let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
+    for (total, kind) in TOTALS {
         if totals[total] != count(kind) {
             row.doubled += 1;
             row.problems.push(format!("{total} is not the {} events {kind}: {totals}", count(kind)));
