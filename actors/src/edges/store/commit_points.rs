@@ -33,12 +33,14 @@ fn hit(operations: &[Operation], results: &[OperationResult], which: fn(Points) 
 
 fn points(operation: &Operation, outcome: &Outcome) -> Option<Points> {
     Some(match (operation, outcome) {
-        (_, Outcome::Enqueued { .. }) => ("enqueue.commit.before", "enqueue.commit.after"),
+        (_, Outcome::Enqueued { .. } | Outcome::EnqueuedOnce { replayed: false, .. }) => {
+            ("enqueue.commit.before", "enqueue.commit.after")
+        }
         (_, Outcome::Claimed(jobs)) if !jobs.is_empty() => ("claim.commit.before", "claim.commit.after"),
         (_, Outcome::Started { .. }) => ("start.commit.before", "start.commit.after"),
         (_, Outcome::Finished { state }) => match state {
             JobState::Completed => ("complete.commit.before", "complete.commit.after"),
-            JobState::Retryable => ("retry.commit.before", "retry.commit.after"),
+            JobState::Retryable | JobState::Scheduled => ("retry.commit.before", "retry.commit.after"),
             JobState::Discarded => ("discard.commit.before", "discard.commit.after"),
             JobState::Cancelled => ("cancelled.commit.before", "cancelled.commit.after"),
             _ => ("release.commit.before", "release.commit.after"),
