@@ -84,8 +84,9 @@ impl Roles {
         conditions: Conditions,
     ) -> Result<Self, RolesError> {
         config.check(&registry)?;
-        let metrics =
-            Metrics::new(registry.names()).map_err(|error| RolesError::Metrics(error.to_string()))?;
+        let queue_names = config.queues.iter().map(|queue| queue.name.clone());
+        let metrics = Metrics::new(registry.names(), queue_names, Some(&store))
+            .map_err(|error| RolesError::Metrics(error.to_string()))?;
         let queues = config.queues.iter();
         let queues = queues.map(|settings| (settings.name.clone(), Arc::new(Queue::new(settings.clone()))));
         let node = Arc::new(Node {

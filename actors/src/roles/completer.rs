@@ -97,6 +97,9 @@ fn settle(node: &Node, batch: Vec<Outcome>, results: Vec<OperationResult>) {
                     Some(count) => *count += 1,
                     None => drop(left.insert(job.queue.clone(), 1)),
                 }
+                if let Outcome::Finished { end, .. } = &outcome {
+                    node.metrics.ended(&job.queue, &job.job_type, end);
+                }
                 if let Outcome::Finished {
                     end: AttemptEnd::Failed { retry_at: Some(at), .. } | AttemptEnd::Snoozed { until: at },
                     ..
@@ -109,7 +112,8 @@ fn settle(node: &Node, batch: Vec<Outcome>, results: Vec<OperationResult>) {
                 }
             }
             Ok(Written::Stale) => {
-                node.metrics.stale_write();
+                let is_end = matches!(outcome, Outcome::Finished { .. });
+                node.metrics.stale_write(&job.queue, &job.job_type, is_end);
                 tracing::warn!(
                     jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
                     "type" = job.job_type, "the word about an attempt came too late: its lease had ended"

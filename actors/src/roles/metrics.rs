@@ -2,23 +2,45 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use callboard_contracts::{EventType, JobState};
+use callboard_contracts::{EventType, JobState, Timestamp, api::LogCursor};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 
-use crate::edges::store::record::{LoggedEvent, QueueTotals};
+use crate::edges::store::{
+    StoreHandle,
+    numbers::seconds,
+    record::{AttemptEnd, LoggedEvent, QueueTotals},
+};
 
-/// The label of job types that this node does not know: what a caller makes up must not make a time series.
+/// The label of job types and queues that this node does not know: what a caller makes up must not make a time series.
 const OTHER: &str = "other";
 
 /// The numbers of one node since its start. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct Metrics(Arc<Numbers>);
 
+/// What a family of numbers is, as `docs/metrics.md` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricFamily {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Whether it says the same on every node of a fleet, so that adding it up over nodes counts things twice.
+    pub of_fleet: bool,
+    /// What it says.
+    pub help: String,
+}
+
 struct Numbers {
     registry: Registry,
+    families: Vec<MetricFamily>,
     job_types: BTreeSet<String>,
+    queues: BTreeSet<String>,
     submitted: IntCounterVec,
     accepted: IntCounter,
     processed: IntCounter,
@@ -32,59 +54,232 @@ struct Numbers {
     actor_restarts: IntCounter,
     actor_crashes: IntCounter,
     queue_jobs: IntGaugeVec,
+    queue_oldest: IntGaugeVec,
+    queue_concurrency: IntGaugeVec,
+    queue_claimed: IntGaugeVec,
+    queue_running: IntGaugeVec,
+    start_latency: HistogramVec,
+    finished: IntCounterVec,
+    quarantined: IntCounterVec,
+    started: IntCounterVec,
+    ended: IntCounterVec,
+    run_seconds: HistogramVec,
+    claim_seconds: HistogramVec,
+    sessions_opened: IntCounter,
+    sessions_lost: IntCounter,
+    leads: IntGauge,
+    log_position: IntGauge,
+}
+
+/// Registers families, and keeps what they are.
+struct Families {
+    registry: Registry,
+    known: Vec<MetricFamily>,
+    of_fleet: bool,
+}
+
+impl Families {
+    fn add<C: Collector + Clone + 'static>(
+        &mut self,
+        kind: &'static str,
+        family: C,
+    ) -> Result<C, prometheus::Error> {
+        for described in family.desc() {
+            self.known.push(MetricFamily {
+                name: described.fq_name.clone(),
+                kind,
+                labels: described.variable_labels.clone(),
+                of_fleet: self.of_fleet,
+                help: described.help.clone(),
+            });
+        }
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn counter(&mut self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add("counter", IntCounter::new(name, help)?)
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        labels: &[&str],
+        help: &str,
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.add("counter", IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add("gauge", IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&mut self, name: &str, labels: &[&str], help: &str) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add("gauge", IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(
+        &mut self,
+        name: &str,
+        labels: &[&str],
+        buckets: Vec<f64>,
+        help: &str,
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.add("histogram", HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
+    }
 }
 
 impl Metrics {
-    /// All at zero. `job_types` are those that have a label of their own.
-    pub(crate) fn new(job_types: impl IntoIterator<Item = String>) -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let counters = |name: &str, help: &str, label: &str| -> Result<IntCounterVec, prometheus::Error> {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
+    /// All at zero. `job_types` and `queues` are those that have labels of their own.
+    pub(crate) fn new(
+        job_types: impl IntoIterator<Item = String>,
+        queues: impl IntoIterator<Item = String>,
+        store: Option<&StoreHandle>,
+    ) -> Result<Self, prometheus::Error> {
+        let mut all = Families { registry: Registry::new(), known: Vec::new(), of_fleet: false };
         // From a tenth of a millisecond to an hour, three steps a decade.
-        let buckets = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0].iter();
-        let buckets =
-            buckets.flat_map(|&first| [first, 2.5 * first, 5.0 * first]).chain([1000.0, 3600.0]).collect();
+        let runs: Vec<f64> =
+            seconds(1e-4, 7).into_iter().filter(|&bound| bound < 1e3).chain([1000.0, 3600.0]).collect();
+        let submitted = all.counters(
+            "gateway_jobs_submitted_total",
+            &["type"],
+            "Jobs that came in at this node, by type.",
+        )?;
+        let accepted =
+            all.counter("gateway_jobs_accepted_total", "Jobs that came in at this node and were stored.")?;
+        let started = all.counters(
+            "callboard_attempts_started_total",
+            &["queue", "type"],
+            "Runs that began on this node.",
+        )?;
+        let ended = all.counters(
+            "callboard_attempts_finished_total",
+            &["queue", "type", "outcome"],
+            "Runs that ended on this node and were written: completed, retried, discarded, cancelled, released, snoozed, \
+             or stale when the lease had ended before.",
+        )?;
+        let run_seconds = all.histograms(
+            "callboard_attempt_duration_seconds",
+            &["queue", "type"],
+            runs.clone(),
+            "Seconds that runs on this node took, however they ended.",
+        )?;
+        let claim_seconds = all.histograms(
+            "callboard_claim_duration_seconds",
+            &["queue"],
+            seconds(1e-4, 5),
+            "Seconds that claims of this node took, those that found nothing included.",
+        )?;
+        let queue_concurrency = all.gauges(
+            "callboard_queue_concurrency",
+            &["queue"],
+            "Jobs of the queue that this node may run at once.",
+        )?;
+        let queue_claimed = all.gauges(
+            "callboard_queue_claimed_jobs",
+            &["queue"],
+            "Jobs that this node has claimed and not yet begun.",
+        )?;
+        let queue_running =
+            all.gauges("callboard_queue_running_jobs", &["queue"], "Jobs that run on this node.")?;
+        let stale_writes = all.counter(
+            "callboard_stale_writes_total",
+            "Words of this node about attempts that were refused because their lease had ended.",
+        )?;
+        let rescued =
+            all.counter("callboard_attempts_rescued_total", "Attempts of dead nodes that this node ended.")?;
+        let sessions_opened =
+            all.counter("callboard_sessions_opened_total", "Sessions that this node opened.")?;
+        let sessions_lost = all.counter(
+            "callboard_sessions_lost_total",
+            "Sessions that this node lost: it was taken for dead, and killed what it ran.",
+        )?;
+        let leads = all.gauge(
+            "callboard_leader",
+            "1 while this node leads the fleet (scheduler, rescuer, pruner), else 0.",
+        )?;
+        let actor_restarts =
+            all.counter("callboard_actor_restarts_total", "Restarts of this node's roles.")?;
+        let actor_crashes = all.counter("callboard_actor_crashes_total", "Crashes of this node's roles.")?;
+        if let Some(numbers) = store.and_then(StoreHandle::numbers) {
+            all.add("histogram", numbers.batch_size.clone())?;
+            all.add("histogram", numbers.write_seconds.clone())?;
+            all.add("counter", numbers.failed.clone())?;
+        }
+
+        all.of_fleet = true;
+        let processed = all.counter("processor_jobs_processed_total", "Jobs that were finished, however.")?;
+        let completed = all.counter("processor_jobs_completed_total", "Jobs that were completed.")?;
+        let failed =
+            all.counter("processor_jobs_failed_total", "Jobs that failed for good or were cancelled.")?;
+        let validation_failed = all.counter(
+            "processor_jobs_validation_failed_total",
+            "Jobs whose payload did not fit their type when they were to run.",
+        )?;
         let processing =
-            HistogramOpts::new("processor_job_processing_seconds", "How long runs of jobs took.");
-        let processing_seconds = Histogram::with_opts(processing.buckets(buckets))?;
-        registry.register(Box::new(processing_seconds.clone()))?;
-        let queue_jobs = Opts::new("callboard_queue_jobs", "Unfinished jobs, by queue and state.");
-        let queue_jobs = IntGaugeVec::new(queue_jobs, &["queue", "state"])?;
-        registry.register(Box::new(queue_jobs.clone()))?;
+            HistogramOpts::new("processor_job_processing_seconds", "Seconds that runs of jobs took.");
+        let processing_seconds =
+            all.add("histogram", Histogram::with_opts(processing.buckets(runs.clone()))?)?;
+        let attempts_failed =
+            all.counters("callboard_attempts_failed_total", &["type"], "Attempts that failed, by type.")?;
+        let start_latency = all.histograms(
+            "callboard_job_start_latency_seconds",
+            &["queue", "type"],
+            runs,
+            "Seconds from when a job could have run to when its run began.",
+        )?;
+        let finished = all.counters(
+            "callboard_jobs_finished_total",
+            &["queue", "type", "outcome"],
+            "Jobs that came to their end: completed, or failed (discarded or cancelled).",
+        )?;
+        let quarantined = all.counters(
+            "callboard_jobs_quarantined_total",
+            &["queue", "type"],
+            "Jobs that were put into quarantine because their runs died with their nodes.",
+        )?;
+        let queue_jobs =
+            all.gauges("callboard_queue_jobs", &["queue", "state"], "Unfinished jobs, by queue and state.")?;
+        let queue_oldest = all.gauges(
+            "callboard_queue_oldest_available_seconds",
+            &["queue"],
+            "For how many seconds the job that has waited longest could have run; 0 if none waits.",
+        )?;
+        let log_position = all.gauge("callboard_log_position", "The newest position of the log.")?;
+        let Families { registry, known, .. } = all;
         Ok(Metrics(Arc::new(Numbers {
-            submitted: counters("gateway_jobs_submitted_total", "Jobs that came in, by type.", "type")?,
-            accepted: counter("gateway_jobs_accepted_total", "Jobs that were stored.")?,
-            processed: counter("processor_jobs_processed_total", "Jobs that were finished, however.")?,
-            completed: counter("processor_jobs_completed_total", "Jobs that were completed.")?,
-            failed: counter("processor_jobs_failed_total", "Jobs that failed for good or were cancelled.")?,
-            validation_failed: counter(
-                "processor_jobs_validation_failed_total",
-                "Jobs whose payload did not fit their type when they were to run.",
-            )?,
-            attempts_failed: counters(
-                "callboard_attempts_failed_total",
-                "Attempts that failed, by type.",
-                "type",
-            )?,
-            stale_writes: counter(
-                "callboard_stale_writes_total",
-                "Words about attempts that were refused because their lease had ended.",
-            )?,
-            rescued: counter("callboard_attempts_rescued_total", "Attempts of dead nodes that were ended.")?,
-            actor_restarts: counter("callboard_actor_restarts_total", "Restarts of this node's roles.")?,
-            actor_crashes: counter("callboard_actor_crashes_total", "Crashes of this node's roles.")?,
-            processing_seconds,
-            queue_jobs,
-            job_types: job_types.into_iter().collect(),
             registry,
+            families: known,
+            job_types: job_types.into_iter().collect(),
+            queues: queues.into_iter().collect(),
+            submitted,
+            accepted,
+            processed,
+            completed,
+            failed,
+            validation_failed,
+            processing_seconds,
+            attempts_failed,
+            stale_writes,
+            rescued,
+            actor_restarts,
+            actor_crashes,
+            queue_jobs,
+            queue_oldest,
+            queue_concurrency,
+            queue_claimed,
+            queue_running,
+            start_latency,
+            finished,
+            quarantined,
+            started,
+            ended,
+            run_seconds,
+            claim_seconds,
+            sessions_opened,
+            sessions_lost,
+            leads,
+            log_position,
         })))
     }
 
@@ -102,8 +297,17 @@ impl Metrics {
         &self.0.registry
     }
 
+    /// What the families are that [`render`](Self::render) gives, those without a number yet included.
+    pub fn families(&self) -> &[MetricFamily] {
+        &self.0.families
+    }
+
     fn label<'a>(&self, job_type: &'a str) -> &'a str {
         if self.0.job_types.contains(job_type) { job_type } else { OTHER }
+    }
+
+    fn place<'a>(&self, queue: &'a str, job_type: &'a str) -> [&'a str; 2] {
+        [if self.0.queues.contains(queue) { queue } else { OTHER }, self.label(job_type)]
     }
 
     pub(crate) fn submitted(&self, job_type: &str) {
@@ -114,12 +318,57 @@ impl Metrics {
         self.0.accepted.inc();
     }
 
-    pub(crate) fn stale_write(&self) {
+    /// A run began here.
+    pub(crate) fn began(&self, queue: &str, job_type: &str) {
+        self.0.started.with_label_values(&self.place(queue, job_type)).inc();
+    }
+
+    /// A run ended here after this time.
+    pub(crate) fn ran(&self, queue: &str, job_type: &str, took: Duration) {
+        self.0.run_seconds.with_label_values(&self.place(queue, job_type)).observe(took.as_secs_f64());
+    }
+
+    /// The end of an attempt is written.
+    pub(crate) fn ended(&self, queue: &str, job_type: &str, end: &AttemptEnd) {
+        let outcome = match end {
+            AttemptEnd::Completed { .. } => "completed",
+            AttemptEnd::Failed { retry_at: Some(_), .. } => "retried",
+            AttemptEnd::Failed { retry_at: None, .. } => "discarded",
+            AttemptEnd::Cancelled { .. } => "cancelled",
+            AttemptEnd::Released => "released",
+            AttemptEnd::Snoozed { .. } => "snoozed",
+        };
+        self.count_end(queue, job_type, outcome);
+    }
+
+    fn count_end(&self, queue: &str, job_type: &str, outcome: &str) {
+        let [queue, job_type] = self.place(queue, job_type);
+        self.0.ended.with_label_values(&[queue, job_type, outcome]).inc();
+    }
+
+    /// A word about an attempt came too late.
+    pub(crate) fn stale_write(&self, queue: &str, job_type: &str, is_end: bool) {
         self.0.stale_writes.inc();
+        if is_end {
+            self.count_end(queue, job_type, "stale");
+        }
     }
 
     pub(crate) fn rescued(&self, attempts: u64) {
         self.0.rescued.inc_by(attempts);
+    }
+
+    /// A claim for a queue of this node was answered.
+    pub(crate) fn claimed(&self, queue: &str, took: Duration) {
+        self.0.claim_seconds.with_label_values(&[queue]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn session_opened(&self) {
+        self.0.sessions_opened.inc();
+    }
+
+    pub(crate) fn session_lost(&self) {
+        self.0.sessions_lost.inc();
     }
 
     pub(crate) fn actor_ended(&self, crashed: bool, restarting: bool) {
@@ -130,8 +379,9 @@ impl Metrics {
     /// Counts what the log says.
     pub(crate) fn event(&self, logged: &LoggedEvent) {
         let numbers = &*self.0;
+        let place @ [queue, job_type] = self.place(&logged.queue, &logged.job_type);
         let failed = || {
-            numbers.attempts_failed.with_label_values(&[self.label(&logged.job_type)]).inc();
+            numbers.attempts_failed.with_label_values(&[job_type]).inc();
             let kind = logged.event.payload.get("error").and_then(|error| error.get("kind"));
             if kind.is_some_and(|kind| kind == "invalid_payload") {
                 numbers.validation_failed.inc();
@@ -142,14 +392,20 @@ impl Metrics {
             took.into_iter().for_each(|took| numbers.processing_seconds.observe(took.as_secs_f64()));
         };
         match logged.event.event_type {
+            EventType::Executed | EventType::AttemptStarted => {
+                let latency = numbers.start_latency.with_label_values(&place);
+                logged.duration.into_iter().for_each(|waited| latency.observe(waited.as_secs_f64()));
+            }
             EventType::Completed => {
                 numbers.processed.inc();
                 numbers.completed.inc();
+                numbers.finished.with_label_values(&[queue, job_type, "completed"]).inc();
                 took();
             }
             EventType::Failed => {
                 numbers.processed.inc();
                 numbers.failed.inc();
+                numbers.finished.with_label_values(&[queue, job_type, "failed"]).inc();
                 // Of a job that was cancelled before it ran there was no attempt.
                 if logged.duration.is_some() {
                     failed();
@@ -160,16 +416,34 @@ impl Metrics {
                 failed();
                 took();
             }
+            EventType::Quarantined => numbers.quarantined.with_label_values(&place).inc(),
             _ => {}
         }
     }
 
     /// Sets what a queue holds now.
-    pub(crate) fn queue(&self, queue: &str, totals: &QueueTotals) {
+    pub(crate) fn queue(&self, queue: &str, totals: &QueueTotals, now: Timestamp) {
         for state in JobState::ALL.into_iter().filter(|state| !state.is_final()) {
             let count = i64::try_from(totals.count(state)).unwrap_or(i64::MAX);
             self.0.queue_jobs.with_label_values(&[queue, state.as_str()]).set(count);
         }
+        let oldest = totals.oldest_available_at.map_or(Duration::ZERO, |since| now.saturating_since(since));
+        let oldest = i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX);
+        self.0.queue_oldest.with_label_values(&[queue]).set(oldest);
+    }
+
+    /// Sets what this node does for one of its queues now.
+    pub(crate) fn board(&self, queue: &str, concurrency: u32, claimed: usize, running: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.queue_concurrency.with_label_values(&[queue]).set(concurrency.into());
+        self.0.queue_claimed.with_label_values(&[queue]).set(number(claimed));
+        self.0.queue_running.with_label_values(&[queue]).set(number(running));
+    }
+
+    /// Sets how the node stands in the fleet, and where the log is.
+    pub(crate) fn stands(&self, leads: bool, newest: LogCursor) {
+        self.0.leads.set(leads.into());
+        self.0.log_position.set(i64::try_from(newest.position).unwrap_or(i64::MAX));
     }
 }
 
@@ -185,12 +459,15 @@ mod tests {
 
     #[test]
     fn names_are_the_contracts_and_types_that_nobody_knows_share_a_label() {
-        let metrics = Metrics::new(["noop".to_owned()]).unwrap();
+        let metrics = Metrics::new(["noop".to_owned()], ["default".to_owned()], None).unwrap();
         metrics.submitted("noop");
         for made_up in ["x", "y", "z"] {
             metrics.submitted(made_up);
+            metrics.began(made_up, made_up);
         }
         metrics.accepted();
+        metrics.ended("default", "noop", &AttemptEnd::Released);
+        metrics.stale_write("default", "noop", true);
         let text = metrics.render();
         for line in [
             "gateway_jobs_submitted_total{type=\"noop\"} 1",
@@ -201,6 +478,9 @@ mod tests {
             "processor_jobs_failed_total 0",
             "processor_jobs_validation_failed_total 0",
             "processor_job_processing_seconds_count 0",
+            "callboard_attempts_started_total{queue=\"other\",type=\"other\"} 3",
+            "callboard_attempts_finished_total{outcome=\"released\",queue=\"default\",type=\"noop\"} 1",
+            "callboard_attempts_finished_total{outcome=\"stale\",queue=\"default\",type=\"noop\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }

@@ -7,7 +7,7 @@ use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartErro
 use tokio::time::{Instant, sleep};
 
 use super::{backoff::Backoff, condition::Condition, node::Node};
-use crate::edges::store::StoreError;
+use crate::edges::store::{StoreError, record::QueueSettings};
 
 /// Events that one read gives at most.
 const PAGE: u32 = 2000;
@@ -50,11 +50,17 @@ async fn run(node: Arc<Node>, path: String) {
             while follow(&node).await? {}
             if queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY) {
                 for (queue, totals) in node.store.queues().await? {
-                    node.metrics.queue(&queue.name, &totals);
+                    node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
                         served.set_paused(totals.paused_at.is_some());
                     }
                 }
+                for queue in node.queues.values() {
+                    let (held, running) = queue.board.counts();
+                    let QueueSettings { name, concurrency, .. } = &queue.settings;
+                    node.metrics.board(name, *concurrency, held - running, running);
+                }
+                node.metrics.stands(node.leads.now().is_some(), *committed.borrow());
                 queues_seen = Some(Instant::now());
             }
             Ok::<_, StoreError>(())

@@ -31,6 +31,6 @@ pub use assembly::{Handles, Roles, RolesError};
 pub use condition::{Condition, Conditions};
 pub use drain::{Drain, DrainReport};
 pub use gateway::Gateway;
-pub use metrics::Metrics;
+pub use metrics::{MetricFamily, Metrics};
 pub use read_model::ReadModel;
 pub use settings::{InvalidSetting, RolesConfig, UnknownTypes};

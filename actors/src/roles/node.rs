@@ -89,6 +89,9 @@ impl Node {
         }
         tell(attempt, &ending);
         let job = &attempt.job;
+        if let Some(took) = attempt.ran_for(now) {
+            self.metrics.ran(&job.queue, &job.job_type, took);
+        }
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
         let policy = policy.unwrap_or(self.config.defaults.retry);
         let random = if matches!(ending, Ending::Failed { .. }) { retry::random() } else { 0.0 };

@@ -97,6 +97,7 @@ async fn open(node: &Node) -> Result<(), StoreError> {
     tracing::info!(session = %id, node = node.config.node, "the node's session is open");
     // Nothing that this node does comes before this place in the log.
     node.counted.lock().get_or_insert(*node.store.committed().borrow());
+    node.metrics.session_opened();
     node.session.send_replace(Some(id));
     Ok(())
 }
@@ -129,6 +130,7 @@ async fn renew(node: &Node, id: Uuid) -> Result<(), StoreError> {
         // It may have been closed in the meantime, in good order.
         Renewal::Lost if *node.session.borrow() == Some(id) => {
             tracing::error!(session = %id, "the node was taken for dead: its attempts are killed, and it begins anew");
+            node.metrics.session_lost();
             // The producers hear of it and kill what runs under it.
             node.session.send_replace(None);
         }

@@ -4,6 +4,7 @@
 mod command;
 #[cfg(feature = "http")]
 mod http;
+mod metrics;
 mod pipeline;
 mod postgres;
 mod store;

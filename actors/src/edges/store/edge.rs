@@ -4,7 +4,11 @@
 //! posted on the board of conditions; it goes on trying with growing pauses, and every caller hears at once why nothing
 //! can be done.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use callboard_contracts::api::LogCursor;
 use callboard_supervisors::{
@@ -21,6 +25,7 @@ use tokio::{
 use super::{
     Operation, OperationResult, Store, StoreError, StoreHandle, Wake,
     handle::{Link, Write},
+    numbers::StoreNumbers,
 };
 use crate::roles::condition::{Condition, Conditions};
 
@@ -85,6 +90,7 @@ impl StoreEdge {
             backend: watch::Sender::new(Err(connecting)),
             committed: watch::Sender::new(LogCursor::default()),
             wakes: broadcast::Sender::new(WAKES),
+            numbers: StoreNumbers::new().ok(),
         });
         args.conditions.set(PATH, Condition::Starting("the store is being opened".to_owned()));
         let limit = args.write_timeout + MARGIN;
@@ -191,9 +197,13 @@ impl StoreEdge {
         self.gathered -= operations.len();
         self.under_way += 1;
         let limit = self.args.write_timeout;
+        let (members, began) = (operations.len(), Instant::now());
         let applied = timeout(limit, store.apply(operations));
         cx.spawn_then(applied, move |applied, edge, cx| {
             let applied = applied.unwrap_or(Err(StoreError::TimedOut(limit)));
+            if let Some(numbers) = &edge.link.numbers {
+                numbers.written(members, began.elapsed(), applied.is_err());
+            }
             edge.applied(applied, answers, cx);
         });
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    numbers::StoreNumbers,
     port::OpenSession,
     record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
@@ -30,6 +31,8 @@ pub(super) struct Link {
     pub(super) backend: watch::Sender<Result<Arc<dyn Store>, StoreError>>,
     pub(super) committed: watch::Sender<LogCursor>,
     pub(super) wakes: broadcast::Sender<Wake>,
+    /// `None` only if they could not be made, which nobody then sees.
+    pub(super) numbers: Option<StoreNumbers>,
 }
 
 impl Link {
@@ -49,6 +52,11 @@ pub struct StoreHandle {
 }
 
 impl StoreHandle {
+    /// What is counted of the writes.
+    pub(crate) fn numbers(&self) -> Option<&StoreNumbers> {
+        self.link.numbers.as_ref()
+    }
+
     /// Waits until the store is open.
     ///
     /// # Errors

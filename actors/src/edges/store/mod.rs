@@ -12,6 +12,7 @@ mod commit_points;
 mod durability;
 mod edge;
 mod handle;
+pub(crate) mod numbers;
 pub mod port;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -89,6 +89,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
     failpoint!("run.begin");
     let started_at = node.store.now();
     attempt.begin(started_at);
+    node.metrics.began(&job.queue, &job.job_type);
     node.outcomes.started(attempt);
     let span = tracing::info_span!(
         "job", jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,

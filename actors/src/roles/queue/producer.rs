@@ -97,6 +97,7 @@ impl PlainHandler<ClaimAnswered> for Producer {
         match answer.given {
             Ok(given) => {
                 self.prefetch.claimed(answer.took);
+                self.node.metrics.claimed(&self.queue.settings.name, answer.took);
                 self.more |= given == answer.asked;
             }
             Err(error) => {

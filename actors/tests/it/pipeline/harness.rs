@@ -56,7 +56,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(super) async fn start(folder: &Folder) -> Self {
+    pub(crate) async fn start(folder: &Folder) -> Self {
         Self::configured(folder, |_| {}).await
     }
 
