@@ -2,12 +2,13 @@
 
 use std::{
     env,
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use uuid::Uuid;
 
-use crate::programs::{psql, user_name};
+use crate::programs::{psql, psql_file, user_name};
 
 /// What a killed test left behind is removed after this time.
 const ABANDONED: Duration = Duration::from_secs(2 * 3600);
@@ -62,6 +63,14 @@ impl Database {
     /// If a statement fails.
     pub fn psql(&self, statements: &str) -> String {
         psql(&self.url, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
+    }
+
+    /// Runs what is in a file, such as pg_dump writes.
+    ///
+    /// # Panics
+    /// If a statement fails.
+    pub fn load(&self, file: &Path) {
+        psql_file(&self.url, file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
     /// Ends all connections to this database but the one that asks.

@@ -1,7 +1,9 @@
 //! PostgreSQL's programs: where they are, and who may run them.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -31,9 +33,19 @@ fn debian_folders() -> Vec<PathBuf> {
 
 /// Runs statements and gives what they print: a line a row, columns separated by `|`.
 pub(crate) fn psql(url: &str, statements: &str) -> Result<String, String> {
+    run_psql(url, ["--command".as_ref(), statements.as_ref()])
+}
+
+/// Runs what is in a file, such as pg_dump writes.
+pub(crate) fn psql_file(url: &str, file: &Path) -> Result<String, String> {
+    run_psql(url, ["--file".as_ref(), file.as_os_str()])
+}
+
+fn run_psql(url: &str, what: [&OsStr; 2]) -> Result<String, String> {
     let output = Command::new(program("psql"))
         .args(["--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only"])
-        .args(["--set", "ON_ERROR_STOP=1", "--dbname", url, "--command", statements])
+        .args(["--set", "ON_ERROR_STOP=1", "--dbname", url])
+        .args(what)
         .env("PGCONNECT_TIMEOUT", "30")
         .stdin(Stdio::null())
         .output()

@@ -1,7 +1,6 @@
 //! PostgreSQL, for the suite.
 
 use std::{
-    fs,
     path::Path,
     sync::{Arc, atomic::AtomicI64},
 };
@@ -36,7 +35,8 @@ impl Backend for Postgres {
 
     async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
         let backend = Postgres::create(clock).await;
-        backend.psql(fs::read_to_string(left.join("callboard.sql")).unwrap()).await;
+        let (database, dump) = (backend.database.clone(), left.join("callboard.sql"));
+        tokio::task::spawn_blocking(move || database.load(&dump)).await.unwrap();
         backend
     }
 
@@ -73,10 +73,14 @@ impl Backend for Postgres {
                  SELECT format('column %s.%s: %s, nullable %s, default %s', table_name, column_name, data_type,
                                is_nullable, column_default)
                  FROM information_schema.columns WHERE table_schema = 'callboard';
-                 SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'callboard'",
+                 SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'callboard';
+                 SELECT format('constraint of %s: %s', conrelid::regclass, pg_get_constraintdef(oid))
+                 FROM pg_constraint WHERE connamespace = 'callboard'::regnamespace;
+                 SELECT format('%s %s: %s', relkind, relname, reloptions) FROM pg_class
+                 WHERE relnamespace = 'callboard'::regnamespace",
             )
             .await;
-        let mut schema: Vec<String> = schema.lines().map(str::to_owned).collect();
+        let mut schema: Vec<String> = schema.lines().map(|line| line.trim().to_owned()).collect();
         schema.sort();
         schema
     }
