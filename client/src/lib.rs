@@ -34,6 +34,7 @@ mod request;
 mod retry;
 mod server;
 mod submit;
+mod submit_stream;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
@@ -41,3 +42,4 @@ pub use error::ClientError;
 pub use events::{EventQuery, EventStream, StreamItem};
 pub use job_query::{JobPages, JobQuery};
 pub use retry::{RetryNotice, RetryPolicy};
+pub use submit_stream::SubmitStream;

@@ -12,6 +12,8 @@ pub(crate) struct Call {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<(&'static str, Vec<u8>)>,
+    /// Under which it is carried out once.
+    key: Option<String>,
     /// Whether carrying it out twice is the same as once.
     repeatable: bool,
     /// A status that carries an answer besides the successful ones.
@@ -25,6 +27,7 @@ impl Call {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            key: None,
             repeatable: true,
             also: None,
         }
@@ -38,6 +41,11 @@ impl Call {
 
     pub(crate) fn post_bytes(path: impl Into<String>, kind: &'static str, body: Vec<u8>) -> Self {
         Call { method: Method::POST, body: Some((kind, body)), repeatable: false, ..Call::get(path) }
+    }
+
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
     }
 
     pub(crate) fn repeatable(mut self) -> Self {
@@ -70,6 +78,9 @@ impl Client {
         request = request.timeout(self.request_timeout);
         if let Some((kind, body)) = &call.body {
             request = request.header(header::CONTENT_TYPE, *kind).body(body.clone());
+        }
+        if let Some(key) = &call.key {
+            request = request.header("idempotency-key", key);
         }
         let response = self.send(request).await?;
         if response.status().is_success() || call.also == Some(response.status()) {

@@ -10,7 +10,7 @@ use crate::ClientError;
 ///
 /// Tried again is what cannot do harm: every call, where nobody answers or the server says 429; calls that may be
 /// repeated (all reads, and submissions, whose jobs carry ids) also where the connection was lost or
-/// the answer is 502, 503 or 504. Every other refusal is final. A `Retry-After` is obeyed; without one the pause
+/// the answer is 502, 503 or 504; and one whose first try under its key is still being answered. Every other refusal is final. A `Retry-After` is obeyed; without one the pause
 /// doubles from [`min_backoff`](Self::min_backoff) to [`max_backoff`](Self::max_backoff).
 ///
 /// ```
@@ -81,6 +81,8 @@ impl RetryPolicy {
             ClientError::Refused { problem, .. } => match problem.status {
                 429 => true,
                 502..=504 => repeatable,
+                // It was sent before, and is not answered yet.
+                409 => problem.problem_type.ends_with(":idempotency-key-under-way"),
                 _ => false,
             },
             _ => false,
@@ -175,6 +177,11 @@ mod tests {
             }
             assert!(!again(&ClientError::Answer(String::new()), repeatable));
         }
+        let mut under_way = refused(409, Some(1));
+        if let ClientError::Refused { problem, .. } = &mut under_way {
+            problem.problem_type = "urn:callboard:problem:idempotency-key-under-way".to_owned();
+        }
+        assert!(again(&under_way, true));
         let here_or_nowhere = RetryPolicy { unreachable: false, ..policy };
         assert_eq!(here_or_nowhere.pause(&unreachable(), 1, true, 0.0), None);
     }

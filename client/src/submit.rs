@@ -28,6 +28,24 @@ impl Client {
         self.call(Call::post("/api/v1/jobs", &job)?.repeatable()).await
     }
 
+    /// Submits one job, once for this key (the header `Idempotency-Key`: 1 to 255 printable ASCII characters) however often
+    /// the same job is submitted under it, also by other processes; the first answer is given again. The job gets no id
+    /// here, so that it is the same each time.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); the status is 422 if another job was submitted under this key.
+    pub async fn submit_once(&self, key: &str, job: &SubmitJob) -> Result<Submitted, ClientError> {
+        self.call(Call::post("/api/v1/jobs", job)?.key(key).repeatable()).await
+    }
+
+    /// Submits many jobs, once for this key, as [`submit_once`](Self::submit_once) does one.
+    ///
+    /// # Errors
+    /// As [`submit_many`](Self::submit_many); the status is 422 if others were submitted under this key.
+    pub async fn submit_many_once(&self, key: &str, jobs: &SubmitMany) -> Result<SubmitAnswer, ClientError> {
+        self.call(Call::post("/api/v1/jobs/batch", jobs)?.key(key).repeatable()).await
+    }
+
     /// Submits many jobs; each is accepted or refused by itself. Jobs without an id get one here, so that sending
     /// them again after a lost connection never makes a second job.
     ///

@@ -1,6 +1,6 @@
 //! [`HttpServer`]: the actor that serves.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, Resource,
@@ -26,6 +26,7 @@ use crate::{
     problem::{Kind, Trouble},
     route::Route,
     routes::routes,
+    seats::STALLED,
     settings::{WebDependencies, WebError, WebSettings},
     stream::SEATS,
 };
@@ -104,6 +105,7 @@ impl Actor for HttpServer {
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(STOP_LIMIT.as_secs())
         .disable_signals()
+        .on_connect(|connection, _| limit_silence(connection))
         .listen(listener)?
         .run();
         let handle = server.handle();
@@ -146,6 +148,19 @@ fn resources() -> Vec<Resource> {
     // A path that is spelled out stands above one with a parameter in that place.
     paths.sort_by_key(|(path, _)| path.contains('{'));
     paths.into_iter().map(|(path, routes)| resource(path, routes)).collect()
+}
+
+/// A client that has taken nothing for so long of what it was sent is cut off, whatever that was; nobody else would notice.
+fn limit_silence(connection: &dyn Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        let limit = u32::try_from((2 * STALLED).as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, limit) {
+            tracing::debug!(%error, "clients that do not read are not cut off");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = connection;
 }
 
 fn resource(path: &'static str, routes: Vec<Route>) -> Resource {

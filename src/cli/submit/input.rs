@@ -84,6 +84,11 @@ impl Source {
         Some(batch)
     }
 
+    /// The next thing that is read; none at the end. Dropping the future loses nothing.
+    pub(super) async fn next_one(&mut self) -> Option<Reading> {
+        self.one(false).await
+    }
+
     async fn one(&mut self, waits: bool) -> Option<Reading> {
         match self {
             Source::Repeat { left: 0, .. } => None,

@@ -3,6 +3,7 @@
 mod input;
 mod ledger;
 mod sender;
+mod streaming;
 mod wait;
 
 use std::{fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
@@ -67,6 +68,9 @@ pub(super) struct SubmitArgs {
     /// The job's id, a UUID; the same job with the same id is never stored twice [default: a new one].
     #[arg(long, conflicts_with = "file")]
     id: Option<Uuid>,
+    /// Submit the job once for this key, however often this command is run with it; the first answer is given again.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["file", "count"])]
+    idempotency_key: Option<String>,
     /// How many attempts it may take [default: the job type's own].
     #[arg(long, value_name = "NUMBER", conflicts_with = "file")]
     max_attempts: Option<u32>,
@@ -107,6 +111,7 @@ pub(super) async fn run(
     // Without a bound, for it carries no more than the ids that must be kept to the end anyway.
     let (tell, told) = mpsc::unbounded_channel();
     let mut sender = Sender::new(client.clone(), printer, &progress, args.wait.then_some(tell));
+    sender.key = args.idempotency_key;
     let mut watch = wait::Watch::new(client, printer, &progress, args.wait_timeout);
     let done = tokio::select! {
         done = async {
@@ -151,6 +156,7 @@ fn source(args: &SubmitArgs) -> Result<(Source, Option<u64>), Failure> {
         || args.metadata.is_some()
         || args.queue.is_some()
         || args.id.is_some()
+        || args.idempotency_key.is_some()
         || args.max_attempts.is_some()
         || args.timeout.is_some()
         || args.at.is_some()

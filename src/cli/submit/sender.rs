@@ -6,7 +6,7 @@ use callboard::{
     client::{Client, ClientError},
     contracts::{
         JobState,
-        api::{ItemOutcome, Problem, SubmitMany, Submitted, SubmittedItem},
+        api::{ItemOutcome, Problem, SubmitJob, SubmitMany, Submitted, SubmittedItem},
     },
 };
 use serde_json::{Value, json};
@@ -46,9 +46,9 @@ pub(super) enum Told {
 
 /// What has been sent so far.
 pub(super) struct Sender<'p> {
-    client: Client,
+    pub(super) client: Client,
     printer: Printer,
-    progress: &'p Progress,
+    pub(super) progress: &'p Progress,
     tell: Option<UnboundedSender<Told>>,
     /// Whether somebody still reads what is printed.
     heard: bool,
@@ -59,7 +59,9 @@ pub(super) struct Sender<'p> {
     /// Where the last one stands that was answered.
     last: Option<String>,
     /// How many are sent and not yet answered.
-    in_flight: usize,
+    pub(super) in_flight: usize,
+    /// Under which the one job is submitted.
+    pub(super) key: Option<String>,
 }
 
 impl<'p> Sender<'p> {
@@ -81,21 +83,26 @@ impl<'p> Sender<'p> {
             unreadable: 0,
             last: None,
             in_flight: 0,
+            key: None,
         }
     }
 
     /// Sends all there is, and lets whoever is told know that this was all.
     pub(super) async fn send_all(&mut self, mut source: Source) -> Result<(), Failure> {
+        if matches!(source, Source::Read(_)) && self.stream_all(&mut source).await? {
+            self.tell = None;
+            return Ok(());
+        }
         while let Some(batch) = source.next(MAX_JOBS, MAX_BYTES).await {
             let Batch { jobs, unreadable, broken } = batch;
-            for why in unreadable {
-                self.unreadable += 1;
-                self.complain(USAGE, why);
-            }
+            unreadable.into_iter().for_each(|why| self.cannot_read(why));
             let position = jobs.last().map(|input| input.position);
-            self.send(jobs).await?;
+            match self.key.clone() {
+                Some(key) => self.send_once(&key, jobs).await?,
+                None => self.send(jobs).await?,
+            }
             if let Some(position) = position {
-                self.progress.submitted(position, self.accepted, self.refused + self.unreadable);
+                self.show(position);
             }
             if let Some(broken) = broken {
                 return Err(broken);
@@ -105,15 +112,49 @@ impl<'p> Sender<'p> {
         Ok(())
     }
 
-    /// Sends until every one is answered.
-    async fn send(&mut self, mut jobs: Vec<Input>) -> Result<(), Failure> {
-        for input in &mut jobs {
-            let id = input.job.entry("id").or_insert(Value::Null);
-            if id.is_null() {
-                *id = json!(Uuid::now_v7());
-            }
-            self.tell(id_of(input).map(Told::Sent));
+    pub(super) fn cannot_read(&mut self, why: String) {
+        self.unreadable += 1;
+        self.complain(USAGE, why);
+    }
+
+    /// Shows how far it is.
+    pub(super) fn show(&self, position: u64) {
+        self.progress.submitted(position, self.accepted, self.refused + self.unreadable);
+    }
+
+    /// Gives the job an id, if it has none, and lets whoever waits know that it is about to be sent.
+    pub(super) fn name(&self, input: &mut Input) {
+        let id = input.job.entry("id").or_insert(Value::Null);
+        if id.is_null() {
+            *id = json!(Uuid::now_v7());
         }
+        self.tell(id_of(input).map(Told::Sent));
+    }
+
+    /// Sends the one job, as it is, under a key.
+    async fn send_once(&mut self, key: &str, jobs: Vec<Input>) -> Result<(), Failure> {
+        for input in jobs {
+            let job: SubmitJob = serde_json::from_value(Value::Object(input.job.clone()))
+                .map_err(|error| Failure::usage(format!("the job cannot be sent: {error}")))?;
+            match self.client.submit_once(key, &job).await {
+                Ok(submitted) => {
+                    self.tell(Some(Told::Sent(submitted.id)));
+                    self.accept(&input, &submitted);
+                }
+                Err(ClientError::Refused { problem, .. })
+                    if matches!(problem.status, 400 | 409 | 413 | 422) =>
+                {
+                    self.refuse(&input, &problem);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends until every one is answered.
+    pub(super) async fn send(&mut self, mut jobs: Vec<Input>) -> Result<(), Failure> {
+        jobs.iter_mut().for_each(|input| self.name(input));
         // Parts that a request may hold; one is split when it is too large for the server.
         let mut parts = vec![jobs];
         let mut deadline = Instant::now() + PATIENCE;
@@ -191,7 +232,7 @@ impl<'p> Sender<'p> {
         Ok(again)
     }
 
-    fn accept(&mut self, input: &Input, submitted: &Submitted) {
+    pub(super) fn accept(&mut self, input: &Input, submitted: &Submitted) {
         self.accepted += 1;
         self.last.clone_from(&input.place);
         let Submitted { id, state, .. } = submitted;
@@ -208,7 +249,7 @@ impl<'p> Sender<'p> {
         }
     }
 
-    fn refuse(&mut self, input: &Input, problem: &Problem) {
+    pub(super) fn refuse(&mut self, input: &Input, problem: &Problem) {
         self.refused += 1;
         self.last.clone_from(&input.place);
         self.tell(id_of(input).map(Told::Refused));

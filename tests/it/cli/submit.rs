@@ -47,8 +47,8 @@ fn wrong_lines_are_named_and_the_others_are_sent() {
     fs::write(&file, lines).expect("a file");
     let output = server.cli(&["submit", "--file", name]);
     let said = format!(
-        "callboard: {name}:3: Nobody handles this job type: no handler for job type \"nope\"; there are command, noop, \
-         sleep\n\
+        "callboard: {name}:3: Nobody handles this job type: no handler for job type \"nope\"; there are command, http, \
+         noop, sleep\n\
          callboard: {name}:4: The request does not fit its schema: /payload: \"ms\" is a required property\n\
          2 accepted, 2 refused\n"
     );
@@ -136,4 +136,82 @@ fn an_interrupted_submission_says_what_was_accepted() {
         assert_eq!((child.wait().expect("an end").code(), said), (Some(130), expected));
         drop(stdin);
     }
+}
+
+#[test]
+fn a_time_a_priority_and_tags_are_the_jobs() {
+    let server = Server::start(&Options::default());
+    let arguments = ["submit", "noop", "--in", "1h", "--priority=-7", "--tag", "a", "--tag", "b:1", "--json"];
+    let first = server.json(&arguments);
+    assert_eq!(first["state"], "scheduled");
+    let at = ["submit", "noop", "--at", "2100-01-01T01:00:00+01:00", "--tag", "b:1", "--json"];
+    let second = server.json(&at);
+    let job = server.json(&["jobs", "show", second["id"].as_str().expect("an id"), "--json"]);
+    assert_eq!((&job["scheduled_at"], &job["priority"]), (&"2100-01-01T00:00:00.000000Z".into(), &0.into()));
+    let listed = |tag: &str| {
+        let list = server.json(&["jobs", "list", "--tag", tag, "--json"]);
+        list["jobs"].as_array().expect("jobs").iter().map(|job| job["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("b:1"), [second["id"].clone(), first["id"].clone()]);
+    assert_eq!(listed("a"), [first["id"].clone()]);
+    let shown = out(&server.cli(&["jobs", "show", first["id"].as_str().expect("an id")]));
+    assert!(shown.contains("priority   -7\n") && shown.contains("tags       a b:1\n"), "{shown}");
+    // A time that has passed is now.
+    let past = ["submit", "noop", "--at", "2000-01-01T00:00:00Z", "--wait"];
+    assert_eq!(code(&server.cli(&past)), 0);
+    for wrong in
+        [vec!["--at", "tomorrow"], vec!["--in", "5"], vec!["--priority", "high"], vec!["--tag", "a b"]]
+    {
+        let output = server.cli(&[vec!["submit", "noop"], wrong.clone()].concat());
+        assert_ne!(code(&output), 0, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_command_with_a_key_submits_once() {
+    let server = Server::start(&Options::default());
+    let command = |ms: &str| {
+        let payload = format!("{{\"ms\":{ms}}}");
+        server.cli(&[
+            "submit",
+            "sleep",
+            "--payload",
+            &payload,
+            "--idempotency-key",
+            "nightly",
+            "--wait",
+            "--json",
+        ])
+    };
+    let first = command("1");
+    assert_eq!(code(&first), 0, "{}", err(&first));
+    let again = command("1");
+    let id = |output: &std::process::Output| {
+        serde_json::from_str::<Value>(out(output).lines().next().expect("a line")).expect("JSON")["id"]
+            .clone()
+    };
+    assert_eq!((code(&again), id(&again)), (0, id(&first)));
+    let other = command("2");
+    assert_eq!(code(&other), 1);
+    assert!(err(&other).contains("another request was made under this key"), "{}", err(&other));
+    assert_eq!(available_or_finished(&server), 1);
+}
+
+#[test]
+fn a_pipe_is_submitted_as_it_comes() {
+    let server = Server::start(&Options::default());
+    let mut command = server.command(&["submit", "-", "--json"]);
+    let mut running =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut input = running.stdin.take().expect("a pipe");
+    let mut output = BufReader::new(running.stdout.take().expect("a pipe"));
+    for _ in 0..3 {
+        input.write_all(b"{\"type\":\"noop\"}\n").expect("it reads");
+        let mut line = String::new();
+        output.read_line(&mut line).expect("an answer before the next job");
+        assert_eq!(serde_json::from_str::<Value>(&line).expect("JSON")["duplicate"], false);
+    }
+    drop(input);
+    assert!(running.wait().expect("an end").success());
+    assert_eq!(available_or_finished(&server), 3);
 }
