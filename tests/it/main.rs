@@ -12,6 +12,7 @@ mod kill_matrix;
 mod life;
 mod once;
 mod openapi;
+mod outage;
 mod output;
 mod pages;
 mod requests;

@@ -6,12 +6,13 @@ use crate::jobs::{RetryPolicy, retry};
 
 const POLICY: RetryPolicy = RetryPolicy::Exponential {
     first: Duration::from_millis(100),
-    max: Duration::from_secs(5),
+    max: Duration::from_secs(2),
     factor: 2.0,
     jitter: 0.2,
 };
 
-/// Pauses that grow from a tenth of a second to five seconds, with jitter, until something succeeds.
+/// Pauses that grow from a tenth of a second to two seconds, with jitter, until something succeeds. Short enough that work
+/// flows again soon after an outage, though several of them may follow one another.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,

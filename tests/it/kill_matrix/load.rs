@@ -92,7 +92,7 @@ pub(super) fn open_gate(folder: &Path) {
 }
 
 /// Every run that left its line: the job and the number of the attempt.
-pub(super) fn effects(folder: &Path) -> Vec<(Uuid, u64)> {
+pub(crate) fn effects(folder: &Path) -> Vec<(Uuid, u64)> {
     let text = fs::read_to_string(folder.join("effects")).unwrap_or_default();
     let line = |line: &str| {
         let (id, attempt) = line.split_once(' ')?;

@@ -17,15 +17,15 @@ use crate::server::PATIENCE;
 const SILENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) id: Uuid,
-    pub(super) kind: String,
-    pub(super) job: Uuid,
+pub(crate) struct Event {
+    pub(crate) id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) job: Uuid,
 }
 
 /// What has been read of the log so far: all of it, from its first event, in order.
 #[derive(Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -39,21 +39,21 @@ struct State {
 }
 
 impl Log {
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         self.state.lock().expect("no panic").events.clone()
     }
 
-    pub(super) fn broken(&self) -> Vec<String> {
+    pub(crate) fn broken(&self) -> Vec<String> {
         self.state.lock().expect("no panic").broken.clone()
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.state.lock().expect("no panic").closed = true;
         self.changed.notify_all();
     }
 
     /// Waits until the events say so.
-    pub(super) fn until<T>(
+    pub(crate) fn until<T>(
         &self,
         what: &str,
         mut done: impl FnMut(&[Event]) -> Option<T>,
@@ -73,7 +73,7 @@ impl Log {
     }
 
     /// Reads the log from whatever process `address` gives, until it is closed.
-    pub(super) fn follow(&self, mut address: impl FnMut() -> Option<SocketAddr>) {
+    pub(crate) fn follow(&self, mut address: impl FnMut() -> Option<SocketAddr>) {
         while !self.state.lock().expect("no panic").closed {
             let read = address().and_then(|address| self.read(address));
             if read.is_none() {

@@ -7,12 +7,12 @@
 mod alone;
 mod asker;
 mod fleet;
-mod load;
-mod log;
-mod node;
+pub(crate) mod load;
+pub(crate) mod log;
+pub(crate) mod node;
 mod play;
 mod scene;
-mod table;
+pub(crate) mod table;
 mod verdict;
 
 use std::{env, sync::Mutex, thread};

@@ -23,13 +23,13 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// What is to happen to a process, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Kill,
     Stop,
 }
 
 impl Fault {
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Fault::Kill => "kill",
             Fault::Stop => "stop",
@@ -39,7 +39,7 @@ impl Fault {
 
 /// Where the processes of a cluster listen, by their numbers.
 #[derive(Clone, Default)]
-pub(super) struct Addresses(Arc<Mutex<Vec<Option<SocketAddr>>>>);
+pub(crate) struct Addresses(Arc<Mutex<Vec<Option<SocketAddr>>>>);
 
 impl Addresses {
     fn set(&self, number: usize, address: Option<SocketAddr>) {
@@ -49,13 +49,13 @@ impl Addresses {
         all[number] = address;
     }
 
-    pub(super) fn of(&self, number: usize) -> Option<SocketAddr> {
+    pub(crate) fn of(&self, number: usize) -> Option<SocketAddr> {
         self.0.lock().expect("no panic").get(number).copied().flatten()
     }
 }
 
 /// Dropped, it is killed.
-pub(super) struct Node {
+pub(crate) struct Node {
     process: Child,
     number: usize,
     addresses: Addresses,
@@ -64,7 +64,7 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts a process as this number of a cluster. What it logs goes to `log`, beside what is there.
-    pub(super) fn start(
+    pub(crate) fn start(
         number: usize,
         addresses: &Addresses,
         arguments: &[String],
@@ -94,26 +94,26 @@ impl Node {
         Node { process, number, addresses: addresses.clone(), log: log.to_owned() }
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).expect("the process is there");
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
         self.addresses.set(self.number, None);
     }
 
     /// Waits until it listens.
-    pub(super) fn serving(&mut self) -> Result<SocketAddr, String> {
+    pub(crate) fn serving(&mut self) -> Result<SocketAddr, String> {
         self.until("it listens", |node| match (node.addresses.of(node.number), node.ended()) {
             (Some(address), _) => Some(Ok(address)),
             (None, Some(status)) => Some(Err(format!("it ended with {status} instead of serving"))),
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Waits until it was killed or stopped.
-    pub(super) fn struck(&mut self, fault: Fault) -> Result<(), String> {
+    pub(crate) fn struck(&mut self, fault: Fault) -> Result<(), String> {
         self.until("the fault", |node| match (fault, node.ended()) {
             (Fault::Kill, Some(status)) if status.signal() == Some(9) => Some(Ok(())),
             (_, Some(status)) => Some(Err(format!("it ended with {status}"))),
@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// Waits until it has ended by itself.
-    pub(super) fn end(&mut self) -> Result<ExitStatus, String> {
+    pub(crate) fn end(&mut self) -> Result<ExitStatus, String> {
         self.until("its end", Node::ended)
     }
 
@@ -171,7 +171,7 @@ impl Drop for Node {
 }
 
 /// One request. `None` when no whole answer came.
-pub(super) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<Answer> {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN).ok()?;
     stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
     let request = format!(

@@ -63,11 +63,16 @@ fn cell(row: &Row) -> String {
     format!("{attempts} / {repeated} / {stale}{broken}")
 }
 
-/// Writes the table between its marks.
+/// Writes the matrix.
 pub(super) fn update(rows: &[Row]) {
+    write(BEGIN, &markdown(rows), END);
+}
+
+/// Writes a table between its marks.
+pub(crate) fn write(begin: &str, table: &str, end: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/job-semantics.md");
     let page = fs::read_to_string(&path).expect("a page");
-    let (before, rest) = page.split_once(BEGIN).expect("a mark where the table begins");
-    let (_, after) = rest.split_once(END).expect("a mark where it ends");
-    fs::write(path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown(rows))).expect("written");
+    let (before, rest) = page.split_once(begin).expect("a mark where the table begins");
+    let (_, after) = rest.split_once(end).expect("a mark where it ends");
+    fs::write(path, format!("{before}{begin}\n\n{table}\n{end}{after}")).expect("written");
 }

@@ -33,7 +33,7 @@ use crate::roles::condition::{Condition, Conditions};
 const PATH: &str = "edges/store";
 /// The first and the longest pause between two tries to open the store, or to see whether it works again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What callers get on top of the time that a write may take, so that they hear the store's own word.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Words of other nodes that a slow reader may leave waiting; one that falls behind is told that it lost some.
@@ -229,7 +229,10 @@ impl StoreEdge {
                 for (_, answer) in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
-                if self.args.conditions.set(PATH, Condition::Degraded(error.to_string())) {
+                let known = self.is_degraded();
+                self.args.conditions.set(PATH, Condition::Degraded(error.to_string()));
+                // However the words differ from write to write, it is one outage, and is looked after once.
+                if !known {
                     tracing::error!(%error, "the store cannot be written to");
                     let pause = self.next_pause();
                     cx.after(pause, StoreEdge::probe);
@@ -239,10 +242,13 @@ impl StoreEdge {
         self.next_batch(cx);
     }
 
+    fn is_degraded(&self) -> bool {
+        matches!(self.args.conditions.get(PATH), Some(Condition::Degraded(_)))
+    }
+
     /// A write that changes nothing, to see whether the store works again while nobody else writes.
     fn probe(&mut self, cx: &mut Context<Self>) {
-        let degraded = matches!(self.args.conditions.get(PATH), Some(Condition::Degraded(_)));
-        let Some(store) = self.backend.clone().filter(|_| degraded) else { return };
+        let Some(store) = self.backend.clone().filter(|_| self.is_degraded()) else { return };
         let beat = Operation::PutSetting { key: "probed".to_owned(), value: "true".to_owned() };
         let limit = self.args.write_timeout;
         cx.spawn_then(timeout(limit, store.apply(vec![beat])), |probed, edge, cx| {
