@@ -420,6 +420,7 @@ impl App {
             cancel: gateway.recipient(),
             retry: gateway.recipient(),
             pause_queue: gateway.recipient(),
+            limit_queue: gateway.recipient(),
             get_job: read_model.recipient(),
             list_jobs: read_model.recipient(),
             get_jobs: read_model.recipient(),

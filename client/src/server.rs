@@ -1,6 +1,6 @@
 //! Calls about the server itself: queues, job types, tree, totals, readiness.
 
-use callboard_contracts::api::{JobTypeView, QueueView, Readiness, Totals, TreeNode};
+use callboard_contracts::api::{JobTypeView, QueueLimits, QueueView, Readiness, Totals, TreeNode};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -34,6 +34,16 @@ impl Client {
     /// See [`ClientError`]; the status is 404 if there is no such queue.
     pub async fn resume_queue(&self, name: &str) -> Result<QueueView, ClientError> {
         self.call(Call::post(queue_path(name, "resume"), &json!({}))?.repeatable()).await
+    }
+
+    /// Lets at most so many jobs of a queue be with all nodes together; `None`: as many as they have places for. How the
+    /// queue is now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue, and 422 for a limit of 0.
+    pub async fn limit_queue(&self, name: &str, max_running: Option<u32>) -> Result<QueueView, ClientError> {
+        let limits = QueueLimits { max_running };
+        self.call(Call::post(queue_path(name, "limit"), &limits)?.repeatable()).await
     }
 
     /// The queues and what they hold.

@@ -19,6 +19,18 @@ pub(super) enum QueuesCommand {
     Pause(QueueName),
     /// Let a paused queue go on.
     Resume(QueueName),
+    /// Let at most so many of a queue's jobs be with all nodes together.
+    Limit(LimitArgs),
+}
+
+/// How a queue is limited.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    /// The queue's name.
+    name: String,
+    /// Jobs at most; without it the limit is taken away.
+    #[arg(long, value_name = "JOBS", value_parser = clap::value_parser!(u32).range(1..))]
+    running: Option<u32>,
 }
 
 /// Which queue.
@@ -37,6 +49,7 @@ pub(super) async fn run(
         QueuesCommand::List => client.queues().await?,
         QueuesCommand::Pause(queue) => vec![client.pause_queue(&queue.name).await?],
         QueuesCommand::Resume(queue) => vec![client.resume_queue(&queue.name).await?],
+        QueuesCommand::Limit(limit) => vec![client.limit_queue(&limit.name, limit.running).await?],
     };
     if printer.json {
         printer.document(&queues);
@@ -58,6 +71,7 @@ fn table(printer: Printer) -> Table {
         "COMPLETED",
         "CANCELLED",
         "DISCARDED",
+        "LIMIT",
         "PAUSED SINCE",
     ];
     Table::new(printer, &headings)
@@ -78,7 +92,8 @@ fn rows(queues: &[QueueView]) -> Vec<Vec<Cell>> {
         ];
         let paused = queue.paused_at.map(|at| at.to_string()).unwrap_or_default();
         let name = std::iter::once(queue.name.as_str().into());
-        name.chain(numbers.map(Cell::number)).chain([paused.as_str().into()]).collect()
+        let limit = queue.max_running.map(|most| most.to_string()).unwrap_or_default();
+        name.chain(numbers.map(Cell::number)).chain([limit.as_str().into(), paused.as_str().into()]).collect()
     };
     queues.iter().map(row).collect()
 }
@@ -102,14 +117,15 @@ mod tests {
             cancelled: 5,
             discarded: 6,
             oldest_available_at: None,
-            paused_at: None,
+            paused_at: Some(callboard::contracts::Timestamp::from_micros(0)),
+            max_running: Some(7),
         };
         let printer = Printer { json: false, quiet: false, colours: false };
         assert_eq!(
             table(printer).lines(&rows(&[queue])),
             [
-                "QUEUE    CONCURRENCY  AVAILABLE  EXECUTING  RETRYABLE  SCHEDULED  PENDING   COMPLETED  CANCELLED  DISCARDED",
-                "default           50         12          3          4          1        0  1000000000          5          6",
+                "QUEUE    CONCURRENCY  AVAILABLE  EXECUTING  RETRYABLE  SCHEDULED  PENDING   COMPLETED  CANCELLED  DISCARDED  LIMIT  PAUSED SINCE",
+                "default           50         12          3          4          1        0  1000000000          5          6  7      1970-01-01T00:00:00.000000Z",
             ]
         );
     }

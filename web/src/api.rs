@@ -6,12 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, we
 use callboard_actors::{
     edges::store::record::JobFilter,
     roles::request::{
-        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, PauseQueue, RetryJob,
+        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs,
+        PauseQueue, RetryJob,
     },
 };
 use callboard_contracts::{
     JobState,
-    api::{ItemOutcome, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
+    api::{ItemOutcome, QueueLimits, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
     tag,
 };
 use callboard_supervisors::{Message, Recipient};
@@ -235,6 +236,18 @@ pub(crate) async fn queue(state: &State, name: &str) -> Answer {
 pub(crate) async fn pause(state: &State, name: &str, paused: bool) -> Answer {
     let request = PauseQueue { queue: name.to_owned(), paused };
     state.ask(&state.roles.pause_queue, request).await??;
+    queue(state, name).await
+}
+
+/// Limits a queue; how it is now.
+pub(crate) async fn limit(state: &State, request: &HttpRequest, payload: web::Payload, name: &str) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let QueueLimits { max_running } =
+        serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
+            Trouble::new(Kind::Malformed, format!("{{\"max_running\": N or null}} is needed: {error}"))
+        })?;
+    let request = LimitQueue { queue: name.to_owned(), max_running };
+    state.ask(&state.roles.limit_queue, request).await??;
     queue(state, name).await
 }
 

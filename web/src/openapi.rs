@@ -5,8 +5,8 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueView, Readiness, Retried,
-        RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
+        Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueLimits, QueueView, Readiness,
+        Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -36,6 +36,7 @@ use crate::{
     RetryView,
     LookUp,
     Problem,
+    QueueLimits,
     QueueView,
     Readiness,
     RecentJob,

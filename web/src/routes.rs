@@ -187,6 +187,18 @@ fn seeing() -> Vec<Route> {
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),
+        Route::post("/api/v1/queues/{name}/limit", "limitQueue", |state, request, payload| {
+            Box::pin(async move { api::limit(&state, &request, payload, part(&request, "name")).await })
+        })
+        .says(
+            "Limit a queue",
+            "At most so many of its jobs are with all nodes together; what they have claimed already goes on. Without a \
+             limit each node takes as many as it has places for.",
+        )
+        .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .body(Named("QueueLimits"), json!({ "max_running": 5 }))
+        .answer(200, "The queue.", Named("QueueView"))
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
         Route::get("/api/v1/job-types", "listJobTypes", |state, _, _| {
             Box::pin(async move { api::job_types(&state).await })
         })

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use callboard_actors::roles::{
     Conditions,
     request::{
-        CancelJob, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, PauseQueue, ReadLog,
-        RecentEvents, RetryJob, Submit, SubmitOnce,
+        CancelJob, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs, PauseQueue,
+        ReadLog, RecentEvents, RetryJob, Submit, SubmitOnce,
     },
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
@@ -83,6 +83,7 @@ pub struct WebDependencies {
     pub cancel: Recipient<CancelJob>,
     pub retry: Recipient<RetryJob>,
     pub pause_queue: Recipient<PauseQueue>,
+    pub limit_queue: Recipient<LimitQueue>,
     pub get_job: Recipient<GetJob>,
     pub list_jobs: Recipient<ListJobs>,
     pub get_jobs: Recipient<GetJobs>,

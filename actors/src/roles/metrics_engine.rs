@@ -17,7 +17,7 @@ const GATHER: Duration = Duration::from_millis(25);
 const QUEUES_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows the log from where it stood at the node's start, and counts what it says; looks every second at the queues, and
-/// so learns which of them somebody has paused on whichever node. Where it is in the log is kept with
+/// so learns which of them somebody has paused or limited on whichever node. Where it is in the log is kept with
 /// the numbers, so that a crash neither loses events nor counts them twice.
 pub(crate) struct MetricsEngine {
     node: Arc<Node>,
@@ -53,6 +53,7 @@ async fn run(node: Arc<Node>, path: String) {
                     node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
                         served.set_paused(totals.paused_at.is_some());
+                        served.set_limited(totals.max_running.is_some());
                     }
                 }
                 for queue in node.queues.values() {

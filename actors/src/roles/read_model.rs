@@ -236,5 +236,6 @@ fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTo
         discarded: totals.count(Discarded),
         oldest_available_at: totals.oldest_available_at,
         paused_at: totals.paused_at,
+        max_running: totals.max_running,
     }
 }

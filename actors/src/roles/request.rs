@@ -164,6 +164,16 @@ pub struct PauseQueue {
     pub paused: bool,
 }
 
+/// To the gateway: let at most so many jobs of a queue be with all nodes together.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<(), Refusal>)]
+pub struct LimitQueue {
+    /// The queue.
+    pub queue: String,
+    /// How many at most, at least 1; `None`: no limit but the nodes' own.
+    pub max_running: Option<u32>,
+}
+
 /// To the read model: one job.
 #[derive(Clone, Copy, Debug, Message)]
 #[message(reply = Result<Option<JobDetail>, StoreError>)]

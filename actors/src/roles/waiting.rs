@@ -42,6 +42,12 @@ fn in_queue(name: &str, queue: Option<&(QueueSettings, QueueTotals)>, nodes: usi
         None => format!("a node that serves queue {name:?}"),
         Some((QueueSettings { concurrency: 0, .. }, _)) => format!("a node that serves queue {name:?}"),
         Some(_) if nodes == 0 => "a node: none has an open session".to_owned(),
+        Some((_, totals @ QueueTotals { max_running: Some(most), .. }))
+            if totals.count(JobState::Executing) >= u64::from(*most) =>
+        {
+            let running = totals.count(JobState::Executing);
+            format!("a free place: queue {name:?} may have {most} at once on all nodes, and has {running}")
+        }
         Some((_, totals)) => {
             let others = totals.count(JobState::Available).saturating_sub(1);
             let running = totals.count(JobState::Executing);
@@ -67,6 +73,7 @@ mod tests {
             counts: [0, 0, 3, 7, 0, 0, 0, 0],
             oldest_available_at: None,
             paused_at,
+            max_running: None,
         };
         let since = Some(Timestamp::from_micros(0));
         let paused = in_queue("q", Some(&(settings(5), totals(since))), 0);
@@ -74,6 +81,9 @@ mod tests {
         assert_eq!(in_queue("q", None, 1), "a node that serves queue \"q\"");
         assert_eq!(in_queue("q", Some(&(settings(0), totals(None))), 1), "a node that serves queue \"q\"");
         assert_eq!(in_queue("q", Some(&(settings(5), totals(None))), 0), "a node: none has an open session");
+        let full = QueueTotals { max_running: Some(7), ..totals(None) };
+        let free = "a free place: queue \"q\" may have 7 at once on all nodes, and has 7";
+        assert_eq!(in_queue("q", Some(&(settings(5), full)), 1), free);
         let turn = "its turn: queue \"q\" has 2 other available jobs, and 7 are with a node";
         assert_eq!(in_queue("q", Some(&(settings(5), totals(None))), 1), turn);
     }

@@ -15,6 +15,6 @@ pub use job::{
     JobTypeView, Retried, RetryView,
 };
 pub use problem::{FieldError, Problem};
-pub use queue::QueueView;
+pub use queue::{QueueLimits, QueueView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -37,4 +37,18 @@ pub struct QueueView {
     /// Since when none of its jobs are started, because somebody has paused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Timestamp>,
+    /// Its jobs that may be with all nodes together at most, if somebody has set a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
+}
+
+/// What holds for a queue on all nodes together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct QueueLimits {
+    /// Jobs that may be with all nodes together at most, at least 1; `null`: no limit but the nodes' own.
+    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub max_running: Option<u32>,
 }

@@ -78,7 +78,8 @@ pub enum Operation {
     /// key behind.
     EnqueueOnce(Box<KeyedJobs>),
     /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`, which
-    /// must be open. Of a paused queue that is none.
+    /// must be open. Of a paused queue that is none, and of one with a
+    /// limit over all nodes no more than it leaves room for.
     Claim {
         /// The queue.
         queue: String,
@@ -175,6 +176,14 @@ pub enum Operation {
         queue: String,
         /// Whether it is to be paused.
         paused: bool,
+    },
+    /// Let at most so many jobs of a queue be with all nodes together, or as many as they have places for. What is
+    /// claimed already goes on.
+    LimitQueue {
+        /// The queue; it must have been made known.
+        queue: String,
+        /// How many at most; `None`: no limit but the nodes' own.
+        max_running: Option<u32>,
     },
     /// Make the job types known.
     PutJobTypes(Vec<JobTypeRecord>),

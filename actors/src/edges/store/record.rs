@@ -256,6 +256,8 @@ pub struct QueueTotals {
     pub oldest_available_at: Option<Timestamp>,
     /// Since when nothing is claimed from it, because somebody has paused it.
     pub paused_at: Option<Timestamp>,
+    /// Its jobs that may be with all nodes together at most, if somebody has set a limit.
+    pub max_running: Option<u32>,
 }
 
 impl QueueTotals {

@@ -9,14 +9,14 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     JobState,
-    api::{Cancelled, Retried, Submitted},
+    api::{Cancelled, FieldError, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use uuid::Uuid;
 
 use super::{
     node::Node,
-    request::{CancelJob, PauseQueue, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
+    request::{CancelJob, LimitQueue, PauseQueue, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
 };
 use crate::edges::store::{Operation, Outcome, StoreError};
 use keys::KeysUnderWay;
@@ -121,6 +121,18 @@ impl PlainHandler<PauseQueue> for Gateway {
     }
 }
 
+impl PlainHandler<LimitQueue> for Gateway {
+    type Reply = Later<Result<(), Refusal>>;
+
+    fn handle(&mut self, request: LimitQueue, _: &mut Context<Self>) -> Self::Reply {
+        let (node, under_way) = (self.node.clone(), self.begin(1));
+        Later::new(async move {
+            let _under_way = under_way?;
+            limit(&node, request).await
+        })
+    }
+}
+
 /// Jobs of one request that are under way.
 struct UnderWay {
     all: Rc<Cell<usize>>,
@@ -172,6 +184,26 @@ async fn pause(node: &Node, request: PauseQueue) -> Result<(), Refusal> {
             // The other nodes see it in the store.
             if let Some(queue) = node.queues.get(&queue) {
                 queue.set_paused(paused);
+            }
+            Ok(())
+        }
+        Outcome::NotFound => Err(Refusal::NoSuchQueue(queue)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
+    let LimitQueue { queue, max_running } = request;
+    if max_running == Some(0) {
+        let message = "must be at least 1; to start nothing, pause the queue".to_owned();
+        return Err(Refusal::Invalid(vec![FieldError { pointer: "/max_running".to_owned(), message }]));
+    }
+    match node.store.write(Operation::LimitQueue { queue: queue.clone(), max_running }).await? {
+        Outcome::Done => {
+            // The other nodes see it in the store.
+            if let Some(queue) = node.queues.get(&queue) {
+                queue.set_limited(max_running.is_some());
+                queue.wake();
             }
             Ok(())
         }

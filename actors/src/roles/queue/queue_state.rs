@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     pub(crate) waking: AtomicBool,
     /// Somebody has paused it.
     paused: AtomicBool,
+    /// Somebody has limited how many of its jobs may be with all nodes together.
+    limited: AtomicBool,
 }
 
 impl Queue {
@@ -41,6 +43,7 @@ impl Queue {
             producer: OnceLock::new(),
             waking: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            limited: AtomicBool::new(false),
         }
     }
 
@@ -69,8 +72,19 @@ impl Queue {
         }
     }
 
-    /// So many attempts have left the queue, and that is written.
+    /// It has a limit over all nodes, or has none any more.
+    pub(crate) fn set_limited(&self, limited: bool) {
+        if self.limited.swap(limited, SeqCst) && !limited {
+            self.wake();
+        }
+    }
+
+    /// So many attempts have left the queue, and that is written. Under a limit over all nodes that makes room for others,
+    /// which no claim before could have.
     pub(crate) fn left(&self, count: u64) {
+        if self.limited.load(SeqCst) {
+            self.wake();
+        }
         self.rate.lock().record(self.started.elapsed().as_secs(), count);
     }
 

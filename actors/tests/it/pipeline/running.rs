@@ -1,8 +1,10 @@
 //! Jobs that run.
 
+use std::time::Duration;
+
 use callboard_actors::{
     edges::store::Operation,
-    roles::request::{GetQueues, GetTotals, ListJobs, PauseQueue, ReadLog, Refusal},
+    roles::request::{GetQueues, GetTotals, LimitQueue, ListJobs, PauseQueue, ReadLog, Refusal},
 };
 use callboard_contracts::{EventType, JobState, api::LogCursor};
 use serde_json::json;
@@ -149,5 +151,31 @@ async fn a_paused_queue_starts_nothing_on_any_node_until_it_goes_on() {
     node.store.write(Operation::PauseQueue { queue: "default".to_owned(), paused: false }).await.unwrap();
     node.stage.gate.add_permits(1);
     node.reaches(ids[2], JobState::Completed).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_over_all_nodes_holds_also_where_a_node_has_places() {
+    let folder = Folder::new();
+    // Whoever waits for the next look waits for ever: each end makes room that is used at once.
+    let node = Node::configured(&folder, |config| config.claim_poll = Duration::from_secs(3600)).await;
+    let limit = async |max_running| {
+        let request = LimitQueue { queue: "default".to_owned(), max_running };
+        node.handles.gateway.ask(request).await.unwrap()
+    };
+    assert!(matches!(limit(Some(0)).await, Err(Refusal::Invalid(_))));
+    node.until("the queue is known", async || limit(Some(2)).await.ok()).await;
+    let ids = node.submit_all(vec![json!({"type": "hold", "payload": {}}); 6]).await;
+    node.begun(2).await;
+    node.until("it says why", async || {
+        let waits = node.job(ids[5]).await.waits_for?;
+        (waits == "a free place: queue \"default\" may have 2 at once on all nodes, and has 2").then_some(())
+    })
+    .await;
+    assert_eq!(*node.stage.begun.borrow(), 2);
+    node.stage.gate.add_permits(6);
+    for id in ids {
+        node.reaches(id, JobState::Completed).await;
+    }
     node.stop().await;
 }

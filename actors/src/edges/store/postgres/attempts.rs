@@ -27,6 +27,7 @@ pub(super) async fn claim(
     session: Uuid,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
+    let limit = room(tx, queue, limit).await?;
     let rows = sqlx::query(
         "WITH session AS (
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
@@ -61,6 +62,24 @@ pub(super) async fn claim(
         jobs.push(job);
     }
     Ok(Outcome::Claimed(jobs))
+}
+
+/// How many of these the queue's limit leaves room for. Claims of a queue with a limit take turns by the lock of its row, and
+/// the statement after it sees what the one before has claimed: the limit is never passed, and as it is counted from the
+/// jobs themselves, nothing that dies leaves a place taken.
+async fn room(tx: &mut Transaction<'_>, queue: &str, limit: u32) -> sqlx::Result<u32> {
+    let most: Option<i64> = sqlx::query_scalar(
+        "SELECT max_running FROM queues WHERE name = $1 AND max_running IS NOT NULL FOR UPDATE",
+    )
+    .bind(queue)
+    .fetch_optional(&mut *tx.connection)
+    .await?;
+    let Some(most) = most else { return Ok(limit) };
+    let executing: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE state = 3 AND queue = $1")
+        .bind(queue)
+        .fetch_one(&mut *tx.connection)
+        .await?;
+    Ok(limit.min(u32::try_from((most - executing).max(0)).unwrap_or(u32::MAX)))
 }
 
 async fn is_open(connection: &mut PgConnection, session: Uuid) -> sqlx::Result<bool> {

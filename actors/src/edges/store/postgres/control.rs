@@ -48,6 +48,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         Operation::OpenSession(session) => session::open(tx, session).await,
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused).await,
+        Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running).await,
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types).await,
         Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
         // The others have modules of their own.
@@ -177,6 +178,20 @@ async fn pause_queue(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> sql
     .bind(tx.changes.now.as_micros())
     .execute(&mut *tx.connection)
     .await?;
+    Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
+}
+
+async fn limit_queue(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    max_running: Option<u32>,
+) -> sqlx::Result<Outcome> {
+    let changed = sqlx::query("UPDATE queues SET max_running = $2, updated_at = $3 WHERE name = $1")
+        .bind(queue)
+        .bind(max_running.map(i64::from))
+        .bind(tx.changes.now.as_micros())
+        .execute(&mut *tx.connection)
+        .await?;
     Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 

@@ -305,12 +305,14 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         let settings = QueueSettings { name: name.to_owned(), concurrency: 0, max_backlog: 0 };
         (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
     };
-    let known = sqlx::query("SELECT name, concurrency, max_backlog, paused_at FROM queues")
+    let known = sqlx::query("SELECT name, concurrency, max_backlog, paused_at, max_running FROM queues")
         .fetch_all(&mut *connection);
     for row in known.await? {
         let name: String = row.try_get("name")?;
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp::from_micros);
+        let most: Option<i64> = row.try_get("max_running")?;
+        totals.max_running = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
         settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;
     }

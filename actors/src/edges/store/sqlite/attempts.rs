@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ pub(super) fn claim(
     if !session::is_open(tx, session)? {
         return Ok(Outcome::NotFound);
     }
+    let limit = room(tx, queue, limit)?;
     tx.flush()?;
     let newest = tx.memory.token;
     let mut statement = tx.connection.prepare_cached(
@@ -34,7 +35,6 @@ pub(super) fn claim(
                          updated_at = ?3, started_at = NULL, claims = claims + 1
          FROM (SELECT sequence, row_number() OVER () AS number
                FROM (SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2
-                           AND NOT EXISTS (SELECT 1 FROM queues WHERE name = ?4 AND paused_at IS NOT NULL)
                      ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
          WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
@@ -95,6 +95,20 @@ fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
         correlation_id: id(row, 7)?,
         created_at: time(row, 8)?,
         claimed_at: time(row, 10)?,
+    })
+}
+
+/// How many of these may be claimed: none of a paused queue, and no more than its limit leaves room for.
+fn room(tx: &Transaction<'_>, queue: &str, limit: u32) -> rusqlite::Result<u32> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("SELECT paused_at IS NOT NULL, max_running FROM queues WHERE name = ?1")?;
+    let known: Option<(bool, Option<u32>)> =
+        statement.query_row([queue], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(match known {
+        Some((true, _)) => 0,
+        Some((false, Some(most))) => limit.min(most.saturating_sub(tx.executing(queue))),
+        Some((false, None)) | None => limit,
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused),
+        Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running),
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
         Operation::PutSetting { key, value } => {
             tx.put_setting(key, value)?;
@@ -166,6 +167,14 @@ fn pause_queue(tx: &Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Res
         "UPDATE queues SET paused_at = NULL, updated_at = ?2 WHERE name = ?1"
     };
     let changed = tx.connection.prepare_cached(sql)?.execute(params![queue, tx.changes.now.as_micros()])?;
+    Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
+}
+
+fn limit_queue(tx: &Transaction<'_>, queue: &str, max_running: Option<u32>) -> rusqlite::Result<Outcome> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("UPDATE queues SET max_running = ?2, updated_at = ?3 WHERE name = ?1")?;
+    let changed = statement.execute(params![queue, max_running, tx.changes.now.as_micros()])?;
     Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 

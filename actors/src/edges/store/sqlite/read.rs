@@ -251,13 +251,14 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         let settings = QueueSettings { name: name.to_owned(), concurrency: 0, max_backlog: 0 };
         (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
     };
-    let mut statement =
-        connection.prepare_cached("SELECT name, concurrency, max_backlog, paused_at FROM queues")?;
+    let mut statement = connection
+        .prepare_cached("SELECT name, concurrency, max_backlog, paused_at, max_running FROM queues")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = optional_time(row, 3)?;
+        totals.max_running = row.get(4)?;
         settings.concurrency = row.get(1)?;
         settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
     }

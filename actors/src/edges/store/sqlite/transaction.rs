@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use callboard_contracts::api::LogCursor;
+use callboard_contracts::{JobState, api::LogCursor};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -88,6 +88,14 @@ impl<'a> Transaction<'a> {
     pub(super) fn backlog(&self, queue: &str) -> u64 {
         let before = self.memory.totals.get(queue).map_or(0, backlog);
         u64::try_from(before + self.changes.backlog_grown(queue)).unwrap_or(0)
+    }
+
+    /// Jobs of a queue that are with a node.
+    pub(super) fn executing(&self, queue: &str) -> u32 {
+        let count = |totals: &[i64; 8]| totals[JobState::Executing as usize];
+        let before = self.memory.totals.get(queue).map_or(0, count);
+        let grown = self.changes.totals.get(queue).map_or(0, count);
+        u32::try_from(before + grown).unwrap_or(0)
     }
 
     /// Writes changed jobs back, so that statements that look for jobs see them as they are.

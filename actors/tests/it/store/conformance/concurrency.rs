@@ -2,12 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
 };
 
 use callboard_actors::edges::store::{
     Operation, Outcome,
-    record::{AttemptEnd, JobFilter, NewJob},
+    record::{AttemptEnd, JobFilter, NewJob, QueueSettings},
 };
 use callboard_contracts::{JobState, api::LogCursor};
 use parking_lot::Mutex;
@@ -321,4 +324,53 @@ pub(super) async fn readers_of_the_log_miss_nothing_while_many_write<B: Backend>
     for seen in readers.join_all().await {
         assert!(seen == log, "every reader sees the log as it is in the end");
     }
+}
+
+pub(super) async fn a_limit_over_all_nodes_is_never_passed<B: Backend>(stage: &mut Stage<B>) {
+    const LIMIT: u32 = 3;
+    let limit = |max_running| Operation::LimitQueue { queue: "default".into(), max_running };
+    assert_eq!(stage.one(limit(Some(LIMIT))).await, Outcome::NotFound);
+    let known = QueueSettings { name: "default".into(), concurrency: 50, max_backlog: 1000 };
+    stage.one(Operation::PutQueues(vec![known])).await;
+    assert_eq!(stage.one(limit(Some(LIMIT))).await, Outcome::Done);
+    stage.apply((0..40).map(|_| enqueue(&job())).collect()).await;
+    let running = Arc::new(AtomicU32::new(0));
+    let mut tasks = Vec::new();
+    for node in nodes(stage, 6).await {
+        let (running, session) = (running.clone(), node.session().await);
+        tasks.push(tokio::spawn(async move {
+            let mut done = 0;
+            loop {
+                let claimed = node.claim("default", 2, session).await;
+                let now = claimed.len() as u32;
+                assert!(running.fetch_add(now, SeqCst) + now <= LIMIT);
+                for job in &claimed {
+                    // Counted down first: another may have its place as soon as the end is written.
+                    running.fetch_sub(1, SeqCst);
+                    assert_eq!(node.finish(lease(job), completed()).await, JobState::Completed);
+                }
+                done += claimed.len();
+                let (_, totals) = node.store.queues().await.unwrap().remove(0);
+                assert!(totals.count(JobState::Executing) <= u64::from(LIMIT));
+                if totals.count(JobState::Available) == 0 {
+                    return done;
+                }
+            }
+        }));
+    }
+    let mut done = 0;
+    for task in tasks {
+        done += task.await.unwrap();
+    }
+    assert_eq!(done, 40);
+    // What dies with its node takes no place with it.
+    stage.apply((0..5).map(|_| enqueue(&job())).collect()).await;
+    let (dead, next) = (stage.session().await, stage.session().await);
+    assert_eq!(stage.claim("default", 10, dead).await.len(), LIMIT as usize);
+    assert!(stage.claim("default", 10, next).await.is_empty());
+    stage.one(rescue(dead, 10)).await;
+    let held = stage.claim("default", 10, next).await;
+    assert_eq!(held.len(), LIMIT as usize);
+    assert_eq!(stage.one(limit(None)).await, Outcome::Done);
+    assert_eq!(stage.claim("default", 10, next).await.len(), 2);
 }

@@ -123,6 +123,7 @@ macro_rules! conformance {
                 job_types_and_settings_are_kept,
                 the_totals_say_when_the_last_job_ended;
             concurrency:
+                a_limit_over_all_nodes_is_never_passed,
                 sixteen_claimers_never_share_a_job,
                 claimers_that_are_killed_lose_no_job_and_share_none,
                 of_many_that_submit_one_job_one_stores_it,

@@ -156,6 +156,8 @@ CREATE TABLE queues (
     concurrency bigint NOT NULL,
     max_backlog bigint NOT NULL,
     paused_at bigint,
+    -- Jobs that may be with all nodes together at most; claims that are to keep to it hold the row's lock.
+    max_running bigint,
     updated_at bigint NOT NULL
 );
 
