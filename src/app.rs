@@ -11,7 +11,7 @@ use callboard_actors::{
     },
     roles::{
         Conditions, DrainReport, Handles, Roles, RolesError,
-        request::{CancelJob, Form, GetJob, Refusal, RetryJob, Submit},
+        request::{CancelJob, Form, GetJob, Origin, Refusal, RetryJob, Submit},
     },
 };
 #[cfg(feature = "postgres")]
@@ -184,7 +184,7 @@ impl App {
     /// As [`submit`](Self::submit).
     pub async fn submit_job(&self, job: SubmitJob) -> Result<Submitted, AppError> {
         let jobs = vec![serde_json::to_value(job).unwrap_or(Value::Null)];
-        let request = Submit { form: Form::Api, jobs, correlation_id: Uuid::now_v7() };
+        let request = Submit { form: Form::Api, jobs, origin: Origin::here() };
         let mut answers = self.handles.gateway.ask_within(ASK_LIMIT, request).await?;
         match answers.pop() {
             Some(answer) => Ok(answer?),

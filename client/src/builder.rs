@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use callboard_contracts::TraceContext;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -35,6 +36,7 @@ const EVENT_SILENCE: Duration = Duration::from_secs(45);
 pub struct ClientBuilder {
     url: String,
     token: Option<SecretString>,
+    trace: Option<TraceContext>,
     retry: RetryPolicy,
     request_timeout: Duration,
     answer_limit: usize,
@@ -47,6 +49,7 @@ impl ClientBuilder {
         ClientBuilder {
             url: url.to_owned(),
             token: None,
+            trace: None,
             retry: RetryPolicy::default(),
             request_timeout: REQUEST_LIMIT,
             answer_limit: ANSWER_LIMIT,
@@ -58,6 +61,13 @@ impl ClientBuilder {
     /// The token that every request carries. Default: none.
     pub fn token(mut self, token: SecretString) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The span in which the client's requests are made, sent as `traceparent`: jobs that are submitted have it as their
+    /// parent. Default: none.
+    pub fn trace(mut self, span: TraceContext) -> Self {
+        self.trace = Some(span);
         self
     }
 
@@ -127,6 +137,7 @@ impl ClientBuilder {
             http: http.build().map_err(|error| wrong(&error.to_string()))?,
             base,
             token: self.token,
+            trace: self.trace,
             retry: self.retry,
             request_timeout: self.request_timeout,
             answer_limit: self.answer_limit,

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use callboard_contracts::TraceContext;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -15,6 +16,7 @@ pub struct Client {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Url,
     pub(crate) token: Option<SecretString>,
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) retry: RetryPolicy,
     pub(crate) request_timeout: Duration,
     pub(crate) answer_limit: usize,

@@ -102,6 +102,9 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut request = self.http.request(method, url);
+        if let Some(span) = self.trace {
+            request = request.header("traceparent", span.to_string());
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }

@@ -12,8 +12,10 @@ pub mod schema;
 pub mod state;
 pub mod tag;
 pub mod timestamp;
+pub mod trace;
 
 pub use event::{EventEnvelope, EventType, Producer};
 pub use job::{ContractJob, JobAccepted, JobStatus};
 pub use state::JobState;
 pub use timestamp::Timestamp;
+pub use trace::{InvalidTraceContext, TraceContext};

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::Read, path::PathBuf};
 
-use callboard::client::{Client, ClientBuilder, ClientError, RetryPolicy};
+use callboard::{
+    client::{Client, ClientBuilder, ClientError, RetryPolicy},
+    contracts::TraceContext,
+};
 use clap::Args;
 use secrecy::SecretString;
 
@@ -12,6 +15,8 @@ use super::output::{Failure, NO_SERVER, REFUSED, SOME_FAILED, USAGE};
 const MAX_TOKEN: u64 = 4096;
 /// The variable that holds the token.
 const TOKEN: &str = "CALLBOARD_TOKEN";
+/// The variable that holds the span in which a program runs; `command` jobs have it.
+const TRACEPARENT: &str = "TRACEPARENT";
 
 /// Which server is asked.
 #[derive(Debug, Args)]
@@ -41,6 +46,12 @@ impl Connection {
     pub(super) fn builder(&self) -> Result<ClientBuilder, Failure> {
         let builder = Client::builder(&self.url);
         let builder = builder.retry(RetryPolicy { unreachable: false, ..RetryPolicy::default() });
+        // What runs within a trace says so; whatever else the variable holds is not ours to judge.
+        let span = std::env::var(TRACEPARENT).ok().and_then(|text| text.parse::<TraceContext>().ok());
+        let builder = match span {
+            Some(span) => builder.trace(span),
+            None => builder,
+        };
         Ok(match self.token()? {
             Some(token) => builder.token(token),
             None => builder,

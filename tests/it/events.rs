@@ -234,3 +234,33 @@ fn a_server_that_stops_ends_its_streams() {
     assert!(server.wait().success());
     assert_eq!(follower.frame(), None);
 }
+
+#[test]
+fn a_stream_goes_on_where_it_was_when_the_server_comes_back() {
+    let mut server = Server::start(&Options::default());
+    submit(&server, 5);
+    let (mut follower, _) = Follower::open(&server, "", Some("1-0"));
+    let seen = follower.frames(20);
+    let last = seen[12].id.clone();
+    // Neither the server nor the client had time to say goodbye.
+    let kept = server.keep_folder();
+    let (data, _) = server.kill();
+    drop(follower);
+    let server = Server::start_on(&data, &Options::default()).expect("it comes back");
+    submit(&server, 1);
+    let (mut follower, began) = Follower::open(&server, "", Some(&last));
+    assert_eq!(began, last);
+    let positions: Vec<u64> = follower.frames(11).iter().map(Frame::position).collect();
+    assert_eq!(positions, (14..=24).collect::<Vec<_>>());
+    drop((server, kept));
+}
+
+#[test]
+fn a_quiet_stream_says_that_it_is_there() {
+    let server = Server::start(&Options::default());
+    let (mut follower, _) = Follower::open(&server, "", None);
+    // A comment, of which nobody takes notice but whoever waits for the connection to break.
+    while follower.line().expect("the stream has no end") != ": still here" {}
+    submit(&server, 1);
+    assert_eq!(follower.frames(1)[0].event, "job.created");
+}

@@ -19,3 +19,4 @@ mod requests;
 mod semantics;
 mod server;
 mod stream;
+mod traces;

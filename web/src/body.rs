@@ -1,13 +1,13 @@
 //! Reading requests from strangers.
 
 use actix_web::{HttpMessage, HttpRequest, http::header, web};
-use callboard_actors::roles::request::Form;
+use callboard_actors::roles::request::{Form, Origin};
 use futures_util::StreamExt;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    correlation::correlation_of,
+    correlation::{correlation_of, trace_of},
     json,
     problem::{Kind, Trouble},
     settings::WebSettings,
@@ -55,5 +55,6 @@ pub(crate) fn submit(
     request: &HttpRequest,
 ) -> callboard_actors::roles::request::Submit {
     let correlation_id = correlation_of(request).unwrap_or_else(Uuid::now_v7);
-    callboard_actors::roles::request::Submit { form, jobs, correlation_id }
+    let origin = Origin { correlation_id, trace: trace_of(request.headers()) };
+    callboard_actors::roles::request::Submit { form, jobs, origin }
 }

@@ -1,6 +1,7 @@
 //! What ties a request to what it causes.
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, http::header::HeaderMap};
+use callboard_contracts::TraceContext;
 use uuid::Uuid;
 
 /// The header that ties a request to what it causes.
@@ -9,6 +10,14 @@ pub(crate) const CORRELATION: &str = "x-correlation-id";
 /// Put on every request by the guard.
 #[derive(Clone, Copy)]
 pub(crate) struct Correlation(pub(crate) Uuid);
+
+/// The header that says in which span a request is made (W3C Trace Context).
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// The span in which a request is made. A header that is none is as good as no header.
+pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.trim().parse().ok()
+}
 
 pub(crate) fn correlation_of(request: &HttpRequest) -> Option<Uuid> {
     request.extensions().get::<Correlation>().map(|correlation| correlation.0)

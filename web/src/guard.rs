@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     api::State,
-    correlation::{CORRELATION, Correlation},
+    correlation::{CORRELATION, Correlation, trace_of},
     pages,
     problem::{Kind, Trouble},
     settings::{Role, WebSettings},
@@ -60,7 +60,9 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let given = text(request.headers(), CORRELATION).and_then(|id| Uuid::try_parse(id).ok());
-    let correlation = given.unwrap_or_else(Uuid::now_v7);
+    // Whoever traces finds by the trace's number what he caused.
+    let traced = || trace_of(request.headers()).map(|trace| trace.as_uuid());
+    let correlation = given.or_else(traced).unwrap_or_else(Uuid::now_v7);
     request.extensions_mut().insert(Correlation(correlation));
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {

@@ -5,7 +5,9 @@ use callboard_contracts::tag::TAG_PATTERN;
 use serde_json::{Value, json};
 
 use crate::{
-    api, contract, openapi,
+    api, contract,
+    correlation::TRACEPARENT,
+    openapi,
     problem::Kind,
     route::{Route, Schema::*},
     sse, stream,
@@ -22,6 +24,13 @@ fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
 
 fn uuid() -> Value {
     json!({ "type": "string", "format": "uuid" })
+}
+
+const TRACE_SAYS: &str =
+    "The span in which the request is made (W3C Trace Context); it is kept with the jobs.";
+
+fn traceparent() -> Value {
+    json!({ "type": "string", "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" })
 }
 
 /// What can be wrong with a job.
@@ -74,7 +83,7 @@ fn submitting() -> Vec<Route> {
         .answer_as(200, "What became of each, line by line.", "application/x-ndjson", Named("SubmittedItem")),
     ]
     .into_iter()
-    .map(|route| route.tag("Submitting"))
+    .map(|route| route.tag("Submitting").parameter("header", TRACEPARENT, TRACE_SAYS, traceparent()))
     .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use callboard_contracts::Timestamp;
+use callboard_contracts::{Timestamp, TraceContext};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,11 +24,27 @@ pub(crate) struct Inner {
     pub(crate) node: Arc<str>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) states: States,
+    pub(crate) trace: TraceContext,
+}
+
+tokio::task_local! {
+    /// The job whose run is polled.
+    static CURRENT: JobContext;
 }
 
 impl JobContext {
     pub(crate) fn new(inner: Inner) -> Self {
         JobContext(Arc::new(inner))
+    }
+
+    /// Polls the run as that of this job.
+    pub(crate) async fn within<T>(self, run: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, run).await
+    }
+
+    /// Correlation and span of the job that runs here, if one does.
+    pub(crate) fn current() -> Option<(Uuid, TraceContext)> {
+        CURRENT.try_with(|job| (job.0.correlation_id, job.0.trace)).ok()
     }
 
     /// The job's id.
@@ -54,6 +70,13 @@ impl JobContext {
     /// Ties together what one request has caused.
     pub fn correlation_id(&self) -> Uuid {
         self.0.correlation_id
+    }
+
+    /// This attempt's span, whose parent is the span in which the job was submitted. What the job asks of others carries
+    /// it on as `traceparent`; jobs that its run submits through the app (and not a task that it spawns) have it as their parent by themselves. A job that
+    /// was submitted without a trace begins one, under the number of its correlation id.
+    pub fn trace(&self) -> TraceContext {
+        self.0.trace
     }
 
     /// When the job was stored.

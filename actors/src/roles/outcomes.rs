@@ -205,6 +205,7 @@ mod tests {
             correlation_id: Uuid::nil(),
             created_at: Timestamp::MIN,
             claimed_at: Timestamp::MIN,
+            trace: None,
         };
         let attempt = Attempt::new(job, Uuid::nil());
         attempt.begin(Timestamp::from_micros(1));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, JobState,
+    EventEnvelope, JobState, TraceContext,
     api::{
         Cancelled, FieldError, JobDetail, JobList, JobTypeView, LogCursor, QueueView, Retried, Submitted,
         Totals,
@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::edges::store::{
-    StoreError,
-    record::{JobFilter, LogPage, RequestKey},
+use crate::{
+    edges::store::{
+        StoreError,
+        record::{JobFilter, LogPage, RequestKey},
+    },
+    jobs::JobContext,
 };
 
 /// In which form a job was submitted.
@@ -37,8 +40,26 @@ pub struct Submit {
     pub form: Form,
     /// The jobs. Each is checked by itself.
     pub jobs: Vec<Value>,
-    /// Ties together what this request causes.
+    /// What caused it.
+    pub origin: Origin,
+}
+
+/// What caused a request. All that follows from it carries this on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Ties together what one request causes.
     pub correlation_id: Uuid,
+    /// The span in which it was made.
+    pub trace: Option<TraceContext>,
+}
+
+impl Origin {
+    /// That of the job whose run is polled here; else a new one.
+    pub fn here() -> Self {
+        let new = || Origin { correlation_id: Uuid::now_v7(), trace: None };
+        JobContext::current()
+            .map_or_else(new, |(correlation_id, trace)| Origin { correlation_id, trace: Some(trace) })
+    }
 }
 
 /// To the gateway: store these jobs, once for this key however often this is sent. What was answered is kept in the same

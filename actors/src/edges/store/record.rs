@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, JobState, Timestamp,
+    EventEnvelope, JobState, Timestamp, TraceContext,
     api::{AttemptError, AttemptView, LogCursor},
 };
 use uuid::Uuid;
@@ -44,6 +44,8 @@ pub struct NewJob {
     pub priority: i16,
     /// Words by which lists find it, each once.
     pub tags: Vec<String>,
+    /// The span that it was submitted in.
+    pub trace: Option<TraceContext>,
 }
 
 /// The key under which a request is carried out once, however often it is sent.
@@ -95,6 +97,8 @@ pub struct ClaimedJob {
     pub created_at: Timestamp,
     /// When it was claimed.
     pub claimed_at: Timestamp,
+    /// The span that it was submitted in.
+    pub trace: Option<TraceContext>,
 }
 
 /// The lease under which a write for an attempt is made.

@@ -2,9 +2,12 @@
 
 use super::{
     AttemptName, CommandError, CommandOutput, CommandRequest, CommandRunner, InvalidRequest, Refusal,
+    request::MAX_ENV,
 };
 use crate::jobs::{CheckError, Job, JobContext, JobError, States};
 
+/// The variable by which programs know the span that they run in.
+const TRACEPARENT: &str = "TRACEPARENT";
 /// Bytes of what a failed program wrote last that its error quotes.
 const QUOTED_BYTES: usize = 2048;
 
@@ -31,7 +34,12 @@ impl Job for CommandRequest {
         let runner: &CommandRunner = cx.state()?;
         let job = cx.id().to_string();
         let attempt = AttemptName { job: &job, attempt: cx.attempt() };
-        match runner.run(&self, attempt, cx.cancellation().clone()).await {
+        let mut request = self;
+        if request.env.len() < MAX_ENV {
+            let trace = || cx.trace().to_string();
+            request.env.entry(TRACEPARENT.to_owned()).or_insert_with(trace);
+        }
+        match runner.run(&request, attempt, cx.cancellation().clone()).await {
             Ok(output) if output.succeeded() => Ok(output),
             Ok(output) => Err(JobError::retry(failure(&output))),
             Err(error) => Err(refused(error)),

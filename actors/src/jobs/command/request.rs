@@ -15,7 +15,7 @@ const MAX_ARGS: usize = 1024;
 const MAX_ARG_BYTES: usize = 64 * 1024;
 /// Arguments and variables together; Linux itself gives them 2 MiB with what counting costs.
 const MAX_ARGS_AND_ENV_BYTES: usize = 512 * 1024;
-const MAX_ENV: usize = 128;
+pub(super) const MAX_ENV: usize = 128;
 const MAX_ENV_VALUE_BYTES: usize = 32 * 1024;
 const MAX_STDIN_BYTES: usize = 1024 * 1024;
 const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);

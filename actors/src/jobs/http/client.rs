@@ -31,6 +31,7 @@ use super::{
 const QUOTED_BYTES: usize = 512;
 /// The longest wait that an answer may ask for; more is taken for this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Makes requests for `http` jobs. Cheap to clone; one serves all jobs of a server. [`Self::new`] has the defaults.
@@ -72,6 +73,8 @@ pub enum HttpSetupError {
 pub struct Sender<'a> {
     /// The same for every attempt of the job.
     pub idempotency_key: &'a str,
+    /// The span that asks.
+    pub traceparent: &'a str,
 }
 
 impl HttpClient {
@@ -211,6 +214,9 @@ impl HttpClient {
         let key = format!("\"{}\"", sender.idempotency_key);
         if let Ok(key) = HeaderValue::from_str(&key) {
             headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        if let Ok(trace) = HeaderValue::from_str(sender.traceparent) {
+            headers.insert(TRACEPARENT, trace);
         }
         for (name, content) in &request.headers {
             let bad = |problem: String| invalid(header_pointer(name), problem);

@@ -21,7 +21,8 @@ impl Job for HttpRequest {
     async fn run(self, cx: &JobContext) -> Result<HttpOutput, JobError> {
         let client: &HttpClient = cx.state()?;
         let key = cx.id().to_string();
-        let sender = Sender { idempotency_key: &key };
+        let trace = cx.trace().to_string();
+        let sender = Sender { idempotency_key: &key, traceparent: &trace };
         tokio::select! {
             answer = Box::pin(client.send(&self, sender)) => answer.map_err(job_error),
             // The request is dropped, which closes its connection.

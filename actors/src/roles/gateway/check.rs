@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        request::{Form, Refusal},
+        request::{Form, Origin, Refusal},
         settings::UnknownTypes,
     },
     fingerprint::Fingerprint,
@@ -58,7 +58,7 @@ struct Parsed {
 }
 
 /// Makes a job of what was submitted.
-pub(super) fn check(node: &Node, form: Form, value: Value, correlation_id: Uuid) -> Result<NewJob, Refusal> {
+pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Result<NewJob, Refusal> {
     let parsed = match form {
         Form::Api => submission(value)?,
         Form::Contract => contract(value)?,
@@ -126,7 +126,8 @@ pub(super) fn check(node: &Node, form: Form, value: Value, correlation_id: Uuid)
             .or_else(|| options.and_then(|options| options.timeout))
             .unwrap_or(defaults.timeout),
         held,
-        correlation_id,
+        correlation_id: origin.correlation_id,
+        trace: origin.trace,
         event_id: Uuid::now_v7(),
         max_backlog: settings.max_backlog,
         scheduled_at: parsed.scheduled_at,

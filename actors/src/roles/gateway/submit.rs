@@ -108,7 +108,7 @@ fn in_order(
 
 async fn check_all(node: &Node, request: Submit) -> Vec<Result<NewJob, Refusal>> {
     failpoint!("submit.received");
-    let Submit { form, jobs, correlation_id } = request;
+    let Submit { form, jobs, origin } = request;
     let mut checked = Vec::with_capacity(jobs.len());
     for (index, value) in jobs.into_iter().enumerate() {
         if index > 0 && index % CHECKED_AT_ONCE == 0 {
@@ -116,7 +116,7 @@ async fn check_all(node: &Node, request: Submit) -> Vec<Result<NewJob, Refusal>>
         }
         let job_type = value.get("type").and_then(Value::as_str).unwrap_or_default();
         node.metrics.submitted(job_type);
-        checked.push(check::check(node, form, value, correlation_id));
+        checked.push(check::check(node, form, value, origin));
     }
     checked
 }

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use callboard_contracts::api::ErrorKind;
+use callboard_contracts::{TraceContext, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
 use tokio::{
     sync::Notify,
@@ -91,8 +91,10 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
     attempt.begin(started_at);
     node.metrics.began(&job.queue, &job.job_type);
     node.outcomes.started(attempt);
+    let trace = job.trace.map_or_else(|| TraceContext::begin(job.correlation_id), TraceContext::child);
     let span = tracing::info_span!(
-        "job", jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
+        "job", traceId = trace.trace_id(), spanId = trace.span_id(),
+        parentSpanId = job.trace.map(|parent| parent.span_id()), jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
         "type" = job.job_type
     );
     let cx = JobContext::new(context::Inner {
@@ -106,10 +108,11 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         node: node.name.clone(),
         cancelled: attempt.cancelled.clone(),
         states: node.registry.states().clone(),
+        trace,
     });
     let work = async {
         failpoint!("run.before");
-        let run = node.registry.run(job_type, &job.payload, cx);
+        let run = cx.clone().within(node.registry.run(job_type, &job.payload, cx));
         #[cfg(feature = "failpoints")]
         let run = failpoint::pending("run.during", run);
         run.await

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::{
-    SECRET, allow, client, client_of, send,
+    SECRET, TRACE, allow, client, client_of, send,
     server::{Server, answer},
 };
 
@@ -49,6 +49,7 @@ async fn a_request_goes_out_as_it_is_meant_and_its_answer_is_kept() {
         ("authorization", "Bearer hush-8f14e45f"),
         ("idempotency-key", "\"the-job\""),
         ("connection", "close"),
+        ("traceparent", TRACE),
     ] {
         assert_eq!(asked.header(name), Some(value), "{name}");
     }

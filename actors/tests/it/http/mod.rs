@@ -11,6 +11,7 @@ use callboard_actors::jobs::http::{
 };
 use serde_json::Value;
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const SECRET: &str = "hush-8f14e45f";
 
 fn fixture(name: &str) -> PathBuf {
@@ -37,7 +38,7 @@ fn allow(client: &mut HttpClient, origins: &[String]) {
 
 async fn send(client: &HttpClient, payload: Value) -> Result<HttpOutput, HttpError> {
     let request: HttpRequest = serde_json::from_value(payload).unwrap();
-    client.send(&request, Sender { idempotency_key: "the-job" }).await
+    client.send(&request, Sender { idempotency_key: "the-job", traceparent: TRACE }).await
 }
 
 /// A client that may ask this server alone.

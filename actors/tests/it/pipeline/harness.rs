@@ -11,7 +11,7 @@ use callboard_actors::{
     jobs::registry::JobRegistryBuilder,
     roles::{
         Conditions, Handles, Roles, RolesConfig,
-        request::{Form, GetJob, Refusal, Submit},
+        request::{Form, GetJob, Origin, Refusal, Submit},
     },
 };
 use callboard_contracts::{
@@ -111,7 +111,7 @@ impl Node {
     }
 
     pub(super) async fn answers(&self, form: Form, jobs: Vec<Value>) -> Vec<Result<Submitted, Refusal>> {
-        let request = Submit { form, jobs, correlation_id: Uuid::now_v7() };
+        let request = Submit { form, jobs, origin: Origin::here() };
         self.handles.gateway.ask(request).await.unwrap()
     }
 

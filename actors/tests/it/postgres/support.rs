@@ -151,6 +151,7 @@ pub(super) fn job() -> NewJob {
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
+        trace: None,
     }
 }
 

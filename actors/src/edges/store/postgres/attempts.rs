@@ -14,7 +14,7 @@ use crate::edges::store::{
     transition::{
         EndedAttempt,
         attempt::{claimed as note, finish, leased_job, start},
-        code::outcome_code,
+        code::{outcome_code, trace_of},
     },
 };
 
@@ -43,7 +43,8 @@ pub(super) async fn claim(
             RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
                       rank, since, place
          )
-         SELECT claimed.*, body.payload, body.metadata FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
+         SELECT claimed.*, body.payload, body.metadata, body.trace_context
+         FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
          ORDER BY rank DESC, since, place",
     )
     .bind(session)
@@ -103,7 +104,7 @@ pub(super) async fn reclaim(
     tx.flush().await?;
     let known: Vec<i64> = known.iter().copied().map(as_long).collect();
     let rows = sqlx::query(
-        "SELECT leases.*, body.payload, body.metadata
+        "SELECT leases.*, body.payload, body.metadata, body.trace_context
          FROM (SELECT id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, token FROM jobs
                WHERE state = 3 AND session = $1 AND queue = $2 AND token <> ALL($3) ORDER BY token LIMIT $4) AS leases
          JOIN job_bodies AS body ON body.id = leases.id ORDER BY token",
@@ -131,6 +132,7 @@ fn leased(row: &PgRow, queue: &str) -> sqlx::Result<ClaimedJob> {
         correlation_id: row.try_get("correlation_id")?,
         created_at: time(row, "created_at")?,
         claimed_at: time(row, "claimed_at")?,
+        trace: trace_of(row.try_get("trace_context")?),
     })
 }
 

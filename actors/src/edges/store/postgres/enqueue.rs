@@ -90,13 +90,14 @@ pub(super) async fn insert(
             SELECT nextval('job_sequence') AS sequence, *
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[],
                         $8::bytea[], $9::bigint[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
-                        $15::bigint[], $16::smallint[], $17::text[])
+                        $15::bigint[], $16::smallint[], $17::text[], $18::text[])
                 AS given (id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
-                          wait_reason, correlation_id, created_event_id, scheduled_at, priority, tags)
+                          wait_reason, correlation_id, created_event_id, scheduled_at, priority, tags, trace_context)
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
-                                    created_event_id, tags)
-            SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id, tags FROM new
+                                    created_event_id, tags, trace_context)
+            SELECT id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id, tags,
+                   trace_context FROM new
             ORDER BY id
          ), tagged AS (
             INSERT INTO job_tags (tag, sequence)
@@ -125,6 +126,7 @@ pub(super) async fn insert(
     .bind(column!(|job| due(job, now).unwrap_or(now).as_micros()))
     .bind(column!(|job| job.priority))
     .bind(column!(|job| (!job.tags.is_empty()).then(|| json!(job.tags).to_string())))
+    .bind(column!(|job| job.trace.map(|trace| trace.to_string())))
     .execute(connection)
     .await?;
     Ok(())
@@ -140,8 +142,9 @@ pub(super) async fn replay(
     sqlx::query(
         "WITH body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
-                                    created_event_id, replay_of, tags)
-            SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags
+                                    created_event_id, replay_of, tags, trace_context)
+            SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags,
+                   trace_context
             FROM job_bodies WHERE id = $1 RETURNING sequence, tags
          ), tagged AS (
             INSERT INTO job_tags (tag, sequence)

@@ -14,7 +14,10 @@ use super::{
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     record::ClaimedJob,
-    transition::attempt::{claimed as note, finish, leased_job, start},
+    transition::{
+        attempt::{claimed as note, finish, leased_job, start},
+        code::trace_of,
+    },
 };
 
 /// Leases available jobs for a session, first come first served.
@@ -38,13 +41,13 @@ pub(super) fn claim(
                      ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
          WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
-                   claimed_at, claims",
+                   claimed_at, trace_context, claims",
     )?;
     let mut rows =
         statement.query(params![newest, session.as_bytes(), tx.changes.now.as_micros(), queue, limit])?;
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
-        claimed.push((row.get::<_, i64>(11)? == 1, leased(row, queue)?));
+        claimed.push((row.get::<_, i64>(12)? == 1, leased(row, queue)?));
     }
     drop(rows);
     drop(statement);
@@ -72,7 +75,8 @@ pub(super) fn reclaim(
     }
     tx.flush()?;
     let mut statement = tx.connection.prepare_cached(
-        "SELECT id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token, claimed_at
+        "SELECT id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token, claimed_at,
+                trace_context
          FROM jobs WHERE state = 3 AND session = ?1 AND queue = ?2 AND token NOT IN (SELECT value FROM json_each(?3))
          ORDER BY token LIMIT ?4",
     )?;
@@ -95,6 +99,7 @@ fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
         correlation_id: id(row, 7)?,
         created_at: time(row, 8)?,
         claimed_at: time(row, 10)?,
+        trace: trace_of(row.get(11)?),
     })
 }
 

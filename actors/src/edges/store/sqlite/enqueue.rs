@@ -87,6 +87,7 @@ fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Va
         due(job, now).unwrap_or(now).as_micros(),
         job.priority,
         (!job.tags.is_empty()).then(|| json!(job.tags).to_string()),
+        job.trace.map(|trace| trace.to_string()),
     ])
 }
 
@@ -94,10 +95,11 @@ fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
                            timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at,
-                           priority, tags)
+                           priority, tags, trace_context)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
-                unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16
+                unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16,
+                value ->> 17
          FROM json_each(?1)",
     )?;
     statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;
@@ -152,9 +154,9 @@ pub(super) fn replay(
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
                            max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
-                           scheduled_at, partition_key, tags)
+                           scheduled_at, partition_key, tags, trace_context)
          SELECT ?1, ?2, type, queue, 2, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
-                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags
+                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context
          FROM jobs WHERE sequence = ?5",
     )?;
     statement.execute((

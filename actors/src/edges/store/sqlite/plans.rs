@@ -71,6 +71,7 @@ fn job(job_type: &str, queue: &str) -> Operation {
         timeout: Duration::from_secs(1),
         held: None,
         correlation_id: Uuid::now_v7(),
+        trace: None,
         event_id: Uuid::now_v7(),
         max_backlog: u64::MAX,
         scheduled_at: None,

@@ -1,6 +1,6 @@
 //! States, event types and outcomes as the numbers that stand in the database. They never change.
 
-use callboard_contracts::{EventType, JobState, api::AttemptOutcome};
+use callboard_contracts::{EventType, JobState, TraceContext, api::AttemptOutcome};
 
 pub(crate) fn state_of(code: i64) -> JobState {
     usize::try_from(code)
@@ -29,6 +29,11 @@ pub(crate) fn event_code(event: EventType) -> i64 {
 
 pub(crate) fn event_of(code: i64) -> EventType {
     EventType::ALL.into_iter().find(|event| event_code(*event) == code).unwrap_or(EventType::MadeAvailable)
+}
+
+/// What was written of a trace; what cannot be read is none, since no job waits for it.
+pub(crate) fn trace_of(text: Option<String>) -> Option<TraceContext> {
+    text?.parse().ok()
 }
 
 pub(crate) fn outcome_code(outcome: AttemptOutcome) -> i64 {

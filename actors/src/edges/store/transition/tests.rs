@@ -81,6 +81,7 @@ pub(super) fn new_job(id: u128) -> NewJob {
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
+        trace: None,
     }
 }
 
@@ -290,6 +291,7 @@ fn only_the_first_claim_is_told() {
         correlation_id: JOB,
         created_at: earlier(),
         claimed_at: now(),
+        trace: None,
     };
     let mut changes = Changes::new(now());
     claimed(&mut changes, &job, true);

@@ -6,7 +6,7 @@ use callboard_actors::edges::store::{
     Operation, Outcome,
     record::{JobFilter, NewJob},
 };
-use callboard_contracts::{EventType, JobState};
+use callboard_contracts::{EventType, JobState, TraceContext};
 use uuid::Uuid;
 
 use crate::store::{
@@ -34,6 +34,7 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
         timeout: Duration::from_micros(1),
         priority: i16::MIN,
         tags: vec!["it's".into(), "{a,\"b\"} \\ ☃".into(), "NULL".into()],
+        trace: Some(TraceContext::begin(Uuid::now_v7())),
         ..job()
     };
     assert_eq!(stage.one(enqueue(&new)).await, AVAILABLE);
@@ -63,6 +64,7 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
     assert_eq!((&claimed.job_type, &claimed.queue), (&new.job_type, &new.queue));
     assert_eq!((&claimed.payload, &claimed.metadata), (&new.payload, &new.metadata));
     assert_eq!((claimed.max_attempts, claimed.timeout), (new.max_attempts, new.timeout));
+    assert_eq!(claimed.trace, new.trace);
     assert_eq!((claimed.correlation_id, claimed.created_at), (new.correlation_id, stage.now()));
     // The longest timeout there is needs not be kept, but must not break anything.
     let endless = NewJob { timeout: Duration::MAX, ..job() };
