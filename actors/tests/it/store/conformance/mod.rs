@@ -47,6 +47,7 @@ macro_rules! conformance {
             $name: $backend;
             submitting:
                 a_new_job_is_kept_to_the_letter,
+                a_trace_stays_with_its_job_in_every_attempt_and_replay,
                 a_job_is_stored_once_whoever_sends_it_again,
                 doubles_within_a_batch_are_told_apart,
                 a_double_says_the_state_of_the_first,

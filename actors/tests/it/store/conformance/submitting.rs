@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_actors::edges::store::{
     Operation, Outcome,
-    record::{JobFilter, NewJob},
+    record::{AttemptEnd, JobFilter, NewJob},
 };
 use callboard_contracts::{EventType, JobState, TraceContext};
 use uuid::Uuid;
@@ -258,5 +258,24 @@ pub(super) async fn a_held_job_with_a_time_waits_for_both<B: Backend>(stage: &mu
     assert_eq!(claimed, [jobs[1].id, jobs[2].id]);
     for id in claimed {
         assert_eq!(stage.way(id).await, [EventType::Created, EventType::MadeAvailable, EventType::Validated]);
+    }
+}
+
+pub(super) async fn a_trace_stays_with_its_job_in_every_attempt_and_replay<B: Backend>(stage: &mut Stage<B>) {
+    let new = NewJob { trace: Some(TraceContext::begin(Uuid::now_v7())), ..job() };
+    stage.one(enqueue(&new)).await;
+    let session = stage.session().await;
+    let first = stage.claim(&new.queue, 1, session).await.remove(0);
+    stage.finish(lease(&first), AttemptEnd::Released).await;
+    let second = stage.claim(&new.queue, 1, session).await.remove(0);
+    // A node that lost the answer to its claim asks again.
+    let known = Operation::Reclaim { queue: new.queue.clone(), limit: 1, session, known: Vec::new() };
+    let Outcome::Claimed(again) = stage.one(known).await else { panic!("no claim") };
+    stage.finish(lease(&second), completed()).await;
+    stage.one(retry(new.id)).await;
+    let replay = stage.claim(&new.queue, 1, session).await.remove(0);
+    assert_ne!(replay.id, new.id);
+    for claimed in [first, second, again[0].clone(), replay] {
+        assert_eq!(claimed.trace, new.trace);
     }
 }
