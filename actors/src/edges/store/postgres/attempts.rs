@@ -59,6 +59,7 @@ pub(super) async fn claim(
     let mut jobs = Vec::with_capacity(rows.len());
     for row in &rows {
         let job = leased(row, queue)?;
+        tx.changes.rows.remove(&job.id);
         note(&mut tx.changes, &job, row.try_get::<i32, _>("claims")? == 1);
         jobs.push(job);
     }

@@ -1,13 +1,20 @@
 //! The operations of one transaction.
 
+use uuid::Uuid;
+
 use super::{attempts, control, enqueue, keyed, retention, session, transaction::Transaction};
-use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
+use crate::edges::store::{
+    Operation, OperationResult, Outcome,
+    transition::{Kind, attempt::leased_job},
+};
 
 /// Carries the operations out in their order; neighbours of one kind together.
 pub(super) async fn run(
     tx: &mut Transaction<'_>,
     operations: &[Operation],
 ) -> sqlx::Result<Vec<OperationResult>> {
+    // All at once and in the order of their ids: transactions that share jobs wait for each other in one order.
+    tx.load(operations.iter().filter_map(job)).await?;
     let mut results = Vec::with_capacity(operations.len());
     for (kind, group) in Kind::groups(operations) {
         match kind {
@@ -24,6 +31,14 @@ pub(super) async fn run(
         }
     }
     Ok(results)
+}
+
+/// The job that an operation changes, if it names one.
+fn job(operation: &Operation) -> Option<Uuid> {
+    match operation {
+        Operation::Cancel { id } | Operation::Retry { id, .. } => Some(*id),
+        operation => leased_job(operation),
+    }
 }
 
 async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {

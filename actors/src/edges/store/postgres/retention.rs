@@ -10,6 +10,7 @@ use crate::edges::store::{Outcome, record::Retention};
 
 pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sqlx::Result<Outcome> {
     tx.flush().await?;
+    tx.changes.rows.clear();
     let Retention { completed, cancelled, discarded, events, events_max, keys, batch } = retention;
     let kept = [
         (JobState::Completed, completed),

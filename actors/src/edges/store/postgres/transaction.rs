@@ -63,8 +63,15 @@ impl<'a> Transaction<'a> {
 
     /// Writes changed jobs back, so that statements that look for jobs see them as they are.
     pub(super) async fn flush(&mut self) -> sqlx::Result<()> {
-        let rows = std::mem::take(&mut self.changes.rows);
-        jobs::write_back(self.connection, rows.values().filter(|row| row.changed), self.changes.now).await
+        let rows = &mut self.changes.rows;
+        jobs::write_back(self.connection, rows.values().filter(|row| row.changed), self.changes.now).await?;
+        // Nobody else changes them while they are locked. What was given a new token is read again when it is needed.
+        rows.retain(|_, row| !row.needs_token);
+        for row in rows.values_mut() {
+            row.changed = false;
+            row.result = None;
+        }
+        Ok(())
     }
 
     /// Writes all that is still in memory. Whether there are events that wait for their places.
