@@ -165,8 +165,8 @@ pub(super) async fn insert(
     }
     sqlx::query(
         "INSERT INTO attempts (job, number, token, outcome, claimed_at, started_at, finished_at, error, node)
-         SELECT *, $9 FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[],
-                                  $7::bigint[], $8::text[])
+         SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::bigint[]), unnest($4::smallint[]),
+                unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::text[]), $9
          ON CONFLICT (job, token) DO NOTHING",
     )
     .bind(column!(|attempt| attempt.job))

@@ -88,11 +88,14 @@ pub(super) async fn insert(
     sqlx::query(
         "WITH new AS MATERIALIZED (
             SELECT nextval('job_sequence') AS sequence, *
-            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-                        $8::bytea[], $9::bigint[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
-                        $15::bigint[], $16::smallint[], $17::text[], $18::text[])
-                AS given (id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
-                          wait_reason, correlation_id, created_event_id, scheduled_at, priority, tags, trace_context)
+            FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS type, unnest($3::text[]) AS queue,
+                         unnest($4::smallint[]) AS state, unnest($5::text[]) AS payload,
+                         unnest($6::text[]) AS metadata, unnest($7::text[]) AS document,
+                         unnest($8::bytea[]) AS fingerprint, unnest($9::bigint[]) AS max_attempts,
+                         unnest($10::bigint[]) AS timeout, unnest($11::text[]) AS wait_reason,
+                         unnest($12::uuid[]) AS correlation_id, unnest($13::uuid[]) AS created_event_id,
+                         unnest($15::bigint[]) AS scheduled_at, unnest($16::smallint[]) AS priority,
+                         unnest($17::text[]) AS tags, unnest($18::text[]) AS trace_context) AS given
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, tags, trace_context)

@@ -1,6 +1,6 @@
 //! Jobs as the writers hold them while they change them.
 
-use callboard_contracts::Timestamp;
+use callboard_contracts::{JobState, Timestamp};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -49,13 +49,46 @@ pub(super) async fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> sqlx:
     rows.iter().map(read).collect()
 }
 
-/// Writes jobs back in one statement.
+/// Writes jobs back: those that are completed and nothing else, which are the most, and the others, a statement each.
 pub(super) async fn write_back<'r>(
     connection: &mut PgConnection,
     rows: impl Iterator<Item = &'r JobRow>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let rows: Vec<&JobRow> = rows.collect();
+    let (completed, others) = rows.partition::<Vec<_>, _>(|row| is_only_completed(row, now));
+    complete(connection, &completed, now).await?;
+    write_all(connection, &others, now).await
+}
+
+/// Whether the job has changed in nothing but what its completion changes. A cancel before that may have changed more.
+fn is_only_completed(row: &JobRow, now: Timestamp) -> bool {
+    row.state == JobState::Completed
+        && row.finished_at == Some(now)
+        && row.cancel_requested_at.is_none()
+        && !row.needs_token
+}
+
+async fn complete(connection: &mut PgConnection, rows: &[&JobRow], now: Timestamp) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE jobs SET
+            state = 5, session = NULL, started_at = new.started_at, finished_at = $4, updated_at = $4,
+            was_started = was_started OR new.started_at IS NOT NULL, result = new.result
+         FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS started_at, unnest($3::text[]) AS result) AS new
+         WHERE jobs.id = new.id",
+    )
+    .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.started_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.result.as_deref()).collect::<Vec<_>>())
+    .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_all(connection: &mut PgConnection, rows: &[&JobRow], now: Timestamp) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -74,11 +107,14 @@ pub(super) async fn write_back<'r>(
             started_at = new.started_at, finished_at = new.finished_at,
             cancel_requested_at = new.cancel_requested_at, was_started = new.was_started, deaths = new.deaths,
             updated_at = $17
-         FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::bigint[], $5::boolean[], $6::uuid[], $7::text[],
-                     $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-                     $14::bigint[], $15::boolean[], $16::integer[])
-            AS new (id, state, attempt, token, needs_token, session, wait_reason, last_error, result, scheduled_at,
-                    claimed_at, started_at, finished_at, cancel_requested_at, was_started, deaths)
+         FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::smallint[]) AS state, unnest($3::integer[]) AS attempt,
+                      unnest($4::bigint[]) AS token, unnest($5::boolean[]) AS needs_token,
+                      unnest($6::uuid[]) AS session, unnest($7::text[]) AS wait_reason,
+                      unnest($8::text[]) AS last_error, unnest($9::text[]) AS result,
+                      unnest($10::bigint[]) AS scheduled_at, unnest($11::bigint[]) AS claimed_at,
+                      unnest($12::bigint[]) AS started_at, unnest($13::bigint[]) AS finished_at,
+                      unnest($14::bigint[]) AS cancel_requested_at, unnest($15::boolean[]) AS was_started,
+                      unnest($16::integer[]) AS deaths) AS new
          WHERE jobs.id = new.id",
     )
     .bind(column!(|row| row.id))

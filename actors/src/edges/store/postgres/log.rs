@@ -32,12 +32,10 @@ pub(super) async fn insert(
          )
          INSERT INTO events (batch, number, id, type, job, job_type, queue, job_created_at, correlation_id, attempt,
                              error, duration)
-         SELECT batch.batch, new.number - 1, new.id, new.type, new.job, new.job_type, new.queue, new.job_created_at,
-                new.correlation_id, new.attempt, new.error, new.duration
-         FROM batch, unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::uuid[],
-                            $8::integer[], $9::text[], $10::bigint[])
-            WITH ORDINALITY AS new (id, type, job, job_type, queue, job_created_at, correlation_id, attempt, error,
-                                    duration, number)",
+         SELECT batch.batch, generate_series(0, $11 - 1), unnest($1::uuid[]), unnest($2::smallint[]), unnest($3::uuid[]),
+                unnest($4::text[]), unnest($5::text[]), unnest($6::bigint[]), unnest($7::uuid[]),
+                unnest($8::integer[]), unnest($9::text[]), unnest($10::bigint[])
+         FROM batch",
     )
     .bind(column!(|event| event.id))
     .bind(column!(|event| i16::try_from(event_code(event.event)).unwrap_or(i16::MAX)))

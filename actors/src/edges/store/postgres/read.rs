@@ -55,13 +55,13 @@ fn columns(full: bool) -> &'static str {
     if full {
         "SELECT jobs.*, body.payload, body.metadata, body.document, body.created_event_id, body.replay_of,
                 body.tags
-         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
+         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     } else {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
                 body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
                 finished_at, cancel_requested_at
-         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id "
+         FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     }
 }
 
@@ -143,44 +143,52 @@ pub(super) async fn jobs(
     filter: JobFilter,
     limit: u32,
 ) -> sqlx::Result<Vec<JobRecord>> {
-    let JobFilter { states, queue, job_type, tag, before } = filter;
-    let mut query = QueryBuilder::<Postgres>::new(columns(false));
+    // A state at a time: then an index gives the order, and the list is merged of one such list for each.
+    let mut query = QueryBuilder::<Postgres>::new("SELECT * FROM (");
+    match filter.states.as_slice() {
+        [] => push_list(&mut query, &filter, None, limit),
+        [first, others @ ..] => {
+            push_list(&mut query, &filter, Some(*first), limit);
+            for state in others {
+                query.push(" UNION ALL ");
+                push_list(&mut query, &filter, Some(*state), limit);
+            }
+        }
+    }
+    query.push(") AS found ORDER BY sequence DESC LIMIT ").push_bind(i64::from(limit));
+    query.build().fetch_all(connection).await?.iter().map(record).collect()
+}
+
+/// The newest jobs that a filter lets pass, of one state or of all.
+fn push_list(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, state: Option<JobState>, limit: u32) {
+    let JobFilter { states: _, queue, job_type, tag, before } = filter;
+    query.push("(").push(columns(false));
     if tag.is_some() {
-        query.push("JOIN job_tags ON job_tags.sequence = body.sequence ");
+        query.push("JOIN job_tags ON job_tags.sequence = jobs.sequence ");
     }
     query.push("WHERE true");
-    // Queue and type never change, so the body has their indexes; the order is that of whichever index is walked.
-    let by_body = queue.is_some() || job_type.is_some() || states.is_empty();
-    let sequence = match &tag {
-        Some(_) => "job_tags.sequence",
-        None if by_body => "body.sequence",
-        None => "jobs.sequence",
-    };
     if let Some(tag) = tag {
-        query.push(" AND tag = ").push_bind(tag);
+        query.push(" AND job_tags.tag = ").push_bind(tag.clone());
     }
     if let Some(before) = before {
-        query.push(format_args!(" AND {sequence} < ")).push_bind(as_long(before));
+        let before = as_long(*before);
+        query.push(" AND jobs.sequence < ").push_bind(before).push(" AND body.sequence < ").push_bind(before);
+        if tag.is_some() {
+            query.push(" AND job_tags.sequence < ").push_bind(before);
+        }
     }
+    // Queue and type never change, so the body has their indexes.
     if let Some(queue) = queue {
-        query.push(" AND body.queue = ").push_bind(queue);
+        query.push(" AND body.queue = ").push_bind(queue.clone());
     }
     if let Some(job_type) = job_type {
-        query.push(" AND body.type = ").push_bind(job_type);
+        query.push(" AND body.type = ").push_bind(job_type.clone());
     }
-    match states.as_slice() {
-        [] => {}
-        // A plain comparison lets the index give the order.
-        [state] => {
-            query.push(" AND jobs.state = ").push_bind(*state as i16);
-        }
-        states => {
-            let states: Vec<i16> = states.iter().map(|state| *state as i16).collect();
-            query.push(" AND jobs.state = ANY(").push_bind(states).push(")");
-        }
+    if let Some(state) = state {
+        // Written out, as an index of some states alone is of use only when it is known which one it is.
+        query.push(format_args!(" AND jobs.state = {}", state as i16));
     }
-    query.push(format_args!(" ORDER BY {sequence} DESC LIMIT ")).push_bind(i64::from(limit));
-    query.build().fetch_all(connection).await?.iter().map(record).collect()
+    query.push(" ORDER BY jobs.sequence DESC LIMIT ").push_bind(i64::from(limit)).push(")");
 }
 
 /// An event with what its envelope says of the job.
