@@ -33,7 +33,7 @@ use crate::{
 /// How long the tree has to stop once its work is handed over.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How long one request to a role may take.
-const ASK_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why an [`App`] did not start, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +120,7 @@ pub struct AppBuilder {
 #[derive(Clone)]
 pub struct App {
     system: ActorSystem,
-    handles: Handles,
+    pub(crate) handles: Handles,
     store: StoreHandle,
     conditions: Conditions,
     settings: Settings,
@@ -244,7 +244,7 @@ impl App {
         StopReport { jobs, tree }
     }
 
-    fn store_error(&self, error: StoreError) -> AppError {
+    pub(crate) fn store_error(&self, error: StoreError) -> AppError {
         AppError::Store { place: assembly::store_place(&self.settings), error }
     }
 }

@@ -11,6 +11,8 @@
 mod app;
 #[cfg(feature = "sqlite")]
 mod assembly;
+#[cfg(feature = "postgres")]
+mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
 
@@ -39,8 +41,12 @@ pub mod web {
 /// The store on PostgreSQL by itself.
 #[cfg(feature = "postgres")]
 pub mod store {
-    pub use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
+    pub use callboard_actors::edges::store::{PostgresOptions, PostgresStore, enqueue_in};
 }
+
+/// The library in whose transactions [`App::enqueue_in`] stores jobs.
+#[cfg(feature = "postgres")]
+pub use callboard_actors::sqlx;
 
 /// What a job is, and the job types that come with Callboard.
 #[cfg(feature = "jobs")]

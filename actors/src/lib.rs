@@ -6,6 +6,10 @@ pub mod edges;
 pub mod jobs;
 pub mod roles;
 
+/// The library in whose transactions [`enqueue_in`](edges::store::enqueue_in) stores jobs.
+#[cfg(feature = "postgres")]
+pub use sqlx;
+
 pub(crate) use failpoint::failpoint;
 #[cfg(feature = "failpoints")]
 pub use failpoint::{FAILPOINTS, Failpoint};

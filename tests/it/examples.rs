@@ -11,9 +11,12 @@ use std::{
     time::Instant,
 };
 
+use callboard_testsupport::Database;
+
 use crate::server::PATIENCE;
 
-/// How an example is run, and a line that it writes when it has shown what it is for. `FOLDER` is an empty folder.
+/// How an example is run, and a line that it writes when it has shown what it is for. `FOLDER` is an empty folder,
+/// `DATABASE` the URL of an empty database.
 const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("actix_web", &[], "+ 1: 200 OK {\"sum\":201,\"generation\":1}"),
     ("adopt_actix", &[], "steady: the address is the same"),
@@ -24,6 +27,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("pub_sub", &[], "quick: saw [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], missed 0, subscribed"),
     ("stream_pipeline", &[], "the sum of 200 readings is 19900"),
     ("testing", &[], "no line is lost in 100 orders of events"),
+    ("transaction", &["DATABASE", "FOLDER"], "the other one is there: false"),
     ("worker_pool", &[], "5 of 5 say that 84 / 2 is 42"),
 ];
 
@@ -64,13 +68,14 @@ fn read(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 impl Running {
-    fn start(name: &str, arguments: &[&str], folder: &Path) -> Self {
+    fn start(name: &str, arguments: &[&str], folder: &Path, database: &str) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_callboard"));
         let program = program.parent().expect("a folder").join("examples").join(name);
         let mut command = Command::new(&program);
         for argument in arguments {
             match *argument {
                 "FOLDER" => command.arg(folder),
+                "DATABASE" => command.arg(database),
                 argument => command.arg(argument),
             };
         }
@@ -108,11 +113,12 @@ fn every_example_ends_well_and_shows_what_it_is_for() {
     let expected: BTreeSet<String> = EXAMPLES.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(sources(), expected, "each file in examples/ needs its row here, and each row its file");
 
+    let database = Database::create();
     let deadline = Instant::now() + PATIENCE;
     // All at a time: together they take as long as the slowest.
     let start = |&(name, arguments, line): &(&'static str, &[&str], &'static str)| {
         let folder = tempfile::tempdir().expect("a folder");
-        (name, line, Running::start(name, arguments, folder.path()), folder)
+        (name, line, Running::start(name, arguments, folder.path(), database.url()), folder)
     };
     let running: Vec<_> = EXAMPLES.iter().map(start).collect();
     let mut faults = BTreeMap::new();

@@ -20,3 +20,4 @@ mod semantics;
 mod server;
 mod stream;
 mod traces;
+mod transactions;

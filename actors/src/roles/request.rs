@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     edges::store::{
         StoreError,
-        record::{JobFilter, LogPage, RequestKey},
+        record::{JobFilter, LogPage, NewJob, RequestKey},
     },
     jobs::JobContext,
 };
@@ -60,6 +60,17 @@ impl Origin {
         JobContext::current()
             .map_or_else(new, |(correlation_id, trace)| Origin { correlation_id, trace: Some(trace) })
     }
+}
+
+/// To the gateway: make of this what [`Submit`] would store, and do not store it. Whoever asks does that himself, in a
+/// transaction of his own.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<Box<NewJob>, Refusal>)]
+pub struct PrepareJob {
+    /// The job, as [`SubmitJob`](callboard_contracts::api::SubmitJob).
+    pub job: Value,
+    /// What caused it.
+    pub origin: Origin,
 }
 
 /// To the gateway: store these jobs, once for this key however often this is sent. What was answered is kept in the same

@@ -12,13 +12,17 @@ use callboard_contracts::{
     api::{Cancelled, FieldError, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     node::Node,
-    request::{CancelJob, LimitQueue, PauseQueue, Refusal, RetryJob, Submit, SubmitOnce, SubmittedOnce},
+    request::{
+        CancelJob, Form, LimitQueue, PauseQueue, PrepareJob, Refusal, RetryJob, Submit, SubmitOnce,
+        SubmittedOnce,
+    },
 };
-use crate::edges::store::{Operation, Outcome, StoreError};
+use crate::edges::store::{Operation, Outcome, StoreError, record::NewJob};
 use keys::KeysUnderWay;
 use submit::{submit, submit_once};
 
@@ -79,6 +83,18 @@ impl PlainHandler<SubmitOnce> for Gateway {
             }
             submit_once(&node, request).await
         })
+    }
+}
+
+impl PlainHandler<PrepareJob> for Gateway {
+    type Reply = Result<Box<NewJob>, Refusal>;
+
+    fn handle(&mut self, PrepareJob { job, origin }: PrepareJob, _: &mut Context<Self>) -> Self::Reply {
+        if self.node.is_draining() {
+            return Err(Refusal::Stopping);
+        }
+        self.node.metrics.submitted(job.get("type").and_then(Value::as_str).unwrap_or_default());
+        check::check(&self.node, Form::Api, job, origin).map(Box::new)
     }
 }
 
