@@ -15,6 +15,8 @@ mod assembly;
 mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
+#[cfg(feature = "sqlite")]
+mod upkeep;
 
 pub use callboard_supervisors::CallboardMessage as Message;
 pub use callboard_supervisors::*;
@@ -32,16 +34,23 @@ pub use callboard_contracts as contracts;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
 
+/// The store: looking after it, moving what it holds to another, and the one on PostgreSQL by itself.
+#[cfg(feature = "sqlite")]
+pub mod store {
+    #[cfg(feature = "postgres")]
+    pub use callboard_actors::edges::store::{PostgresOptions, PostgresStore, enqueue_in};
+    pub use callboard_actors::edges::store::{
+        StoreError,
+        transfer::{Check, Counts, SchemaVersion, TransferError},
+    };
+
+    pub use crate::upkeep::Upkeep;
+}
+
 /// For actix-web handlers that ask actors.
 #[cfg(feature = "web")]
 pub mod web {
     pub use callboard_web::Unanswered;
-}
-
-/// The store on PostgreSQL by itself.
-#[cfg(feature = "postgres")]
-pub mod store {
-    pub use callboard_actors::edges::store::{PostgresOptions, PostgresStore, enqueue_in};
 }
 
 /// The library in whose transactions [`App::enqueue_in`] stores jobs.

@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod queues;
 mod serve;
+mod store;
 mod style;
 mod submit;
 mod table;
@@ -73,6 +74,9 @@ enum Command {
     /// Show the settings and where each comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look after the store: its version, its health, copies of it.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Measure this program on this machine.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -142,6 +146,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve(args) => runtime.block_on(serve::run(&args)),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
+        Command::Store(command) => store::run(&command, printer),
         Command::Bench(command) => runtime.block_on(bench::run(command, printer)),
         Command::Completions(args) => completions::run(args),
         Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),

@@ -8,3 +8,4 @@ mod metrics;
 mod pipeline;
 mod postgres;
 mod store;
+mod transfer;

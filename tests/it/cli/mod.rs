@@ -4,6 +4,7 @@ mod bench;
 mod jobs;
 mod proxy;
 mod refusals;
+mod store;
 mod submit;
 mod terminal;
 mod tree;

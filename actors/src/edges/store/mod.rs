@@ -20,6 +20,8 @@ pub mod record;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod transfer;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod transition;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -32,6 +34,6 @@ pub use port::{
     KeyedAnswer, Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
 };
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresOptions, PostgresStore, enqueue_in};
+pub use postgres::{PostgresOptions, PostgresStore, PostgresUpkeep, enqueue_in};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteStore, SqliteUpkeep};

@@ -18,7 +18,7 @@ pub(super) async fn migrate(
     connection: &mut PgConnection,
     options: &PostgresOptions,
 ) -> Result<(), StoreError> {
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let known = known_version();
     let mut transaction = connection.begin().await.map_err(translate)?;
     let locked =
         sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))").bind(LOCK).bind(&options.schema);
@@ -34,6 +34,25 @@ pub(super) async fn migrate(
         write.execute(&mut *transaction).await.map_err(translate)?;
     }
     transaction.commit().await.map_err(translate)
+}
+
+/// The version of the tables that this program works on.
+pub(super) fn known_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// The version of the tables in the schema, 0 if there are none. Changes nothing.
+pub(super) async fn found_version(connection: &mut PgConnection, schema: &str) -> Result<u32, sqlx::Error> {
+    let known: bool =
+        sqlx::query_scalar("SELECT to_regclass(format('%I.schema_version', $1::text)) IS NOT NULL")
+            .bind(schema)
+            .fetch_one(&mut *connection)
+            .await?;
+    if !known {
+        return Ok(0);
+    }
+    let version: i32 = sqlx::query_scalar("SELECT version FROM schema_version").fetch_one(connection).await?;
+    Ok(u32::try_from(version).unwrap_or(u32::MAX))
 }
 
 async fn version(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {

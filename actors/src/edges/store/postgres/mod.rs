@@ -5,6 +5,7 @@
 
 mod attempts;
 mod batch;
+mod check;
 mod clock;
 mod columns;
 mod connect;
@@ -22,6 +23,8 @@ mod retention;
 mod sequencer;
 mod session;
 mod transaction;
+mod transfer;
+mod upkeep;
 mod wake;
 mod witness;
 
@@ -42,13 +45,13 @@ use tokio::{
 };
 use uuid::Uuid;
 
-pub use self::enqueue_in::enqueue_in;
 use self::{
     clock::DatabaseClock,
     connect::{Purpose, connect},
     lane::Lanes,
     wake::Outbox,
 };
+pub use self::{enqueue_in::enqueue_in, upkeep::PostgresUpkeep};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod batch;
+mod check;
 mod control;
 mod ended_attempt;
 mod enqueue;
@@ -20,6 +21,8 @@ mod retention;
 mod session;
 mod threads;
 mod transaction;
+mod transfer;
+mod upkeep;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -32,6 +35,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
+pub use self::upkeep::SqliteUpkeep;
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,

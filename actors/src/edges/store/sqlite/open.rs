@@ -11,7 +11,7 @@ use std::{
 };
 
 use callboard_contracts::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::{
     io::Errno,
     process::{Pid, test_kill_process},
@@ -19,7 +19,10 @@ use rustix::{
 use serde_json::json;
 
 use super::{Durability, SqliteOptions, error::translate};
-use crate::edges::store::StoreError;
+use crate::edges::store::{
+    StoreError,
+    transfer::{BEGIN_EPOCH, next_epoch},
+};
 
 /// `CALL` in ASCII: tells our files from other programs' databases.
 const APPLICATION_ID: i32 = 0x4341_4c4c;
@@ -143,14 +146,8 @@ pub(super) fn writer(options: &SqliteOptions) -> Result<Connection, StoreError> 
     let fresh: bool = connection
         .query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
         .map_err(named)?;
-    let application: i32 =
-        connection.query_row("PRAGMA application_id", (), |row| row.get(0)).map_err(named)?;
-    if !fresh && application != APPLICATION_ID {
-        let problem = format!("{} is a database of another program", path.display());
-        return Err(StoreError::Corrupt(problem));
-    }
-    let found: u32 = connection.query_row("PRAGMA user_version", (), |row| row.get(0)).map_err(named)?;
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found = version(&connection, path)?;
+    let known = known_version();
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
@@ -170,7 +167,56 @@ pub(super) fn writer(options: &SqliteOptions) -> Result<Connection, StoreError> 
     }
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection, found).map_err(named)?;
+    begin_epoch(&mut connection).map_err(named)?;
     Ok(connection)
+}
+
+/// The version of the tables that this program works on.
+pub(super) fn known_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// The version of the tables in the file, 0 if there are none yet.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
+    let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(translate);
+    let fresh = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if !fresh && number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
+        return Err(StoreError::Corrupt(format!("{} is a database of another program", path.display())));
+    }
+    Ok(u32::try_from(number("PRAGMA user_version")?).unwrap_or(u32::MAX))
+}
+
+/// A new file with all tables, which is not durable before it is synced as a whole.
+pub(super) fn scratch(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
+    let made = || {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.pragma_update(None, "journal_mode", "OFF")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "cache_size", -65_536)?;
+        if let Some(pages) = options.max_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        connection.set_prepared_statement_cache_capacity(64);
+        migrate(&mut connection, 0)?;
+        Ok(connection)
+    };
+    made().map_err(translate)
+}
+
+/// The log of a copy goes on in a new epoch: places in it are not places in the original's.
+fn begin_epoch(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    if transaction.execute("DELETE FROM settings WHERE key = ?1", [BEGIN_EPOCH])? > 0 {
+        let sql = "SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'epoch'";
+        let last: Option<u64> = transaction.query_row(sql, (), |row| row.get(0)).optional()?;
+        let epoch = next_epoch(last.unwrap_or(0)).to_string();
+        transaction.execute(
+            "INSERT INTO settings (key, value) VALUES ('epoch', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            [epoch],
+        )?;
+    }
+    transaction.commit()
 }
 
 fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {

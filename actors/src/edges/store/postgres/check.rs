@@ -1,0 +1,91 @@
+//! Looking for what must not be. What a page or an index has come to, PostgreSQL's own tools say.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::edges::store::transfer::Check;
+
+/// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
+const RULES: [(&str, &str); 10] = [
+    (
+        "totals",
+        "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
+         FROM (SELECT queue, state, sum(kept) AS kept, sum(found) AS found
+               FROM (SELECT queue, state, count AS kept, 0 AS found FROM totals
+                     UNION ALL SELECT queue, state, 0, count(*) FROM jobs GROUP BY queue, state) AS each
+               GROUP BY queue, state) AS counted
+         WHERE CASE WHEN state < 5 THEN kept <> found ELSE kept < found END LIMIT $1",
+    ),
+    (
+        "jobs",
+        "SELECT format('the job %s is not whole: one of its two rows is missing', coalesce(jobs.id, job_bodies.id))
+         FROM jobs FULL JOIN job_bodies USING (id, sequence, type, queue)
+         WHERE jobs.state IS NULL OR job_bodies.payload IS NULL LIMIT $1",
+    ),
+    (
+        "attempts",
+        "SELECT format('the attempt with token %s is of a job that is not there: %s', token, job)
+         FROM attempts WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = attempts.job) LIMIT $1",
+    ),
+    (
+        "log",
+        "SELECT format('after position %s comes %s', last, next)
+         FROM (SELECT first_position + size - 1 AS last, lead(first_position) OVER (ORDER BY first_position) AS next
+               FROM event_batches WHERE first_position IS NOT NULL) AS places
+         WHERE next <> last + 1 LIMIT $1",
+    ),
+    (
+        "log's batches",
+        "SELECT format('batch %s has %s events instead of %s', batch, found, size)
+         FROM (SELECT coalesce(whole.batch, events.batch) AS batch, count(events.number) AS found,
+                      coalesce(max(whole.size), 0) AS size
+               FROM event_batches AS whole FULL JOIN events ON events.batch = whole.batch
+               GROUP BY coalesce(whole.batch, events.batch)) AS batches
+         WHERE found <> size LIMIT $1",
+    ),
+    (
+        "log's end",
+        "SELECT format('the newest event is at %s, and the log says %s', newest, position)
+         FROM log, (SELECT max(first_position + size - 1) AS newest FROM event_batches) AS batches
+         WHERE newest <> position LIMIT $1",
+    ),
+    (
+        "executing jobs",
+        "SELECT format('the job %s runs in no open session', id)
+         FROM jobs WHERE state = 3
+             AND NOT EXISTS (SELECT FROM sessions WHERE sessions.id = jobs.session AND closed_at IS NULL) LIMIT $1",
+    ),
+    (
+        "states",
+        "SELECT format('the job %s is in state number %s %s an end', id, state,
+                       CASE WHEN finished_at IS NULL THEN 'without' ELSE 'with' END)
+         FROM jobs WHERE state NOT BETWEEN 0 AND 7 OR (state >= 5) <> (finished_at IS NOT NULL) LIMIT $1",
+    ),
+    (
+        "tokens",
+        "SELECT format('the job %s is newer than the counters', id)
+         FROM jobs WHERE token > coalesce(pg_sequence_last_value('lease_token'), 0)
+             OR sequence > coalesce(pg_sequence_last_value('job_sequence'), 0) LIMIT $1",
+    ),
+    (
+        "tags",
+        "WITH meant AS (SELECT tag, sequence FROM job_bodies, json_array_elements_text(tags::json) AS tag
+                        WHERE tags IS NOT NULL)
+         (SELECT format('the job with sequence %s is not found by its tag %s', sequence, tag)
+          FROM (SELECT tag, sequence FROM meant EXCEPT SELECT tag, sequence FROM job_tags) AS missing LIMIT $1)
+         UNION ALL
+         (SELECT format('the job with sequence %s is found by a tag that it has not: %s', sequence, tag)
+          FROM (SELECT tag, sequence FROM job_tags EXCEPT SELECT tag, sequence FROM meant) AS wrong LIMIT $1)",
+    ),
+];
+
+/// Looks at what the tables say of each other, as of one moment.
+pub(super) async fn run(connection: &mut PgConnection) -> sqlx::Result<Vec<Check>> {
+    let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut checks = Vec::with_capacity(RULES.len());
+    for (name, sql) in RULES {
+        let limit = Check::SHOWN as i64;
+        let problems = sqlx::query_scalar(sql).bind(limit).fetch_all(&mut *snapshot).await?;
+        checks.push(Check::new(name, problems));
+    }
+    Ok(checks)
+}

@@ -1,0 +1,194 @@
+//! Looking after a store: what a check finds, and what a full disk leaves behind.
+
+use std::sync::Arc;
+
+use callboard_actors::edges::store::{
+    Operation, Outcome, PostgresOptions, PostgresStore, PostgresUpkeep, SqliteOptions, SqliteStore,
+    SqliteUpkeep, Store, StoreError,
+    record::{AttemptEnd, NewJob, NewSession},
+    transfer::{Check, TransferError},
+};
+use callboard_testsupport::Database;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+fn new_job(number: u32) -> NewJob {
+    NewJob {
+        id: Uuid::now_v7(),
+        job_type: "noop".to_owned(),
+        queue: "default".to_owned(),
+        payload: format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(500)),
+        metadata: None,
+        document: None,
+        fingerprint: [7; 32],
+        max_attempts: 3,
+        timeout: std::time::Duration::from_secs(60),
+        held: None,
+        correlation_id: Uuid::now_v7(),
+        event_id: Uuid::now_v7(),
+        max_backlog: 1000,
+        scheduled_at: None,
+        priority: 0,
+        tags: vec!["a".to_owned()],
+        trace: None,
+    }
+}
+
+/// Stores 300 jobs, of which one is completed and one runs.
+async fn fill(store: Arc<dyn Store>) {
+    let session =
+        NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
+    let enqueue = |number| Operation::Enqueue(Box::new(new_job(number)));
+    let claim = Operation::Claim { queue: "default".to_owned(), limit: 2, session: session.id };
+    store.apply(vec![Operation::OpenSession(session)]).await.unwrap();
+    store.apply((0..300).map(enqueue).collect()).await.unwrap();
+    let claimed = store.apply(vec![claim]).await.unwrap().remove(0).unwrap();
+    let Outcome::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
+    let lease = callboard_actors::edges::store::record::Lease { id: claimed[0].id, token: claimed[0].token };
+    let end = AttemptEnd::Completed { result: Some("1".to_owned()) };
+    let ended =
+        store.apply(vec![Operation::Finish { lease, started_at: Some(store.now()), end }]).await.unwrap();
+    assert!(matches!(ended[0], Ok(Outcome::Finished { .. })), "{ended:?}");
+}
+
+async fn sqlite(folder: &TempDir) -> SqliteOptions {
+    let options =
+        SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join("callboard.db")) };
+    fill(SqliteStore::open(options.clone()).unwrap()).await;
+    options
+}
+
+/// The names of the checks that found something, and what.
+fn found(checks: Vec<Check>) -> Vec<(&'static str, usize)> {
+    checks
+        .into_iter()
+        .filter(|check| !check.is_well())
+        .map(|check| (check.name, check.problems.len()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_file_finds_what_must_not_be() {
+    let folder = TempDir::new().unwrap();
+    let options = sqlite(&folder).await;
+    let upkeep = SqliteUpkeep::new(options.clone());
+    assert_eq!(found(upkeep.check().unwrap()), []);
+    for (damage, expected) in [
+        ("UPDATE totals SET count = count + 1 WHERE state = 2", vec![("totals", 1)]),
+        ("DELETE FROM totals WHERE state = 5", vec![("totals", 1)]),
+        (
+            "INSERT INTO attempts SELECT x'00', number, token, outcome, node, claimed_at, started_at, finished_at, error FROM attempts",
+            vec![("attempts", 1)],
+        ),
+        ("DELETE FROM events WHERE position = 17", vec![("log", 1)]),
+        ("DELETE FROM events WHERE position > 250", vec![("log's end", 1)]),
+        ("UPDATE sessions SET closed_at = 1", vec![("executing jobs", 1)]),
+        ("UPDATE jobs SET finished_at = 1 WHERE state = 2 AND sequence < 50", vec![("states", 10)]),
+        ("UPDATE jobs SET token = 1000 WHERE sequence = 5", vec![("tokens", 1)]),
+        ("DELETE FROM job_tags WHERE sequence = 5", vec![("tags", 1)]),
+        ("UPDATE jobs SET payload = '{' WHERE sequence = 5", vec![("JSON", 1)]),
+        ("DELETE FROM settings WHERE key = 'epoch'", vec![("epoch", 1)]),
+    ] {
+        let copy = folder.path().join("copy.db");
+        upkeep.backup(&copy, &mut |_, _| {}).unwrap();
+        rusqlite::Connection::open(&copy).unwrap().execute_batch(damage).unwrap();
+        let damaged = SqliteUpkeep::new(SqliteOptions { path: copy.clone(), ..options.clone() });
+        assert_eq!(found(damaged.check().unwrap()), expected, "{damage}");
+        std::fs::remove_file(copy).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_database_finds_what_must_not_be() {
+    let database = Database::create();
+    let options = PostgresOptions::new(database.url());
+    let (opened, of_store) = (options.clone(), options.clone());
+    let store = tokio::task::spawn_blocking(move || PostgresStore::open(opened).unwrap()).await.unwrap();
+    fill(store.clone()).await;
+    let mut committed = store.committed();
+    // 300 were created, two validated, one executed and completed.
+    let all = committed.wait_for(|newest| newest.position >= 304);
+    tokio::time::timeout(std::time::Duration::from_secs(30), all).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
+    let upkeep = PostgresUpkeep::new(of_store);
+    let check = || {
+        let upkeep = upkeep.clone();
+        std::thread::spawn(move || found(upkeep.check().unwrap())).join().unwrap()
+    };
+    assert_eq!(check(), []);
+    for (damage, repair, expected) in [
+        (
+            "UPDATE totals SET count = count + 1 WHERE state = 2",
+            "UPDATE totals SET count = count - 1 WHERE state = 2",
+            vec![("totals", 1)],
+        ),
+        (
+            "UPDATE job_bodies SET type = 'x' WHERE sequence < 50",
+            "UPDATE job_bodies SET type = 'noop'",
+            vec![("jobs", 10)],
+        ),
+        (
+            "INSERT INTO attempts SELECT gen_random_uuid(), number, token, outcome, node, claimed_at, started_at, finished_at, error FROM attempts",
+            "DELETE FROM attempts WHERE job NOT IN (SELECT id FROM jobs)",
+            vec![("attempts", 1)],
+        ),
+        (
+            "UPDATE events SET batch = 999 WHERE type = 1 AND number = 0",
+            "UPDATE events SET batch = (SELECT batch FROM event_batches AS b WHERE size > (SELECT count(*) FROM events AS e WHERE e.batch = b.batch)) WHERE batch = 999",
+            vec![("log's batches", 2)],
+        ),
+        (
+            "UPDATE event_batches SET first_position = first_position + 1 WHERE first_position > 1",
+            "UPDATE event_batches SET first_position = first_position - 1 WHERE first_position > 1",
+            vec![("log", 1), ("log's end", 1)],
+        ),
+        (
+            "UPDATE sessions SET closed_at = 1",
+            "UPDATE sessions SET closed_at = NULL",
+            vec![("executing jobs", 1)],
+        ),
+        (
+            "UPDATE jobs SET finished_at = 1 WHERE state = 2",
+            "UPDATE jobs SET finished_at = NULL WHERE state = 2",
+            vec![("states", 10)],
+        ),
+        (
+            "UPDATE jobs SET token = 1000 WHERE token = 1",
+            "UPDATE jobs SET token = 1 WHERE token = 1000",
+            vec![("tokens", 1)],
+        ),
+        (
+            "UPDATE job_tags SET tag = 'b' WHERE sequence = 5",
+            "UPDATE job_tags SET tag = 'a'",
+            vec![("tags", 2)],
+        ),
+    ] {
+        database.psql(&format!(
+            "SET search_path TO callboard; SET session_replication_role TO replica; {damage}"
+        ));
+        assert_eq!(check(), expected, "{damage}");
+        database.psql(&format!("SET search_path TO callboard; {repair}"));
+    }
+    assert_eq!(check(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_no_half_of_a_copy() {
+    let folder = TempDir::new().unwrap();
+    let options = sqlite(&folder).await;
+    let mut export = Vec::new();
+    SqliteUpkeep::new(options.clone()).export(true, &mut export, &mut |_| {}).unwrap();
+    let small = |name: &str| {
+        let path = folder.path().join(name);
+        SqliteUpkeep::new(SqliteOptions { path, max_pages: Some(40), ..options.clone() })
+    };
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    let error = small("callboard.db").backup(&folder.path().join("copy"), &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, TransferError::Store(StoreError::DiskFull(_))), "{error}");
+    let before = files();
+    let error = small("other.db").import(&mut &export[..], &mut |_| {}).unwrap_err();
+    assert!(matches!(error, TransferError::Store(StoreError::DiskFull(_))), "{error}");
+    assert!(!folder.path().join("other.db").exists());
+    // The lock stays, as it does for every file.
+    assert_eq!(files(), before + 1);
+}
