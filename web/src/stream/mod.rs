@@ -173,7 +173,15 @@ impl Pump {
 
     /// False if nobody reads it in time.
     async fn send(&self, text: String) -> bool {
-        let sent = timeout(self.state.settings.request_timeout, self.answers.send(Bytes::from(text))).await;
+        let limit = self.state.settings.request_timeout;
+        let sent = timeout(limit, self.answers.send(Bytes::from(text))).await;
+        if sent.is_err() {
+            tracing::debug!(
+                ?limit,
+                index = self.index,
+                "a stream is given up: its client does not read the answers"
+            );
+        }
         matches!(sent, Ok(Ok(())))
     }
 }
