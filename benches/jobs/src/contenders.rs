@@ -50,7 +50,7 @@ pub(crate) const CONTENDERS: [Contender; 6] = [
         how: How::Callboard,
     },
     Contender {
-        name: "graphile-worker 0.17.3",
+        name: "graphile-worker 0.17.3, PostgreSQL",
         server: Server::Postgres,
         durability: SYNCED,
         how: How::Node("graphile.mjs"),
@@ -74,7 +74,7 @@ pub(crate) const CONTENDERS: [Contender; 6] = [
         how: How::Apalis,
     },
     Contender {
-        name: "BullMQ 6.7.0",
+        name: "BullMQ 6.7.0, Redis",
         server: Server::Redis,
         durability: "as Redis is set to save",
         how: How::Node("bullmq.mjs"),
@@ -207,8 +207,9 @@ struct Database {
 impl Database {
     async fn create(server: &str) -> Result<Self> {
         let name = format!("callboard_bench_{}", std::process::id());
-        let (start, _) = server.rsplit_once('/').context("the URL of PostgreSQL names no database")?;
-        let url = format!("{start}/{name}");
+        let (path, query) = server.split_once('?').unwrap_or((server, ""));
+        let (start, _) = path.rsplit_once('/').context("the URL of PostgreSQL names no database")?;
+        let url = format!("{start}/{name}?{query}");
         let database = Database { server: server.to_owned(), name, url };
         database.execute("DROP DATABASE IF EXISTS").await?;
         database.execute("CREATE DATABASE").await?;
