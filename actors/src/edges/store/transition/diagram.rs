@@ -1,6 +1,6 @@
 //! The state machine as `docs/job-semantics.md` draws it, compared with what the transitions do.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use callboard_contracts::JobState;
 
@@ -63,7 +63,12 @@ fn edges() -> Edges {
     use JobState::{Available, Executing, Pending, Retryable, Scheduled};
     let mut edges = Edges::new();
     let held = NewJob { held: Some("no handler".to_owned()), ..new_job(2) };
-    for (job, label) in [(&new_job(1), "submitted"), (&held, "submitted, and nobody handles its type")] {
+    let later = NewJob { scheduled_at: Some(now().saturating_add(Duration::from_secs(1))), ..new_job(3) };
+    for (job, label) in [
+        (&new_job(1), "submitted"),
+        (&later, "submitted for later"),
+        (&held, "submitted, and nobody handles its type"),
+    ] {
         let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), |_, _| 0);
         edges.entry((None, stored.accepted[0].1)).or_default().push(label);
     }
@@ -97,12 +102,6 @@ fn edges() -> Edges {
             lose(changes, row, &error(), 0);
         });
     };
-    let deadly = |changes: &mut Changes| {
-        changed(changes, |changes, row| {
-            row.started_at = Some(now());
-            lose(changes, row, &error(), 1);
-        });
-    };
     let too_often = |changes: &mut Changes| {
         changed(changes, |changes, row| {
             (row.started_at, row.deaths) = (Some(now()), 2);
@@ -118,7 +117,6 @@ fn edges() -> Edges {
     try_all(&mut edges, &[Executing], "its node died", false, lost);
     try_all(&mut edges, &[Executing], "its node died, and it was cancelled", true, lost);
     try_all(&mut edges, &[Executing], "its node died in its last attempt", false, last);
-    try_all(&mut edges, &[Executing], "too many of its runs died with their nodes", false, deadly);
     edges
 }
 
