@@ -193,7 +193,7 @@ async fn files_that_are_not_ours_are_left_as_they_are() {
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
     let error = refused(options(&folder));
-    assert_eq!(error, StoreError::TooNew { found: 99, known: 2 });
+    assert!(matches!(error, StoreError::TooNew { found: 99, known: 2..99 }), "{error:?}");
     assert!(error.to_string().contains("newer program"), "{error}");
 }
 
