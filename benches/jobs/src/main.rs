@@ -54,7 +54,7 @@ pub(crate) struct Compare {
     )]
     redis: String,
     /// Where SQLite's files are made; its disk is measured.
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    #[arg(long, default_value = "target", value_name = "FOLDER")]
     place: PathBuf,
     /// Print the table as Markdown.
     #[arg(long)]
