@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use callboard_contracts::{EventType, JobState, Timestamp, api::LogCursor};
+use callboard_contracts::{
+    EventType, JobState, Timestamp,
+    api::{ErrorKind, LogCursor},
+};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
@@ -11,7 +14,7 @@ use prometheus::{
 use crate::edges::store::{
     StoreHandle,
     numbers::seconds,
-    record::{AttemptEnd, LoggedEvent, QueueTotals},
+    record::{AttemptEnd, EventCount, QueueTotals},
 };
 
 /// The label of job types and queues that this node does not know: what a caller makes up must not make a time series.
@@ -207,15 +210,16 @@ impl Metrics {
             all.add("counter", numbers.failed.clone())?;
         }
 
+        let validation_failed = all.counter(
+            "processor_jobs_validation_failed_total",
+            "Jobs whose payload did not fit their type when they were to run on this node.",
+        )?;
+
         all.of_fleet = true;
         let processed = all.counter("processor_jobs_processed_total", "Jobs that were finished, however.")?;
         let completed = all.counter("processor_jobs_completed_total", "Jobs that were completed.")?;
         let failed =
             all.counter("processor_jobs_failed_total", "Jobs that failed for good or were cancelled.")?;
-        let validation_failed = all.counter(
-            "processor_jobs_validation_failed_total",
-            "Jobs whose payload did not fit their type when they were to run.",
-        )?;
         let processing =
             HistogramOpts::new("processor_job_processing_seconds", "Seconds that runs of jobs took.");
         let processing_seconds =
@@ -339,6 +343,9 @@ impl Metrics {
             AttemptEnd::Snoozed { .. } => "snoozed",
         };
         self.count_end(queue, job_type, outcome);
+        if matches!(end, AttemptEnd::Failed { error, .. } if error.kind == ErrorKind::InvalidPayload) {
+            self.0.validation_failed.inc();
+        }
     }
 
     fn count_end(&self, queue: &str, job_type: &str, outcome: &str) {
@@ -377,46 +384,37 @@ impl Metrics {
     }
 
     /// Counts what the log says.
-    pub(crate) fn event(&self, logged: &LoggedEvent) {
+    pub(crate) fn events(&self, count: &EventCount) {
         let numbers = &*self.0;
-        let place @ [queue, job_type] = self.place(&logged.queue, &logged.job_type);
-        let failed = || {
-            numbers.attempts_failed.with_label_values(&[job_type]).inc();
-            let kind = logged.event.payload.get("error").and_then(|error| error.get("kind"));
-            if kind.is_some_and(|kind| kind == "invalid_payload") {
-                numbers.validation_failed.inc();
-            }
+        let place @ [queue, job_type] = self.place(&count.queue, &count.job_type);
+        let durations = || count.durations.iter().map(Duration::as_secs_f64);
+        let took = || durations().for_each(|took| numbers.processing_seconds.observe(took));
+        let finished = |number: &IntCounter, outcome| {
+            numbers.processed.inc_by(count.events);
+            number.inc_by(count.events);
+            numbers.finished.with_label_values(&[queue, job_type, outcome]).inc_by(count.events);
         };
-        let took = || {
-            let took: Option<Duration> = logged.duration;
-            took.into_iter().for_each(|took| numbers.processing_seconds.observe(took.as_secs_f64()));
-        };
-        match logged.event.event_type {
+        let failed = |attempts| numbers.attempts_failed.with_label_values(&[job_type]).inc_by(attempts);
+        match count.event_type {
             EventType::Executed | EventType::AttemptStarted => {
                 let latency = numbers.start_latency.with_label_values(&place);
-                logged.duration.into_iter().for_each(|waited| latency.observe(waited.as_secs_f64()));
+                durations().for_each(|waited| latency.observe(waited));
             }
             EventType::Completed => {
-                numbers.processed.inc();
-                numbers.completed.inc();
-                numbers.finished.with_label_values(&[queue, job_type, "completed"]).inc();
+                finished(&numbers.completed, "completed");
                 took();
             }
             EventType::Failed => {
-                numbers.processed.inc();
-                numbers.failed.inc();
-                numbers.finished.with_label_values(&[queue, job_type, "failed"]).inc();
+                finished(&numbers.failed, "failed");
                 // Of a job that was cancelled before it ran there was no attempt.
-                if logged.duration.is_some() {
-                    failed();
-                }
+                failed(count.durations.len() as u64);
                 took();
             }
             EventType::AttemptFailed => {
-                failed();
+                failed(count.events);
                 took();
             }
-            EventType::Quarantined => numbers.quarantined.with_label_values(&place).inc(),
+            EventType::Quarantined => numbers.quarantined.with_label_values(&place).inc_by(count.events),
             _ => {}
         }
     }
@@ -455,6 +453,8 @@ impl std::fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
+    use callboard_contracts::api::AttemptError;
+
     use super::*;
 
     #[test]
@@ -468,6 +468,13 @@ mod tests {
         metrics.accepted();
         metrics.ended("default", "noop", &AttemptEnd::Released);
         metrics.stale_write("default", "noop", true);
+        let error = AttemptError {
+            kind: ErrorKind::InvalidPayload,
+            message: "missing field".to_owned(),
+            backtrace: None,
+            is_final: true,
+        };
+        metrics.ended("default", "noop", &AttemptEnd::Failed { error, retry_at: None });
         let text = metrics.render();
         for line in [
             "gateway_jobs_submitted_total{type=\"noop\"} 1",
@@ -476,7 +483,7 @@ mod tests {
             "processor_jobs_processed_total 0",
             "processor_jobs_completed_total 0",
             "processor_jobs_failed_total 0",
-            "processor_jobs_validation_failed_total 0",
+            "processor_jobs_validation_failed_total 1",
             "processor_job_processing_seconds_count 0",
             "callboard_attempts_started_total{queue=\"other\",type=\"other\"} 3",
             "callboard_attempts_finished_total{outcome=\"released\",queue=\"default\",type=\"noop\"} 1",

@@ -2,15 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use callboard_contracts::api::LogCursor;
 use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartError};
 use tokio::time::{Instant, sleep};
 
 use super::{backoff::Backoff, condition::Condition, node::Node};
 use crate::edges::store::{StoreError, record::QueueSettings};
 
-/// Events that one read gives at most.
-const PAGE: u32 = 2000;
+/// Places of the log that one read counts at most.
+const PAGE: u32 = 10_000;
 /// How long commits gather before they are read.
 const GATHER: Duration = Duration::from_millis(25);
 /// How often the queues are looked at, at most.
@@ -90,13 +89,12 @@ async fn run(node: Arc<Node>, path: String) {
 /// Counts one page of the log. Whether there is more.
 async fn follow(node: &Node) -> Result<bool, StoreError> {
     let Some(after) = *node.counted.lock() else { return Ok(false) };
-    let page = node.store.events_after(after, None, PAGE).await?;
-    if page.reset {
-        tracing::warn!(%after, oldest = %page.oldest, "events were deleted before they were counted");
+    let part = node.store.count_events_after(after, PAGE).await?;
+    if part.reset {
+        tracing::warn!(%after, newest = %part.newest, "events were deleted before they were counted");
     }
-    let last = page.events.last().map(|logged| logged.cursor);
-    page.events.iter().for_each(|logged| node.metrics.event(logged));
+    part.counts.iter().for_each(|count| node.metrics.events(count));
     // No await since the first of them was counted.
-    *node.counted.lock() = last.or_else(|| page.reset.then_some(page.newest)).or(Some(after));
-    Ok(last.is_some_and(|last: LogCursor| last < page.newest))
+    *node.counted.lock() = Some(part.last);
+    Ok(part.last < part.newest)
 }

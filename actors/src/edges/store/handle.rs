@@ -17,7 +17,9 @@ use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     numbers::StoreNumbers,
     port::OpenSession,
-    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    record::{
+        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+    },
 };
 
 /// To the edge: carry these out, together if they fit into one transaction.
@@ -181,6 +183,14 @@ impl StoreHandle {
         limit: u32,
     ) -> Result<LogPage, StoreError> {
         self.read(|store| store.events_after(after, job, limit)).await
+    }
+
+    /// See [`Store::count_events_after`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn count_events_after(&self, after: LogCursor, limit: u32) -> Result<CountedLog, StoreError> {
+        self.read(|store| store.count_events_after(after, limit)).await
     }
 
     /// See [`Store::recent_events`].

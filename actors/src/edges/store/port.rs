@@ -16,8 +16,8 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::record::{
-    AttemptEnd, ClaimedJob, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs, Lease, LogPage,
-    NewJob, NewSession, QueueSettings, QueueTotals, Retention,
+    AttemptEnd, ClaimedJob, CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs,
+    Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals, Retention,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -429,6 +429,13 @@ pub trait Store: Send + Sync + 'static {
         job: Option<Uuid>,
         limit: u32,
     ) -> BoxFuture<'static, Result<LogPage, StoreError>>;
+
+    /// What the log after `after` comes to, at most `limit` places of it. Costs far less than to read it.
+    fn count_events_after(
+        &self,
+        after: LogCursor,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<CountedLog, StoreError>>;
 
     /// The newest events of contract 1.0.0, newest first, of all jobs or of one.
     fn recent_events(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, JobState, Timestamp, TraceContext,
+    EventEnvelope, EventType, JobState, Timestamp, TraceContext,
     api::{AttemptError, AttemptView, LogCursor},
 };
 use uuid::Uuid;
@@ -246,6 +246,34 @@ pub struct LogPage {
     /// The newest place.
     pub newest: LogCursor,
     /// Whether the reader's cursor was older than the log, or of another epoch, so that `events` begin at `oldest`.
+    pub reset: bool,
+}
+
+/// The events of a part of the log that are alike, counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventCount {
+    /// What happened.
+    pub event_type: EventType,
+    /// The jobs' queue.
+    pub queue: String,
+    /// The jobs' type.
+    pub job_type: String,
+    /// How often.
+    pub events: u64,
+    /// [`LoggedEvent::duration`] of those that have one, in no order.
+    pub durations: Vec<Duration>,
+}
+
+/// What a part of the log comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountedLog {
+    /// Events that are alike, in no order.
+    pub counts: Vec<EventCount>,
+    /// The last place that is counted: where the next part begins.
+    pub last: LogCursor,
+    /// The newest place.
+    pub newest: LogCursor,
+    /// As [`LogPage::reset`].
     pub reset: bool,
 }
 

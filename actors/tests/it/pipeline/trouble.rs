@@ -11,7 +11,9 @@ use std::{
 use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     port::OpenSession,
-    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    record::{
+        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+    },
 };
 use callboard_contracts::{
     EventEnvelope, Timestamp,
@@ -141,6 +143,14 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<LogPage, StoreError>> {
         self.store.events_after(after, job, limit)
+    }
+
+    fn count_events_after(
+        &self,
+        after: LogCursor,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<CountedLog, StoreError>> {
+        self.store.count_events_after(after, limit)
     }
 
     fn recent_events(

@@ -55,7 +55,9 @@ pub use self::{enqueue_in::enqueue_in, upkeep::PostgresUpkeep};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
-    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    record::{
+        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+    },
 };
 
 /// Threads that speak with the database.
@@ -355,6 +357,14 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<LogPage, StoreError>> {
         self.read(move |connection| read::events_after(connection, after, job, limit).boxed())
+    }
+
+    fn count_events_after(
+        &self,
+        after: LogCursor,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<CountedLog, StoreError>> {
+        self.read(move |connection| read::count_events_after(connection, after, limit).boxed())
     }
 
     fn recent_events(

@@ -1,6 +1,6 @@
 //! What is read, each within one snapshot.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, JobState, Timestamp,
@@ -18,8 +18,8 @@ use crate::edges::store::{
     StoreError,
     port::OpenSession,
     record::{
-        JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
-        QueueTotals,
+        CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent,
+        QueueSettings, QueueTotals,
     },
     transition::{
         code::{event_of, outcome_of, state_of},
@@ -268,6 +268,48 @@ pub(super) async fn events_after(
     Ok(LogPage {
         events: rows.iter().map(|row| logged(row, epoch)).collect::<sqlx::Result<_>>()?,
         oldest: LogCursor { epoch, position: oldest },
+        newest: LogCursor { epoch, position: newest },
+        reset,
+    })
+}
+
+pub(super) async fn count_events_after(
+    connection: &mut PgConnection,
+    after: LogCursor,
+    limit: u32,
+) -> sqlx::Result<CountedLog> {
+    let (epoch, oldest, newest) = log(connection).await?;
+    let (from, reset) = read_from(after, epoch, oldest, newest);
+    let last = newest.min(from.saturating_add(u64::from(limit)));
+    let rows = sqlx::query(
+        "SELECT event.type, event.queue, event.job_type, count(*) AS events,
+                array_agg(event.duration) FILTER (WHERE event.duration IS NOT NULL) AS durations
+         FROM event_batches AS batch JOIN events AS event ON event.batch = batch.batch
+         WHERE batch.first_position >= coalesce((SELECT max(first_position) FROM event_batches
+                                                 WHERE first_position <= $1 + 1), 0)
+               AND batch.first_position <= $2 AND batch.first_position + event.number > $1
+               AND batch.first_position + event.number <= $2
+         GROUP BY event.type, event.queue, event.job_type",
+    )
+    .bind(as_long(from))
+    .bind(as_long(last))
+    .fetch_all(connection)
+    .await?;
+    let count = |row: &PgRow| {
+        let durations: Option<Vec<i64>> = row.try_get("durations")?;
+        let micros =
+            durations.unwrap_or_default().into_iter().map(|micros| u64::try_from(micros).unwrap_or(0));
+        Ok(EventCount {
+            event_type: event_of(row.try_get::<i16, _>("type")?.into()),
+            queue: row.try_get("queue")?,
+            job_type: row.try_get("job_type")?,
+            events: long(row, "events")?,
+            durations: micros.map(Duration::from_micros).collect(),
+        })
+    };
+    Ok(CountedLog {
+        counts: rows.iter().map(count).collect::<sqlx::Result<_>>()?,
+        last: LogCursor { epoch, position: last },
         newest: LogCursor { epoch, position: newest },
         reset,
     })

@@ -40,7 +40,9 @@ use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
-    record::{JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    record::{
+        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+    },
 };
 
 /// How the store is opened.
@@ -167,6 +169,14 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<LogPage, StoreError>> {
         self.readers.run(move |connection| read::events_after(connection, after, job, limit))
+    }
+
+    fn count_events_after(
+        &self,
+        after: LogCursor,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<CountedLog, StoreError>> {
+        self.readers.run(move |connection| read::count_events_after(connection, after, limit))
     }
 
     fn recent_events(

@@ -17,8 +17,8 @@ use super::{
 use crate::edges::store::{
     port::OpenSession,
     record::{
-        JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, QueueSettings,
-        QueueTotals,
+        CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent,
+        QueueSettings, QueueTotals,
     },
     transition::{
         code::{event_of, outcome_of, state_of},
@@ -179,12 +179,8 @@ fn logged(row: &Row<'_>, epoch: u64) -> rusqlite::Result<LoggedEvent> {
     Ok(event.logged())
 }
 
-pub(super) fn events_after(
-    connection: &Connection,
-    after: LogCursor,
-    job: Option<Uuid>,
-    limit: u32,
-) -> rusqlite::Result<LogPage> {
+/// The log's epoch, and its oldest and newest positions.
+fn log(connection: &Connection) -> rusqlite::Result<(u64, u64, u64)> {
     let number = |key: &str| -> rusqlite::Result<Value> {
         Ok(setting(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     };
@@ -192,6 +188,16 @@ pub(super) fn events_after(
     let newest = number("counters")?["position"].as_u64().unwrap_or(0);
     let mut first = connection.prepare_cached("SELECT min(position) FROM events")?;
     let oldest = first.query_row((), |row| row.get::<_, Option<u64>>(0))?.unwrap_or(newest + 1);
+    Ok((epoch, oldest, newest))
+}
+
+pub(super) fn events_after(
+    connection: &Connection,
+    after: LogCursor,
+    job: Option<Uuid>,
+    limit: u32,
+) -> rusqlite::Result<LogPage> {
+    let (epoch, oldest, newest) = log(connection)?;
     let (from, reset) = read_from(after, epoch, oldest, newest);
     let events = match job {
         None => {
@@ -210,6 +216,42 @@ pub(super) fn events_after(
     Ok(LogPage {
         events,
         oldest: LogCursor { epoch, position: oldest },
+        newest: LogCursor { epoch, position: newest },
+        reset,
+    })
+}
+
+pub(super) fn count_events_after(
+    connection: &Connection,
+    after: LogCursor,
+    limit: u32,
+) -> rusqlite::Result<CountedLog> {
+    let (epoch, oldest, newest) = log(connection)?;
+    let (from, reset) = read_from(after, epoch, oldest, newest);
+    let last = newest.min(from.saturating_add(u64::from(limit)));
+    let mut statement = connection.prepare_cached(
+        "SELECT type, queue, job_type, duration FROM events WHERE position > ?1 AND position <= ?2",
+    )?;
+    let mut rows = statement.query((from, last))?;
+    let mut counts: Vec<EventCount> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event_type = event_of(row.get(0)?);
+        let (queue, job_type) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let alike = |count: &EventCount| {
+            count.event_type == event_type && count.queue == queue && count.job_type == job_type
+        };
+        // Few are unlike, and neighbours are mostly alike: what was found last is looked at first.
+        let place = counts.iter().rposition(alike).unwrap_or_else(|| {
+            let (queue, job_type) = (queue.to_owned(), job_type.to_owned());
+            counts.push(EventCount { event_type, queue, job_type, events: 0, durations: Vec::new() });
+            counts.len() - 1
+        });
+        counts[place].events += 1;
+        counts[place].durations.extend(row.get::<_, Option<u64>>(3)?.map(Duration::from_micros));
+    }
+    Ok(CountedLog {
+        counts,
+        last: LogCursor { epoch, position: last },
         newest: LogCursor { epoch, position: newest },
         reset,
     })

@@ -1,6 +1,6 @@
 //! Reading the log.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use callboard_actors::edges::store::{Operation, record::NewJob};
 use callboard_contracts::{EventType, JobStatus, api::LogCursor};
@@ -175,4 +175,47 @@ pub(super) async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>
     assert_eq!(stage.store.recent_events(None, 2).await.unwrap(), recent[..2]);
     assert!(stage.store.recent_events(Some(Uuid::now_v7()), 5).await.unwrap().is_empty());
     assert!(stage.store.recent_events(None, 0).await.unwrap().is_empty());
+}
+
+pub(super) async fn what_is_counted_is_what_is_read<B: Backend>(stage: &mut Stage<B>) {
+    some_life(stage).await;
+    let log = stage.log().await;
+    let key = |event_type: EventType, queue: &str, job_type: &str| {
+        (event_type.to_string(), queue.to_owned(), job_type.to_owned())
+    };
+    for limit in [1, 2, 3, 7, 1000] {
+        let mut counted: BTreeMap<_, (u64, Vec<Duration>)> = BTreeMap::new();
+        let mut after = LogCursor::default();
+        loop {
+            let part = stage.store.count_events_after(after, limit).await.unwrap();
+            assert!(!part.reset, "{after}");
+            assert_eq!(part.newest, log[log.len() - 1].cursor);
+            for count in part.counts {
+                let entry = counted.entry(key(count.event_type, &count.queue, &count.job_type)).or_default();
+                entry.0 += count.events;
+                entry.1.extend(count.durations);
+            }
+            after = part.last;
+            if part.last == part.newest {
+                break;
+            }
+        }
+        let mut read: BTreeMap<_, (u64, Vec<Duration>)> = BTreeMap::new();
+        for event in &log {
+            let entry = read.entry(key(event.event.event_type, &event.queue, &event.job_type)).or_default();
+            entry.0 += 1;
+            entry.1.extend(event.duration);
+        }
+        for (_, durations) in counted.values_mut().chain(read.values_mut()) {
+            durations.sort();
+        }
+        assert_eq!(counted, read, "{limit} places at a time");
+    }
+    let newest = log[log.len() - 1].cursor;
+    let nothing = stage.store.count_events_after(newest, 10).await.unwrap();
+    assert!(nothing.counts.is_empty() && !nothing.reset && nothing.last == newest);
+    let foreign = LogCursor { epoch: newest.epoch + 1, position: 3 };
+    let part = stage.store.count_events_after(foreign, 1000).await.unwrap();
+    assert!(part.reset);
+    assert_eq!(part.counts.iter().map(|count| count.events).sum::<u64>(), log.len() as u64);
 }

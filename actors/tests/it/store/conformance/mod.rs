@@ -115,6 +115,7 @@ macro_rules! conformance {
                 a_reader_goes_on_behind_what_it_saw,
                 a_cursor_that_is_not_of_this_log_is_reset,
                 the_log_of_one_job_is_a_part_of_the_log,
+                what_is_counted_is_what_is_read,
                 who_waits_is_told_of_new_events,
                 an_event_says_what_happened;
             reading:
