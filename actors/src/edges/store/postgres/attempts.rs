@@ -1,20 +1,21 @@
 //! Leases: claiming jobs, and what becomes of the attempts.
 
-use callboard_contracts::Timestamp;
+use std::collections::BTreeSet;
+
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_integer, as_long, count, long, micros, time, wide},
+    columns::{as_long, count, long, micros, time, wide},
+    completed,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     record::ClaimedJob,
     transition::{
-        EndedAttempt,
         attempt::{claimed as note, finish, leased_job, start},
-        code::{outcome_code, trace_of},
+        code::trace_of,
     },
 };
 
@@ -32,14 +33,14 @@ pub(super) async fn claim(
         "WITH session AS (
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
          ), chosen AS (
-            SELECT id, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
+            SELECT ctid AS place_of_row, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
             WHERE queue = $2 AND state = 2 AND EXISTS (SELECT FROM session)
                   AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND paused_at IS NOT NULL)
             ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
          ), claimed AS (
             UPDATE jobs SET state = 3, attempt = attempt + 1, token = nextval('lease_token'), session = $1,
                             claimed_at = $4, updated_at = $4, started_at = NULL, claims = claims + 1
-            FROM chosen WHERE jobs.id = chosen.id
+            FROM chosen WHERE jobs.ctid = chosen.place_of_row
             RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
                       rank, since, place
          )
@@ -138,47 +139,23 @@ fn leased(row: &PgRow, queue: &str) -> sqlx::Result<ClaimedJob> {
 }
 
 /// A group of starts and ends.
-pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::Result<Vec<OperationResult>> {
-    tx.load(group.iter().filter_map(leased_job)).await?;
+///
+/// `only_completed`: jobs of which the batch says nothing else.
+pub(super) async fn run(
+    tx: &mut Transaction<'_>,
+    group: &[Operation],
+    only_completed: &BTreeSet<Uuid>,
+) -> sqlx::Result<Vec<OperationResult>> {
+    let mut written = completed::write(tx, group, only_completed).await?;
+    tx.load(group.iter().filter_map(leased_job).filter(|id| !written.contains_key(id))).await?;
     let changes = &mut tx.changes;
     let results = group.iter().map(|operation| match operation {
+        Operation::Finish { lease, .. } if written.contains_key(&lease.id) => {
+            Ok(written.remove(&lease.id).unwrap_or(Outcome::Stale))
+        }
         Operation::Start { lease, started_at } => Ok(start(changes, *lease, *started_at)),
         Operation::Finish { lease, started_at, end } => Ok(finish(changes, *lease, *started_at, end)),
         _ => Ok(Outcome::Done),
     });
     Ok(results.collect())
-}
-
-/// Writes ended attempts in one statement.
-pub(super) async fn insert(
-    connection: &mut PgConnection,
-    attempts: &[EndedAttempt],
-    node: &str,
-) -> sqlx::Result<()> {
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    macro_rules! column {
-        (|$attempt:ident| $value:expr) => {
-            attempts.iter().map(|$attempt| $value).collect::<Vec<_>>()
-        };
-    }
-    sqlx::query(
-        "INSERT INTO attempts (job, number, token, outcome, claimed_at, started_at, finished_at, error, node)
-         SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::bigint[]), unnest($4::smallint[]),
-                unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::text[]), $9
-         ON CONFLICT (job, token) DO NOTHING",
-    )
-    .bind(column!(|attempt| attempt.job))
-    .bind(column!(|attempt| as_integer(attempt.number)))
-    .bind(column!(|attempt| as_long(attempt.token)))
-    .bind(column!(|attempt| i16::try_from(outcome_code(attempt.outcome)).unwrap_or(i16::MAX)))
-    .bind(column!(|attempt| attempt.claimed_at.as_micros()))
-    .bind(column!(|attempt| attempt.started_at.map(Timestamp::as_micros)))
-    .bind(column!(|attempt| attempt.finished_at.as_micros()))
-    .bind(column!(|attempt| attempt.error.as_deref()))
-    .bind(node)
-    .execute(connection)
-    .await?;
-    Ok(())
 }

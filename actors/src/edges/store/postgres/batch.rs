@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{attempts, control, enqueue, keyed, retention, session, transaction::Transaction};
+use super::{attempts, completed, control, enqueue, keyed, retention, session, transaction::Transaction};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     transition::{Kind, attempt::leased_job},
@@ -13,13 +13,14 @@ pub(super) async fn run(
     tx: &mut Transaction<'_>,
     operations: &[Operation],
 ) -> sqlx::Result<Vec<OperationResult>> {
+    let only_completed = completed::only_completed(operations, job);
     // All at once and in the order of their ids: transactions that share jobs wait for each other in one order.
-    tx.load(operations.iter().filter_map(job)).await?;
+    tx.load(operations.iter().filter_map(job).filter(|id| !only_completed.contains(id))).await?;
     let mut results = Vec::with_capacity(operations.len());
     for (kind, group) in Kind::groups(operations) {
         match kind {
             Kind::Enqueue => results.extend(enqueue::run(tx, group).await?),
-            Kind::Attempt => results.extend(attempts::run(tx, group).await?),
+            Kind::Attempt => results.extend(attempts::run(tx, group, &only_completed).await?),
             Kind::Other => {
                 for operation in group {
                     results.push(match operation {

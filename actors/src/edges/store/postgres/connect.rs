@@ -18,7 +18,7 @@ const STATEMENTS: usize = 200;
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// It writes batches: each statement looks rows up by an index, whatever the statistics of a new table say.
+    /// It writes batches.
     Write,
     /// It reads.
     Read,
@@ -47,7 +47,9 @@ pub(super) fn options(options: &PostgresOptions, purpose: Purpose) -> Result<PgC
         ("synchronous_commit", synchronous.to_owned()),
         ("jit", "off".to_owned()),
     ];
-    if purpose == Purpose::Write {
+    if purpose != Purpose::Control {
+        // Each statement looks rows up by an index, whatever the statistics of a new table say: a plan that was made when
+        // the table was small is kept.
         let never = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"];
         settings.extend(never.map(|way| (way, "off".to_owned())));
     }

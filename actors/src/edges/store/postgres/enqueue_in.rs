@@ -2,8 +2,9 @@
 
 use callboard_contracts::{JobState, Timestamp};
 use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
 
-use super::{PostgresOptions, enqueue, error, log, wake};
+use super::{PostgresOptions, enqueue, error, told, wake};
 use crate::edges::store::{
     Outcome, StoreError,
     record::NewJob,
@@ -70,8 +71,7 @@ async fn store(
     let decided = decide(&mut changes, &[job], known, |_, _| waiting);
     if let Some((_, state)) = decided.accepted.first() {
         enqueue::insert(connection, &decided.accepted, now).await?;
-        log::insert(connection, options, now, &changes.events).await?;
-        count(connection, job, *state, now).await?;
+        told::write(connection, options, &changes, own_shard()).await?;
         if *state == JobState::Available {
             wake::notify_of_job(connection, &options.schema, &job.queue).await?;
         }
@@ -97,23 +97,11 @@ async fn enter(
     Ok((row.try_get("before")?, options.clock.manual().unwrap_or(now)))
 }
 
-/// Counts the job in a row of its own, so that nobody waits until the caller's transaction ends.
-async fn count(
-    connection: &mut PgConnection,
-    job: &NewJob,
-    state: JobState,
-    now: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO totals (queue, state, shard, count, last_at)
-         VALUES ($1, $2, -nextval('event_batch'), 1, $3)",
-    )
-    .bind(&job.queue)
-    .bind(state as i16)
-    .bind(now.as_micros())
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Counts of a transaction that is not ours are in a row of its own, so that nobody waits until it ends.
+fn own_shard() -> i64 {
+    let (high, _) = Uuid::new_v4().as_u64_pair();
+    // Below zero, and not that of another one that is open.
+    -1 - i64::try_from(high >> 1).unwrap_or(i64::MAX - 1)
 }
 
 /// Adds the counts of transactions that were not ours, and have committed, to those of ours.

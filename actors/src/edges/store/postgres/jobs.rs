@@ -1,13 +1,14 @@
 //! Jobs as the writers hold them while they change them.
 
-use callboard_contracts::{JobState, Timestamp};
+use callboard_contracts::Timestamp;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::columns::{as_integer, as_long, as_text, count, long, optional_time, time, wide};
 use crate::edges::store::transition::{JobRow, code::state_of};
 
-fn read(row: &PgRow) -> sqlx::Result<JobRow> {
+/// A job as a statement gives it that selects what [`lock`] does.
+pub(super) fn read(row: &PgRow) -> sqlx::Result<JobRow> {
     Ok(JobRow {
         sequence: row.try_get("sequence")?,
         id: row.try_get("id")?,
@@ -49,46 +50,13 @@ pub(super) async fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> sqlx:
     rows.iter().map(read).collect()
 }
 
-/// Writes jobs back: those that are completed and nothing else, which are the most, and the others, a statement each.
+/// Writes jobs back in one statement.
 pub(super) async fn write_back<'r>(
     connection: &mut PgConnection,
     rows: impl Iterator<Item = &'r JobRow>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let (completed, others) = rows.partition::<Vec<_>, _>(|row| is_only_completed(row, now));
-    complete(connection, &completed, now).await?;
-    write_all(connection, &others, now).await
-}
-
-/// Whether the job has changed in nothing but what its completion changes. A cancel before that may have changed more.
-fn is_only_completed(row: &JobRow, now: Timestamp) -> bool {
-    row.state == JobState::Completed
-        && row.finished_at == Some(now)
-        && row.cancel_requested_at.is_none()
-        && !row.needs_token
-}
-
-async fn complete(connection: &mut PgConnection, rows: &[&JobRow], now: Timestamp) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "UPDATE jobs SET
-            state = 5, session = NULL, started_at = new.started_at, finished_at = $4, updated_at = $4,
-            was_started = was_started OR new.started_at IS NOT NULL, result = new.result
-         FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS started_at, unnest($3::text[]) AS result) AS new
-         WHERE jobs.id = new.id",
-    )
-    .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.started_at.map(Timestamp::as_micros)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.result.as_deref()).collect::<Vec<_>>())
-    .bind(now.as_micros())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_all(connection: &mut PgConnection, rows: &[&JobRow], now: Timestamp) -> sqlx::Result<()> {
+    let rows: Vec<&JobRow> = rows.collect();
     if rows.is_empty() {
         return Ok(());
     }

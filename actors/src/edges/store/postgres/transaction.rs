@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Shared, attempts, jobs, log};
+use super::{Shared, jobs, told};
 use crate::edges::store::transition::{Changes, backlog};
 
 /// Rows over which a count is spread.
@@ -16,13 +16,13 @@ pub(super) struct Transaction<'a> {
     pub(super) connection: &'a mut PgConnection,
     pub(super) shared: &'a Shared,
     pub(super) changes: Changes,
-    shard: i16,
+    shard: i64,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(connection: &'a mut PgConnection, shared: &'a Shared, shard: usize) -> Self {
         let changes = Changes::new(shared.clock.now());
-        let shard = i16::try_from(shard % SHARDS).unwrap_or(0);
+        let shard = i64::try_from(shard % SHARDS).unwrap_or(0);
         Transaction { connection, shared, changes, shard }
     }
 
@@ -77,40 +77,6 @@ impl<'a> Transaction<'a> {
     /// Writes all that is still in memory. Whether there are events that wait for their places.
     pub(super) async fn finish(mut self) -> sqlx::Result<bool> {
         self.flush().await?;
-        attempts::insert(self.connection, &self.changes.attempts, &self.shared.options.node).await?;
-        // All rows are locked by now, which the order of the log rests on.
-        log::insert(self.connection, &self.shared.options, self.changes.now, &self.changes.events).await?;
-        self.write_totals().await?;
-        Ok(!self.changes.events.is_empty())
-    }
-
-    /// Last, and in the order of their keys: no transaction that holds a count waits for another row.
-    async fn write_totals(&mut self) -> sqlx::Result<()> {
-        let (mut queues, mut states, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        for (queue, grown) in &self.changes.totals {
-            for (state, count) in (0_i16..).zip(grown).filter(|(_, count)| **count != 0) {
-                queues.push(queue.as_str());
-                states.push(state);
-                counts.push(*count);
-            }
-        }
-        if queues.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "INSERT INTO totals (queue, state, shard, count, last_at)
-             SELECT queue, state, $4, count, $5 FROM unnest($1::text[], $2::smallint[], $3::bigint[])
-                AS new (queue, state, count)
-             ON CONFLICT (queue, state, shard)
-             DO UPDATE SET count = totals.count + excluded.count, last_at = greatest(totals.last_at, excluded.last_at)",
-        )
-        .bind(&queues)
-        .bind(&states)
-        .bind(&counts)
-        .bind(self.shard)
-        .bind(self.changes.now.as_micros())
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(())
+        told::write(self.connection, &self.shared.options, &self.changes, self.shard).await
     }
 }
