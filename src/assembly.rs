@@ -15,9 +15,9 @@ use callboard_actors::{
         JobDefaults, RetryPolicy,
         command::{AllowList, AllowListError, CommandRunner, KeepWorkspace},
     },
-    roles::{RolesConfig, UnknownTypes},
+    roles::{RolesConfig, UnknownTypes, bounds::TypeBounds},
 };
-use callboard_config::{self as config, Settings, StoreBackend};
+use callboard_config::{self as config, ByteSize, Settings, StoreBackend};
 
 /// The database below the data folder.
 pub(crate) const DATABASE: &str = "callboard.db";
@@ -76,6 +76,21 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             config::UnknownTypes::Refuse => UnknownTypes::Refuse,
         },
         max_payload: settings.jobs.max_payload.as_usize(),
+        queue_payloads: settings
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((name.clone(), queue.max_payload?.as_usize())))
+            .collect(),
+        job_types: settings
+            .jobs
+            .types
+            .iter()
+            .map(|job_type| {
+                let max_payload = job_type.max_payload.map(ByteSize::as_usize);
+                (job_type.name.clone(), TypeBounds { max_payload })
+            })
+            .collect(),
+        max_backlog: settings.jobs.max_backlog,
         max_result: settings.jobs.max_result.as_usize(),
         cancel_grace: settings.jobs.cancel_grace,
         heartbeat: settings.rescuer.heartbeat,

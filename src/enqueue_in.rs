@@ -77,6 +77,9 @@ impl App {
             Outcome::BacklogFull { waiting, limit } => {
                 Err(Refusal::BacklogFull { queue: job.queue, waiting, limit, retry_after: FULL }.into())
             }
+            Outcome::StoreFull { waiting, limit } => {
+                Err(Refusal::StoreFull { waiting, limit, retry_after: FULL }.into())
+            }
             other => {
                 let problem = format!("it gave an answer to another question: {other:?}");
                 Err(self.store_error(StoreError::Failed(problem)))

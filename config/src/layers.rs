@@ -238,7 +238,8 @@ fn shown(key: &Key) -> String {
     shortened(&key.to_string())
 }
 
-fn is_queue_name(name: &str) -> bool {
+/// Whether queues, and job types, can be called so.
+pub(crate) fn is_queue_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !name.is_empty() && name.len() <= 50 && name.bytes().all(fits)
 }

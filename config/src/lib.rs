@@ -11,6 +11,7 @@ mod defaults;
 mod document;
 mod duration;
 mod http_secret;
+mod job_type;
 mod key;
 mod layers;
 mod loader;
@@ -30,6 +31,7 @@ pub use choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, TokenRole, 
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;
+pub use job_type::JobTypeSettings;
 pub use loader::{Loaded, Loader};
 pub use problem::{ConfigError, Problem};
 pub use settings::{

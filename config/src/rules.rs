@@ -8,8 +8,9 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use crate::choice::StoreBackend;
+use crate::job_type::JobTypeSettings;
 use crate::key::{Key, shortened};
-use crate::layers::Layers;
+use crate::layers::{Layers, is_queue_name};
 use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
 use crate::settings::{CommandSettings, HttpSettings, QueueSettings, Settings, StoreSettings, WebSettings};
@@ -25,6 +26,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     http(&mut rules, &settings.http);
     numbers(&mut rules, settings);
     results(&mut rules, settings);
+    job_types(&mut rules, &settings.jobs.types);
     store(&mut rules, &settings.store);
     durations(&mut rules, settings);
     queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
@@ -136,6 +138,7 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.range(&key("retry.factor"), retry.factor, 1.0, 100.0);
     rules.range(&key("retry.jitter"), retry.jitter, 0.0, 1.0);
     rules.range(&key("system.executors"), system.executors, 0, 1_024);
+    rules.at_least(&key("jobs.max_backlog"), settings.jobs.max_backlog, 1);
     rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));
 }
 
@@ -227,6 +230,25 @@ fn http(rules: &mut Rules<'_>, http: &HttpSettings) {
 fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
     rules.range(&section.join("concurrency"), settings.concurrency, 1, 100_000);
     rules.at_least(&section.join("max_backlog"), settings.max_backlog, 1);
+    if let Some(max_payload) = settings.max_payload {
+        rules.at_least(&section.join("max_payload"), max_payload.bytes(), 2);
+    }
+}
+
+fn job_types(rules: &mut Rules<'_>, types: &[JobTypeSettings]) {
+    let mut names = BTreeSet::new();
+    for job_type in types {
+        let name = shortened(&job_type.name);
+        rules.require(
+            is_queue_name(&job_type.name),
+            "jobs.types",
+            &format!("\"{name}\" is no name of a job type"),
+        );
+        let first = names.insert(&job_type.name);
+        rules.require(first, "jobs.types", &format!("two tables have the name \"{name}\""));
+        let some = job_type.max_payload.is_none_or(|most| most.bytes() >= 2);
+        rules.require(some, "jobs.types", &format!("`max_payload` of \"{name}\" must be at least 2 bytes"));
+    }
 }
 
 fn durations(rules: &mut Rules<'_>, settings: &Settings) {

@@ -12,6 +12,7 @@ use crate::byte_size::ByteSize;
 use crate::choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, UnknownTypes};
 use crate::database_url::DatabaseUrl;
 use crate::http_secret::HttpSecretSettings;
+use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
@@ -232,6 +233,8 @@ section! {
         pub concurrency: usize,
         /// Waiting jobs after which new ones are refused until there is room. Default: `1000000`.
         pub max_backlog: u64,
+        /// Largest payload of a job of the queue; none: [`JobsSettings::max_payload`] alone holds. Default: none.
+        pub max_payload: Option<ByteSize>,
     }
 }
 
@@ -246,6 +249,10 @@ section! {
         pub shutdown_grace: Duration,
         /// Largest payload of a job; at most `web.max_body`. Default: `256KiB`.
         pub max_payload: ByteSize,
+        /// Waiting jobs of all queues together after which new ones are refused until there is room. Default: `10000000`.
+        pub max_backlog: u64,
+        /// Bounds of single job types. Default: `[]`.
+        pub types: Vec<JobTypeSettings>,
         /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB, and 6 times `http.max_response` and 64 KiB. Default: `16MiB`.
         pub max_result: ByteSize,
     }

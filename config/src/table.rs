@@ -43,6 +43,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The value of a key that may be missing.
+    pub(crate) fn optional<T: Setting + Default>(&mut self, key: &str) -> Option<T> {
+        if self.members.iter().any(|member| member.key == key) { self.part(key) } else { Some(T::default()) }
+    }
+
     /// The value of a key, which must be there.
     pub(crate) fn part<T: Setting>(&mut self, key: &str) -> Option<T> {
         let Some(member) = self.members.iter().find(|member| member.key == key) else {

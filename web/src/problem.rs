@@ -59,7 +59,7 @@ kinds! {
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
     Misdirected = 421 "misdirected" "The request names another host",
-    BacklogFull = 429 "backlog-full" "The queue takes no more jobs now",
+    BacklogFull = 429 "backlog-full" "No more jobs are taken now",
     Unavailable = 503 "unavailable" "This cannot be done now",
 }
 
@@ -176,7 +176,7 @@ impl From<Refusal> for Trouble {
         let kind = match refusal {
             Refusal::Invalid(errors) => return Trouble::invalid(errors),
             Refusal::Unavailable(error) => return error.into(),
-            Refusal::BacklogFull { retry_after, .. } => {
+            Refusal::BacklogFull { retry_after, .. } | Refusal::StoreFull { retry_after, .. } => {
                 let seconds = retry_after.as_secs_f64().ceil().max(1.0);
                 #[expect(
                     clippy::cast_possible_truncation,

@@ -135,7 +135,7 @@ fn jobs() -> Vec<Route> {
         .says("Run a job again", "A job that waits for its time runs now; a finished one runs again as a new job.")
         .parameter("path", "id", id, uuid())
         .answer(200, "The job that will run.", Named("Retried"))
-        .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState, Kind::BacklogFull]),
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState, Kind::TooLarge, Kind::BacklogFull]),
     ]
     .into_iter()
     .map(|route| route.tag("Jobs"))

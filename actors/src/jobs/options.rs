@@ -7,7 +7,7 @@ use super::retry::RetryPolicy;
 /// Attempts a job may be given at most.
 pub const MAX_ATTEMPTS: u32 = 1000;
 
-/// A job type's own queue, attempts, timeout and retry policy; what is not set is the server's default.
+/// A job type's own queue, attempts, timeout, retry policy and limits; what is not set is the server's default.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct JobOptions {
@@ -19,6 +19,8 @@ pub struct JobOptions {
     pub timeout: Option<Duration>,
     /// When a failed attempt is followed by the next.
     pub retry: Option<RetryPolicy>,
+    /// The largest payload of a job, with its metadata, in bytes. Limits of the queue and of the server hold as well.
+    pub max_payload: Option<usize>,
 }
 
 impl JobOptions {
@@ -52,6 +54,14 @@ impl JobOptions {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
+        self
+    }
+
+    /// Refuses jobs with a larger payload, in bytes and with their metadata. Limits of the queue and of the server hold as
+    /// well: the smallest does.
+    #[must_use]
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = Some(bytes);
         self
     }
 }

@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use super::{CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States, options::MAX_ATTEMPTS};
 
+/// The bytes of an empty object.
+pub(crate) const LEAST_PAYLOAD: usize = 2;
 /// Errors that are listed for one payload at most.
 const MAX_ERRORS: usize = 32;
 /// Bytes of one error's text at most: it can quote the payload.
@@ -91,6 +93,9 @@ impl JobType {
         }
         if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return refuse("timeout must be longer than nothing".to_owned());
+        }
+        if options.max_payload.is_some_and(|most| most < LEAST_PAYLOAD) {
+            return refuse(format!("max_payload must be at least {LEAST_PAYLOAD}: no object is shorter"));
         }
         let unusable = |problem: String| RegistryError::Schema { job_type, problem };
         let payload_schema = schemars::schema_for!(J).to_value();

@@ -6,6 +6,7 @@
 
 mod assembly;
 mod backoff;
+pub mod bounds;
 mod completer;
 pub mod condition;
 mod drain;

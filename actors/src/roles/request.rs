@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::bounds::PayloadLimit;
 use crate::{
     edges::store::{
         StoreError,
@@ -116,18 +117,31 @@ pub enum Refusal {
     #[error("another job has the id {0}: choose a new one, or submit the very same job")]
     Conflict(Uuid),
     /// It is larger than a job may be.
-    #[error("the payload has {size} bytes; {limit} are allowed")]
+    #[error("the payload has {size} bytes; {limit} {of}")]
     TooLarge {
         /// Its size in bytes.
         size: usize,
         /// The size allowed, in bytes.
         limit: usize,
+        /// Whose limit it is.
+        #[serde(default)]
+        of: PayloadLimit,
     },
     /// Its queue has too many waiting jobs.
     #[error("queue {queue:?} has {waiting} waiting jobs and takes no more than {limit}; try again later")]
     BacklogFull {
         /// The queue.
         queue: String,
+        /// Jobs that wait.
+        waiting: u64,
+        /// Jobs that may wait.
+        limit: u64,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// All queues together have too many waiting jobs.
+    #[error("{waiting} jobs wait in all queues together, which take no more than {limit}; try again later")]
+    StoreFull {
         /// Jobs that wait.
         waiting: u64,
         /// Jobs that may wait.

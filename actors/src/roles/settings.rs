@@ -1,9 +1,13 @@
 //! How the roles of a node are set up.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use callboard_contracts::name;
 
+use super::bounds::BoundsByType;
 use crate::{
     edges::store::record::{QueueSettings, Retention},
     jobs::{JobDefaults, JobRegistry, MAX_ATTEMPTS},
@@ -34,6 +38,12 @@ pub struct RolesConfig {
     pub unknown_types: UnknownTypes,
     /// The largest payload of a job, with its metadata, in bytes.
     pub max_payload: usize,
+    /// The same for jobs of these queues. The smallest limit that concerns a job holds.
+    pub queue_payloads: BTreeMap<String, usize>,
+    /// What holds for jobs of these types, beside what the types themselves say.
+    pub job_types: BoundsByType,
+    /// Waiting jobs of all queues together after which new ones are refused.
+    pub max_backlog: u64,
     /// The largest result of a job, in bytes. A larger one fails the job for good.
     pub max_result: usize,
     /// How long an attempt that is to end may take to do so by itself.
@@ -73,6 +83,9 @@ impl Default for RolesConfig {
             defaults: JobDefaults::default(),
             unknown_types: UnknownTypes::default(),
             max_payload: 256 * 1024,
+            queue_payloads: BTreeMap::new(),
+            job_types: BoundsByType::new(),
+            max_backlog: 10_000_000,
             max_result: 16 * 1024 * 1024,
             cancel_grace: Duration::from_secs(5),
             heartbeat: Duration::from_secs(2),
@@ -139,6 +152,9 @@ impl RolesConfig {
                 let problem = format!("its queue {queue:?} is not configured; there are: {}", known());
                 return refuse(&format!("job type {:?}", job_type.name()), problem);
             }
+        }
+        if self.max_backlog == 0 {
+            return refuse("max_backlog", "must be at least 1".to_owned());
         }
         if !(1..=MAX_ATTEMPTS).contains(&self.defaults.max_attempts) {
             return refuse("defaults.max_attempts", format!("must be from 1 to {MAX_ATTEMPTS}"));

@@ -27,6 +27,7 @@ fn new_job(number: u32) -> NewJob {
         correlation_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: 1000,
+        max_total: u64::MAX,
         scheduled_at: None,
         priority: 0,
         tags: vec!["a".to_owned()],

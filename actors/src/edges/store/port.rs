@@ -131,6 +131,8 @@ pub enum Operation {
         event_id: Uuid,
         /// Waiting jobs of the queue at which a new one is refused.
         max_backlog: u64,
+        /// Waiting jobs of all queues together at which a new one is refused.
+        max_total: u64,
     },
     /// Make scheduled and retryable jobs available whose time has come, at most `limit`.
     Promote {
@@ -222,6 +224,13 @@ pub enum Outcome {
     Conflict,
     /// [`Operation::Enqueue`] or [`Operation::Retry`]: the queue's backlog is full; nothing changed.
     BacklogFull {
+        /// Jobs that wait.
+        waiting: u64,
+        /// Jobs that may wait.
+        limit: u64,
+    },
+    /// [`Operation::Enqueue`] or [`Operation::Retry`]: all queues together hold as many jobs as they may; nothing changed.
+    StoreFull {
         /// Jobs that wait.
         waiting: u64,
         /// Jobs that may wait.

@@ -37,6 +37,8 @@ pub struct NewJob {
     pub event_id: Uuid,
     /// Waiting jobs of the queue (pending, scheduled, available, retryable) at which this one is refused.
     pub max_backlog: u64,
+    /// Waiting jobs of all queues together at which this one is refused.
+    pub max_total: u64,
     /// When it may run at the earliest. `None`, or a time that has passed: now.
     pub scheduled_at: Option<Timestamp>,
     /// Available jobs of a queue are claimed by priority, highest first, then by `scheduled_at`, then in the order of

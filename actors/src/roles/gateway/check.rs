@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
+        bounds::max_payload,
         request::{Form, Origin, Refusal},
         settings::UnknownTypes,
     },
@@ -91,8 +92,9 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
     let metadata = parsed.metadata.map(|metadata| Value::Object(metadata).to_string());
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let size = text.len() + length(&metadata) + length(&parsed.document);
-    if size > node.config.max_payload {
-        return Err(Refusal::TooLarge { size, limit: node.config.max_payload });
+    let (limit, of) = max_payload(&node.config, &parsed.job_type, options, &queue);
+    if size > limit {
+        return Err(Refusal::TooLarge { size, limit, of });
     }
     if let Some(job_type) = job_type {
         match node.registry.validate(job_type, &payload, &text) {
@@ -130,6 +132,7 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
         trace: origin.trace,
         event_id: Uuid::now_v7(),
         max_backlog: settings.max_backlog,
+        max_total: node.config.max_backlog,
         scheduled_at: parsed.scheduled_at,
         priority: parsed.priority,
         tags: parsed.tags,

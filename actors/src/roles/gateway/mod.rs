@@ -16,6 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    bounds::max_payload,
     node::Node,
     request::{
         CancelJob, Form, LimitQueue, PauseQueue, PrepareJob, Refusal, RetryJob, Submit, SubmitOnce,
@@ -230,12 +231,24 @@ async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
 
 async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
     let Some(found) = node.store.job(id).await? else { return Err(Refusal::NotFound(id)) };
+    let job = &found.job;
+    if job.state.is_final() {
+        // A new job is made of it, for which the limits of today hold.
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let size = job.payload.len() + length(&job.metadata) + length(&job.document);
+        let options = node.registry.get(&job.job_type).map(|job_type| job_type.options());
+        let (limit, of) = max_payload(&node.config, &job.job_type, options, &job.queue);
+        if size > limit {
+            return Err(Refusal::TooLarge { size, limit, of });
+        }
+    }
     let settings = node.queues.get(&found.job.queue).map(|queue| &queue.settings);
     let operation = Operation::Retry {
         id,
         replay_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: settings.map_or(u64::MAX, |settings| settings.max_backlog),
+        max_total: node.config.max_backlog,
     };
     match node.store.write(operation).await? {
         Outcome::MadeAvailable { queue } => {
@@ -247,6 +260,7 @@ async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
             Ok(Retried { id: replay, state, replay_of: Some(id) })
         }
         Outcome::BacklogFull { waiting, limit } => Err(backlog_full(node, found.job.queue, waiting, limit)),
+        Outcome::StoreFull { waiting, limit } => Err(store_full(node, &found.job.queue, waiting, limit)),
         Outcome::NotFound => Err(Refusal::NotFound(id)),
         Outcome::NotPossible { state } => {
             let detail = match state {
@@ -263,6 +277,13 @@ async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
 fn backlog_full(node: &Node, queue: String, waiting: u64, limit: u64) -> Refusal {
     let retry_after = node.queues.get(&queue).map(|queue| queue.retry_after(waiting)).unwrap_or_default();
     Refusal::BacklogFull { queue, waiting, limit, retry_after }
+}
+
+/// `queue`: where the job was to go, whose rate tells best when there may be room.
+fn store_full(node: &Node, queue: &str, waiting: u64, limit: u64) -> Refusal {
+    let retry_after =
+        node.queues.get(queue).map(|queue| queue.retry_after_of(waiting, limit)).unwrap_or_default();
+    Refusal::StoreFull { waiting, limit, retry_after }
 }
 
 fn unexpected(outcome: &Outcome) -> Refusal {

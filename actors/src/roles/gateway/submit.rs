@@ -12,7 +12,7 @@ use super::{
         node::Node,
         request::{Refusal, Submit, SubmitOnce, SubmittedOnce},
     },
-    backlog_full, check, unexpected,
+    backlog_full, check, store_full, unexpected,
 };
 use crate::{
     edges::store::{
@@ -177,6 +177,7 @@ fn answer(
         Outcome::Duplicate { event_id, state } => Ok(Submitted { id, event_id, state, duplicate: true }),
         Outcome::Conflict => Err(Refusal::Conflict(id)),
         Outcome::BacklogFull { waiting, limit } => Err(backlog_full(node, queue, waiting, limit)),
+        Outcome::StoreFull { waiting, limit } => Err(store_full(node, &queue, waiting, limit)),
         other => Err(unexpected(&other)),
     }
 }

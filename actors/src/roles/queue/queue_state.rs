@@ -90,6 +90,11 @@ impl Queue {
 
     /// When it is worth trying again for one whose job found `waiting` jobs in the queue.
     pub(crate) fn retry_after(&self, waiting: u64) -> Duration {
-        self.rate.lock().retry_after(self.started.elapsed().as_secs(), waiting, self.settings.max_backlog)
+        self.retry_after_of(waiting, self.settings.max_backlog)
+    }
+
+    /// Likewise for one whose job found `waiting` of `limit` jobs, of whatever queues.
+    pub(crate) fn retry_after_of(&self, waiting: u64, limit: u64) -> Duration {
+        self.rate.lock().retry_after(self.started.elapsed().as_secs(), waiting, limit)
     }
 }

@@ -82,6 +82,7 @@ async fn jobs_that_another_node_makes_available_are_claimed_at_once() {
             replay_id: uuid::Uuid::now_v7(),
             event_id: uuid::Uuid::now_v7(),
             max_backlog: 10,
+            max_total: 10,
         };
         // Written, and told to nobody here.
         let outcome = node.store.write(replay).await.unwrap();

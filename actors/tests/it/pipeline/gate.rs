@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use callboard_actors::roles::{
-    UnknownTypes,
-    request::{Form, Refusal},
+use callboard_actors::{
+    edges::store::record::QueueSettings,
+    roles::{
+        RolesConfig, UnknownTypes,
+        bounds::{PayloadLimit, TypeBounds},
+        request::{Form, Origin, PrepareJob, Refusal, RetryJob},
+    },
 };
 use callboard_contracts::JobState;
 use serde_json::{Value, json};
@@ -56,7 +60,10 @@ async fn what_is_wrong_is_said_with_its_place_and_nothing_is_stored() {
         );
     }
     let refusal = node.submit(json!({"type": "echo", "payload": {"text": long}})).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::TooLarge { size: 2011, limit: 1000 }), "{refusal:?}");
+    assert!(
+        matches!(refusal, Refusal::TooLarge { size: 2011, limit: 1000, of: PayloadLimit::Server }),
+        "{refusal:?}"
+    );
     let refusal = node.submit(json!({"type": "unheard-of"})).await.unwrap_err();
     assert!(matches!(&refusal, Refusal::UnknownType { known, .. } if known.contains(&"noop".to_owned())));
     assert_eq!(node.handles.read_model.ask(all_jobs()).await.unwrap().unwrap().jobs.len(), 0);
@@ -126,6 +133,75 @@ async fn a_full_backlog_refuses_more_and_says_when_to_try_again() {
         node.reaches(submitted.id, JobState::Completed).await;
     }
     node.submit(json!({"type": "noop"})).await.unwrap();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_smallest_limit_of_payloads_holds_on_every_way_in() {
+    let folder = Folder::new();
+    let limited = |config: &mut RolesConfig| {
+        config.max_payload = 1000;
+        let mail = QueueSettings { name: "mail".to_owned(), ..config.queues[0].clone() };
+        config.queues.push(mail);
+        config.queue_payloads.insert("mail".to_owned(), 200);
+        config.job_types.insert("echo".to_owned(), TypeBounds { max_payload: Some(300) });
+        config.job_types.insert("unheard-of".to_owned(), TypeBounds { max_payload: Some(400) });
+    };
+    let node = Node::configured(&folder, limited).await;
+    let echo = |bytes: usize| json!({"type": "echo", "payload": {"text": "x".repeat(bytes - 11)}});
+    let large = |job: Value| async { node.submit(job).await.unwrap_err() };
+    let of_type =
+        |size, limit| Refusal::TooLarge { size, limit, of: PayloadLimit::JobType("echo".to_owned()) };
+    assert_eq!(large(echo(301)).await, of_type(301, 300));
+    let of_queue = PayloadLimit::Queue("mail".to_owned());
+    let mut mail = echo(201);
+    mail["queue"] = json!("mail");
+    let refusal = large(mail).await;
+    assert_eq!(refusal, Refusal::TooLarge { size: 201, limit: 200, of: of_queue });
+    assert_eq!(refusal.to_string(), "the payload has 201 bytes; 200 are allowed in queue \"mail\"");
+    // A type without a handler has its limit, too.
+    let mut held = contract("unheard-of");
+    held["payload"] = json!({"text": "x".repeat(400)});
+    let refusal = node.answers(Form::Contract, vec![held]).await.remove(0).unwrap_err();
+    assert!(matches!(&refusal, Refusal::TooLarge { limit: 400, .. }), "{refusal:?}");
+    // Whoever stores it himself has it checked as well.
+    let prepare = PrepareJob { job: echo(301), origin: Origin::here() };
+    assert_eq!(node.handles.gateway.ask(prepare).await.unwrap().unwrap_err(), of_type(301, 300));
+    let fits = node.submit(echo(300)).await.unwrap().id;
+    node.reaches(fits, JobState::Completed).await;
+    node.stop().await;
+    // What was taken in under a larger limit is not run again under a smaller one.
+    let smaller = |config: &mut RolesConfig| {
+        config.job_types.insert("echo".to_owned(), TypeBounds { max_payload: Some(299) });
+    };
+    let node = Node::configured(&folder, smaller).await;
+    let again = node.handles.gateway.ask(RetryJob { id: fits }).await.unwrap();
+    assert_eq!(again.unwrap_err(), of_type(300, 299));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_more_in_every_queue_and_says_when_to_try_again() {
+    let folder = Folder::new();
+    let node = Node::configured(&folder, |config| {
+        config.queues[0].concurrency = 1;
+        let other = QueueSettings { name: "other".to_owned(), ..config.queues[0].clone() };
+        config.queues.push(other);
+        config.max_backlog = 2;
+    })
+    .await;
+    let done = node.submit(json!({"type": "noop"})).await.unwrap().id;
+    node.reaches(done, JobState::Completed).await;
+    let later = |queue: &str| json!({"type": "noop", "queue": queue, "scheduled_at": "2200-01-01T00:00:00Z"});
+    node.submit(later("default")).await.unwrap();
+    node.submit(later("other")).await.unwrap();
+    let again = node.handles.gateway.ask(RetryJob { id: done }).await.unwrap().map(drop);
+    for refused in [node.submit(later("other")).await.map(drop), again] {
+        let Err(Refusal::StoreFull { waiting: 2, limit: 2, retry_after }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!((Duration::from_secs(1)..=Duration::from_secs(600)).contains(&retry_after));
+    }
     node.stop().await;
 }
 

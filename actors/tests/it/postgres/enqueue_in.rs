@@ -66,6 +66,9 @@ async fn what_is_refused_leaves_the_transaction_as_it_was() {
     let full = NewJob { max_backlog: 1, ..job() };
     let refused = enqueue_in(&mut transaction, &options, &full).await;
     assert_eq!(refused, Ok(Outcome::BacklogFull { waiting: 1, limit: 1 }));
+    let full = NewJob { max_total: 1, queue: "other".into(), ..job() };
+    let refused = enqueue_in(&mut transaction, &options, &full).await;
+    assert_eq!(refused, Ok(Outcome::StoreFull { waiting: 1, limit: 1 }));
     let unwritable = NewJob { job_type: "a\0b".into(), ..job() };
     let error = enqueue_in(&mut transaction, &options, &unwritable).await;
     assert!(matches!(error, Err(StoreError::Failed(_))), "{error:?}");

@@ -148,6 +148,7 @@ pub(super) fn job() -> NewJob {
         correlation_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: 1_000_000,
+        max_total: u64::MAX,
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),

@@ -32,6 +32,7 @@ pub(super) fn job() -> NewJob {
         correlation_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
         max_backlog: 1_000_000,
+        max_total: u64::MAX,
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
@@ -76,7 +77,13 @@ pub(super) fn cancelled() -> AttemptEnd {
 }
 
 pub(super) fn retry(id: Uuid) -> Operation {
-    Operation::Retry { id, replay_id: Uuid::now_v7(), event_id: Uuid::now_v7(), max_backlog: 1_000_000 }
+    Operation::Retry {
+        id,
+        replay_id: Uuid::now_v7(),
+        event_id: Uuid::now_v7(),
+        max_backlog: 1_000_000,
+        max_total: u64::MAX,
+    }
 }
 
 pub(super) fn release(job_types: &[&str], limit: u32) -> Operation {

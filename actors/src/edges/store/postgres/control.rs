@@ -6,6 +6,7 @@ use callboard_contracts::{Timestamp, api::AttemptError};
 use uuid::Uuid;
 
 use super::{
+    backlog,
     columns::{as_long, as_micros},
     enqueue, session,
     transaction::Transaction,
@@ -27,8 +28,8 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
             tx.load(std::iter::once(*id)).await?;
             Ok(control::cancel(&mut tx.changes, *id))
         }
-        Operation::Retry { id, replay_id, event_id, max_backlog } => {
-            retry(tx, *id, *replay_id, *event_id, *max_backlog).await
+        Operation::Retry { id, replay_id, event_id, max_backlog, max_total } => {
+            retry(tx, *id, *replay_id, *event_id, (*max_backlog, *max_total)).await
         }
         Operation::Promote { limit, leader } => {
             if !session::leads(tx.connection, *leader).await? {
@@ -67,7 +68,7 @@ async fn retry(
     id: Uuid,
     replay_id: Uuid,
     event_id: Uuid,
-    max_backlog: u64,
+    (max_backlog, max_total): (u64, u64),
 ) -> sqlx::Result<Outcome> {
     tx.load([id, replay_id].into_iter()).await?;
     let of = match control::retry(&mut tx.changes, id, replay_id) {
@@ -78,6 +79,10 @@ async fn retry(
     let waiting = backlogs.get(&of.queue).copied().unwrap_or(0);
     if waiting >= max_backlog {
         return Ok(Outcome::BacklogFull { waiting, limit: max_backlog });
+    }
+    let waiting = backlog::total(tx, max_total).await?;
+    if waiting >= max_total {
+        return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
     enqueue::replay(tx, &of, replay_id, event_id).await?;
     Ok(replayed(&mut tx.changes, &of, replay_id, event_id))

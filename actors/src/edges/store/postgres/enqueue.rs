@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{columns::as_micros, transaction::Transaction};
+use super::{backlog, columns::as_micros, transaction::Transaction};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     record::NewJob,
@@ -43,7 +43,9 @@ pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::R
     let backlogs =
         if bounded.is_empty() { BTreeMap::new() } else { tx.backlogs(bounded.into_iter().collect()).await? };
     let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting);
+    let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
+    let total = backlog::total(tx, least).await?;
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
     insert(tx.connection, &accepted, tx.changes.now).await?;
     Ok(outcomes)
 }

@@ -4,7 +4,7 @@ use callboard_contracts::{JobState, Timestamp};
 use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{PostgresOptions, enqueue, error, told, wake};
+use super::{PostgresOptions, backlog, enqueue, error, told, wake};
 use crate::edges::store::{
     Outcome, StoreError,
     record::NewJob,
@@ -68,7 +68,8 @@ async fn store(
     .fetch_one(&mut *connection)
     .await?;
     let waiting = u64::try_from(waiting).unwrap_or(0);
-    let decided = decide(&mut changes, &[job], known, |_, _| waiting);
+    let total = if job.max_total == u64::MAX { 0 } else { backlog::count(connection).await? };
+    let decided = decide(&mut changes, &[job], known, |_, _| waiting, total);
     if let Some((_, state)) = decided.accepted.first() {
         enqueue::insert(connection, &decided.accepted, now).await?;
         told::write(connection, options, &changes, own_shard()).await?;

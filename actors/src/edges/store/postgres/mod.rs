@@ -4,6 +4,7 @@
 //! connection of their own, so that a node is never taken for dead because it has much to write.
 
 mod attempts;
+mod backlog;
 mod batch;
 mod check;
 mod clock;
@@ -144,6 +145,8 @@ struct Shared {
     /// Told when there are events without a place.
     unplaced: Notify,
     outbox: Outbox,
+    /// Jobs that wait, of all queues together.
+    counted: backlog::Counted,
 }
 
 impl Shared {
@@ -195,6 +198,7 @@ impl PostgresStore {
             wakes: broadcast::Sender::new(WAKES),
             unplaced: Notify::new(),
             outbox: Outbox::default(),
+            counted: backlog::Counted::default(),
             options,
         });
         let opened = runtime.block_on(async {

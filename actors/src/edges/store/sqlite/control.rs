@@ -27,8 +27,8 @@ use crate::edges::store::{
 pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
     match operation {
         Operation::Cancel { id } => cancel(tx, *id),
-        Operation::Retry { id, replay_id, event_id, max_backlog } => {
-            retry(tx, *id, *replay_id, *event_id, *max_backlog)
+        Operation::Retry { id, replay_id, event_id, max_backlog, max_total } => {
+            retry(tx, *id, *replay_id, *event_id, (*max_backlog, *max_total))
         }
         Operation::Promote { limit, .. } => promote(tx, *limit),
         Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit),
@@ -65,7 +65,7 @@ fn retry(
     id: Uuid,
     replay_id: Uuid,
     event_id: Uuid,
-    max_backlog: u64,
+    (max_backlog, max_total): (u64, u64),
 ) -> rusqlite::Result<Outcome> {
     tx.load([id, replay_id].into_iter())?;
     let of = match control::retry(&mut tx.changes, id, replay_id) {
@@ -75,6 +75,10 @@ fn retry(
     let waiting = tx.backlog(&of.queue);
     if waiting >= max_backlog {
         return Ok(Outcome::BacklogFull { waiting, limit: max_backlog });
+    }
+    let waiting = tx.total();
+    if waiting >= max_total {
+        return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
     enqueue::replay(tx, &of, replay_id, event_id)?;
     Ok(replayed(&mut tx.changes, &of, replay_id, event_id))

@@ -52,7 +52,8 @@ pub(super) fn store(
         let waiting = before.get(queue).map_or(0, backlog) + changes.backlog_grown(queue);
         u64::try_from(waiting).unwrap_or(0)
     };
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting);
+    let total = tx.total();
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
     if !accepted.is_empty() {
         let now = tx.changes.now;
         let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());

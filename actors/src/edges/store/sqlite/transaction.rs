@@ -90,6 +90,12 @@ impl<'a> Transaction<'a> {
         u64::try_from(before + self.changes.backlog_grown(queue)).unwrap_or(0)
     }
 
+    /// Jobs of all queues together that wait.
+    pub(super) fn total(&self) -> u64 {
+        let before: i64 = self.memory.totals.values().map(backlog).sum();
+        u64::try_from(before + self.changes.total_grown()).unwrap_or(0)
+    }
+
     /// Jobs of a queue that are with a node.
     pub(super) fn executing(&self, queue: &str) -> u32 {
         let count = |totals: &[i64; 8]| totals[JobState::Executing as usize];

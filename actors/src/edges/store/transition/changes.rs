@@ -76,6 +76,11 @@ impl Changes {
         grown.map(|(queue, _)| queue.clone())
     }
 
+    /// By how many jobs that wait all queues together have grown.
+    pub(crate) fn total_grown(&self) -> i64 {
+        self.totals.values().map(backlog).sum()
+    }
+
     /// By how many jobs that wait the queue has grown.
     pub(crate) fn backlog_grown(&self, queue: &str) -> i64 {
         self.totals.get(queue).map_or(0, backlog)

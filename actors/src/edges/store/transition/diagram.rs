@@ -69,7 +69,7 @@ fn edges() -> Edges {
         (&later, "submitted for later"),
         (&held, "submitted, and nobody handles its type"),
     ] {
-        let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), |_, _| 0);
+        let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), |_, _| 0, 0);
         edges.entry((None, stored.accepted[0].1)).or_default().push(label);
     }
     let all = &JobState::ALL;

@@ -36,12 +36,13 @@ pub(crate) struct Enqueued<'j> {
 }
 
 /// Decides about new jobs, of which `known` are there already; `backlog` says how many jobs of a queue wait before this
-/// group.
+/// group, and `total` how many of all queues do.
 pub(crate) fn enqueue<'j>(
     changes: &mut Changes,
     jobs: &[&'j NewJob],
     mut known: BTreeMap<Uuid, Known>,
     backlog: impl Fn(&Changes, &str) -> u64,
+    mut total: u64,
 ) -> Enqueued<'j> {
     let mut backlogs: HashMap<&str, u64> = HashMap::new();
     let mut accepted = Vec::with_capacity(jobs.len());
@@ -56,7 +57,12 @@ pub(crate) fn enqueue<'j>(
             outcomes.push(Outcome::BacklogFull { waiting: *waiting, limit: job.max_backlog });
             continue;
         }
+        if total >= job.max_total {
+            outcomes.push(Outcome::StoreFull { waiting: total, limit: job.max_total });
+            continue;
+        }
         *waiting += 1;
+        total += 1;
         let state = match due(job, changes.now) {
             _ if job.held.is_some() => JobState::Pending,
             Some(_) => JobState::Scheduled,

@@ -31,6 +31,7 @@ enum KeptOutcome {
     Duplicate { event_id: Uuid, state: JobState },
     Conflict,
     BacklogFull { waiting: u64, limit: u64 },
+    StoreFull { waiting: u64, limit: u64 },
 }
 
 impl KeptOutcome {
@@ -44,6 +45,9 @@ impl KeptOutcome {
             Outcome::BacklogFull { waiting, limit } => {
                 Ok(KeptOutcome::BacklogFull { waiting: *waiting, limit: *limit })
             }
+            Outcome::StoreFull { waiting, limit } => {
+                Ok(KeptOutcome::StoreFull { waiting: *waiting, limit: *limit })
+            }
             other => Err(StoreError::Failed(format!("a new job was answered with {other:?}"))),
         }
     }
@@ -54,6 +58,7 @@ impl KeptOutcome {
             KeptOutcome::Duplicate { event_id, state } => Outcome::Duplicate { event_id, state },
             KeptOutcome::Conflict => Outcome::Conflict,
             KeptOutcome::BacklogFull { waiting, limit } => Outcome::BacklogFull { waiting, limit },
+            KeptOutcome::StoreFull { waiting, limit } => Outcome::StoreFull { waiting, limit },
         }
     }
 }

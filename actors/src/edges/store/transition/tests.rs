@@ -78,6 +78,7 @@ pub(super) fn new_job(id: u128) -> NewJob {
         correlation_id: Uuid::from_u128(id),
         event_id: Uuid::from_u128(id + 100),
         max_backlog: 2,
+        max_total: u64::MAX,
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
@@ -313,7 +314,7 @@ fn new_jobs_are_stored_once_and_as_long_as_there_is_room() {
         new_job(5),
     ];
     let mut changes = Changes::new(now());
-    let enqueued = enqueue(&mut changes, &jobs.iter().collect::<Vec<_>>(), known, |_, _| 0);
+    let enqueued = enqueue(&mut changes, &jobs.iter().collect::<Vec<_>>(), known, |_, _| 0, 0);
     let pending = Outcome::Duplicate { event_id: Uuid::from_u128(103), state: Pending };
     let expected = [
         duplicate,

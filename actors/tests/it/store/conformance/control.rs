@@ -187,9 +187,15 @@ pub(super) async fn a_replay_needs_room_and_its_first_one<B: Backend>(stage: &mu
     stage.apply((0..2).map(|_| enqueue(&NewJob { queue: queue.clone(), ..job() })).collect()).await;
     let limited = |max_backlog| {
         let (replay_id, event_id) = (Uuid::now_v7(), Uuid::now_v7());
-        Operation::Retry { id: new.id, replay_id, event_id, max_backlog }
+        Operation::Retry { id: new.id, replay_id, event_id, max_backlog, max_total: u64::MAX }
     };
     assert_eq!(stage.one(limited(2)).await, Outcome::BacklogFull { waiting: 2, limit: 2 });
+    stage.one(enqueue(&NewJob { queue: "elsewhere".into(), ..job() })).await;
+    let mut small = limited(10);
+    if let Operation::Retry { max_total, .. } = &mut small {
+        *max_total = 3;
+    }
+    assert_eq!(stage.one(small).await, Outcome::StoreFull { waiting: 3, limit: 3 });
     assert!(matches!(stage.one(limited(3)).await, Outcome::Replayed { .. }));
     // Two of them in one batch need room for two, and the same one twice room for one.
     let (one, two) = (limited(4), limited(4));

@@ -53,6 +53,7 @@ macro_rules! conformance {
                 a_double_says_the_state_of_the_first,
                 a_deleted_job_can_be_stored_anew,
                 a_full_backlog_refuses_new_jobs_and_no_others,
+                a_full_store_refuses_new_jobs_of_every_queue,
                 a_held_job_waits_and_says_why,
                 a_held_job_with_a_time_waits_for_both,
                 a_large_batch_is_stored_whole_and_in_its_order,

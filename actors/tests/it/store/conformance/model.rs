@@ -382,7 +382,7 @@ impl Model {
                 Outcome::Finished { state }
             }
             Operation::Cancel { id } => self.foresee_cancel(*id, now),
-            Operation::Retry { id, replay_id, event_id, max_backlog } => {
+            Operation::Retry { id, replay_id, event_id, max_backlog, .. } => {
                 self.foresee_retry(*id, *replay_id, *event_id, *max_backlog, now)
             }
             Operation::OpenSession(new) => {
@@ -540,7 +540,8 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
             let Some(id) = model.pick(which, |job| job.state.is_final() || which % 3 == 0) else { return };
             let (replay_id, event_id) = (Uuid::now_v7(), Uuid::now_v7());
             let max_backlog = if limited { LIMIT } else { 1_000_000 };
-            let operation = Operation::Retry { id, replay_id, event_id, max_backlog };
+            let max_total = u64::MAX;
+            let operation = Operation::Retry { id, replay_id, event_id, max_backlog, max_total };
             model.plan(operation.clone(), now);
             model.replays.push(operation);
         }

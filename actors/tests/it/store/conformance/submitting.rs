@@ -13,8 +13,8 @@ use crate::store::{
     backend::Backend,
     stage::Stage,
     words::{
-        DAY, SECOND, cancelled, completed, enqueue, failed, finish, in_state, job, lease, of_queue, prune,
-        release, retry, start,
+        DAY, SECOND, cancelled, claim, completed, enqueue, failed, finish, in_state, job, lease, of_queue,
+        prune, release, retry, start,
     },
 };
 
@@ -178,6 +178,34 @@ pub(super) async fn a_full_backlog_refuses_new_jobs_and_no_others<B: Backend>(st
     assert_eq!(stage.one(enqueue(&limited())).await, fuller);
     assert_eq!(stage.one(enqueue(&NewJob { max_backlog: u64::MAX, ..job() })).await, AVAILABLE);
     assert_eq!(stage.list(of_queue("default")).await.len(), 5);
+}
+
+pub(super) async fn a_full_store_refuses_new_jobs_of_every_queue<B: Backend>(stage: &mut Stage<B>) {
+    let limited = |queue: &str| NewJob { max_total: 4, queue: queue.into(), ..job() };
+    let held = NewJob { held: Some("no handler".into()), ..limited("third") };
+    let later = NewJob { scheduled_at: Some(stage.now().saturating_add(SECOND)), ..limited("fourth") };
+    let batch = [&limited("one"), &limited("two"), &held, &later, &limited("one"), &limited("fifth")];
+    let full = Outcome::StoreFull { waiting: 4, limit: 4 };
+    assert_eq!(stage.apply(batch.map(enqueue).into()).await[4..], [full.clone(), full.clone()]);
+    // A queue's own limit is named first, and what is there needs no room.
+    let both = NewJob { max_backlog: 1, ..limited("one") };
+    assert_eq!(stage.one(enqueue(&both)).await, Outcome::BacklogFull { waiting: 1, limit: 1 });
+    let duplicate = Outcome::Duplicate { event_id: held.event_id, state: JobState::Pending };
+    assert_eq!(stage.one(enqueue(&held)).await, duplicate);
+    // What is with a node does not wait, within the same batch either.
+    let session = stage.session().await;
+    let batch = vec![claim("two", 1, session), enqueue(&limited("one")), enqueue(&limited("one"))];
+    assert_eq!(stage.apply(batch).await[1..], [AVAILABLE, full.clone()]);
+    stage.reopen().await;
+    assert_eq!(stage.one(enqueue(&limited("sixth"))).await, full);
+    // Many jobs later, and with much room, nothing has to be counted.
+    let roomy = NewJob { max_total: 10_000_000, ..job() };
+    assert_eq!(stage.one(enqueue(&roomy)).await, AVAILABLE);
+    assert_eq!(
+        stage.one(enqueue(&limited("sixth"))).await,
+        Outcome::StoreFull { waiting: 5, limit: 4 },
+        "what was counted lately does not stand in for a limit that is near"
+    );
 }
 
 pub(super) async fn a_held_job_waits_and_says_why<B: Backend>(stage: &mut Stage<B>) {

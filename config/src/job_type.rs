@@ -1,0 +1,29 @@
+//! Bounds of single job types.
+
+use crate::byte_size::ByteSize;
+use crate::document::Node;
+use crate::table::Table;
+use crate::value::{Fault, Setting};
+
+/// One of `jobs.types`: what holds for the jobs of one type.
+#[derive(Clone, Debug)]
+pub struct JobTypeSettings {
+    /// The type. No two tables have the same.
+    pub name: String,
+    /// Largest payload of a job of the type; none: only the limits of the queue and of all jobs hold.
+    pub max_payload: Option<ByteSize>,
+}
+
+impl Setting for JobTypeSettings {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        Table::read(node, "a job type", &["name", "max_payload"], |table| {
+            let (name, max_payload) = (table.part("name"), table.optional("max_payload"));
+            Some(Self { name: name?, max_payload: max_payload? })
+        })
+    }
+
+    fn render(&self) -> String {
+        let Self { name, max_payload } = self;
+        format!("{{ name = {}, max_payload = {} }}", name.render(), max_payload.render())
+    }
+}
