@@ -11,13 +11,13 @@ use callboard_actors::{
     },
     roles::{
         Conditions, DrainReport, Handles, Roles, RolesError,
-        request::{CancelJob, Form, GetJob, Origin, Refusal, RetryJob, Submit},
+        request::{CancelJob, Form, GetEdges, GetJob, Origin, Refusal, RetryJob, SetEdge, Submit},
     },
 };
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
 use callboard_config::{InvalidDatabaseUrl, Settings};
-use callboard_contracts::api::{Cancelled, JobDetail, Retried, SubmitJob, Submitted};
+use callboard_contracts::api::{Cancelled, EdgeView, JobDetail, PutEdge, Retried, SubmitJob, Submitted};
 use callboard_supervisors::{
     Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
     StartSystemError, SupervisorSpec,
@@ -236,6 +236,25 @@ impl App {
         Ok(self.handles.gateway.ask_within(ASK_LIMIT, RetryJob { id }).await??)
     }
 
+    /// Trips an edge, a service outside that job types need ([`JobOptions::needs`](crate::jobs::JobOptions::needs)), or makes it
+    /// ready. While it is tripped, jobs that need it wait, on all nodes and without spending attempts. How it is then.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] for a name that cannot be, or an edge too many; 1000 are kept.
+    pub async fn set_edge(&self, name: impl Into<String>, set: PutEdge) -> Result<EdgeView, AppError> {
+        let request = SetEdge { edge: name.into(), set, by: None };
+        Ok(self.handles.gateway.ask_within(ASK_LIMIT, request).await??)
+    }
+
+    /// The edges that were ever tripped, and those that its job types need.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] if they cannot be read.
+    pub async fn edges(&self) -> Result<Vec<EdgeView>, AppError> {
+        let edges = self.handles.read_model.ask_within(ASK_LIMIT, GetEdges).await?;
+        edges.map_err(|error| self.store_error(error))
+    }
+
     /// Stops in good order: no new jobs, running ones may finish within `jobs.shutdown_grace`, the rest is handed back;
     /// then the tree stops.
     pub async fn stop(&self) -> StopReport {
@@ -421,6 +440,7 @@ impl App {
             retry: gateway.recipient(),
             pause_queue: gateway.recipient(),
             limit_queue: gateway.recipient(),
+            set_edge: gateway.recipient(),
             get_job: read_model.recipient(),
             list_jobs: read_model.recipient(),
             get_jobs: read_model.recipient(),
@@ -428,6 +448,7 @@ impl App {
             read_log: read_model.recipient(),
             get_totals: read_model.recipient(),
             get_queues: read_model.recipient(),
+            get_edges: read_model.recipient(),
             get_job_types: read_model.recipient(),
             committed: self.store.committed(),
             conditions: self.conditions.clone(),

@@ -87,7 +87,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             .iter()
             .map(|job_type| {
                 let max_payload = job_type.max_payload.map(ByteSize::as_usize);
-                (job_type.name.clone(), TypeBounds { max_payload })
+                (job_type.name.clone(), TypeBounds { max_payload, needs: job_type.needs.clone() })
             })
             .collect(),
         max_backlog: settings.jobs.max_backlog,

@@ -43,6 +43,11 @@ impl Call {
         Call { method: Method::POST, body: Some((kind, body)), repeatable: false, ..Call::get(path) }
     }
 
+    /// A request that says how something is to be, which can be said again.
+    pub(crate) fn put(path: impl Into<String>, body: &impl Serialize) -> Result<Self, ClientError> {
+        Ok(Call { method: Method::PUT, repeatable: true, ..Call::post(path, body)? })
+    }
+
     pub(crate) fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self

@@ -1,6 +1,8 @@
 //! Calls about the server itself: queues, job types, tree, totals, readiness.
 
-use callboard_contracts::api::{JobTypeView, QueueLimits, QueueView, Readiness, Totals, TreeNode};
+use callboard_contracts::api::{
+    EdgeView, JobTypeView, PutEdge, QueueLimits, QueueView, Readiness, Totals, TreeNode,
+};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -9,14 +11,17 @@ use crate::{Client, ClientError, request::Call};
 /// The path of what can be done with a queue. What no name has is escaped, so that the server can say that there is no
 /// such queue.
 fn queue_path(name: &str, action: &str) -> String {
-    let escaped = name.bytes().fold(String::new(), |mut escaped, byte| {
+    format!("/api/v1/queues/{}/{action}", escaped(name))
+}
+
+fn escaped(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut escaped, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte.into()),
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
         escaped
-    });
-    format!("/api/v1/queues/{escaped}/{action}")
+    })
 }
 
 impl Client {
@@ -52,6 +57,22 @@ impl Client {
     /// See [`ClientError`].
     pub async fn queues(&self) -> Result<Vec<QueueView>, ClientError> {
         self.call(Call::get("/api/v1/queues")).await
+    }
+
+    /// The edges that were ever tripped, and those that job types need which the server handles.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn edges(&self) -> Result<Vec<EdgeView>, ClientError> {
+        self.call(Call::get("/api/v1/edges")).await
+    }
+
+    /// Trips an edge, a service outside that jobs need, so that they wait, on any node; or makes it ready. How it is now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 422 for a name that cannot be.
+    pub async fn put_edge(&self, name: &str, set: &PutEdge) -> Result<EdgeView, ClientError> {
+        self.call(Call::put(format!("/api/v1/edges/{}", escaped(name)), set)?).await
     }
 
     /// The job types that the server handles.

@@ -1,4 +1,4 @@
-//! Bounds of single job types.
+//! What holds for single job types.
 
 use crate::byte_size::ByteSize;
 use crate::document::Node;
@@ -12,18 +12,26 @@ pub struct JobTypeSettings {
     pub name: String,
     /// Largest payload of a job of the type; none: only the limits of the queue and of all jobs hold.
     pub max_payload: Option<ByteSize>,
+    /// Edges that its jobs need, beside those that the type itself names.
+    pub needs: Vec<String>,
 }
 
 impl Setting for JobTypeSettings {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
-        Table::read(node, "a job type", &["name", "max_payload"], |table| {
+        Table::read(node, "a job type", &["name", "max_payload", "needs"], |table| {
             let (name, max_payload) = (table.part("name"), table.optional("max_payload"));
-            Some(Self { name: name?, max_payload: max_payload? })
+            let needs = table.optional("needs");
+            Some(Self { name: name?, max_payload: max_payload?, needs: needs? })
         })
     }
 
     fn render(&self) -> String {
-        let Self { name, max_payload } = self;
-        format!("{{ name = {}, max_payload = {} }}", name.render(), max_payload.render())
+        let Self { name, max_payload, needs } = self;
+        format!(
+            "{{ name = {}, max_payload = {}, needs = {} }}",
+            name.render(),
+            max_payload.render(),
+            needs.render()
+        )
     }
 }

@@ -17,6 +17,9 @@ use crate::settings::{CommandSettings, HttpSettings, QueueSettings, Settings, St
 use crate::source::Source;
 use crate::value::Setting;
 
+/// Edges that one table may name.
+const MOST_NEEDS: usize = 8;
+
 /// Checks settings; what could not be read is left out.
 pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>, problems: &mut Problems) {
     let mut rules = Rules { layers, unread, problems };
@@ -247,6 +250,12 @@ fn job_types(rules: &mut Rules<'_>, types: &[JobTypeSettings]) {
         let first = names.insert(&job_type.name);
         rules.require(first, "jobs.types", &format!("two tables have the name \"{name}\""));
         let some = job_type.max_payload.is_none_or(|most| most.bytes() >= 2);
+        for edge in &job_type.needs {
+            let rule = format!("\"{}\", which \"{name}\" is to need, is no name of an edge", shortened(edge));
+            rules.require(is_queue_name(edge), "jobs.types", &rule);
+        }
+        let few = job_type.needs.len() <= MOST_NEEDS;
+        rules.require(few, "jobs.types", &format!("\"{name}\" may need {MOST_NEEDS} edges at most"));
         rules.require(some, "jobs.types", &format!("`max_payload` of \"{name}\" must be at least 2 bytes"));
     }
 }

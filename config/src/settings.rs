@@ -251,7 +251,7 @@ section! {
         pub max_payload: ByteSize,
         /// Waiting jobs of all queues together after which new ones are refused until there is room. Default: `10000000`.
         pub max_backlog: u64,
-        /// Bounds of single job types. Default: `[]`.
+        /// What holds for single job types. Default: `[]`.
         pub types: Vec<JobTypeSettings>,
         /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB, and 6 times `http.max_response` and 64 KiB. Default: `16MiB`.
         pub max_result: ByteSize,

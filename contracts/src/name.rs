@@ -1,4 +1,4 @@
-//! The rules for names of job types and queues.
+//! The rules for names of job types, queues and edges.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl fmt::Display for InvalidName {
 
 impl std::error::Error for InvalidName {}
 
-/// Checks the name of a job type or of a queue.
+/// Checks the name of a job type, of a queue or of an edge.
 ///
 /// # Errors
 /// [`InvalidName`], whose text quotes at most 64 characters of it.

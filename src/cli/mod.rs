@@ -6,6 +6,7 @@ mod config;
 mod connection;
 #[cfg(test)]
 mod documentation;
+mod edges;
 mod jobs;
 mod logging;
 mod output;
@@ -69,6 +70,8 @@ enum Command {
     Jobs(jobs::JobsCommand),
     /// Show the queues and what they hold, pause them, let them go on.
     Queues(QueuesArgs),
+    /// Show the services outside that jobs need, let their jobs wait, let them run again.
+    Edges(EdgesArgs),
     /// Draw the supervision tree.
     Tree(tree::TreeArgs),
     /// Show the settings and where each comes from.
@@ -89,6 +92,13 @@ enum Command {
 struct QueuesArgs {
     #[command(subcommand)]
     command: Option<queues::QueuesCommand>,
+}
+
+/// What is done with the edges.
+#[derive(Debug, Args)]
+struct EdgesArgs {
+    #[command(subcommand)]
+    command: Option<edges::EdgesCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -154,6 +164,10 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Queues(args) => {
             let command = args.command.unwrap_or(queues::QueuesCommand::List);
             runtime.block_on(queues::run(&client()?, command, printer))
+        }
+        Command::Edges(args) => {
+            let command = args.command.unwrap_or(edges::EdgesCommand::List);
+            runtime.block_on(edges::run(&client()?, command, printer))
         }
         Command::Tree(args) => runtime.block_on(tree::run(&client()?, &args, printer)),
     }

@@ -9,6 +9,7 @@ mod contract;
 mod correlation;
 #[cfg(test)]
 mod documentation;
+mod edges;
 mod guard;
 mod idempotency;
 mod json;

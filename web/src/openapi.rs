@@ -5,8 +5,9 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        Cancelled, EventRecord, JobDetail, JobList, JobTypeView, Problem, QueueLimits, QueueView, Readiness,
-        Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
+        Cancelled, EdgeView, EventRecord, JobDetail, JobList, JobTypeView, Problem, PutEdge, QueueLimits,
+        QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted,
+        SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -26,6 +27,7 @@ use crate::{
     Cancelled,
     ContractJob,
     ContractProblem,
+    EdgeView,
     EventEnvelope,
     EventRecord,
     JobAccepted,
@@ -36,6 +38,7 @@ use crate::{
     RetryView,
     LookUp,
     Problem,
+    PutEdge,
     QueueLimits,
     QueueView,
     Readiness,

@@ -100,6 +100,11 @@ impl Route {
         Route { method: Method::POST, ..Route::get(path, id, handler) }
     }
 
+    /// A request that says how something is to be.
+    pub(crate) fn put(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route { method: Method::PUT, ..Route::get(path, id, handler) }
+    }
+
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {
         self.tag = tag;
         self
@@ -177,7 +182,7 @@ impl Route {
     /// Every kind of problem that it can be answered with.
     pub(crate) fn all_problems(&self) -> Vec<Kind> {
         let mut kinds = vec![Kind::Unauthorized, Kind::Misdirected, Kind::Timeout, Kind::Unavailable];
-        if self.method == Method::POST {
+        if self.method != Method::GET {
             kinds.extend([Kind::Forbidden, Kind::MediaType]);
         }
         if self.body.is_some() {

@@ -1,13 +1,13 @@
 //! Every route.
 
 use actix_web::HttpRequest;
-use callboard_contracts::tag::TAG_PATTERN;
+use callboard_contracts::{name::JOB_TYPE_PATTERN, tag::TAG_PATTERN};
 use serde_json::{Value, json};
 
 use crate::{
     api, contract,
     correlation::TRACEPARENT,
-    openapi,
+    edges, openapi,
     problem::Kind,
     route::{Route, Schema::*},
     sse, stream,
@@ -208,6 +208,27 @@ fn seeing() -> Vec<Route> {
         .body(Named("QueueLimits"), json!({ "max_running": 5 }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
+        Route::get("/api/v1/edges", "listEdges", |state, _, _| {
+            Box::pin(async move { edges::list(&state).await })
+        })
+        .says(
+            "The edges and how they are",
+            "Services outside that jobs need: those that were ever tripped, and those that job types need which are \
+             handled here.",
+        )
+        .answer(200, "The edges.", ListOf("EdgeView")),
+        Route::put("/api/v1/edges/{name}", "putEdge", |state, request, payload| {
+            Box::pin(async move { edges::put(&state, &request, payload, part(&request, "name")).await })
+        })
+        .says(
+            "Trip an edge, or make it ready",
+            "While it is tripped, no job that needs it is started, on any node; attempts are not spent. What runs goes on. \
+             With `for_ms` it counts as ready by itself after that time.",
+        )
+        .parameter("path", "name", "The edge's name.", json!({ "type": "string", "pattern": JOB_TYPE_PATTERN }))
+        .body(Named("PutEdge"), json!({ "state": "tripped", "reason": "maintenance", "for_ms": 600_000 }))
+        .answer(200, "The edge.", Named("EdgeView"))
+        .problems(&[Kind::Invalid]),
         Route::get("/api/v1/job-types", "listJobTypes", |state, _, _| {
             Box::pin(async move { api::job_types(&state).await })
         })

@@ -188,6 +188,7 @@ fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
 fn methods(method: &Method) -> &'static [&'static str] {
     match *method {
         Method::GET => &["GET", "HEAD"],
+        Method::PUT => &["PUT"],
         _ => &["POST"],
     }
 }

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use callboard_actors::roles::{
     Conditions,
     request::{
-        CancelJob, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs, PauseQueue,
-        ReadLog, RecentEvents, RetryJob, Submit, SubmitOnce,
+        CancelJob, GetEdges, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs,
+        PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
     },
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
@@ -84,6 +84,7 @@ pub struct WebDependencies {
     pub retry: Recipient<RetryJob>,
     pub pause_queue: Recipient<PauseQueue>,
     pub limit_queue: Recipient<LimitQueue>,
+    pub set_edge: Recipient<SetEdge>,
     pub get_job: Recipient<GetJob>,
     pub list_jobs: Recipient<ListJobs>,
     pub get_jobs: Recipient<GetJobs>,
@@ -91,6 +92,7 @@ pub struct WebDependencies {
     pub read_log: Recipient<ReadLog>,
     pub get_totals: Recipient<GetTotals>,
     pub get_queues: Recipient<GetQueues>,
+    pub get_edges: Recipient<GetEdges>,
     pub get_job_types: Recipient<GetJobTypes>,
     /// The newest place in the log, told after each commit.
     pub committed: watch::Receiver<LogCursor>,

@@ -7,6 +7,9 @@ use super::retry::RetryPolicy;
 /// Attempts a job may be given at most.
 pub const MAX_ATTEMPTS: u32 = 1000;
 
+/// Edges that a job type may name.
+pub const MAX_NEEDS: usize = 8;
+
 /// A job type's own queue, attempts, timeout, retry policy and limits; what is not set is the server's default.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -21,6 +24,8 @@ pub struct JobOptions {
     pub retry: Option<RetryPolicy>,
     /// The largest payload of a job, with its metadata, in bytes. Limits of the queue and of the server hold as well.
     pub max_payload: Option<usize>,
+    /// The edges, services outside, that its jobs need: while one of them is tripped they wait, and no attempt is spent.
+    pub needs: Vec<String>,
 }
 
 impl JobOptions {
@@ -62,6 +67,20 @@ impl JobOptions {
     #[must_use]
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = Some(bytes);
+        self
+    }
+
+    /// Names edges, services outside, that a job needs. While one of them is tripped (`callboard edges trip NAME`) its jobs
+    /// wait, and no attempt is spent. At most 8, named as queues are.
+    ///
+    /// ```
+    /// # use callboard_actors::jobs::JobOptions;
+    /// let options = JobOptions::new().needs(["smtp"]);
+    /// # assert_eq!(options.needs, ["smtp"]);
+    /// ```
+    #[must_use]
+    pub fn needs(mut self, edges: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.needs.extend(edges.into_iter().map(Into::into));
         self
     }
 }

@@ -15,7 +15,10 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
-use super::{CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States, options::MAX_ATTEMPTS};
+use super::{
+    CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States,
+    options::{MAX_ATTEMPTS, MAX_NEEDS},
+};
 
 /// The bytes of an empty object.
 pub(crate) const LEAST_PAYLOAD: usize = 2;
@@ -94,6 +97,12 @@ impl JobType {
         if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return refuse("timeout must be longer than nothing".to_owned());
         }
+        if options.needs.len() > MAX_NEEDS {
+            return refuse(format!("it may need {MAX_NEEDS} edges at most"));
+        }
+        if let Some(error) = options.needs.iter().find_map(|edge| name::check(edge).err()) {
+            return refuse(format!("an edge that it needs: {error}"));
+        }
         if options.max_payload.is_some_and(|most| most < LEAST_PAYLOAD) {
             return refuse(format!("max_payload must be at least {LEAST_PAYLOAD}: no object is shorter"));
         }
@@ -136,6 +145,8 @@ impl JobType {
             max_attempts: settings.max_attempts,
             timeout_ms: u64::try_from(settings.timeout.as_millis()).unwrap_or(u64::MAX),
             retry: Some(settings.retry.view()),
+            max_payload: self.options.max_payload.map(|most| u64::try_from(most).unwrap_or(u64::MAX)),
+            needs: self.options.needs.clone(),
             payload_schema: self.payload_schema.clone(),
             result_schema: self.result_schema.clone(),
         }

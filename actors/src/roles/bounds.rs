@@ -1,6 +1,9 @@
-//! How large a job may be.
+//! What holds for the jobs of a type or a queue: how large they may be, and what they need.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,8 @@ use crate::jobs::JobOptions;
 pub struct TypeBounds {
     /// The largest payload of a job, with its metadata, in bytes.
     pub max_payload: Option<usize>,
+    /// The edges that its jobs need, beside those that the type itself names.
+    pub needs: Vec<String>,
 }
 
 /// Whose limit of payloads it is.
@@ -45,8 +50,7 @@ pub(super) fn max_payload(
     queue: &str,
 ) -> (usize, PayloadLimit) {
     let of_queue = config.queue_payloads.get(queue).copied();
-    let configured = config.job_types.get(job_type).and_then(|bounds| bounds.max_payload);
-    let of_type = options.and_then(|options| options.max_payload).into_iter().chain(configured).min();
+    let of_type = type_payload(config, job_type, options);
     let queue = of_queue.map(|most| (most, PayloadLimit::Queue(queue.to_owned())));
     let job_type = of_type.map(|most| (most, PayloadLimit::JobType(job_type.to_owned())));
     let server = (config.max_payload, PayloadLimit::Server);
@@ -54,6 +58,24 @@ pub(super) fn max_payload(
         .into_iter()
         .flatten()
         .fold(server, |least, next| if next.0 < least.0 { next } else { least })
+}
+
+/// The limit on payloads that a type itself and its configuration give it.
+pub(super) fn type_payload(
+    config: &RolesConfig,
+    job_type: &str,
+    options: Option<&JobOptions>,
+) -> Option<usize> {
+    let configured = config.job_types.get(job_type).and_then(|bounds| bounds.max_payload);
+    options.and_then(|options| options.max_payload).into_iter().chain(configured).min()
+}
+
+/// The edges that a job of this type needs, sorted.
+pub(super) fn needs(config: &RolesConfig, job_type: &str, options: Option<&JobOptions>) -> Vec<String> {
+    let own = options.map(|options| options.needs.as_slice()).unwrap_or_default();
+    let configured = config.job_types.get(job_type).map(|bounds| bounds.needs.as_slice()).unwrap_or_default();
+    let all: BTreeSet<&String> = own.iter().chain(configured).collect();
+    all.into_iter().cloned().collect()
 }
 
 /// The bounds of job types by their names.
@@ -72,10 +94,13 @@ mod tests {
         assert_eq!(of(&config, Some(&options)), (90, PayloadLimit::JobType("mail".to_owned())));
         config.queue_payloads.insert("slow".to_owned(), 80);
         assert_eq!(of(&config, Some(&options)), (80, PayloadLimit::Queue("slow".to_owned())));
-        let bounds = TypeBounds { max_payload: Some(70) };
+        let bounds = TypeBounds { max_payload: Some(70), needs: vec!["smtp".to_owned(), "db".to_owned()] };
         config.job_types.insert("mail".to_owned(), bounds);
         assert_eq!(of(&config, Some(&options)), (70, PayloadLimit::JobType("mail".to_owned())));
         assert_eq!(max_payload(&config, "other", None, "other"), (100, PayloadLimit::Server));
+        let needing = JobOptions::new().needs(["smtp", "api"]);
+        assert_eq!(needs(&config, "mail", Some(&needing)), ["api", "db", "smtp"]);
+        assert_eq!(needs(&config, "other", None), [""; 0]);
         config.max_payload = 10;
         assert_eq!(of(&config, Some(&options)), (10, PayloadLimit::Server));
     }

@@ -14,7 +14,7 @@ use prometheus::{
 use crate::edges::store::{
     StoreHandle,
     numbers::seconds,
-    record::{AttemptEnd, EventCount, QueueTotals},
+    record::{AttemptEnd, EdgeRecord, EventCount, QueueTotals},
 };
 
 /// The label of job types and queues that this node does not know: what a caller makes up must not make a time series.
@@ -70,6 +70,8 @@ struct Numbers {
     claim_seconds: HistogramVec,
     sessions_opened: IntCounter,
     sessions_lost: IntCounter,
+    edge_tripped: IntGaugeVec,
+    edge_parked: IntGaugeVec,
     leads: IntGauge,
     log_position: IntGauge,
 }
@@ -249,6 +251,16 @@ impl Metrics {
             &["queue"],
             "For how many seconds the job that has waited longest could have run; 0 if none waits.",
         )?;
+        let edge_tripped = all.gauges(
+            "callboard_edge_tripped",
+            &["edge"],
+            "1 while the edge, a service outside that jobs need, is tripped, else 0.",
+        )?;
+        let edge_parked = all.gauges(
+            "callboard_edge_parked_jobs",
+            &["edge"],
+            "Available jobs that are put aside because the edge is tripped, counted up to 10000.",
+        )?;
         let log_position = all.gauge("callboard_log_position", "The newest position of the log.")?;
         let Families { registry, known, .. } = all;
         Ok(Metrics(Arc::new(Numbers {
@@ -282,6 +294,8 @@ impl Metrics {
             claim_seconds,
             sessions_opened,
             sessions_lost,
+            edge_tripped,
+            edge_parked,
             leads,
             log_position,
         })))
@@ -436,6 +450,16 @@ impl Metrics {
         self.0.queue_concurrency.with_label_values(&[queue]).set(concurrency.into());
         self.0.queue_claimed.with_label_values(&[queue]).set(number(claimed));
         self.0.queue_running.with_label_values(&[queue]).set(number(running));
+    }
+
+    /// Sets how the edges are now.
+    pub(crate) fn edges(&self, edges: &[EdgeRecord], now: Timestamp) {
+        for edge in edges {
+            let tripped = edge.tripped_at(now).is_some();
+            self.0.edge_tripped.with_label_values(&[&edge.name]).set(tripped.into());
+            let parked = i64::try_from(edge.parked).unwrap_or(i64::MAX);
+            self.0.edge_parked.with_label_values(&[&edge.name]).set(parked);
+        }
     }
 
     /// Sets how the node stands in the fleet, and where the log is.

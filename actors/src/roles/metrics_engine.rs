@@ -55,6 +55,7 @@ async fn run(node: Arc<Node>, path: String) {
                         served.set_limited(totals.max_running.is_some());
                     }
                 }
+                node.metrics.edges(&node.store.edges().await?, node.store.now());
                 for queue in node.queues.values() {
                     let (held, running) = queue.board.counts();
                     let QueueSettings { name, concurrency, .. } = &queue.settings;

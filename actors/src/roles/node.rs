@@ -18,6 +18,7 @@ use super::{
     leadership::{Leads, Sight},
     metrics::Metrics,
     outcomes::Outcomes,
+    parking::Parking,
     queue::{
         Ending, Queue,
         attempt::{Attempt, EndReason},
@@ -50,6 +51,7 @@ pub(crate) struct Node {
     pub(crate) queues: BTreeMap<String, Arc<Queue>>,
     pub(crate) outcomes: Outcomes,
     pub(crate) due: DueTime,
+    pub(crate) parking: Parking,
     /// The session under which this node claims; `None` while it has none.
     pub(crate) session: watch::Sender<Option<Uuid>>,
     /// Whether this node does what is done once for all.

@@ -4,14 +4,18 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     EventEnvelope, JobState,
-    api::{JobDetail, JobList, JobSummary, JobTypeView, QueueView, Totals},
+    api::{EdgeView, JobDetail, JobList, JobSummary, JobTypeView, QueueView, Totals},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde::de::DeserializeOwned;
 
 use super::{
+    bounds::{needs, type_payload},
+    edges,
     node::Node,
-    request::{GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents},
+    request::{
+        GetEdges, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents,
+    },
     waiting,
 };
 use crate::edges::store::{
@@ -42,7 +46,13 @@ impl Actor for ReadModel {
 
     async fn start(args: ReadModelArgs, _: &mut Context<Self>) -> Result<Self, StartError> {
         let node = args.0;
-        let job_types = node.registry.views(&node.config.defaults);
+        let mut job_types = node.registry.views(&node.config.defaults);
+        for view in &mut job_types {
+            let options = node.registry.get(&view.job_type).map(|job_type| job_type.options());
+            view.needs = needs(&node.config, &view.job_type, options);
+            view.max_payload = type_payload(&node.config, &view.job_type, options)
+                .map(|most| u64::try_from(most).unwrap_or(u64::MAX));
+        }
         Ok(ReadModel { node, job_types, under_way: Rc::default() })
     }
 }
@@ -84,7 +94,8 @@ impl PlainHandler<GetJob> for ReadModel {
     fn handle(&mut self, request: GetJob, _: &mut Context<Self>) -> Self::Reply {
         let node = self.node.clone();
         self.read(move |store| async move {
-            let Some(found) = store.job(request.id).await? else { return Ok(None) };
+            let Some(mut found) = store.job(request.id).await? else { return Ok(None) };
+            edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
             let waits_for = waiting::reason(&node, &found.job).await?;
             detail(found, waits_for).map(Some)
         })
@@ -96,11 +107,13 @@ impl PlainHandler<ListJobs> for ReadModel {
 
     fn handle(&mut self, request: ListJobs, _: &mut Context<Self>) -> Self::Reply {
         let limit = request.limit.clamp(1, MOST_JOBS);
+        let node = self.node.clone();
         self.read(move |store| async move {
             // One more than asked for tells whether there is a next page.
             let mut jobs = store.jobs(request.filter, limit + 1).await?;
             let more = jobs.len() > limit as usize;
             jobs.truncate(limit as usize);
+            edges::explain(&node, &mut jobs).await?;
             let last = jobs.last().map(|job| job.sequence.to_string());
             Ok(JobList { next_cursor: last.filter(|_| more), jobs: jobs.into_iter().map(summary).collect() })
         })
@@ -111,10 +124,12 @@ impl PlainHandler<GetJobs> for ReadModel {
     type Reply = Later<Result<JobList, StoreError>>;
 
     fn handle(&mut self, request: GetJobs, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
         self.read(move |store| async move {
             let mut ids = request.ids;
             ids.truncate(MOST_JOBS as usize);
-            let jobs = store.jobs_by_id(ids).await?;
+            let mut jobs = store.jobs_by_id(ids).await?;
+            edges::explain(&node, &mut jobs).await?;
             Ok(JobList { jobs: jobs.into_iter().map(summary).collect(), next_cursor: None })
         })
     }
@@ -168,6 +183,15 @@ impl PlainHandler<GetQueues> for ReadModel {
     }
 }
 
+impl PlainHandler<GetEdges> for ReadModel {
+    type Reply = Later<Result<Vec<EdgeView>, StoreError>>;
+
+    fn handle(&mut self, _: GetEdges, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(|_| async move { edges::views(&node).await })
+    }
+}
+
 impl PlainHandler<GetJobTypes> for ReadModel {
     type Reply = Vec<JobTypeView>;
 
@@ -200,6 +224,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
     let JobWithAttempts { mut job, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
+    let needs = std::mem::take(&mut job.needs);
     Ok(JobDetail {
         payload: json("payload", &payload)?,
         metadata: metadata.map(|metadata| json("metadata", &metadata)).transpose()?,
@@ -208,6 +233,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         correlation_id: job.correlation_id,
         replay_of: job.replay_of,
         waits_for,
+        needs,
         cancel_requested_at: job.cancel_requested_at,
         attempts,
         summary: summary(job),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        Cancelled, FieldError, JobDetail, JobList, JobTypeView, LogCursor, QueueView, Retried, Submitted,
-        Totals,
+        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobTypeView, LogCursor, PutEdge, QueueView,
+        Retried, Submitted, Totals,
     },
 };
 use callboard_supervisors::Message;
@@ -220,6 +220,19 @@ pub struct LimitQueue {
     pub max_running: Option<u32>,
 }
 
+/// To the gateway: trip an edge, so that jobs that need it wait, on all nodes, or make it ready. What runs goes on. The answer
+/// says how it is then.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<EdgeView, Refusal>)]
+pub struct SetEdge {
+    /// Its name.
+    pub edge: String,
+    /// How it is to be.
+    pub set: PutEdge,
+    /// Who says so; `None`: this node.
+    pub by: Option<String>,
+}
+
 /// To the read model: one job.
 #[derive(Clone, Copy, Debug, Message)]
 #[message(reply = Result<Option<JobDetail>, StoreError>)]
@@ -277,6 +290,11 @@ pub struct GetTotals;
 #[derive(Clone, Copy, Debug, Message)]
 #[message(reply = Result<Vec<QueueView>, StoreError>)]
 pub struct GetQueues;
+
+/// To the read model: the edges that were ever tripped, and those that job types need which have a handler here.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<EdgeView>, StoreError>)]
+pub struct GetEdges;
 
 /// To the read model: the job types that have a handler here.
 #[derive(Clone, Copy, Debug, Message)]

@@ -9,7 +9,7 @@ use callboard_contracts::Timestamp;
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node, session::unexpected};
+use super::{backoff::Backoff, condition::Condition, node::Node, parking::Looked, session::unexpected};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Jobs that are made available in one write.
@@ -17,7 +17,8 @@ const BATCH: u32 = 1000;
 /// How often each node looks for jobs that wait for a handler that it has.
 const RELEASE: Duration = Duration::from_secs(10);
 
-/// Makes scheduled and retryable jobs available whose time has come, if this node leads; and on every node those that
+/// Makes scheduled and retryable jobs available whose time has come, and puts jobs aside that wait for tripped edges, if this
+/// node leads; and on every node those that
 /// wait for a handler that it has: at its start, and now and then after it, since other nodes may have taken them in that
 /// have none. It sleeps until the next job falls due, or until the poll interval is over.
 pub(crate) struct Scheduler;
@@ -35,8 +36,9 @@ async fn run(node: Arc<Node>, path: String) {
     node.session().await;
     let mut backoff = Backoff::default();
     let mut released: Option<Instant> = None;
+    let mut looked = Looked::default();
     loop {
-        match tick(&node, &mut released).await {
+        match tick(&node, &mut released, &mut looked).await {
             Ok((next, condition)) => {
                 backoff.reset();
                 node.conditions.set(&path, condition);
@@ -54,13 +56,18 @@ async fn run(node: Arc<Node>, path: String) {
 async fn tick(
     node: &Node,
     released: &mut Option<Instant>,
+    looked: &mut Looked,
 ) -> Result<(Option<Timestamp>, Condition), StoreError> {
     if released.is_none_or(|at| at.elapsed() >= RELEASE) {
         release(node).await?;
         *released = Some(Instant::now());
     }
     match node.leads.now() {
-        Some(leader) => Ok((promote(node, leader).await?, Condition::Ready)),
+        Some(leader) => {
+            let due = promote(node, leader).await?;
+            let parking = looked.look(node, leader).await?;
+            Ok((due.into_iter().chain(parking).min(), Condition::Ready))
+        }
         None => Ok((None, Condition::Standby)),
     }
 }

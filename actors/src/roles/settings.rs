@@ -153,6 +153,11 @@ impl RolesConfig {
                 return refuse(&format!("job type {:?}", job_type.name()), problem);
             }
         }
+        for (job_type, bounds) in &self.job_types {
+            if let Some(error) = bounds.needs.iter().find_map(|edge| name::check(edge).err()) {
+                return refuse(&format!("job type {job_type:?}"), format!("an edge that it needs: {error}"));
+            }
+        }
         if self.max_backlog == 0 {
             return refuse("max_backlog", "must be at least 1".to_owned());
         }

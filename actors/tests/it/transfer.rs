@@ -28,6 +28,7 @@ fn new_job(number: u32) -> NewJob {
         event_id: Uuid::now_v7(),
         max_backlog: 1000,
         max_total: u64::MAX,
+        needs: Vec::new(),
         scheduled_at: None,
         priority: 0,
         tags: vec!["a".to_owned()],

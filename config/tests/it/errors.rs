@@ -53,7 +53,7 @@ fn values_out_of_bounds() {
         "[log]\nlevel = \"inof,web=dbug\"\n[web]\nhosts = [\"http://a\", \"a.example\", \"[::1]\"]\nworkers = 0\nmax_body = 0\n\
          [store]\nreaders = 65\n[retry]\nmax_attempts = 0\nfactor = 0.5\n[queue_defaults]\nconcurrency = 0\n\
          [queues.mail]\nmax_backlog = 0\nmax_payload = 1\n[jobs]\ntimeout = \"0s\"\nmax_backlog = 0\n\
-         types = [{ name = \"a b\", max_payload = 1 }, { name = \"x\" }, { name = \"x\" }]\n\
+         types = [{ name = \"a b\", max_payload = 1 }, { name = \"x\" }, { name = \"x\", needs = [\"smtp\", \"a,b\"] }]\n\
          [command]\nprograms = [\"sha256sum\", \"bin/ls\"]\nenv = [\"A=B\"]\n[system]\nnode_name = \"a b\"\n"
     ));
 }

@@ -100,7 +100,7 @@ fn queues_inherit_what_they_do_not_say() {
 fn payloads_are_limited_by_queue_and_by_type() {
     let folder = Folder::new();
     let text = "[queue_defaults]\nmax_payload = \"8KiB\"\n[queues.mail]\nmax_payload = \"1KiB\"\n[queues.bulk]\nmax_payload = \"\"\n\
-                [[jobs.types]]\nname = \"http\"\nmax_payload = \"2KiB\"\n[[jobs.types]]\nname = \"noop\"\n";
+                [[jobs.types]]\nname = \"http\"\nmax_payload = \"2KiB\"\n[[jobs.types]]\nname = \"noop\"\nneeds = [\"smtp\"]\n";
     let settings = Loader::new().file(folder.write("callboard.toml", text)).load().unwrap().settings;
     let of_queue = |name: &str| settings.queue(name).max_payload.map(|most| most.bytes());
     assert_eq!((of_queue("default"), of_queue("mail"), of_queue("bulk")), (Some(8192), Some(1024), None));
@@ -111,6 +111,7 @@ fn payloads_are_limited_by_queue_and_by_type() {
         .map(|one| (&*one.name, one.max_payload.map(|most| most.bytes())))
         .collect();
     assert_eq!(types, [("http", Some(2048)), ("noop", None)]);
+    assert_eq!(settings.jobs.types[1].needs, ["smtp"]);
 }
 
 #[test]

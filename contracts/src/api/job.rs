@@ -147,6 +147,9 @@ pub struct JobDetail {
     /// What it waits for, in words; absent for a job that runs or is finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// The edges that it needs: while one of them is tripped it waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// When somebody asked to cancel it while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,
@@ -206,6 +209,12 @@ pub struct JobTypeView {
     /// When a failed attempt is followed by the next; an older server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryView>,
+    /// The largest payload of its jobs, with their metadata, in bytes, if it has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_payload: Option<u64>,
+    /// The edges that its jobs need: while one of them is tripped they wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// JSON Schema of its payload.
     pub payload_schema: Value,
     /// JSON Schema of its result.

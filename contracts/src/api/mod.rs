@@ -1,5 +1,6 @@
 //! What `/api/v1` takes and answers.
 
+pub mod edge;
 pub mod event;
 pub mod health;
 pub mod job;
@@ -8,6 +9,7 @@ pub mod queue;
 pub mod submit;
 pub mod tree;
 
+pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};
 pub use job::{

@@ -74,6 +74,12 @@ fn view(job_type: &JobTypeView, printer: Printer) -> Vec<String> {
     add("attempts", &job_type.max_attempts.to_string());
     add("retry", &retry(job_type.retry.as_ref()));
     add("timeout", &format!("{} an attempt", time(job_type.timeout_ms)));
+    if let Some(most) = job_type.max_payload {
+        add("payload", &format!("at most {most} bytes"));
+    }
+    if !job_type.needs.is_empty() {
+        add("needs", &job_type.needs.join(", "));
+    }
     for (name, schema) in [("payload", &job_type.payload_schema), ("result", &job_type.result_schema)] {
         lines.push(printer.paint(style::HEADING, name));
         lines.extend(clean_lines(&pretty(schema)).lines().map(str::to_owned));

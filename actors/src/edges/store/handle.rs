@@ -18,7 +18,8 @@ use super::{
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
-        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
+        QueueTotals,
     },
 };
 
@@ -227,6 +228,14 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn job_types(&self) -> Result<Vec<JobTypeRecord>, StoreError> {
         self.read(|store| store.job_types()).await
+    }
+
+    /// See [`Store::edges`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn edges(&self) -> Result<Vec<EdgeRecord>, StoreError> {
+        self.read(|store| store.edges()).await
     }
 
     /// See [`Store::open_sessions`].

@@ -16,8 +16,8 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::record::{
-    AttemptEnd, ClaimedJob, CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs,
-    Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals, Retention,
+    AttemptEnd, ClaimedJob, CountedLog, EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord,
+    JobWithAttempts, KeyedJobs, Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals, Retention,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -187,6 +187,24 @@ pub enum Operation {
         /// How many at most; `None`: no limit but the nodes' own.
         max_running: Option<u32>,
     },
+    /// Trip an edge, or make it ready. Jobs that need a tripped edge are not claimed; what is claimed goes on. One that is
+    /// tripped already stays so since when it was.
+    PutEdge {
+        /// Its name.
+        edge: String,
+        /// How it is to be.
+        state: EdgeState,
+        /// Who says so.
+        by: String,
+    },
+    /// Put available jobs aside whose edges are tripped, so that claims need not pass them by, and back that are put aside
+    /// without need, at most `limit`. What claims give does not depend on it.
+    Park {
+        /// How many at most.
+        limit: u32,
+        /// The token of the [`Leadership`] under which it is done.
+        leader: u64,
+    },
     /// Make the job types known.
     PutJobTypes(Vec<JobTypeRecord>),
     /// Keep a setting, a JSON value.
@@ -296,13 +314,18 @@ pub enum Outcome {
     NotFound,
     /// The operation was to be done under a leadership that has ended; nothing changed.
     NotLeader,
-    /// [`Operation::Promote`], [`Operation::ReleaseHeld`], [`Operation::Rescue`].
+    /// [`Operation::PutEdge`]: as many edges are known as may be; nothing changed.
+    TooManyEdges {
+        /// How many there may be.
+        limit: u32,
+    },
+    /// [`Operation::Promote`], [`Operation::ReleaseHeld`], [`Operation::Rescue`], [`Operation::Park`].
     Moved {
-        /// The queues that have more available jobs now.
+        /// The queues that have more jobs to be claimed now.
         queues: Vec<String>,
         /// How many jobs moved.
         count: u32,
-        /// For `Promote`: when the next job's time comes.
+        /// For `Promote`: when the next job's time comes. For `Park`: when the next edge counts as ready by itself.
         next_at: Option<Timestamp>,
     },
     /// [`Operation::Prune`].
@@ -461,6 +484,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The job types that were made known.
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>>;
+
+    /// The edges that somebody has tripped, now or before, by name.
+    fn edges(&self) -> BoxFuture<'static, Result<Vec<EdgeRecord>, StoreError>>;
 
     /// The sessions that have not been closed.
     fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>>;

@@ -48,6 +48,8 @@ pub struct NewJob {
     pub tags: Vec<String>,
     /// The span that it was submitted in.
     pub trace: Option<TraceContext>,
+    /// The edges that it needs: while one of them is tripped it is not claimed.
+    pub needs: Vec<String>,
 }
 
 /// The key under which a request is carried out once, however often it is sent.
@@ -177,6 +179,8 @@ pub struct JobRecord {
     pub priority: i16,
     /// Its tags.
     pub tags: Vec<String>,
+    /// The edges that it needs, sorted.
+    pub needs: Vec<String>,
     /// Ties together what one request has caused.
     pub correlation_id: Uuid,
     /// The id of its `job.created` event.
@@ -304,6 +308,66 @@ impl QueueTotals {
     pub fn backlog(&self) -> u64 {
         use JobState::{Available, Pending, Retryable, Scheduled};
         [Pending, Scheduled, Available, Retryable].into_iter().map(|state| self.count(state)).sum()
+    }
+}
+
+/// How an edge, a service outside that jobs need, is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EdgeState {
+    /// Its jobs run.
+    Ready,
+    /// Its jobs wait.
+    Tripped {
+        /// Why, for people.
+        reason: Option<String>,
+        /// After this time it counts as ready by itself.
+        lasting: Option<Duration>,
+    },
+}
+
+/// An edge that somebody has tripped, now or before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeRecord {
+    /// Its name.
+    pub name: String,
+    /// How it was tripped last, unless it was made ready since.
+    pub trip: Option<Trip>,
+    /// Who has said so.
+    pub set_by: String,
+    /// When.
+    pub set_at: Timestamp,
+    /// Available jobs that are put aside because of it; those that are not counted up to here wait all the same. At most
+    /// [`EdgeRecord::COUNTED`].
+    pub parked: u64,
+}
+
+impl EdgeRecord {
+    /// Jobs that are counted at most.
+    pub const COUNTED: u32 = 10_000;
+    /// Edges that a store keeps at most.
+    pub const MOST: u32 = 1000;
+
+    /// How it is tripped at this time.
+    pub fn tripped_at(&self, now: Timestamp) -> Option<&Trip> {
+        self.trip.as_ref().filter(|trip| trip.holds(now))
+    }
+}
+
+/// How an edge was tripped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// Since when.
+    pub since: Timestamp,
+    /// When it counts as ready by itself.
+    pub until: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
+impl Trip {
+    /// Whether it is not over yet.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
     }
 }
 

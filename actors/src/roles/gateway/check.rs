@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        bounds::max_payload,
+        bounds::{max_payload, needs},
         request::{Form, Origin, Refusal},
         settings::UnknownTypes,
     },
@@ -111,6 +111,7 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
         }
     }
     let (Some(settings), true) = (settings, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
+    let needs = needs(&node.config, &parsed.job_type, options);
     Ok(NewJob {
         id: parsed.id.unwrap_or_else(Uuid::now_v7),
         job_type: parsed.job_type,
@@ -136,6 +137,7 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
         scheduled_at: parsed.scheduled_at,
         priority: parsed.priority,
         tags: parsed.tags,
+        needs,
     })
 }
 

@@ -9,7 +9,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     JobState,
-    api::{Cancelled, FieldError, Retried, Submitted},
+    api::{Cancelled, EdgeView, FieldError, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde_json::Value;
@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use super::{
     bounds::max_payload,
+    edges,
     node::Node,
     request::{
-        CancelJob, Form, LimitQueue, PauseQueue, PrepareJob, Refusal, RetryJob, Submit, SubmitOnce,
+        CancelJob, Form, LimitQueue, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge, Submit, SubmitOnce,
         SubmittedOnce,
     },
 };
@@ -146,6 +147,18 @@ impl PlainHandler<LimitQueue> for Gateway {
         Later::new(async move {
             let _under_way = under_way?;
             limit(&node, request).await
+        })
+    }
+}
+
+impl PlainHandler<SetEdge> for Gateway {
+    type Reply = Later<Result<EdgeView, Refusal>>;
+
+    fn handle(&mut self, request: SetEdge, _: &mut Context<Self>) -> Self::Reply {
+        let (node, under_way) = (self.node.clone(), self.begin(1));
+        Later::new(async move {
+            let _under_way = under_way?;
+            edges::set(&node, request).await
         })
     }
 }
@@ -286,6 +299,6 @@ fn store_full(node: &Node, queue: &str, waiting: u64, limit: u64) -> Refusal {
     Refusal::StoreFull { waiting, limit, retry_after }
 }
 
-fn unexpected(outcome: &Outcome) -> Refusal {
+pub(super) fn unexpected(outcome: &Outcome) -> Refusal {
     Refusal::Unavailable(StoreError::Failed(format!("it gave an answer to another question: {outcome:?}")))
 }

@@ -144,8 +144,12 @@ async fn the_smallest_limit_of_payloads_holds_on_every_way_in() {
         let mail = QueueSettings { name: "mail".to_owned(), ..config.queues[0].clone() };
         config.queues.push(mail);
         config.queue_payloads.insert("mail".to_owned(), 200);
-        config.job_types.insert("echo".to_owned(), TypeBounds { max_payload: Some(300) });
-        config.job_types.insert("unheard-of".to_owned(), TypeBounds { max_payload: Some(400) });
+        config
+            .job_types
+            .insert("echo".to_owned(), TypeBounds { max_payload: Some(300), ..TypeBounds::default() });
+        config
+            .job_types
+            .insert("unheard-of".to_owned(), TypeBounds { max_payload: Some(400), ..TypeBounds::default() });
     };
     let node = Node::configured(&folder, limited).await;
     let echo = |bytes: usize| json!({"type": "echo", "payload": {"text": "x".repeat(bytes - 11)}});
@@ -172,7 +176,9 @@ async fn the_smallest_limit_of_payloads_holds_on_every_way_in() {
     node.stop().await;
     // What was taken in under a larger limit is not run again under a smaller one.
     let smaller = |config: &mut RolesConfig| {
-        config.job_types.insert("echo".to_owned(), TypeBounds { max_payload: Some(299) });
+        config
+            .job_types
+            .insert("echo".to_owned(), TypeBounds { max_payload: Some(299), ..TypeBounds::default() });
     };
     let node = Node::configured(&folder, smaller).await;
     let again = node.handles.gateway.ask(RetryJob { id: fits }).await.unwrap();

@@ -12,7 +12,8 @@ use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
+        QueueTotals,
     },
 };
 use callboard_contracts::{
@@ -171,6 +172,10 @@ impl Store for Troubled {
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {
         self.store.job_types()
+    }
+
+    fn edges(&self) -> BoxFuture<'static, Result<Vec<EdgeRecord>, StoreError>> {
+        self.store.edges()
     }
 
     fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>> {

@@ -149,6 +149,7 @@ pub(super) fn job() -> NewJob {
         event_id: Uuid::now_v7(),
         max_backlog: 1_000_000,
         max_total: u64::MAX,
+        needs: Vec::new(),
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),

@@ -34,7 +34,9 @@ pub(super) async fn claim(
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
          ), chosen AS (
             SELECT ctid AS place_of_row, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
-            WHERE queue = $2 AND state = 2 AND EXISTS (SELECT FROM session)
+            WHERE queue = $2 AND state = 2 AND parked IS NULL AND EXISTS (SELECT FROM session)
+                  AND (needs IS NULL OR NOT string_to_array(needs, ',') && ARRAY(
+                        SELECT name FROM edges WHERE tripped_at IS NOT NULL AND (until IS NULL OR until > $4)))
                   AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND paused_at IS NOT NULL)
             ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
          ), claimed AS (

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     backlog,
     columns::{as_long, as_micros},
-    enqueue, session,
+    edges, enqueue, session,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -50,6 +50,13 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused).await,
         Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running).await,
+        Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by).await,
+        Operation::Park { limit, leader } => {
+            if !session::leads(tx.connection, *leader).await? {
+                return Ok(Outcome::NotLeader);
+            }
+            edges::park(tx, *limit).await
+        }
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types).await,
         Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
         // The others have modules of their own.

@@ -15,6 +15,7 @@ use crate::edges::store::{
         JobRow,
         code::state_of,
         enqueue::{Enqueued, Known, due, enqueue},
+        needs,
     },
 };
 
@@ -97,7 +98,8 @@ pub(super) async fn insert(
                          unnest($10::bigint[]) AS timeout, unnest($11::text[]) AS wait_reason,
                          unnest($12::uuid[]) AS correlation_id, unnest($13::uuid[]) AS created_event_id,
                          unnest($15::bigint[]) AS scheduled_at, unnest($16::smallint[]) AS priority,
-                         unnest($17::text[]) AS tags, unnest($18::text[]) AS trace_context) AS given
+                         unnest($17::text[]) AS tags, unnest($18::text[]) AS trace_context,
+                         unnest($19::text[]) AS needs) AS given
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, tags, trace_context)
@@ -109,9 +111,9 @@ pub(super) async fn insert(
             SELECT tag, sequence FROM new, json_array_elements_text(new.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id,
-                           created_at, updated_at, scheduled_at, priority)
+                           created_at, updated_at, scheduled_at, priority, needs)
          SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14,
-                scheduled_at, priority
+                scheduled_at, priority, needs
          FROM new ORDER BY id",
     )
     .bind(column!(|job| job.id))
@@ -132,6 +134,7 @@ pub(super) async fn insert(
     .bind(column!(|job| job.priority))
     .bind(column!(|job| (!job.tags.is_empty()).then(|| json!(job.tags).to_string())))
     .bind(column!(|job| job.trace.map(|trace| trace.to_string())))
+    .bind(column!(|job| needs::stored(&job.needs)))
     .execute(connection)
     .await?;
     Ok(())
@@ -156,9 +159,9 @@ pub(super) async fn replay(
             SELECT tag, sequence FROM body, json_array_elements_text(body.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, priority, max_attempts, timeout, correlation_id,
-                           created_at, updated_at, scheduled_at, partition_key)
+                           created_at, updated_at, scheduled_at, partition_key, needs)
          SELECT $2, body.sequence, type, queue, 2, priority, max_attempts, timeout, correlation_id, $4, $4, $4,
-                partition_key
+                partition_key, needs
          FROM jobs, body WHERE jobs.id = $1",
     )
     .bind(of.id)

@@ -74,7 +74,7 @@ pub(super) async fn write_back<'r>(
             result = coalesce(new.result, jobs.result), scheduled_at = new.scheduled_at, claimed_at = new.claimed_at,
             started_at = new.started_at, finished_at = new.finished_at,
             cancel_requested_at = new.cancel_requested_at, was_started = new.was_started, deaths = new.deaths,
-            updated_at = $17
+            updated_at = $17, parked = CASE WHEN new.state = 2 THEN jobs.parked END
          FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::smallint[]) AS state, unnest($3::integer[]) AS attempt,
                       unnest($4::bigint[]) AS token, unnest($5::boolean[]) AS needs_token,
                       unnest($6::uuid[]) AS session, unnest($7::text[]) AS wait_reason,

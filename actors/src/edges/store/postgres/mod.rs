@@ -12,6 +12,7 @@ mod columns;
 mod completed;
 mod connect;
 mod control;
+mod edges;
 mod enqueue;
 mod enqueue_in;
 mod error;
@@ -58,7 +59,8 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
+        QueueTotals,
     },
 };
 
@@ -390,6 +392,10 @@ impl Store for PostgresStore {
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {
         self.read(|connection| read::job_types(connection).boxed())
+    }
+
+    fn edges(&self) -> BoxFuture<'static, Result<Vec<EdgeRecord>, StoreError>> {
+        self.read(|connection| edges::read(connection).boxed())
     }
 
     fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>> {

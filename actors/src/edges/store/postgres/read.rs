@@ -23,6 +23,7 @@ use crate::edges::store::{
     },
     transition::{
         code::{event_of, outcome_of, state_of},
+        needs,
         stored_event::{StoredEvent, read_from},
     },
 };
@@ -60,7 +61,7 @@ fn columns(full: bool) -> &'static str {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
                 body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                finished_at, cancel_requested_at
+                finished_at, cancel_requested_at, jobs.needs
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     }
 }
@@ -93,6 +94,7 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         cancel_requested_at: optional_time(row, "cancel_requested_at")?,
         priority: row.try_get("priority")?,
         tags: tags(row.try_get::<Option<&str>, _>("tags")?),
+        needs: needs::named(row.try_get("needs")?),
     })
 }
 
@@ -378,14 +380,14 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
             // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
             let oldest: Option<i64> = sqlx::query_scalar(
                 "WITH RECURSIVE levels (priority) AS (
-                    SELECT max(priority) FROM jobs WHERE queue = $1 AND state = 2
+                    SELECT max(priority) FROM jobs WHERE queue = $1 AND state = 2 AND parked IS NULL
                     UNION ALL
                     SELECT (SELECT max(priority) FROM jobs
-                            WHERE queue = $1 AND state = 2 AND priority < levels.priority)
+                            WHERE queue = $1 AND state = 2 AND parked IS NULL AND priority < levels.priority)
                     FROM levels WHERE levels.priority IS NOT NULL
                  )
                  SELECT min((SELECT min(scheduled_at) FROM jobs
-                             WHERE queue = $1 AND state = 2 AND priority = levels.priority))
+                             WHERE queue = $1 AND state = 2 AND parked IS NULL AND priority = levels.priority))
                  FROM levels WHERE levels.priority IS NOT NULL",
             )
             .bind(name)

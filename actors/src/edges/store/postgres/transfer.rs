@@ -19,10 +19,13 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress, QueueLine,
-        Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress,
+        QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
-    transition::code::{event_code, event_of, outcome_code, outcome_of, state_of},
+    transition::{
+        code::{event_code, event_of, outcome_code, outcome_of, state_of},
+        needs,
+    },
 };
 
 /// Rows that are read or written at a time, and bytes of them that are gathered before they are written.
@@ -85,6 +88,7 @@ pub(super) async fn export(
     let mut writer = Writer::begin(to, progress, header().map_err(failed)?)?;
     export_settings(&mut snapshot, &mut writer).await?;
     export_queues(&mut snapshot, &mut writer).await?;
+    export_edges(&mut snapshot, &mut writer).await?;
     export_keys(&mut snapshot, &mut writer).await?;
     export_jobs(&mut snapshot, &mut writer).await?;
     if events {
@@ -139,6 +143,24 @@ async fn export_queues(connection: &mut PgConnection, writer: &mut Writer<'_>) -
     .map_err(failed)?;
     for (queue, state, count) in totals {
         writer.write(&Line::Total(TotalLine { queue, state: state_of(state.into()), count }))?;
+    }
+    Ok(())
+}
+
+async fn export_edges(connection: &mut PgConnection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let edge = |row: &PgRow| {
+        Ok(EdgeLine {
+            name: row.try_get("name")?,
+            tripped_at: optional_time(row, "tripped_at")?,
+            until: optional_time(row, "until")?,
+            reason: row.try_get("reason")?,
+            set_by: row.try_get("set_by")?,
+            set_at: time(row, "set_at")?,
+        })
+    };
+    let sql = "SELECT name, tripped_at, until, reason, set_by, set_at FROM edges ORDER BY name";
+    for row in sqlx::query(sql).fetch_all(connection).await.map_err(failed)? {
+        writer.write(&Line::Edge(edge(&row).map_err(failed)?))?;
     }
     Ok(())
 }
@@ -245,6 +267,7 @@ fn job_line(row: &PgRow) -> Result<JobLine, TransferError> {
             partition_key: row.try_get("partition_key")?,
             tags,
             trace_context: row.try_get("trace_context")?,
+            needs: needs::named(row.try_get("needs")?),
             attempts: Vec::new(),
         })
     };
@@ -341,7 +364,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                idempotency_keys
+                idempotency_keys, edges
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -439,6 +462,7 @@ impl Import<'_> {
         match line {
             Line::Setting(setting) => self.setting(setting).await,
             Line::Queue(queue) => self.queue(queue).await,
+            Line::Edge(edge) => self.edge(edge).await,
             Line::Key(key) => self.key(key).await,
             // Of states that still can change the jobs themselves tell.
             Line::Total(total) => {
@@ -494,6 +518,24 @@ impl Import<'_> {
         Ok(())
     }
 
+    async fn edge(&mut self, edge: EdgeLine) -> Result<(), TransferError> {
+        sqlx::query(
+            "INSERT INTO edges (name, tripped_at, until, reason, set_by, set_at) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (name) DO UPDATE SET tripped_at = excluded.tripped_at, until = excluded.until,
+                reason = excluded.reason, set_by = excluded.set_by, set_at = excluded.set_at",
+        )
+        .bind(edge.name)
+        .bind(edge.tripped_at.map(Timestamp::as_micros))
+        .bind(edge.until.map(Timestamp::as_micros))
+        .bind(edge.reason.as_deref().map(clean))
+        .bind(clean(&edge.set_by))
+        .bind(edge.set_at.as_micros())
+        .execute(&mut *self.connection)
+        .await
+        .map_err(unfit)?;
+        Ok(())
+    }
+
     async fn key(&mut self, key: KeyLine) -> Result<(), TransferError> {
         sqlx::query(
             "INSERT INTO idempotency_keys (scope, key, fingerprint, answer, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -538,11 +580,11 @@ impl Import<'_> {
                     $8::text[], $9::text[], $10::bytea[], $11::text[], $12::integer[], $13::bigint[], $14::bigint[],
                     $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::uuid[], $20::uuid[], $21::bigint[],
                     $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
-                    $28::integer[], $29::boolean[], $30::integer[], $31::text[], $32::text[], $33::text[], $34::text[])
+                    $28::integer[], $29::boolean[], $30::integer[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[])
                 AS new (id, sequence, type, queue, state, priority, payload, metadata, document, fingerprint, result, attempt,
                     max_attempts, timeout, token, wait_reason, last_error, correlation_id, created_event_id, replay_of,
                     created_at, updated_at, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at, claims,
-                    was_started, deaths, idempotency_key, partition_key, tags, trace_context)
+                    was_started, deaths, idempotency_key, partition_key, tags, trace_context, needs)
              ), bodies AS (
                 INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id,
                                         replay_of, idempotency_key, tags, trace_context)
@@ -554,10 +596,10 @@ impl Import<'_> {
              )
              INSERT INTO jobs (id, sequence, type, queue, state, priority, attempt, max_attempts, timeout, token, wait_reason,
                                last_error, result, correlation_id, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                               finished_at, cancel_requested_at, claims, was_started, deaths, partition_key)
+                               finished_at, cancel_requested_at, claims, was_started, deaths, partition_key, needs)
              SELECT id, sequence, type, queue, state, priority, attempt, max_attempts, timeout, token, wait_reason, last_error,
                     result, correlation_id, created_at, updated_at, scheduled_at, claimed_at, started_at, finished_at,
-                    cancel_requested_at, claims, was_started, deaths, partition_key FROM new",
+                    cancel_requested_at, claims, was_started, deaths, partition_key, needs FROM new",
         )
         .bind(column!(|job| job.id))
         .bind(column!(|job| as_long(job.sequence)))
@@ -593,6 +635,7 @@ impl Import<'_> {
         .bind(column!(|job| job.partition_key.as_deref().map(clean)))
         .bind(column!(|job| text(&job.tags)))
         .bind(column!(|job| job.trace_context.as_deref().map(clean)))
+        .bind(column!(|job| needs::stored(&job.needs).map(|needs| clean(&needs))))
         .execute(&mut *self.connection)
         .await?;
         Ok(())

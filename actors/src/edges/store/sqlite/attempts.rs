@@ -20,6 +20,21 @@ use crate::edges::store::{
     },
 };
 
+/// Jobs that a claim looks at while some wait for edges that are tripped and are not parked yet; what is behind them is
+/// claimed when they are.
+const LOOKED_AT: u32 = 10_000;
+
+/// The first jobs of a queue.
+const OF_THE_QUEUE: &str = "SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2 AND parked IS NULL
+    ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5";
+/// Likewise without those that need one of these edges.
+const BUT_THOSE_THAT_WAIT: &str = "SELECT sequence
+    FROM (SELECT sequence, priority, scheduled_at, needs FROM jobs WHERE queue = ?4 AND state = 2 AND parked IS NULL
+          ORDER BY priority DESC, scheduled_at, sequence LIMIT ?7)
+    WHERE needs IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(?6) AS edge WHERE instr(',' || needs || ',', ',' || edge.value || ',') > 0)
+    ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5";
+
 /// Leases available jobs for a session, first come first served.
 pub(super) fn claim(
     tx: &mut Transaction<'_>,
@@ -33,18 +48,22 @@ pub(super) fn claim(
     let limit = room(tx, queue, limit)?;
     tx.flush()?;
     let newest = tx.memory.token;
-    let mut statement = tx.connection.prepare_cached(
+    let tripped = tx.tripped();
+    let chosen = if tripped.is_empty() { OF_THE_QUEUE } else { BUT_THOSE_THAT_WAIT };
+    let mut statement = tx.connection.prepare_cached(&format!(
         "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1 + chosen.number, session = ?2, claimed_at = ?3,
                          updated_at = ?3, started_at = NULL, claims = claims + 1
-         FROM (SELECT sequence, row_number() OVER () AS number
-               FROM (SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2
-                     ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen
+         FROM (SELECT sequence, row_number() OVER () AS number FROM ({chosen})) AS chosen
          WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
                    claimed_at, trace_context, claims",
-    )?;
-    let mut rows =
-        statement.query(params![newest, session.as_bytes(), tx.changes.now.as_micros(), queue, limit])?;
+    ))?;
+    let (session, now) = (session.as_bytes(), tx.changes.now.as_micros());
+    let tripped = (!tripped.is_empty()).then(|| json!(tripped.names().collect::<Vec<_>>()).to_string());
+    let mut rows = match &tripped {
+        None => statement.query(params![newest, session, now, queue, limit])?,
+        Some(tripped) => statement.query(params![newest, session, now, queue, limit, tripped, LOOKED_AT])?,
+    };
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
         claimed.push((row.get::<_, i64>(12)? == 1, leased(row, queue)?));

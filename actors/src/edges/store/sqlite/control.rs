@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    enqueue,
+    edges, enqueue,
     jobs::{id, time},
     session,
     transaction::Transaction,
@@ -39,6 +39,8 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         Operation::PutQueues(queues) => put_queues(tx, queues),
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused),
         Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running),
+        Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by),
+        Operation::Park { limit, .. } => edges::park(tx, *limit),
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
         Operation::PutSetting { key, value } => {
             tx.put_setting(key, value)?;

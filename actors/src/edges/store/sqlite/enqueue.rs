@@ -18,6 +18,7 @@ use crate::edges::store::{
         Changes, JobRow, backlog,
         code::state_of,
         enqueue::{Enqueued, Known, due, enqueue},
+        needs,
     },
 };
 
@@ -89,6 +90,7 @@ fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Va
         job.priority,
         (!job.tags.is_empty()).then(|| json!(job.tags).to_string()),
         job.trace.map(|trace| trace.to_string()),
+        needs::stored(&job.needs),
     ])
 }
 
@@ -96,11 +98,11 @@ fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
                            timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at,
-                           priority, tags, trace_context)
+                           priority, tags, trace_context, needs)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
                 unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16,
-                value ->> 17
+                value ->> 17, value ->> 18
          FROM json_each(?1)",
     )?;
     statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;
@@ -155,9 +157,9 @@ pub(super) fn replay(
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
                            max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
-                           scheduled_at, partition_key, tags, trace_context)
+                           scheduled_at, partition_key, tags, trace_context, needs)
          SELECT ?1, ?2, type, queue, 2, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
-                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context
+                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context, needs
          FROM jobs WHERE sequence = ?5",
     )?;
     statement.execute((

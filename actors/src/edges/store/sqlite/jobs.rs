@@ -108,7 +108,7 @@ pub(super) fn write_back<'r>(
             result = coalesce(new.value ->> 7, result), scheduled_at = new.value ->> 8,
             claimed_at = new.value ->> 9, started_at = new.value ->> 10, finished_at = new.value ->> 11,
             cancel_requested_at = new.value ->> 12, was_started = new.value ->> 13, deaths = new.value ->> 14,
-            updated_at = ?2
+            updated_at = ?2, parked = CASE WHEN new.value ->> 1 = 2 THEN parked END
          FROM json_each(?1) AS new WHERE jobs.sequence = new.value ->> 0",
     )?;
     statement.execute((Value::Array(rows).to_string(), now.as_micros()))?;

@@ -7,6 +7,7 @@ mod attempts;
 mod batch;
 mod check;
 mod control;
+mod edges;
 mod ended_attempt;
 mod enqueue;
 mod error;
@@ -41,7 +42,8 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals,
+        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
+        QueueTotals,
     },
 };
 
@@ -197,6 +199,10 @@ impl Store for SqliteStore {
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {
         self.readers.run(read::job_types)
+    }
+
+    fn edges(&self) -> BoxFuture<'static, Result<Vec<EdgeRecord>, StoreError>> {
+        self.readers.run(edges::read)
     }
 
     fn open_sessions(&self) -> BoxFuture<'static, Result<Vec<OpenSession>, StoreError>> {

@@ -75,6 +75,7 @@ fn job(job_type: &str, queue: &str) -> Operation {
         event_id: Uuid::now_v7(),
         max_backlog: u64::MAX,
         max_total: u64::MAX,
+        needs: Vec::new(),
         scheduled_at: None,
         priority: 0,
         tags: vec![job_type.to_owned()],

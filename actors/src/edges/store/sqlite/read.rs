@@ -22,6 +22,7 @@ use crate::edges::store::{
     },
     transition::{
         code::{event_of, outcome_of, state_of},
+        needs,
         stored_event::{StoredEvent, read_from},
     },
 };
@@ -35,7 +36,7 @@ fn columns(full: bool) -> String {
     format!(
         "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
          correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
-         finished_at, cancel_requested_at, priority, tags"
+         finished_at, cancel_requested_at, priority, tags, needs"
     )
 }
 
@@ -67,6 +68,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         cancel_requested_at: optional_time(row, 23)?,
         priority: row.get(24)?,
         tags: tags(row.get::<_, Option<String>>(25)?.as_deref()),
+        needs: needs::named(row.get::<_, Option<String>>(26)?.as_deref()),
     })
 }
 
@@ -315,13 +317,13 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
     let mut oldest = connection.prepare_cached(
         // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
         "WITH RECURSIVE levels (priority) AS (
-             SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2
+             SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND parked IS NULL
              UNION ALL
-             SELECT (SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND priority < levels.priority)
+             SELECT (SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND parked IS NULL AND priority < levels.priority)
              FROM levels WHERE levels.priority IS NOT NULL
          )
          SELECT min((SELECT min(scheduled_at) FROM jobs
-                     WHERE queue = ?1 AND state = 2 AND priority = levels.priority))
+                     WHERE queue = ?1 AND state = 2 AND parked IS NULL AND priority = levels.priority))
          FROM levels WHERE levels.priority IS NOT NULL",
     )?;
     for (name, (_, totals)) in &mut all {

@@ -1,14 +1,17 @@
 //! One transaction: jobs are loaded, changed in memory and written back together, with their events and totals.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use callboard_contracts::{JobState, api::LogCursor};
+use callboard_contracts::{JobState, Timestamp, api::LogCursor};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{SqliteOptions, ended_attempt, jobs, log};
-use crate::edges::store::transition::{Changes, backlog};
+use super::{SqliteOptions, edges, ended_attempt, jobs, log};
+use crate::edges::store::transition::{Changes, backlog, needs::Tripped};
 
 /// What the writer, being alone, need not read again.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Memory {
     /// The newest job's.
     pub(super) sequence: u64,
     pub(super) totals: HashMap<String, [i64; 8]>,
+    /// Edges that were tripped and not made ready since, each with when it counts as ready by itself.
+    pub(super) tripped: Arc<BTreeMap<String, Option<Timestamp>>>,
 }
 
 impl Memory {
@@ -48,6 +53,7 @@ impl Memory {
             token: counter("token"),
             sequence: counter("sequence"),
             totals,
+            tripped: Arc::new(edges::tripped(connection)?),
         })
     }
 
@@ -102,6 +108,12 @@ impl<'a> Transaction<'a> {
         let before = self.memory.totals.get(queue).map_or(0, count);
         let grown = self.changes.totals.get(queue).map_or(0, count);
         u32::try_from(before + grown).unwrap_or(0)
+    }
+
+    /// The edges that are tripped now.
+    pub(super) fn tripped(&self) -> Tripped {
+        let edges = self.memory.tripped.iter().map(|(name, until)| (name.clone(), *until));
+        Tripped::at(self.changes.now, edges)
     }
 
     /// Writes changed jobs back, so that statements that look for jobs see them as they are.

@@ -19,10 +19,13 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress, QueueLine,
-        Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress,
+        QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
-    transition::code::{event_code, event_of, outcome_code, outcome_of, state_of},
+    transition::{
+        code::{event_code, event_of, outcome_code, outcome_of, state_of},
+        needs,
+    },
 };
 
 /// Jobs that are handed back in one go.
@@ -31,7 +34,7 @@ const BATCH: usize = 1000;
 const JOB: &str = "id, sequence, type, queue, state, priority, payload, metadata, document, fingerprint, result, attempt, \
     max_attempts, timeout, token, wait_reason, last_error, correlation_id, created_event_id, replay_of, created_at, \
     updated_at, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at, claims, was_started, deaths, \
-    idempotency_key, partition_key, tags, trace_context";
+    idempotency_key, partition_key, tags, trace_context, needs";
 const EVENT: &str = "position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id, attempt, \
     error, duration, instance, version";
 const ATTEMPT: &str = "number, token, outcome, node, claimed_at, started_at, finished_at, error";
@@ -69,6 +72,7 @@ pub(super) fn export(
     let mut writer = Writer::begin(to, progress, header)?;
     export_settings(&snapshot, &mut writer)?;
     export_queues(&snapshot, &mut writer)?;
+    export_edges(&snapshot, &mut writer)?;
     export_keys(&snapshot, &mut writer)?;
     export_jobs(&snapshot, &mut writer)?;
     if events {
@@ -120,6 +124,26 @@ fn export_queues(connection: &Connection, writer: &mut Writer<'_>) -> Result<(),
         .map_err(failed)?;
     for total in statement.query_map((), total).map_err(failed)? {
         writer.write(&Line::Total(total.map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+fn export_edges(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let edge = |row: &Row<'_>| {
+        Ok(EdgeLine {
+            name: row.get(0)?,
+            tripped_at: optional_time(row, 1)?,
+            until: optional_time(row, 2)?,
+            reason: row.get(3)?,
+            set_by: row.get(4)?,
+            set_at: time(row, 5)?,
+        })
+    };
+    let mut statement = connection
+        .prepare("SELECT name, tripped_at, until, reason, set_by, set_at FROM edges ORDER BY name")
+        .map_err(failed)?;
+    for edge in statement.query_map((), edge).map_err(failed)? {
+        writer.write(&Line::Edge(edge.map_err(failed)?))?;
     }
     Ok(())
 }
@@ -207,6 +231,7 @@ fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
             partition_key: row.get(31)?,
             tags,
             trace_context: row.get(33)?,
+            needs: needs::named(row.get::<_, Option<String>>(34)?.as_deref()),
             attempts: Vec::new(),
         })
     };
@@ -398,6 +423,7 @@ impl Import<'_> {
                 return self.setting(&setting.key, setting.value.get());
             }
             Line::Queue(queue) => self.queue(queue),
+            Line::Edge(edge) => self.edge(edge),
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
             Line::Job(job) => {
@@ -441,6 +467,16 @@ impl Import<'_> {
         Ok(())
     }
 
+    fn edge(&self, edge: &EdgeLine) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO edges (name, tripped_at, until, reason, set_by, set_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let EdgeLine { name, tripped_at, until, reason, set_by, set_at } = edge;
+        let (since, until) = (tripped_at.map(Timestamp::as_micros), until.map(Timestamp::as_micros));
+        statement.execute(params![name, since, until, reason, set_by, set_at.as_micros()])?;
+        Ok(())
+    }
+
     /// Only those that nothing else tells: of jobs that have been deleted since.
     fn total(&self, total: &TotalLine) -> rusqlite::Result<()> {
         if total.state.is_final() {
@@ -464,7 +500,7 @@ impl Import<'_> {
     fn job(&self, job: &JobLine) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&format!(
             "INSERT INTO jobs ({JOB}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)"
+             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)"
         ))?;
         let text = |value: &Option<Box<RawValue>>| value.as_ref().map(|value| value.get().to_owned());
         let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
@@ -503,6 +539,7 @@ impl Import<'_> {
             job.partition_key,
             text(&job.tags),
             job.trace_context,
+            needs::stored(&job.needs),
         ])?;
         job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))
     }

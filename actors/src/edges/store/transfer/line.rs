@@ -15,6 +15,7 @@ pub(crate) enum Line {
     Export(Header),
     Setting(SettingLine),
     Queue(QueueLine),
+    Edge(EdgeLine),
     Total(TotalLine),
     Key(KeyLine),
     Job(Box<JobLine>),
@@ -61,6 +62,21 @@ pub(crate) struct QueueLine {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) paused_at: Option<Timestamp>,
     pub(crate) updated_at: Timestamp,
+}
+
+/// An edge that somebody has tripped, now or before. Which jobs are put aside because of it is found out anew.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EdgeLine {
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) tripped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reason: Option<String>,
+    pub(crate) set_by: String,
+    pub(crate) set_at: Timestamp,
 }
 
 /// Jobs of a queue that have ever reached a final state.
@@ -140,6 +156,9 @@ pub(crate) struct JobLine {
     pub(crate) tags: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) trace_context: Option<String>,
+    /// Names of edges.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) needs: Vec<String>,
     /// Those that have ended, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) attempts: Vec<AttemptLine>,

@@ -1,6 +1,6 @@
 //! A store's content as lines of JSON, for moving it to another store, and what is said of its health.
 //!
-//! The first line (`export`) says what follows: settings, queues, totals, answered keys, jobs with their attempts in the order of storing,
+//! The first line (`export`) says what follows: settings, queues, totals, edges, answered keys, jobs with their attempts in the order of storing,
 //! then, if wanted, the events in the order of the log. The last line (`end`) counts them, so that a file that was cut off is
 //! known as such. Whatever the size of the store, one line of it is in memory at a time.
 
@@ -21,7 +21,10 @@ pub use self::{
     line::Counts,
 };
 pub(crate) use self::{
-    line::{AttemptLine, EventLine, Header, JobLine, KeyLine, Line, QueueLine, SettingLine, TotalLine, raw},
+    line::{
+        AttemptLine, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, QueueLine, SettingLine, TotalLine,
+        raw,
+    },
     reader::Reader,
     writer::Writer,
 };

@@ -1,6 +1,6 @@
 //! [`Changes`]: all that one transaction changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_contracts::{JobState, Timestamp};
 use uuid::Uuid;
@@ -22,6 +22,8 @@ pub(crate) struct Changes {
     pub(crate) totals: BTreeMap<String, [i64; 8]>,
     /// Whether a job has reached a final state.
     pub(crate) finished: bool,
+    /// Queues of which jobs can be claimed again that could not.
+    pub(crate) unparked: BTreeSet<String>,
 }
 
 impl Changes {
@@ -33,6 +35,7 @@ impl Changes {
             attempts: Vec::new(),
             totals: BTreeMap::new(),
             finished: false,
+            unparked: BTreeSet::new(),
         }
     }
 
@@ -69,11 +72,11 @@ impl Changes {
         }
     }
 
-    /// The queues that have more available jobs than before.
+    /// The queues that have more jobs to be claimed than before.
     #[cfg(feature = "postgres")]
     pub(crate) fn queues_grown(&self) -> impl Iterator<Item = String> {
         let grown = self.totals.iter().filter(|(_, grown)| grown[JobState::Available as usize] > 0);
-        grown.map(|(queue, _)| queue.clone())
+        grown.map(|(queue, _)| queue).chain(&self.unparked).cloned()
     }
 
     /// By how many jobs that wait all queues together have grown.

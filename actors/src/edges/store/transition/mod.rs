@@ -15,6 +15,7 @@ mod event;
 mod job_row;
 pub(crate) mod keyed;
 mod kind;
+pub(crate) mod needs;
 pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,7 @@ pub(super) fn new_job(id: u128) -> NewJob {
         event_id: Uuid::from_u128(id + 100),
         max_backlog: 2,
         max_total: u64::MAX,
+        needs: Vec::new(),
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),

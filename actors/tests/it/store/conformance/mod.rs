@@ -8,6 +8,7 @@ mod attempts;
 mod choosing;
 mod concurrency;
 mod control;
+mod edges;
 mod keys;
 mod log;
 mod model;
@@ -97,6 +98,14 @@ macro_rules! conformance {
                 due_jobs_become_available_in_bounded_steps,
                 nothing_is_claimed_of_a_paused_queue,
                 held_jobs_are_released_by_their_type;
+            edges:
+                jobs_of_a_tripped_edge_wait_and_keep_their_places,
+                an_edge_is_ready_by_itself_when_its_time_is_over,
+                a_job_waits_for_each_edge_that_it_needs,
+                whatever_becomes_available_waits_too_and_what_runs_goes_on,
+                what_stands_behind_many_parked_jobs_is_claimed,
+                edges_are_known_once_they_were_tripped_and_not_without_bound,
+                no_claim_after_a_trip_gives_what_needs_the_edge;
             sessions:
                 a_session_is_opened_renewed_and_closed,
                 a_renewal_tells_of_the_attempts_that_are_to_end,
