@@ -6,7 +6,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        mpsc,
     },
+    time::Duration,
 };
 
 use rustix::process::Signal;
@@ -226,6 +228,45 @@ fn a_client_that_says_nothing_is_told_and_let_go() {
     assert_eq!(statuses(&answers), [202, 408]);
     assert_eq!(answers[1]["outcome"]["type"], "urn:callboard:problem:timeout");
     assert_eq!(stored(&server), 1);
+}
+
+/// Sends what has no end of a line until it is cut off, and says when it is.
+fn endless(stream: &Stream, piece: usize, pause: Duration) -> mpsc::Receiver<()> {
+    let mut out = stream.out.try_clone().expect("the other side");
+    // One that is cut off by silence, and not by an error, is not cut off.
+    out.set_write_timeout(Some(2 * PATIENCE)).expect("a limit");
+    let (cut_off, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let chunk = format!("{piece:x}\r\n{}\r\n", "x".repeat(piece));
+        while out.write_all(chunk.as_bytes()).is_ok() {
+            std::thread::sleep(pause);
+        }
+        // The test may be over.
+        let _ = cut_off.send(());
+    });
+    told
+}
+
+#[test]
+fn a_client_that_never_stops_is_told_and_cut_off() {
+    let server = Server::start(&Options::arguments(&["--set", "web.request_timeout=300ms"]));
+    for (piece, pause) in [(1, Duration::from_millis(20)), (64 * 1024, Duration::ZERO)] {
+        let mut stream = Stream::open(&server);
+        stream.send(&noop(0));
+        assert_eq!(stream.head(), 200);
+        assert_eq!(statuses(&stream.chunk()), [202]);
+        let before = server.resident();
+        let cut_off = endless(&stream, piece, pause);
+        let mut answers = stream.rest();
+        let last = answers.pop().expect("a last word");
+        assert_eq!(last["status"], 408, "{answers:?} {last}");
+        assert!(answers.iter().all(|answer| answer["status"] == 413), "{answers:?}");
+        cut_off.recv_timeout(PATIENCE).expect("it is cut off");
+        let grown = server.resident().saturating_sub(before);
+        assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
+    }
+    assert_eq!(stored(&server), 2);
+    assert_eq!(server.post("/api/v1/jobs", "{\"type\":\"noop\"}").status, 202);
 }
 
 #[test]

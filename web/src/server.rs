@@ -37,6 +37,9 @@ const PATH: &str = "web/server";
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client that was answered before it had said all may go on: what it sends is thrown away, and it can take the
+/// answer. Then it is cut off.
+const HANG_UP: Duration = Duration::from_secs(2);
 /// How long requests that are under way have when the server stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -103,6 +106,7 @@ impl Actor for HttpServer {
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
         .client_request_timeout(HEAD_LIMIT)
         .keep_alive(KEEP_ALIVE)
+        .client_disconnect_timeout(HANG_UP)
         .shutdown_timeout(STOP_LIMIT.as_secs())
         .disable_signals()
         .on_connect(|connection, _| limit_silence(connection))
