@@ -44,6 +44,8 @@ fn each_role_may_do_what_it_may() {
         ("GET", "/api/v1/jobs", 1),
         ("GET", unknown, 1),
         ("GET", "/api/v1/queues", 1),
+        ("GET", "/api/v1/edges", 1),
+        ("PUT", "/api/v1/edges/smtp", 2),
         ("GET", "/api/v1/tree", 1),
         ("GET", "/api/v1/stats", 1),
         ("GET", "/stats", 1),

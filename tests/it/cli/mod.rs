@@ -1,6 +1,7 @@
 //! The command line, against the real server.
 
 mod bench;
+mod edges;
 mod jobs;
 mod proxy;
 mod refusals;

@@ -92,7 +92,12 @@ fn keyed(server: &Server) -> String {
 
 /// A server that was killed over jobs in every state, and what it left behind.
 fn abandoned() -> (TempDir, std::path::PathBuf, Vec<String>) {
-    let server = Server::start(&Options::arguments(&["--set", "queues.default.concurrency=2"]));
+    let server = Server::start(&Options::arguments(&[
+        "--set",
+        "queues.default.concurrency=2",
+        "--set",
+        r#"jobs.types=[{ name = "noop", needs = ["smtp", "api"] }]"#,
+    ]));
     let job = |job_type: &str, more: Value| {
         let mut job = json!({ "type": job_type, "metadata": { "text": "ä\u{0}\n\"" } });
         job.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
@@ -111,6 +116,10 @@ fn abandoned() -> (TempDir, std::path::PathBuf, Vec<String>) {
     ids.push(job("noop", json!({})));
     ids.push(keyed(&server));
     ids.push(job("noop", json!({ "scheduled_at": "2999-01-01T00:00:00Z", "priority": 7 })));
+    // Over at once, so that nobody waits for it.
+    let trip = r#"{"state":"tripped","reason":"away","for_ms":1}"#;
+    let tripped = server.request("PUT", "/api/v1/edges/smtp", &[("Content-Type", "application/json")], trip);
+    assert_eq!(tripped.status, 200, "{tripped:?}");
     let (data, folder) = server.kill();
     (folder.expect("its folder"), data, ids)
 }
@@ -151,6 +160,9 @@ fn a_store_moves_to_postgresql_and_back_without_losing_anything() {
     let (first, second, third) = (lines(&file("first")), lines(&file("second")), lines(&file("third")));
     assert!(ids.iter().all(|id| first.1.contains_key(id)) && first.1.len() == ids.len());
     assert_eq!((&second.1, &second.2), (&third.1, &third.2), "nothing changes that did not run");
+    let edge = first.2.iter().find(|line| line["edge"].is_object()).expect("an edge");
+    assert_eq!((&edge["edge"]["name"], &edge["edge"]["reason"]), (&json!("smtp"), &json!("away")));
+    assert_eq!(first.1[&ids[0]]["needs"], json!(["api", "smtp"]));
     let epochs = [&first, &second, &third].map(|(header, ..)| header["epoch"].as_u64().expect("a number"));
     assert!(epochs[0] < epochs[1] && epochs[1] < epochs[2], "{epochs:?}");
     for (id, before) in &first.1 {
