@@ -8,6 +8,7 @@ pub mod api;
 pub mod event;
 pub mod job;
 pub mod name;
+pub mod partition_key;
 pub mod schema;
 pub mod state;
 pub mod tag;

@@ -39,7 +39,8 @@ const JOB_PROBLEMS: [Kind; 4] = [Kind::Invalid, Kind::UnknownType, Kind::Conflic
 fn example_job() -> Value {
     json!({
         "type": "sleep", "payload": { "ms": 250 }, "id": "01890a5d-ac96-774b-bcce-b302099a8057",
-        "scheduled_at": "2030-01-01T07:00:00Z", "priority": 10, "tags": ["customer:42"], "metadata": { "order": 17 },
+        "scheduled_at": "2030-01-01T07:00:00Z", "priority": 10, "tags": ["customer:42"],
+        "partition_key": "customer 42", "metadata": { "order": 17 },
     })
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) cancelled: CancellationToken,
     pub(crate) states: States,
     pub(crate) trace: TraceContext,
+    pub(crate) partition_key: Option<String>,
 }
 
 tokio::task_local! {
@@ -55,6 +56,11 @@ impl JobContext {
     /// The queue it came from.
     pub fn queue(&self) -> &str {
         &self.0.queue
+    }
+
+    /// By what it takes turns with the other jobs of its queue, and is limited.
+    pub fn partition_key(&self) -> Option<&str> {
+        self.0.partition_key.as_deref()
     }
 
     /// Which attempt this is, from 1.

@@ -206,6 +206,7 @@ mod tests {
             created_at: Timestamp::MIN,
             claimed_at: Timestamp::MIN,
             trace: None,
+            partition_key: None,
         };
         let attempt = Attempt::new(job, Uuid::nil());
         attempt.begin(Timestamp::from_micros(1));

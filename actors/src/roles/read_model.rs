@@ -211,6 +211,7 @@ fn summary(job: JobRecord) -> JobSummary {
         max_attempts: job.max_attempts,
         priority: job.priority,
         tags: job.tags,
+        partition_key: job.partition_key,
         created_at: job.created_at,
         scheduled_at: job.scheduled_at,
         started_at: job.started_at,

@@ -32,6 +32,7 @@ fn new_job(number: u32) -> NewJob {
         scheduled_at: None,
         priority: 0,
         tags: vec!["a".to_owned()],
+        partition_key: None,
         trace: None,
     }
 }

@@ -104,6 +104,9 @@ pub struct JobSummary {
     /// Words by which it is found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// By what it takes turns with the other jobs of its queue, and is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_key: Option<String>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it becomes available, for a scheduled or retryable job; else since when it last was.

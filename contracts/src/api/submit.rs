@@ -51,6 +51,12 @@ pub struct SubmitJob {
     #[cfg_attr(feature = "openapi", schema(max_items = 16))]
     #[schemars(length(max = MAX_TAGS), inner(regex(pattern = TAG_PATTERN)))]
     pub tags: Vec<String>,
+    /// Whom or what it is for: the jobs of a queue take turns by their keys, and limits by key hold for those that share
+    /// one. 1 to 200 bytes of text without control characters. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    #[schemars(length(min = 1, max = 200))]
+    pub partition_key: Option<String>,
     /// What its maker wants to remember about it. It counts towards the size of the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,

@@ -47,6 +47,9 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     if !summary.tags.is_empty() {
         add("tags", &summary.tags.join(" "));
     }
+    if let Some(key) = &summary.partition_key {
+        add("key", key);
+    }
     add("attempt", &format!("{} of {}", summary.attempt, summary.max_attempts));
     add("timeout", &format!("{:?} an attempt", Duration::from_millis(job.timeout_ms)));
     let times = [

@@ -59,6 +59,9 @@ pub(super) struct SubmitArgs {
     /// A word by which it is found again. May be given more than once.
     #[arg(long = "tag", value_name = "TAG", conflicts_with = "file")]
     tags: Vec<String>,
+    /// Whom or what it is for: jobs take turns by their keys, and can be limited by them.
+    #[arg(long, value_name = "KEY", conflicts_with = "file")]
+    partition_key: Option<String>,
     /// What is to be remembered about the job, a JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
     metadata: Option<String>,
@@ -163,6 +166,7 @@ fn source(args: &SubmitArgs) -> Result<(Source, Option<u64>), Failure> {
         || args.after.is_some()
         || args.priority.is_some()
         || !args.tags.is_empty()
+        || args.partition_key.is_some()
         || args.count.is_some()
         || !args.program.is_empty();
     if (from_stdin || args.file.is_some()) && one_job {
@@ -225,6 +229,7 @@ fn one(job_type: &str, args: &SubmitArgs) -> Result<Map<String, Value>, Failure>
         ("scheduled_at", at.map(|at| json!(at))),
         ("priority", args.priority.map(|priority| json!(priority))),
         ("tags", (!args.tags.is_empty()).then(|| json!(args.tags))),
+        ("partition_key", args.partition_key.as_ref().map(|key| json!(key))),
         ("metadata", object("--metadata", &args.metadata)?.map(Value::Object)),
     ];
     job.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

@@ -139,9 +139,22 @@ fn an_interrupted_submission_says_what_was_accepted() {
 }
 
 #[test]
-fn a_time_a_priority_and_tags_are_the_jobs() {
+fn a_time_a_priority_tags_and_a_key_are_the_jobs() {
     let server = Server::start(&Options::default());
-    let arguments = ["submit", "noop", "--in", "1h", "--priority=-7", "--tag", "a", "--tag", "b:1", "--json"];
+    let arguments = [
+        "submit",
+        "noop",
+        "--in",
+        "1h",
+        "--priority=-7",
+        "--tag",
+        "a",
+        "--tag",
+        "b:1",
+        "--partition-key",
+        "customer 42",
+        "--json",
+    ];
     let first = server.json(&arguments);
     assert_eq!(first["state"], "scheduled");
     let at = ["submit", "noop", "--at", "2100-01-01T01:00:00+01:00", "--tag", "b:1", "--json"];
@@ -156,12 +169,17 @@ fn a_time_a_priority_and_tags_are_the_jobs() {
     assert_eq!(listed("a"), [first["id"].clone()]);
     let shown = out(&server.cli(&["jobs", "show", first["id"].as_str().expect("an id")]));
     assert!(shown.contains("priority   -7\n") && shown.contains("tags       a b:1\n"), "{shown}");
+    assert!(shown.contains("key        customer 42\n"), "{shown}");
     // A time that has passed is now.
     let past = ["submit", "noop", "--at", "2000-01-01T00:00:00Z", "--wait"];
     assert_eq!(code(&server.cli(&past)), 0);
-    for wrong in
-        [vec!["--at", "tomorrow"], vec!["--in", "5"], vec!["--priority", "high"], vec!["--tag", "a b"]]
-    {
+    for wrong in [
+        vec!["--at", "tomorrow"],
+        vec!["--in", "5"],
+        vec!["--priority", "high"],
+        vec!["--tag", "a b"],
+        vec!["--partition-key", "a\nb"],
+    ] {
         let output = server.cli(&[vec!["submit", "noop"], wrong.clone()].concat());
         assert_ne!(code(&output), 0, "{wrong:?}");
     }

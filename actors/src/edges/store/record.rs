@@ -50,6 +50,8 @@ pub struct NewJob {
     pub trace: Option<TraceContext>,
     /// The edges that it needs: while one of them is tripped it is not claimed.
     pub needs: Vec<String>,
+    /// By what it takes turns with the other jobs of its queue, and is limited; never empty.
+    pub partition_key: Option<String>,
 }
 
 /// The key under which a request is carried out once, however often it is sent.
@@ -103,6 +105,8 @@ pub struct ClaimedJob {
     pub claimed_at: Timestamp,
     /// The span that it was submitted in.
     pub trace: Option<TraceContext>,
+    /// By what it takes turns with the other jobs of its queue, and is limited.
+    pub partition_key: Option<String>,
 }
 
 /// The lease under which a write for an attempt is made.
@@ -181,6 +185,8 @@ pub struct JobRecord {
     pub tags: Vec<String>,
     /// The edges that it needs, sorted.
     pub needs: Vec<String>,
+    /// By what it takes turns with the other jobs of its queue, and is limited.
+    pub partition_key: Option<String>,
     /// Ties together what one request has caused.
     pub correlation_id: Uuid,
     /// The id of its `job.created` event.

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use callboard_contracts::{
     ContractJob, Timestamp,
     api::{FieldError, PRIORITIES, SubmitJob},
-    name,
+    name, partition_key,
     tag::{self, MAX_TAGS},
 };
 use jsonschema::Validator;
@@ -55,6 +55,7 @@ struct Parsed {
     scheduled_at: Option<Timestamp>,
     priority: i16,
     tags: Vec<String>,
+    partition_key: Option<String>,
     fingerprint: [u8; 32],
 }
 
@@ -138,6 +139,7 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
         priority: parsed.priority,
         tags: parsed.tags,
         needs,
+        partition_key: parsed.partition_key,
     })
 }
 
@@ -171,6 +173,9 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
             errors.push(error(format!("/tags/{index}"), "it is there twice".to_owned()));
         }
     }
+    if let Some(Err(problem)) = job.partition_key.as_deref().map(partition_key::check) {
+        errors.push(error("/partition_key", problem.to_string()));
+    }
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
@@ -187,6 +192,7 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
         scheduled_at: job.scheduled_at,
         priority: job.priority.unwrap_or(0),
         tags: job.tags,
+        partition_key: job.partition_key,
         fingerprint,
     })
 }
@@ -220,6 +226,7 @@ fn contract(mut value: Value) -> Result<Parsed, Refusal> {
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
+        partition_key: None,
         fingerprint,
     })
 }

@@ -31,6 +31,7 @@ impl Fingerprint {
             to.length(tags.len());
             tags.iter().for_each(|tag| to.text(tag));
         });
+        fingerprint.added(6, job.partition_key.as_deref(), Self::text);
         fingerprint.0.finalize().into()
     }
 
@@ -152,6 +153,8 @@ mod tests {
             json!({"type": "a", "tags": ["b"]}),
             json!({"type": "a", "tags": ["b", "c"]}),
             json!({"type": "a", "tags": ["bc"]}),
+            json!({"type": "a", "partition_key": "b"}),
+            json!({"type": "a", "partition_key": "bc"}),
         ];
         let mut seen = vec![Fingerprint::of_submission(&base)];
         for other in others {

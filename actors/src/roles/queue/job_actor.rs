@@ -109,6 +109,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         cancelled: attempt.cancelled.clone(),
         states: node.registry.states().clone(),
         trace,
+        partition_key: job.partition_key.clone(),
     });
     let work = async {
         failpoint!("run.before");

@@ -153,6 +153,7 @@ pub(super) fn job() -> NewJob {
         scheduled_at: None,
         priority: 0,
         tags: Vec::new(),
+        partition_key: None,
         trace: None,
     }
 }

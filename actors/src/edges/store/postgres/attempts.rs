@@ -44,7 +44,7 @@ pub(super) async fn claim(
                             claimed_at = $4, updated_at = $4, started_at = NULL, claims = claims + 1
             FROM chosen WHERE jobs.ctid = chosen.place_of_row
             RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
-                      rank, since, place
+                      partition_key, rank, since, place
          )
          SELECT claimed.*, body.payload, body.metadata, body.trace_context
          FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
@@ -109,7 +109,8 @@ pub(super) async fn reclaim(
     let known: Vec<i64> = known.iter().copied().map(as_long).collect();
     let rows = sqlx::query(
         "SELECT leases.*, body.payload, body.metadata, body.trace_context
-         FROM (SELECT id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, token FROM jobs
+         FROM (SELECT id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, token,
+                      partition_key FROM jobs
                WHERE state = 3 AND session = $1 AND queue = $2 AND token <> ALL($3) ORDER BY token LIMIT $4) AS leases
          JOIN job_bodies AS body ON body.id = leases.id ORDER BY token",
     )
@@ -137,6 +138,7 @@ fn leased(row: &PgRow, queue: &str) -> sqlx::Result<ClaimedJob> {
         created_at: time(row, "created_at")?,
         claimed_at: time(row, "claimed_at")?,
         trace: trace_of(row.try_get("trace_context")?),
+        partition_key: row.try_get("partition_key")?,
     })
 }
 

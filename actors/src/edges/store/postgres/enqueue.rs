@@ -99,7 +99,7 @@ pub(super) async fn insert(
                          unnest($12::uuid[]) AS correlation_id, unnest($13::uuid[]) AS created_event_id,
                          unnest($15::bigint[]) AS scheduled_at, unnest($16::smallint[]) AS priority,
                          unnest($17::text[]) AS tags, unnest($18::text[]) AS trace_context,
-                         unnest($19::text[]) AS needs) AS given
+                         unnest($19::text[]) AS needs, unnest($20::text[]) AS partition_key) AS given
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, tags, trace_context)
@@ -111,9 +111,9 @@ pub(super) async fn insert(
             SELECT tag, sequence FROM new, json_array_elements_text(new.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id,
-                           created_at, updated_at, scheduled_at, priority, needs)
+                           created_at, updated_at, scheduled_at, priority, needs, partition_key)
          SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14,
-                scheduled_at, priority, needs
+                scheduled_at, priority, needs, partition_key
          FROM new ORDER BY id",
     )
     .bind(column!(|job| job.id))
@@ -135,6 +135,7 @@ pub(super) async fn insert(
     .bind(column!(|job| (!job.tags.is_empty()).then(|| json!(job.tags).to_string())))
     .bind(column!(|job| job.trace.map(|trace| trace.to_string())))
     .bind(column!(|job| needs::stored(&job.needs)))
+    .bind(column!(|job| job.partition_key.as_deref()))
     .execute(connection)
     .await?;
     Ok(())

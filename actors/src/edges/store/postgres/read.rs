@@ -61,7 +61,7 @@ fn columns(full: bool) -> &'static str {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
                 body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                finished_at, cancel_requested_at, jobs.needs
+                finished_at, cancel_requested_at, jobs.needs, partition_key
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     }
 }
@@ -95,6 +95,7 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         priority: row.try_get("priority")?,
         tags: tags(row.try_get::<Option<&str>, _>("tags")?),
         needs: needs::named(row.try_get("needs")?),
+        partition_key: row.try_get("partition_key")?,
     })
 }
 

@@ -56,7 +56,7 @@ pub(super) fn claim(
          FROM (SELECT sequence, row_number() OVER () AS number FROM ({chosen})) AS chosen
          WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
-                   claimed_at, trace_context, claims",
+                   claimed_at, trace_context, partition_key, claims",
     ))?;
     let (session, now) = (session.as_bytes(), tx.changes.now.as_micros());
     let tripped = (!tripped.is_empty()).then(|| json!(tripped.names().collect::<Vec<_>>()).to_string());
@@ -66,7 +66,7 @@ pub(super) fn claim(
     };
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
-        claimed.push((row.get::<_, i64>(12)? == 1, leased(row, queue)?));
+        claimed.push((row.get::<_, i64>(13)? == 1, leased(row, queue)?));
     }
     drop(rows);
     drop(statement);
@@ -95,7 +95,7 @@ pub(super) fn reclaim(
     tx.flush()?;
     let mut statement = tx.connection.prepare_cached(
         "SELECT id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token, claimed_at,
-                trace_context
+                trace_context, partition_key
          FROM jobs WHERE state = 3 AND session = ?1 AND queue = ?2 AND token NOT IN (SELECT value FROM json_each(?3))
          ORDER BY token LIMIT ?4",
     )?;
@@ -119,6 +119,7 @@ fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
         created_at: time(row, 8)?,
         claimed_at: time(row, 10)?,
         trace: trace_of(row.get(11)?),
+        partition_key: row.get(12)?,
     })
 }
 

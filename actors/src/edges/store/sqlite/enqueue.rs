@@ -91,6 +91,7 @@ fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Va
         (!job.tags.is_empty()).then(|| json!(job.tags).to_string()),
         job.trace.map(|trace| trace.to_string()),
         needs::stored(&job.needs),
+        job.partition_key,
     ])
 }
 
@@ -98,11 +99,11 @@ fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
                            timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at,
-                           priority, tags, trace_context, needs)
+                           priority, tags, trace_context, needs, partition_key)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                 value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
                 unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16,
-                value ->> 17, value ->> 18
+                value ->> 17, value ->> 18, value ->> 19
          FROM json_each(?1)",
     )?;
     statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;

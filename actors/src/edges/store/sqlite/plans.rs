@@ -79,6 +79,7 @@ fn job(job_type: &str, queue: &str) -> Operation {
         scheduled_at: None,
         priority: 0,
         tags: vec![job_type.to_owned()],
+        partition_key: None,
     }))
 }
 

@@ -36,7 +36,7 @@ fn columns(full: bool) -> String {
     format!(
         "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
          correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
-         finished_at, cancel_requested_at, priority, tags, needs"
+         finished_at, cancel_requested_at, priority, tags, needs, partition_key"
     )
 }
 
@@ -69,6 +69,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         priority: row.get(24)?,
         tags: tags(row.get::<_, Option<String>>(25)?.as_deref()),
         needs: needs::named(row.get::<_, Option<String>>(26)?.as_deref()),
+        partition_key: row.get(27)?,
     })
 }
 

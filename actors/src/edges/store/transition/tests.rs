@@ -84,6 +84,7 @@ pub(super) fn new_job(id: u128) -> NewJob {
         priority: 0,
         tags: Vec::new(),
         trace: None,
+        partition_key: None,
     }
 }
 
@@ -294,6 +295,7 @@ fn only_the_first_claim_is_told() {
         created_at: earlier(),
         claimed_at: now(),
         trace: None,
+        partition_key: None,
     };
     let mut changes = Changes::new(now());
     claimed(&mut changes, &job, true);

@@ -182,19 +182,32 @@ pub(super) async fn jobs_are_found_by_their_tags<B: Backend>(stage: &mut Stage<B
     }
 }
 
-pub(super) async fn a_replay_keeps_priority_and_tags<B: Backend>(stage: &mut Stage<B>) {
-    let new = NewJob { priority: 7, scheduled_at: Some(at(stage, 1)), ..tagged(&["a", "b"]) };
+pub(super) async fn a_replay_keeps_priority_tags_and_key<B: Backend>(stage: &mut Stage<B>) {
+    let key = Some("customer 42".to_owned());
+    let new = NewJob {
+        priority: 7,
+        scheduled_at: Some(at(stage, 1)),
+        partition_key: key.clone(),
+        ..tagged(&["a", "b"])
+    };
     stage.one(enqueue(&new)).await;
+    assert_eq!(stage.record(new.id).await.partition_key, key);
     stage.one(Operation::Cancel { id: new.id }).await;
     let Outcome::Replayed { id, state, .. } = stage.one(retry(new.id)).await else {
         panic!("it is finished")
     };
     assert_eq!(state, JobState::Available, "it was asked for now");
     let replay = stage.record(id).await;
-    assert_eq!((replay.priority, &replay.tags), (7, &new.tags));
+    assert_eq!((replay.priority, &replay.tags, &replay.partition_key), (7, &new.tags, &key));
     for tag in ["a", "b"] {
         let found: Vec<Uuid> = stage.list(with_tag(tag)).await.iter().map(|job| job.id).collect();
         assert_eq!(found, [id, new.id]);
     }
-    assert_eq!(stage.list(of_queue("default")).await.len(), 2);
+    let listed = stage.list(of_queue("default")).await;
+    assert!(listed.len() == 2 && listed.iter().all(|job| job.partition_key == key));
+    let session = stage.session().await;
+    let claimed = stage.claim("default", 1, session).await;
+    assert_eq!((claimed[0].id, &claimed[0].partition_key), (id, &key));
+    let again = Operation::Reclaim { queue: "default".into(), limit: 9, session, known: Vec::new() };
+    assert_eq!(stage.one(again).await, Outcome::Claimed(claimed));
 }

@@ -66,7 +66,7 @@ macro_rules! conformance {
                 the_highest_priority_goes_first,
                 the_oldest_that_waits_is_found_at_every_priority,
                 jobs_are_found_by_their_tags,
-                a_replay_keeps_priority_and_tags;
+                a_replay_keeps_priority_tags_and_key;
             keys:
                 a_request_with_a_key_is_answered_as_it_was_at_first,
                 another_request_under_a_key_is_refused,
