@@ -41,14 +41,12 @@ impl Client {
         self.call(Call::post(queue_path(name, "resume"), &json!({}))?.repeatable()).await
     }
 
-    /// Lets at most so many jobs of a queue be with all nodes together; `None`: as many as they have places for. How the
-    /// queue is now.
+    /// Changes what holds for a queue on all nodes together. How the queue is now.
     ///
     /// # Errors
     /// See [`ClientError`]; the status is 404 if there is no such queue, and 422 for a limit of 0.
-    pub async fn limit_queue(&self, name: &str, max_running: Option<u32>) -> Result<QueueView, ClientError> {
-        let limits = QueueLimits { max_running };
-        self.call(Call::post(queue_path(name, "limit"), &limits)?.repeatable()).await
+    pub async fn limit_queue(&self, name: &str, limits: &QueueLimits) -> Result<QueueView, ClientError> {
+        self.call(Call::post(queue_path(name, "limit"), limits)?.repeatable()).await
     }
 
     /// The queues and what they hold.

@@ -9,6 +9,7 @@ pub mod event;
 pub mod job;
 pub mod name;
 pub mod partition_key;
+pub mod rate;
 pub mod schema;
 pub mod state;
 pub mod tag;
@@ -17,6 +18,7 @@ pub mod trace;
 
 pub use event::{EventEnvelope, EventType, Producer};
 pub use job::{ContractJob, JobAccepted, JobStatus};
+pub use rate::{InvalidRate, Rate};
 pub use state::JobState;
 pub use timestamp::Timestamp;
 pub use trace::{InvalidTraceContext, TraceContext};

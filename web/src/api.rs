@@ -242,11 +242,12 @@ pub(crate) async fn pause(state: &State, name: &str, paused: bool) -> Answer {
 /// Limits a queue; how it is now.
 pub(crate) async fn limit(state: &State, request: &HttpRequest, payload: web::Payload, name: &str) -> Answer {
     let read = body::read(request, payload, &state.settings).await?;
-    let QueueLimits { max_running } =
+    let limits: QueueLimits =
         serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
-            Trouble::new(Kind::Malformed, format!("{{\"max_running\": N or null}} is needed: {error}"))
+            let form = "{\"max_running\": N or null, \"rate\": \"N/TIME\" or null, ...}";
+            Trouble::new(Kind::Malformed, format!("{form} is needed: {error}"))
         })?;
-    let request = LimitQueue { queue: name.to_owned(), max_running };
+    let request = LimitQueue { queue: name.to_owned(), limits };
     state.ask(&state.roles.limit_queue, request).await??;
     queue(state, name).await
 }

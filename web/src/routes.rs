@@ -202,11 +202,11 @@ fn seeing() -> Vec<Route> {
         })
         .says(
             "Limit a queue",
-            "At most so many of its jobs are with all nodes together; what they have claimed already goes on. Without a \
-             limit each node takes as many as it has places for.",
+            "At most so many of its jobs, and of those with the same key, are with all nodes together, and are claimed in a \
+             time. What is missing stays as it is, `null` takes a limit away. What is claimed already goes on.",
         )
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
-        .body(Named("QueueLimits"), json!({ "max_running": 5 }))
+        .body(Named("QueueLimits"), json!({ "max_running": 5, "rate": "100/1m", "max_running_per_key": null }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
         Route::get("/api/v1/edges", "listEdges", |state, _, _| {

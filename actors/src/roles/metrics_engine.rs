@@ -52,7 +52,7 @@ async fn run(node: Arc<Node>, path: String) {
                     node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
                         served.set_paused(totals.paused_at.is_some());
-                        served.set_limited(totals.max_running.is_some());
+                        served.set_limited(totals.limits.has_places());
                     }
                 }
                 node.metrics.edges(&node.store.edges().await?, node.store.now());

@@ -263,6 +263,9 @@ fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTo
         discarded: totals.count(Discarded),
         oldest_available_at: totals.oldest_available_at,
         paused_at: totals.paused_at,
-        max_running: totals.max_running,
+        max_running: totals.limits.max_running,
+        max_running_per_key: totals.limits.max_running_per_key,
+        rate: totals.limits.rate,
+        rate_per_key: totals.limits.rate_per_key,
     }
 }

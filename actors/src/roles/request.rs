@@ -5,8 +5,8 @@ use std::time::Duration;
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobTypeView, LogCursor, PutEdge, QueueView,
-        Retried, Submitted, Totals,
+        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobTypeView, LogCursor, PutEdge, QueueLimits,
+        QueueView, Retried, Submitted, Totals,
     },
 };
 use callboard_supervisors::Message;
@@ -210,14 +210,14 @@ pub struct PauseQueue {
     pub paused: bool,
 }
 
-/// To the gateway: let at most so many jobs of a queue be with all nodes together.
+/// To the gateway: change what holds for a queue on all nodes together.
 #[derive(Clone, Debug, Message)]
 #[message(reply = Result<(), Refusal>)]
 pub struct LimitQueue {
     /// The queue.
     pub queue: String,
-    /// How many at most, at least 1; `None`: no limit but the nodes' own.
-    pub max_running: Option<u32>,
+    /// What is to change.
+    pub limits: QueueLimits,
 }
 
 /// To the gateway: trip an edge, so that jobs that need it wait, on all nodes, or make it ready. What runs goes on. The answer

@@ -5,7 +5,7 @@ use callboard_contracts::JobState;
 use super::node::Node;
 use crate::edges::store::{
     StoreError,
-    record::{JobRecord, QueueSettings, QueueTotals},
+    record::{JobRecord, Limits, QueueSettings, QueueTotals, Standing},
 };
 
 /// What a job waits for; `None` for one that runs or is finished.
@@ -31,10 +31,21 @@ async fn turn(node: &Node, job: &JobRecord) -> Result<String, StoreError> {
     let queues = node.store.queues().await?;
     let queue = queues.into_iter().find(|(settings, _)| settings.name == job.queue);
     let nodes = node.store.open_sessions().await?.len();
-    Ok(in_queue(&job.queue, queue.as_ref(), nodes))
+    let limited = queue.as_ref().is_some_and(|(_, totals)| totals.limits != Limits::default());
+    let standing = match limited {
+        true => node.store.standing(job.queue.clone(), job.partition_key.clone()).await?,
+        false => Standing::default(),
+    };
+    Ok(in_queue(&job.queue, job.partition_key.as_deref(), queue.as_ref(), standing, nodes))
 }
 
-fn in_queue(name: &str, queue: Option<&(QueueSettings, QueueTotals)>, nodes: usize) -> String {
+fn in_queue(
+    name: &str,
+    key: Option<&str>,
+    queue: Option<&(QueueSettings, QueueTotals)>,
+    standing: Standing,
+    nodes: usize,
+) -> String {
     match queue {
         Some((_, QueueTotals { paused_at: Some(at), .. })) => {
             format!("queue {name:?}, which is paused since {at}, to go on")
@@ -42,21 +53,45 @@ fn in_queue(name: &str, queue: Option<&(QueueSettings, QueueTotals)>, nodes: usi
         None => format!("a node that serves queue {name:?}"),
         Some((QueueSettings { concurrency: 0, .. }, _)) => format!("a node that serves queue {name:?}"),
         Some(_) if nodes == 0 => "a node: none has an open session".to_owned(),
-        Some((_, totals @ QueueTotals { max_running: Some(most), .. }))
-            if totals.count(JobState::Executing) >= u64::from(*most) =>
-        {
-            let running = totals.count(JobState::Executing);
-            format!("a free place: queue {name:?} may have {most} at once on all nodes, and has {running}")
-        }
-        Some((_, totals)) => {
-            let others = totals.count(JobState::Available).saturating_sub(1);
-            let running = totals.count(JobState::Executing);
-            format!(
-                "its turn: queue {name:?} has {others} other available {}, and {running} are with a node",
-                if others == 1 { "job" } else { "jobs" }
-            )
-        }
+        Some((_, totals)) => match limit(name, key, totals, standing) {
+            Some(limit) => limit,
+            None => {
+                let others = totals.count(JobState::Available).saturating_sub(1);
+                let running = totals.count(JobState::Executing);
+                format!(
+                    "its turn: queue {name:?} has {others} other available {}, and {running} are with a node",
+                    if others == 1 { "job" } else { "jobs" }
+                )
+            }
+        },
     }
+}
+
+/// The limit that holds a job back now: the one that stands above the others first.
+fn limit(name: &str, key: Option<&str>, totals: &QueueTotals, standing: Standing) -> Option<String> {
+    let Limits { max_running, max_running_per_key, rate, rate_per_key } = totals.limits;
+    let running = totals.count(JobState::Executing);
+    if let Some(most) = max_running.filter(|most| running >= u64::from(*most)) {
+        return Some(format!(
+            "a free place: queue {name:?} may have {most} at once on all nodes, and has {running}"
+        ));
+    }
+    if let (Some(rate), Some(at)) = (rate, standing.rate_free_at) {
+        return Some(format!(
+            "its time by the rate of queue {name:?}, which may claim {rate}: the next one at {at}"
+        ));
+    }
+    let key = key?;
+    if let Some(most) = max_running_per_key.filter(|most| standing.executing >= u64::from(*most)) {
+        let running = standing.executing;
+        return Some(format!(
+            "a free place of its key {key:?}: queue {name:?} may have {most} of a key at once, and has {running}"
+        ));
+    }
+    let (rate, at) = (rate_per_key?, standing.key_free_at?);
+    Some(format!(
+        "its time by the rate of its key {key:?}: queue {name:?} may claim {rate} of a key, the next one at {at}"
+    ))
 }
 
 #[cfg(test)]
@@ -64,6 +99,8 @@ mod tests {
     use callboard_contracts::Timestamp;
 
     use super::*;
+
+    const NONE: Standing = Standing { executing: 0, rate_free_at: None, key_free_at: None };
 
     #[test]
     fn the_first_thing_in_the_way_is_named() {
@@ -73,18 +110,50 @@ mod tests {
             counts: [0, 0, 3, 7, 0, 0, 0, 0],
             oldest_available_at: None,
             paused_at,
-            max_running: None,
+            limits: Limits::default(),
         };
         let since = Some(Timestamp::from_micros(0));
-        let paused = in_queue("q", Some(&(settings(5), totals(since))), 0);
+        let paused = in_queue("q", None, Some(&(settings(5), totals(since))), NONE, 0);
         assert_eq!(paused, "queue \"q\", which is paused since 1970-01-01T00:00:00.000000Z, to go on");
-        assert_eq!(in_queue("q", None, 1), "a node that serves queue \"q\"");
-        assert_eq!(in_queue("q", Some(&(settings(0), totals(None))), 1), "a node that serves queue \"q\"");
-        assert_eq!(in_queue("q", Some(&(settings(5), totals(None))), 0), "a node: none has an open session");
-        let full = QueueTotals { max_running: Some(7), ..totals(None) };
+        assert_eq!(in_queue("q", None, None, NONE, 1), "a node that serves queue \"q\"");
+        assert_eq!(
+            in_queue("q", None, Some(&(settings(0), totals(None))), NONE, 1),
+            "a node that serves queue \"q\""
+        );
+        assert_eq!(
+            in_queue("q", None, Some(&(settings(5), totals(None))), NONE, 0),
+            "a node: none has an open session"
+        );
+        let limits = Limits { max_running: Some(7), ..Limits::default() };
+        let full = QueueTotals { limits, ..totals(None) };
         let free = "a free place: queue \"q\" may have 7 at once on all nodes, and has 7";
-        assert_eq!(in_queue("q", Some(&(settings(5), full)), 1), free);
+        assert_eq!(in_queue("q", None, Some(&(settings(5), full)), NONE, 1), free);
         let turn = "its turn: queue \"q\" has 2 other available jobs, and 7 are with a node";
-        assert_eq!(in_queue("q", Some(&(settings(5), totals(None))), 1), turn);
+        assert_eq!(in_queue("q", None, Some(&(settings(5), totals(None))), NONE, 1), turn);
+    }
+
+    #[test]
+    fn the_limit_in_the_way_is_named() {
+        let limits = Limits {
+            max_running: Some(9),
+            max_running_per_key: Some(2),
+            rate: Some("5/1m".parse().unwrap()),
+            rate_per_key: Some("1/1m".parse().unwrap()),
+        };
+        let totals = QueueTotals { limits, counts: [0, 0, 3, 7, 0, 0, 0, 0], ..QueueTotals::default() };
+        let at = Timestamp::from_micros(0);
+        let by = |key, standing| limit("q", key, &totals, standing);
+        let all = Standing { executing: 2, rate_free_at: Some(at), key_free_at: Some(at) };
+        let queue = "its time by the rate of queue \"q\", which may claim 5/1m: the next one at 1970-01-01T00:00:00.000000Z";
+        assert_eq!(by(Some("k"), all).as_deref(), Some(queue));
+        assert_eq!(by(None, all).as_deref(), Some(queue));
+        let of_key = Standing { rate_free_at: None, ..all };
+        let place = "a free place of its key \"k\": queue \"q\" may have 2 of a key at once, and has 2";
+        assert_eq!(by(Some("k"), of_key).as_deref(), Some(place));
+        assert_eq!(by(None, of_key), None, "without a key there are no limits by key");
+        let rate = "its time by the rate of its key \"k\": queue \"q\" may claim 1/1m of a key, the next one at \
+                    1970-01-01T00:00:00.000000Z";
+        assert_eq!(by(Some("k"), Standing { executing: 1, ..of_key }).as_deref(), Some(rate));
+        assert_eq!(by(Some("k"), NONE), None);
     }
 }

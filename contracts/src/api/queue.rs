@@ -1,9 +1,9 @@
 //! Queues.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Timestamp;
+use crate::{Rate, Timestamp};
 
 /// A queue and what is in it. Numbers come from totals that are kept, not counted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,15 +40,75 @@ pub struct QueueView {
     /// Its jobs that may be with all nodes together at most, if somebody has set a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_running: Option<u32>,
+    /// Of those with the same key, so many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_running_per_key: Option<u32>,
+    /// Its jobs that all nodes together claim in a time at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub rate: Option<Rate>,
+    /// Of those with the same key, so many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub rate_per_key: Option<Rate>,
 }
 
-/// What holds for a queue on all nodes together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Limits that are to hold for a queue on all nodes together. What is missing stays as it is; `null` takes a limit away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QueueLimits {
-    /// Jobs that may be with all nodes together at most, at least 1; `null`: no limit but the nodes' own.
-    #[schemars(range(min = 1))]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
-    pub max_running: Option<u32>,
+    /// Jobs that may be with all nodes together at most, at least 1.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub max_running: Option<Option<u32>>,
+    /// Of those with the same key, so many at most, at least 1; jobs without a key have no such limit.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub max_running_per_key: Option<Option<u32>>,
+    /// Jobs that all nodes together claim in a time at most, such as `100/1m`: in any minute no more than 100. A claim
+    /// counts also when the job is handed back, or tried again.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Rate>")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{1,9}/[0-9]{1,7}[smhd]$"))]
+    pub rate: Option<Option<Rate>>,
+    /// Of those with the same key, so many at most; jobs without a key have no such limit.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Rate>")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9]{1,9}/[0-9]{1,7}[smhd]$"))]
+    pub rate_per_key: Option<Option<Rate>>,
+}
+
+/// A value that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_and_what_is_null_are_two_things() {
+        let read = |text| serde_json::from_str::<QueueLimits>(text);
+        assert_eq!(read("{}").unwrap(), QueueLimits::default());
+        let text = r#"{"max_running":null,"max_running_per_key":3,"rate":"100/1m"}"#;
+        let limits = read(text).unwrap();
+        let rate = "100/60s".parse().unwrap();
+        let expected = QueueLimits {
+            max_running: Some(None),
+            max_running_per_key: Some(Some(3)),
+            rate: Some(Some(rate)),
+            rate_per_key: None,
+        };
+        assert_eq!(limits, expected);
+        assert_eq!(serde_json::to_string(&limits).unwrap(), text);
+        for bad in [r#"{"rate":"100"}"#, r#"{"max_running":-1}"#, r#"{"other":1}"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 }

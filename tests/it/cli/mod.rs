@@ -4,6 +4,7 @@ mod bench;
 mod edges;
 mod jobs;
 mod proxy;
+mod queues;
 mod refusals;
 mod store;
 mod submit;

@@ -115,7 +115,13 @@ fn abandoned() -> (TempDir, std::path::PathBuf, Vec<String>) {
     ids.extend(running);
     ids.push(job("noop", json!({})));
     ids.push(keyed(&server));
-    ids.push(job("noop", json!({ "scheduled_at": "2999-01-01T00:00:00Z", "priority": 7 })));
+    ids.push(job(
+        "noop",
+        json!({ "scheduled_at": "2999-01-01T00:00:00Z", "priority": 7, "partition_key": "ä" }),
+    ));
+    let limits =
+        json!({ "max_running_per_key": 9, "rate": "1000/1m", "rate_per_key": "1000/1h", "max_running": 99 });
+    assert_eq!(server.post("/api/v1/queues/default/limit", &limits.to_string()).status, 200);
     // Over at once, so that nobody waits for it.
     let trip = r#"{"state":"tripped","reason":"away","for_ms":1}"#;
     let tripped = server.request("PUT", "/api/v1/edges/smtp", &[("Content-Type", "application/json")], trip);
@@ -186,6 +192,12 @@ fn a_store_moves_to_postgresql_and_back_without_losing_anything() {
     assert_eq!(state(&server, ids.last().expect("a job")), "scheduled");
     let tagged = server.get("/api/v1/jobs?tag=b%3Ac&limit=100").json();
     assert_eq!(tagged["jobs"].as_array().map(Vec::len), Some(40), "{tagged}");
+    let queue = server.get("/api/v1/queues/default").json();
+    let limits =
+        ["max_running", "max_running_per_key", "rate", "rate_per_key"].map(|name| queue[name].clone());
+    assert_eq!(limits, [json!(99), json!(9), json!("1000/1m"), json!("1000/1h")]);
+    let last = server.get(&format!("/api/v1/jobs/{}", ids.last().expect("a job"))).json();
+    assert_eq!(last["partition_key"], "ä");
     assert!(ids.contains(&keyed(&server)), "a key that was answered makes no second job");
     to.refuses(&["import", &path("first")], 1, "the store is not empty: it holds");
 }

@@ -36,7 +36,9 @@ fn points(operation: &Operation, outcome: &Outcome) -> Option<Points> {
         (_, Outcome::Enqueued { .. } | Outcome::EnqueuedOnce { replayed: false, .. }) => {
             ("enqueue.commit.before", "enqueue.commit.after")
         }
-        (_, Outcome::Claimed(jobs)) if !jobs.is_empty() => ("claim.commit.before", "claim.commit.after"),
+        (_, Outcome::Claimed(jobs) | Outcome::ClaimedInPart { jobs, .. }) if !jobs.is_empty() => {
+            ("claim.commit.before", "claim.commit.after")
+        }
         (_, Outcome::Started { .. }) => ("start.commit.before", "start.commit.after"),
         (_, Outcome::Finished { state }) => match state {
             JobState::Completed => ("complete.commit.before", "complete.commit.after"),

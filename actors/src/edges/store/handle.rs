@@ -19,7 +19,7 @@ use super::{
     port::OpenSession,
     record::{
         CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals,
+        QueueTotals, Standing,
     },
 };
 
@@ -220,6 +220,14 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn queues(&self) -> Result<Vec<(QueueSettings, QueueTotals)>, StoreError> {
         self.read(|store| store.queues()).await
+    }
+
+    /// See [`Store::standing`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn standing(&self, queue: String, key: Option<String>) -> Result<Standing, StoreError> {
+        self.read(|store| store.standing(queue, key)).await
     }
 
     /// See [`Store::job_types`].

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use callboard_contracts::{
     EventEnvelope, JobState, Timestamp,
-    api::{AttemptError, LogCursor, Totals},
+    api::{AttemptError, LogCursor, QueueLimits, Totals},
 };
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::record::{
     AttemptEnd, ClaimedJob, CountedLog, EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord,
     JobWithAttempts, KeyedJobs, Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals, Retention,
+    Standing,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -78,8 +79,9 @@ pub enum Operation {
     /// key behind.
     EnqueueOnce(Box<KeyedJobs>),
     /// Lease the jobs of a queue that are available, first come first served, at most `limit`, for `session`, which
-    /// must be open. Of a paused queue that is none, and of one with a
-    /// limit over all nodes no more than it leaves room for.
+    /// must be open. Of a paused queue that is none, and of one with limits over all nodes no more than they leave room
+    /// for. Where available jobs have keys, the keys take turns, and it is first come first served within each;
+    /// jobs with keys are given of queues that were made known, and of no others.
     Claim {
         /// The queue.
         queue: String,
@@ -179,13 +181,12 @@ pub enum Operation {
         /// Whether it is to be paused.
         paused: bool,
     },
-    /// Let at most so many jobs of a queue be with all nodes together, or as many as they have places for. What is
-    /// claimed already goes on.
+    /// Change what holds for a queue on all nodes together. What is claimed already goes on.
     LimitQueue {
         /// The queue; it must have been made known.
         queue: String,
-        /// How many at most; `None`: no limit but the nodes' own.
-        max_running: Option<u32>,
+        /// What is to change.
+        limits: QueueLimits,
     },
     /// Trip an edge, or make it ready. Jobs that need a tripped edge are not claimed; what is claimed goes on. One that is
     /// tripped already stays so since when it was.
@@ -267,6 +268,13 @@ pub enum Outcome {
     KeyTaken,
     /// [`Operation::Claim`], [`Operation::Reclaim`].
     Claimed(Vec<ClaimedJob>),
+    /// [`Operation::Claim`]: these and no more for now, because of a rate, or because there was much to look through.
+    ClaimedInPart {
+        /// The jobs, perhaps none.
+        jobs: Vec<ClaimedJob>,
+        /// When it is worth asking again, whatever happens until then.
+        again_at: Timestamp,
+    },
     /// [`Operation::Start`].
     Started {
         /// Whether somebody has asked to cancel the job.
@@ -481,6 +489,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// What the queues hold: those that were made known and those that have jobs.
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>>;
+
+    /// How far the limits of a queue hold back the jobs of this key, or those without one.
+    fn standing(
+        &self,
+        queue: String,
+        key: Option<String>,
+    ) -> BoxFuture<'static, Result<Standing, StoreError>>;
 
     /// The job types that were made known.
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>>;

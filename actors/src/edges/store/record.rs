@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, EventType, JobState, Timestamp, TraceContext,
-    api::{AttemptError, AttemptView, LogCursor},
+    EventEnvelope, EventType, JobState, Rate, Timestamp, TraceContext,
+    api::{AttemptError, AttemptView, LogCursor, QueueLimits},
 };
 use uuid::Uuid;
 
@@ -300,8 +300,49 @@ pub struct QueueTotals {
     pub oldest_available_at: Option<Timestamp>,
     /// Since when nothing is claimed from it, because somebody has paused it.
     pub paused_at: Option<Timestamp>,
-    /// Its jobs that may be with all nodes together at most, if somebody has set a limit.
+    /// What holds for it on all nodes together.
+    pub limits: Limits,
+}
+
+/// What holds for a queue on all nodes together, as far as somebody has set it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Its jobs that may be with a node at most.
     pub max_running: Option<u32>,
+    /// Of those with the same key, so many at most.
+    pub max_running_per_key: Option<u32>,
+    /// Claims of its jobs in a time at most.
+    pub rate: Option<Rate>,
+    /// Of those with the same key, so many at most.
+    pub rate_per_key: Option<Rate>,
+}
+
+impl Limits {
+    /// With what is to change changed.
+    pub(crate) fn changed(self, change: &QueueLimits) -> Self {
+        Limits {
+            max_running: change.max_running.unwrap_or(self.max_running),
+            max_running_per_key: change.max_running_per_key.unwrap_or(self.max_running_per_key),
+            rate: change.rate.unwrap_or(self.rate),
+            rate_per_key: change.rate_per_key.unwrap_or(self.rate_per_key),
+        }
+    }
+
+    /// Whether places that get free anywhere may make room for jobs.
+    pub(crate) fn has_places(&self) -> bool {
+        self.max_running.is_some() || self.max_running_per_key.is_some()
+    }
+}
+
+/// How far the limits of a queue hold back the jobs of one key, or those without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Jobs with the key that are with a node; 0 without a key.
+    pub executing: u64,
+    /// When the queue's rate allows the next claim, if it allows none now.
+    pub rate_free_at: Option<Timestamp>,
+    /// When the rate of the key allows the next claim, if it allows none now.
+    pub key_free_at: Option<Timestamp>,
 }
 
 impl QueueTotals {

@@ -223,16 +223,26 @@ async fn pause(node: &Node, request: PauseQueue) -> Result<(), Refusal> {
 }
 
 async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
-    let LimitQueue { queue, max_running } = request;
-    if max_running == Some(0) {
-        let message = "must be at least 1; to start nothing, pause the queue".to_owned();
-        return Err(Refusal::Invalid(vec![FieldError { pointer: "/max_running".to_owned(), message }]));
+    let LimitQueue { queue, limits } = request;
+    let numbers =
+        [("/max_running", limits.max_running), ("/max_running_per_key", limits.max_running_per_key)];
+    let zeros =
+        numbers.into_iter().filter(|(_, most)| *most == Some(Some(0))).map(|(pointer, _)| FieldError {
+            pointer: pointer.to_owned(),
+            message: "must be at least 1; to start nothing, pause the queue".to_owned(),
+        });
+    let errors: Vec<FieldError> = zeros.collect();
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
     }
-    match node.store.write(Operation::LimitQueue { queue: queue.clone(), max_running }).await? {
+    match node.store.write(Operation::LimitQueue { queue: queue.clone(), limits }).await? {
         Outcome::Done => {
             // The other nodes see it in the store.
             if let Some(queue) = node.queues.get(&queue) {
-                queue.set_limited(max_running.is_some());
+                let given = [limits.max_running, limits.max_running_per_key];
+                if given.iter().any(|limit| matches!(limit, Some(Some(_)))) {
+                    queue.set_limited(true);
+                }
                 queue.wake();
             }
             Ok(())

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callboard_contracts::api::{AttemptError, ErrorKind};
+use callboard_contracts::{
+    Timestamp,
+    api::{AttemptError, ErrorKind},
+};
 use callboard_supervisors::{
     Actor, ChildExited, Context, CrashRecord, DynamicSupervisor, Message, PlainHandler, StartError, State,
     StopReason,
@@ -39,7 +42,15 @@ const REBUFF: Duration = Duration::from_millis(250);
 pub(crate) struct ClaimAnswered {
     asked: usize,
     took: Duration,
-    given: Result<usize, StoreError>,
+    given: Result<Given, StoreError>,
+}
+
+/// What a claim has given.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    jobs: usize,
+    /// When it is worth asking again, though these were fewer than were asked for.
+    again_at: Option<Timestamp>,
 }
 
 /// Claims jobs in batches as places get free, starts each as an actor, and tells how those ended that could not do so
@@ -56,6 +67,8 @@ pub(crate) struct Producer {
     more: bool,
     /// Nothing is claimed or started before the timer says so.
     rebuffed: bool,
+    /// When a timer says that the store may give more.
+    again_at: Option<Timestamp>,
 }
 
 #[derive(Clone)]
@@ -73,8 +86,15 @@ impl Actor for Producer {
         follow_session(node.session.subscribe(), cx);
         follow_stage(node.stage.subscribe(), cx);
         poll_later(node.config.claim_poll, cx);
-        let mut producer =
-            Producer { node, queue, jobs, prefetch: Prefetch::default(), more: true, rebuffed: false };
+        let mut producer = Producer {
+            node,
+            queue,
+            jobs,
+            prefetch: Prefetch::default(),
+            more: true,
+            rebuffed: false,
+            again_at: None,
+        };
         producer.work(cx);
         Ok(producer)
     }
@@ -98,7 +118,10 @@ impl PlainHandler<ClaimAnswered> for Producer {
             Ok(given) => {
                 self.prefetch.claimed(answer.took);
                 self.node.metrics.claimed(&self.queue.settings.name, answer.took);
-                self.more |= given == answer.asked;
+                self.more |= given.jobs == answer.asked;
+                if let Some(at) = given.again_at {
+                    self.ask_again(at, cx);
+                }
             }
             Err(error) => {
                 tracing::debug!(queue = self.queue.settings.name, %error, "a claim failed");
@@ -236,6 +259,23 @@ impl Producer {
         }
     }
 
+    /// Claims again when the store has said so, however many claims until then say the same.
+    fn ask_again(&mut self, at: Timestamp, cx: &mut Context<Self>) {
+        let now = self.node.store.now();
+        if at <= now {
+            self.more = true;
+        } else if self.again_at.is_none_or(|pending| at < pending || pending <= now) {
+            self.again_at = Some(at);
+            cx.after(at.saturating_since(now), move |producer, cx| {
+                if producer.again_at == Some(at) {
+                    producer.again_at = None;
+                    producer.more = true;
+                    producer.work(cx);
+                }
+            });
+        }
+    }
+
     /// The slow way for everything that a lost word would have been the fast way for.
     fn poll(&mut self, cx: &mut Context<Self>) {
         // While the producer is suspended, words are not lost but wait.
@@ -271,7 +311,7 @@ async fn claimed(
     queue: &Queue,
     operation: Operation,
     session: Uuid,
-) -> Result<usize, StoreError> {
+) -> Result<Given, StoreError> {
     let claim = Claim { queue };
     reclaimed(node, queue, session).await?;
     let given = lease(node, queue, operation, session).await.inspect_err(|_| queue.board.doubt())?;
@@ -291,7 +331,7 @@ async fn reclaimed(node: &Node, queue: &Queue, session: Uuid) -> Result<(), Stor
     known.extend(node.outcomes.tokens());
     let limit = LARGEST_CLAIM as u32;
     let again = Operation::Reclaim { queue: queue.settings.name.clone(), limit, session, known };
-    let given = lease(node, queue, again, session).await?;
+    let given = lease(node, queue, again, session).await?.jobs;
     if given > 0 {
         tracing::warn!(
             queue = queue.settings.name,
@@ -306,9 +346,10 @@ async fn reclaimed(node: &Node, queue: &Queue, session: Uuid) -> Result<(), Stor
 }
 
 /// Carries out an operation that gives leases, and puts them on the board. How many there are.
-async fn lease(node: &Node, queue: &Queue, operation: Operation, session: Uuid) -> Result<usize, StoreError> {
-    let jobs = match node.store.write(operation).await? {
-        Outcome::Claimed(jobs) => jobs,
+async fn lease(node: &Node, queue: &Queue, operation: Operation, session: Uuid) -> Result<Given, StoreError> {
+    let (jobs, again_at) = match node.store.write(operation).await? {
+        Outcome::Claimed(jobs) => (jobs, None),
+        Outcome::ClaimedInPart { jobs, again_at } => (jobs, Some(again_at)),
         Outcome::NotFound => return Err(StoreError::Failed("the node's session has ended".to_owned())),
         other => return Err(StoreError::Failed(format!("a claim was answered with {other:?}"))),
     };
@@ -320,7 +361,7 @@ async fn lease(node: &Node, queue: &Queue, operation: Operation, session: Uuid) 
     if *node.session.borrow() == Some(session) {
         queue.board.add(jobs.into_iter().map(|job| Attempt::new(job, session)));
     }
-    Ok(given)
+    Ok(Given { jobs: given, again_at })
 }
 
 /// A claim that is under way.

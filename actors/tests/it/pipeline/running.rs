@@ -6,7 +6,10 @@ use callboard_actors::{
     edges::store::Operation,
     roles::request::{GetQueues, GetTotals, LimitQueue, ListJobs, PauseQueue, ReadLog, Refusal},
 };
-use callboard_contracts::{EventType, JobState, api::LogCursor};
+use callboard_contracts::{
+    EventType, JobState,
+    api::{LogCursor, QueueLimits},
+};
 use serde_json::json;
 
 use super::harness::{Folder, Node};
@@ -160,7 +163,8 @@ async fn a_limit_over_all_nodes_holds_also_where_a_node_has_places() {
     // Whoever waits for the next look waits for ever: each end makes room that is used at once.
     let node = Node::configured(&folder, |config| config.claim_poll = Duration::from_secs(3600)).await;
     let limit = async |max_running| {
-        let request = LimitQueue { queue: "default".to_owned(), max_running };
+        let limits = QueueLimits { max_running: Some(max_running), ..QueueLimits::default() };
+        let request = LimitQueue { queue: "default".to_owned(), limits };
         node.handles.gateway.ask(request).await.unwrap()
     };
     assert!(matches!(limit(Some(0)).await, Err(Refusal::Invalid(_))));
@@ -174,6 +178,28 @@ async fn a_limit_over_all_nodes_holds_also_where_a_node_has_places() {
     .await;
     assert_eq!(*node.stage.begun.borrow(), 2);
     node.stage.gate.add_permits(6);
+    for id in ids {
+        node.reaches(id, JobState::Completed).await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_with_a_rate_goes_on_at_the_time_it_is_told() {
+    let folder = Folder::new();
+    // Whoever waits for the next look waits for ever: the store says when it gives more.
+    let node = Node::configured(&folder, |config| config.claim_poll = Duration::from_secs(3600)).await;
+    let limits = QueueLimits {
+        rate: Some("3/1s".parse().ok()),
+        rate_per_key: Some("1/1s".parse().ok()),
+        ..QueueLimits::default()
+    };
+    let request = LimitQueue { queue: "default".to_owned(), limits };
+    let limited = async || node.handles.gateway.ask(request.clone()).await.unwrap().ok();
+    node.until("the queue is known", limited).await;
+    let key = |number: usize| ["a", "b", "c", "d"][number % 4];
+    let job = |number| json!({"type": "noop", "payload": {}, "partition_key": key(number)});
+    let ids = node.submit_all((0..8).map(job).collect()).await;
     for id in ids {
         node.reaches(id, JobState::Completed).await;
     }

@@ -13,7 +13,7 @@ use callboard_actors::edges::store::{
     port::OpenSession,
     record::{
         CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals,
+        QueueTotals, Standing,
     },
 };
 use callboard_contracts::{
@@ -168,6 +168,14 @@ impl Store for Troubled {
 
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.store.queues()
+    }
+
+    fn standing(
+        &self,
+        queue: String,
+        key: Option<String>,
+    ) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        self.store.standing(queue, key)
     }
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {

@@ -40,7 +40,7 @@ impl Client {
 
     pub(super) async fn claim(&self, queue: &str, limit: u32, session: Uuid) -> Vec<ClaimedJob> {
         match self.one(claim(queue, limit, session)).await {
-            Outcome::Claimed(jobs) => jobs,
+            Outcome::Claimed(jobs) | Outcome::ClaimedInPart { jobs, .. } => jobs,
             other => panic!("{other:?}"),
         }
     }

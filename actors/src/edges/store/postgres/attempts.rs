@@ -9,6 +9,7 @@ use super::{
     columns::{as_long, count, long, micros, time, wide},
     completed,
     transaction::Transaction,
+    turns,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -19,8 +20,8 @@ use crate::edges::store::{
     },
 };
 
-/// Leases available jobs for a session, first come first served. Jobs that another transaction holds are passed over.
-/// The session is kept from ending meanwhile, so that no claim is left to a session that nobody rescues any more.
+/// Leases available jobs for a session, first come first served; in turns and in part where the queue says so. The
+/// session is kept from ending meanwhile, so that no claim is left to a session that nobody rescues any more.
 pub(super) async fn claim(
     tx: &mut Transaction<'_>,
     queue: &str,
@@ -28,13 +29,27 @@ pub(super) async fn claim(
     session: Uuid,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let limit = room(tx, queue, limit).await?;
+    let jobs = match turns::held(tx, queue).await? {
+        Some(held) => return turns::claim(tx, queue, limit, session, &held).await,
+        None => first_come(tx, queue, limit, session).await?,
+    };
+    Ok(jobs.map_or(Outcome::NotFound, Outcome::Claimed))
+}
+
+/// Leases available jobs without a key, first come first served; `None`: the session is not open. Jobs that another
+/// transaction holds are passed over.
+pub(super) async fn first_come(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+) -> sqlx::Result<Option<Vec<ClaimedJob>>> {
     let rows = sqlx::query(
         "WITH session AS (
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
          ), chosen AS (
             SELECT ctid AS place_of_row, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
-            WHERE queue = $2 AND state = 2 AND parked IS NULL AND EXISTS (SELECT FROM session)
+            WHERE queue = $2 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND EXISTS (SELECT FROM session)
                   AND (needs IS NULL OR NOT string_to_array(needs, ',') && ARRAY(
                         SELECT name FROM edges WHERE tripped_at IS NOT NULL AND (until IS NULL OR until > $4)))
                   AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND paused_at IS NOT NULL)
@@ -57,37 +72,28 @@ pub(super) async fn claim(
     .fetch_all(&mut *tx.connection)
     .await?;
     if rows.is_empty() && !is_open(tx.connection, session).await? {
-        return Ok(Outcome::NotFound);
+        return Ok(None);
     }
+    note_all(tx, &rows, queue).map(Some)
+}
+
+/// What a claim has given, as it is told.
+pub(super) fn note_all(
+    tx: &mut Transaction<'_>,
+    rows: &[PgRow],
+    queue: &str,
+) -> sqlx::Result<Vec<ClaimedJob>> {
     let mut jobs = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         let job = leased(row, queue)?;
         tx.changes.rows.remove(&job.id);
         note(&mut tx.changes, &job, row.try_get::<i32, _>("claims")? == 1);
         jobs.push(job);
     }
-    Ok(Outcome::Claimed(jobs))
+    Ok(jobs)
 }
 
-/// How many of these the queue's limit leaves room for. Claims of a queue with a limit take turns by the lock of its row, and
-/// the statement after it sees what the one before has claimed: the limit is never passed, and as it is counted from the
-/// jobs themselves, nothing that dies leaves a place taken.
-async fn room(tx: &mut Transaction<'_>, queue: &str, limit: u32) -> sqlx::Result<u32> {
-    let most: Option<i64> = sqlx::query_scalar(
-        "SELECT max_running FROM queues WHERE name = $1 AND max_running IS NOT NULL FOR UPDATE",
-    )
-    .bind(queue)
-    .fetch_optional(&mut *tx.connection)
-    .await?;
-    let Some(most) = most else { return Ok(limit) };
-    let executing: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE state = 3 AND queue = $1")
-        .bind(queue)
-        .fetch_one(&mut *tx.connection)
-        .await?;
-    Ok(limit.min(u32::try_from((most - executing).max(0)).unwrap_or(u32::MAX)))
-}
-
-async fn is_open(connection: &mut PgConnection, session: Uuid) -> sqlx::Result<bool> {
+pub(super) async fn is_open(connection: &mut PgConnection, session: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL)")
         .bind(session)
         .fetch_one(connection)

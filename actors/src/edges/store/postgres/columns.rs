@@ -5,6 +5,8 @@ use std::{borrow::Cow, time::Duration};
 use callboard_contracts::Timestamp;
 use sqlx::{Row, postgres::PgRow};
 
+use crate::edges::store::{record::Limits, transition::code::rate_of};
+
 pub(super) fn time(row: &PgRow, column: &str) -> sqlx::Result<Timestamp> {
     row.try_get(column).map(Timestamp::from_micros)
 }
@@ -48,4 +50,18 @@ pub(super) fn as_long(count: u64) -> i64 {
 /// Text that a program wrote freely. PostgreSQL holds no NUL, which must not keep an attempt from ending.
 pub(super) fn as_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// The limits of a queue.
+pub(super) fn limits(row: &PgRow) -> sqlx::Result<Limits> {
+    let count = |column: &str| -> sqlx::Result<Option<u32>> {
+        let count: Option<i64> = row.try_get(column)?;
+        Ok(count.map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX)))
+    };
+    Ok(Limits {
+        max_running: count("max_running")?,
+        max_running_per_key: count("max_running_per_key")?,
+        rate: rate_of(row.try_get("rate")?),
+        rate_per_key: rate_of(row.try_get("rate_per_key")?),
+    })
 }

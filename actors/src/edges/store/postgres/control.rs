@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use callboard_contracts::{Timestamp, api::AttemptError};
+use callboard_contracts::{
+    Timestamp,
+    api::{AttemptError, QueueLimits},
+};
 use uuid::Uuid;
 
 use super::{
     backlog,
-    columns::{as_long, as_micros},
+    columns::{self, as_long, as_micros},
     edges, enqueue, session,
     transaction::Transaction,
 };
@@ -49,7 +52,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         Operation::OpenSession(session) => session::open(tx, session).await,
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused).await,
-        Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running).await,
+        Operation::LimitQueue { queue, limits } => limit_queue(tx, queue, limits).await,
         Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by).await,
         Operation::Park { limit, leader } => {
             if !session::leads(tx.connection, *leader).await? {
@@ -193,18 +196,28 @@ async fn pause_queue(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> sql
     Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
-async fn limit_queue(
-    tx: &mut Transaction<'_>,
-    queue: &str,
-    max_running: Option<u32>,
-) -> sqlx::Result<Outcome> {
-    let changed = sqlx::query("UPDATE queues SET max_running = $2, updated_at = $3 WHERE name = $1")
-        .bind(queue)
-        .bind(max_running.map(i64::from))
-        .bind(tx.changes.now.as_micros())
-        .execute(&mut *tx.connection)
-        .await?;
-    Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
+async fn limit_queue(tx: &mut Transaction<'_>, queue: &str, change: &QueueLimits) -> sqlx::Result<Outcome> {
+    let row = sqlx::query(
+        "SELECT max_running, max_running_per_key, rate, rate_per_key FROM queues WHERE name = $1 FOR UPDATE",
+    )
+    .bind(queue)
+    .fetch_optional(&mut *tx.connection)
+    .await?;
+    let Some(row) = row else { return Ok(Outcome::NotFound) };
+    let limits = columns::limits(&row)?.changed(change);
+    sqlx::query(
+        "UPDATE queues SET max_running = $2, max_running_per_key = $3, rate = $4, rate_per_key = $5, updated_at = $6
+         WHERE name = $1",
+    )
+    .bind(queue)
+    .bind(limits.max_running.map(i64::from))
+    .bind(limits.max_running_per_key.map(i64::from))
+    .bind(limits.rate.map(|rate| rate.to_string()))
+    .bind(limits.rate_per_key.map(|rate| rate.to_string()))
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(Outcome::Done)
 }
 
 async fn put_job_types(tx: &mut Transaction<'_>, job_types: &[JobTypeRecord]) -> sqlx::Result<Outcome> {

@@ -27,6 +27,7 @@ mod session;
 mod told;
 mod transaction;
 mod transfer;
+mod turns;
 mod upkeep;
 mod wake;
 mod witness;
@@ -60,7 +61,7 @@ use super::{
     port::OpenSession,
     record::{
         CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals,
+        QueueTotals, Standing,
     },
 };
 
@@ -388,6 +389,15 @@ impl Store for PostgresStore {
 
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.read(|connection| read::queues(connection).boxed())
+    }
+
+    fn standing(
+        &self,
+        queue: String,
+        key: Option<String>,
+    ) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        let now = self.now();
+        self.read(move |connection| read::standing(connection, queue, key, now).boxed())
     }
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {

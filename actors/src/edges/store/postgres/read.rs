@@ -11,20 +11,22 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_long, count, long, micros, optional_time, time, wide},
+    columns::{as_long, count, limits, long, micros, optional_time, time, wide},
     error::translate,
+    turns,
 };
 use crate::edges::store::{
     StoreError,
     port::OpenSession,
     record::{
         CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent,
-        QueueSettings, QueueTotals,
+        QueueSettings, QueueTotals, Standing,
     },
     transition::{
         code::{event_of, outcome_of, state_of},
         needs,
         stored_event::{StoredEvent, read_from},
+        window::Window,
     },
 };
 
@@ -358,14 +360,15 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         let settings = QueueSettings { name: name.to_owned(), concurrency: 0, max_backlog: 0 };
         (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
     };
-    let known = sqlx::query("SELECT name, concurrency, max_backlog, paused_at, max_running FROM queues")
-        .fetch_all(&mut *connection);
+    let known = sqlx::query(
+        "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key FROM queues",
+    )
+    .fetch_all(&mut *connection);
     for row in known.await? {
         let name: String = row.try_get("name")?;
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp::from_micros);
-        let most: Option<i64> = row.try_get("max_running")?;
-        totals.max_running = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        totals.limits = limits(&row)?;
         settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;
     }
@@ -379,17 +382,22 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
     for (name, (_, totals)) in &mut all {
         if totals.count(JobState::Available) > 0 {
             // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
+            // Jobs with a key have an index by age.
             let oldest: Option<i64> = sqlx::query_scalar(
                 "WITH RECURSIVE levels (priority) AS (
-                    SELECT max(priority) FROM jobs WHERE queue = $1 AND state = 2 AND parked IS NULL
+                    SELECT max(priority) FROM jobs WHERE queue = $1 AND state = 2 AND parked IS NULL AND partition_key IS NULL
                     UNION ALL
                     SELECT (SELECT max(priority) FROM jobs
-                            WHERE queue = $1 AND state = 2 AND parked IS NULL AND priority < levels.priority)
+                            WHERE queue = $1 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND priority < levels.priority)
                     FROM levels WHERE levels.priority IS NOT NULL
                  )
-                 SELECT min((SELECT min(scheduled_at) FROM jobs
-                             WHERE queue = $1 AND state = 2 AND parked IS NULL AND priority = levels.priority))
-                 FROM levels WHERE levels.priority IS NOT NULL",
+                 SELECT least(
+                    (SELECT min((SELECT min(scheduled_at) FROM jobs
+                                 WHERE queue = $1 AND state = 2 AND parked IS NULL AND partition_key IS NULL
+                                    AND priority = levels.priority))
+                     FROM levels WHERE levels.priority IS NOT NULL),
+                    (SELECT min(scheduled_at) FROM jobs
+                     WHERE queue = $1 AND state = 2 AND parked IS NULL AND partition_key <> ''))",
             )
             .bind(name)
             .fetch_one(&mut *connection)
@@ -398,6 +406,38 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         }
     }
     Ok(all.into_values().collect())
+}
+
+pub(super) async fn standing(
+    connection: &mut PgConnection,
+    queue: String,
+    key: Option<String>,
+    now: Timestamp,
+) -> sqlx::Result<Standing> {
+    let row = sqlx::query(
+        "SELECT max_running, max_running_per_key, rate, rate_per_key FROM queues WHERE name = $1",
+    )
+    .bind(&queue)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let limits = row.as_ref().map(limits).transpose()?.unwrap_or_default();
+    let mut standing = Standing::default();
+    if let Some(rate) = limits.rate {
+        let window = Window::of(rate, now);
+        standing.rate_free_at = window.free_at(turns::used(connection, &queue, "", &window).await?);
+    }
+    let Some(key) = key else { return Ok(standing) };
+    if let Some(rate) = limits.rate_per_key {
+        let window = Window::of(rate, now);
+        standing.key_free_at = window.free_at(turns::used(connection, &queue, &key, &window).await?);
+    }
+    let executing: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM jobs WHERE queue = $1 AND state = 3 AND partition_key = $2")
+            .bind(&queue)
+            .bind(&key)
+            .fetch_one(connection)
+            .await?;
+    Ok(Standing { executing: u64::try_from(executing).unwrap_or(0), ..standing })
 }
 
 pub(super) async fn job_types(connection: &mut PgConnection) -> sqlx::Result<Vec<JobTypeRecord>> {

@@ -24,8 +24,9 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sql
     }
     let deleted = delete_events(tx, events, events_max, batch).await?;
     let keys = delete_keys(tx, keys, batch).await?;
+    let counts = delete_counts(tx, batch).await?;
     // Batches of events are deleted whole, so fewer than allowed can be all that went into this step.
-    let more = [jobs, keys].into_iter().any(|count| count >= u64::from(batch))
+    let more = [jobs, keys, counts].into_iter().any(|count| count >= u64::from(batch))
         || (deleted > 0 && is_first_old(tx, events, events_max).await?);
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
@@ -96,6 +97,20 @@ async fn delete_keys(tx: &mut Transaction<'_>, age: Duration, limit: u32) -> sql
             (SELECT scope, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
     )
     .bind(tx.changes.now.saturating_sub(age).as_micros())
+    .bind(i64::from(limit))
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// What was counted for rates and no rate looks at any more. What a claim counts in just now is passed over.
+async fn delete_counts(tx: &mut Transaction<'_>, limit: u32) -> sqlx::Result<u64> {
+    let deleted = sqlx::query(
+        "DELETE FROM claim_counts WHERE (queue, partition_key, slice) IN
+            (SELECT queue, partition_key, slice FROM claim_counts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+             FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(tx.changes.now.as_micros())
     .bind(i64::from(limit))
     .execute(&mut *tx.connection)
     .await?;

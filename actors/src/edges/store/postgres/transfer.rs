@@ -23,7 +23,7 @@ use crate::edges::store::{
         QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
-        code::{event_code, event_of, outcome_code, outcome_of, state_of},
+        code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
         needs,
     },
 };
@@ -125,12 +125,16 @@ async fn export_queues(connection: &mut PgConnection, writer: &mut Writer<'_>) -
             concurrency: wide(row, "concurrency")?,
             max_backlog: row.try_get("max_backlog")?,
             max_running: row.try_get("max_running")?,
+            max_running_per_key: row.try_get("max_running_per_key")?,
+            rate: rate_of(row.try_get("rate")?),
+            rate_per_key: rate_of(row.try_get("rate_per_key")?),
             paused_at: optional_time(row, "paused_at")?,
             updated_at: time(row, "updated_at")?,
         })
     };
     let sql =
-        "SELECT name, concurrency, max_backlog, max_running, paused_at, updated_at FROM queues ORDER BY name";
+        "SELECT name, concurrency, max_backlog, max_running, max_running_per_key, rate, rate_per_key, paused_at, updated_at
+         FROM queues ORDER BY name";
     for row in sqlx::query(sql).fetch_all(&mut *connection).await.map_err(failed)? {
         writer.write(&Line::Queue(queue(&row).map_err(failed)?))?;
     }
@@ -502,8 +506,9 @@ impl Import<'_> {
 
     async fn queue(&mut self, queue: QueueLine) -> Result<(), TransferError> {
         sqlx::query(
-            "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running)
-             VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
+                                 max_running_per_key, rate, rate_per_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at",
         )
         .bind(queue.name)
@@ -512,6 +517,9 @@ impl Import<'_> {
         .bind(queue.paused_at.map(Timestamp::as_micros))
         .bind(queue.updated_at.as_micros())
         .bind(queue.max_running)
+        .bind(queue.max_running_per_key)
+        .bind(queue.rate.map(|rate| rate.to_string()))
+        .bind(queue.rate_per_key.map(|rate| rate.to_string()))
         .execute(&mut *self.connection)
         .await
         .map_err(unfit)?;
@@ -632,7 +640,8 @@ impl Import<'_> {
         .bind(column!(|job| job.was_started))
         .bind(column!(|job| as_integer(job.deaths)))
         .bind(column!(|job| job.idempotency_key.as_deref().map(clean)))
-        .bind(column!(|job| job.partition_key.as_deref().map(clean)))
+        // Jobs with an empty one would be nobody's.
+        .bind(column!(|job| job.partition_key.as_deref().filter(|key| !key.is_empty()).map(clean)))
         .bind(column!(|job| text(&job.tags)))
         .bind(column!(|job| job.trace_context.as_deref().map(clean)))
         .bind(column!(|job| needs::stored(&job.needs).map(|needs| clean(&needs))))

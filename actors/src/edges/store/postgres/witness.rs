@@ -48,7 +48,7 @@ impl Witness {
     /// For a transaction that has this number, these changes and these results.
     pub(super) fn of(transaction: String, changes: &Changes, results: &[OperationResult]) -> Self {
         let claimed = results.iter().find_map(|result| match result {
-            Ok(Outcome::Claimed(jobs)) => jobs.first(),
+            Ok(Outcome::Claimed(jobs) | Outcome::ClaimedInPart { jobs, .. }) => jobs.first(),
             _ => None,
         });
         let trace = match (changes.events.first(), claimed) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, Rows, params};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::{
     jobs::{id, time},
     session,
     transaction::Transaction,
+    turns,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -24,18 +25,47 @@ use crate::edges::store::{
 /// claimed when they are.
 const LOOKED_AT: u32 = 10_000;
 
-/// The first jobs of a queue.
-const OF_THE_QUEUE: &str = "SELECT sequence FROM jobs WHERE queue = ?4 AND state = 2 AND parked IS NULL
-    ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5";
-/// Likewise without those that need one of these edges.
-const BUT_THOSE_THAT_WAIT: &str = "SELECT sequence
-    FROM (SELECT sequence, priority, scheduled_at, needs FROM jobs WHERE queue = ?4 AND state = 2 AND parked IS NULL
-          ORDER BY priority DESC, scheduled_at, sequence LIMIT ?7)
-    WHERE needs IS NULL OR NOT EXISTS (
-        SELECT 1 FROM json_each(?6) AS edge WHERE instr(',' || needs || ',', ',' || edge.value || ',') > 0)
-    ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5";
+/// The beginning of a claim; what is claimed, in its order, is `chosen`.
+macro_rules! lease {
+    () => {
+        "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1 + chosen.number, session = ?2, claimed_at = ?3,
+                         updated_at = ?3, started_at = NULL, claims = claims + 1 "
+    };
+}
 
-/// Leases available jobs for a session, first come first served.
+/// The end of a claim.
+macro_rules! leased {
+    () => {
+        "WHERE jobs.sequence = chosen.sequence
+         RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
+                   claimed_at, trace_context, partition_key, claims"
+    };
+}
+
+/// The first jobs of a queue.
+const OF_THE_QUEUE: &str = concat!(
+    lease!(),
+    "FROM (SELECT sequence, row_number() OVER () AS number
+           FROM (SELECT sequence FROM jobs
+                 WHERE queue = ?4 AND state = 2 AND parked IS NULL AND partition_key IS NULL
+                 ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen ",
+    leased!()
+);
+/// Likewise without those that need one of these edges.
+const BUT_THOSE_THAT_WAIT: &str = concat!(
+    lease!(),
+    "FROM (SELECT sequence, row_number() OVER () AS number
+           FROM (SELECT sequence
+                 FROM (SELECT sequence, priority, scheduled_at, needs FROM jobs
+                       WHERE queue = ?4 AND state = 2 AND parked IS NULL AND partition_key IS NULL
+                       ORDER BY priority DESC, scheduled_at, sequence LIMIT ?7)
+                 WHERE needs IS NULL OR NOT EXISTS (
+                    SELECT 1 FROM json_each(?6) AS edge WHERE instr(',' || needs || ',', ',' || edge.value || ',') > 0)
+                 ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen ",
+    leased!()
+);
+
+/// Leases available jobs for a session, first come first served; in turns and in part where the queue says so.
 pub(super) fn claim(
     tx: &mut Transaction<'_>,
     queue: &str,
@@ -45,31 +75,64 @@ pub(super) fn claim(
     if !session::is_open(tx, session)? {
         return Ok(Outcome::NotFound);
     }
-    let limit = room(tx, queue, limit)?;
     tx.flush()?;
+    match turns::held(tx, queue)? {
+        Some(held) => turns::claim(tx, queue, limit, session, &held),
+        None => first_come(tx, queue, limit, session).map(Outcome::Claimed),
+    }
+}
+
+/// Leases available jobs without a key, first come first served.
+pub(super) fn first_come(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+) -> rusqlite::Result<Vec<ClaimedJob>> {
     let newest = tx.memory.token;
     let tripped = tx.tripped();
-    let chosen = if tripped.is_empty() { OF_THE_QUEUE } else { BUT_THOSE_THAT_WAIT };
-    let mut statement = tx.connection.prepare_cached(&format!(
-        "UPDATE jobs SET state = 3, attempt = attempt + 1, token = ?1 + chosen.number, session = ?2, claimed_at = ?3,
-                         updated_at = ?3, started_at = NULL, claims = claims + 1
-         FROM (SELECT sequence, row_number() OVER () AS number FROM ({chosen})) AS chosen
-         WHERE jobs.sequence = chosen.sequence
-         RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
-                   claimed_at, trace_context, partition_key, claims",
-    ))?;
-    let (session, now) = (session.as_bytes(), tx.changes.now.as_micros());
+    let sql = if tripped.is_empty() { OF_THE_QUEUE } else { BUT_THOSE_THAT_WAIT };
     let tripped = (!tripped.is_empty()).then(|| json!(tripped.names().collect::<Vec<_>>()).to_string());
-    let mut rows = match &tripped {
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let (session, now) = (session.as_bytes(), tx.changes.now.as_micros());
+    let rows = match &tripped {
         None => statement.query(params![newest, session, now, queue, limit])?,
         Some(tripped) => statement.query(params![newest, session, now, queue, limit, tripped, LOOKED_AT])?,
     };
+    let claimed = read_claimed(rows, queue)?;
+    drop(statement);
+    Ok(note_all(tx, claimed))
+}
+
+/// Leases these jobs, a JSON array of their sequence numbers in the order of their turns.
+pub(super) fn lease(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    chosen: &str,
+    session: Uuid,
+) -> rusqlite::Result<Vec<ClaimedJob>> {
+    let newest = tx.memory.token;
+    let mut statement = tx.connection.prepare_cached(concat!(
+        lease!(),
+        "FROM (SELECT value AS sequence, key + 1 AS number FROM json_each(?4)) AS chosen ",
+        leased!()
+    ))?;
+    let rows = statement.query(params![newest, session.as_bytes(), tx.changes.now.as_micros(), chosen])?;
+    let claimed = read_claimed(rows, queue)?;
+    drop(statement);
+    Ok(note_all(tx, claimed))
+}
+
+/// What a claim has given, each with whether it is the job's first.
+fn read_claimed(mut rows: Rows<'_>, queue: &str) -> rusqlite::Result<Vec<(bool, ClaimedJob)>> {
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
         claimed.push((row.get::<_, i64>(13)? == 1, leased(row, queue)?));
     }
-    drop(rows);
-    drop(statement);
+    Ok(claimed)
+}
+
+fn note_all(tx: &mut Transaction<'_>, mut claimed: Vec<(bool, ClaimedJob)>) -> Vec<ClaimedJob> {
     tx.memory.token += claimed.len() as u64;
     // What is returned has no order of its own; tokens were given in the order of the queue.
     claimed.sort_by_key(|(_, job)| job.token);
@@ -78,7 +141,7 @@ pub(super) fn claim(
         note(&mut tx.changes, &job, first);
         jobs.push(job);
     }
-    Ok(Outcome::Claimed(jobs))
+    jobs
 }
 
 /// The leases of a session that it does not know of, as they were claimed.
@@ -120,20 +183,6 @@ fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
         claimed_at: time(row, 10)?,
         trace: trace_of(row.get(11)?),
         partition_key: row.get(12)?,
-    })
-}
-
-/// How many of these may be claimed: none of a paused queue, and no more than its limit leaves room for.
-fn room(tx: &Transaction<'_>, queue: &str, limit: u32) -> rusqlite::Result<u32> {
-    let mut statement = tx
-        .connection
-        .prepare_cached("SELECT paused_at IS NOT NULL, max_running FROM queues WHERE name = ?1")?;
-    let known: Option<(bool, Option<u32>)> =
-        statement.query_row([queue], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(match known {
-        Some((true, _)) => 0,
-        Some((false, Some(most))) => limit.min(most.saturating_sub(tx.executing(queue))),
-        Some((false, None)) | None => limit,
     })
 }
 

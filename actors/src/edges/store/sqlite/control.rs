@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use callboard_contracts::{Timestamp, api::AttemptError};
+use callboard_contracts::{
+    Timestamp,
+    api::{AttemptError, QueueLimits},
+};
 use rusqlite::{ToSql, params};
 use serde_json::json;
 use uuid::Uuid;
@@ -10,7 +13,7 @@ use uuid::Uuid;
 use super::{
     edges, enqueue,
     jobs::{id, time},
-    session,
+    read, session,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -38,7 +41,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
         Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused),
-        Operation::LimitQueue { queue, max_running } => limit_queue(tx, queue, *max_running),
+        Operation::LimitQueue { queue, limits } => limit_queue(tx, queue, limits),
         Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by),
         Operation::Park { limit, .. } => edges::park(tx, *limit),
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types),
@@ -176,12 +179,22 @@ fn pause_queue(tx: &Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Res
     Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
-fn limit_queue(tx: &Transaction<'_>, queue: &str, max_running: Option<u32>) -> rusqlite::Result<Outcome> {
-    let mut statement = tx
-        .connection
-        .prepare_cached("UPDATE queues SET max_running = ?2, updated_at = ?3 WHERE name = ?1")?;
-    let changed = statement.execute(params![queue, max_running, tx.changes.now.as_micros()])?;
-    Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
+fn limit_queue(tx: &Transaction<'_>, queue: &str, change: &QueueLimits) -> rusqlite::Result<Outcome> {
+    let Some(limits) = read::limits_of(tx.connection, queue)? else { return Ok(Outcome::NotFound) };
+    let limits = limits.changed(change);
+    let mut statement = tx.connection.prepare_cached(
+        "UPDATE queues SET max_running = ?2, max_running_per_key = ?3, rate = ?4, rate_per_key = ?5, updated_at = ?6
+         WHERE name = ?1",
+    )?;
+    statement.execute(params![
+        queue,
+        limits.max_running,
+        limits.max_running_per_key,
+        limits.rate.map(|rate| rate.to_string()),
+        limits.rate_per_key.map(|rate| rate.to_string()),
+        tx.changes.now.as_micros(),
+    ])?;
+    Ok(Outcome::Done)
 }
 
 fn put_job_types(tx: &Transaction<'_>, job_types: &[JobTypeRecord]) -> rusqlite::Result<Outcome> {

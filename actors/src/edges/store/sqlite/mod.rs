@@ -23,6 +23,7 @@ mod session;
 mod threads;
 mod transaction;
 mod transfer;
+mod turns;
 mod upkeep;
 mod writer;
 
@@ -43,7 +44,7 @@ use super::{
     port::OpenSession,
     record::{
         CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals,
+        QueueTotals, Standing,
     },
 };
 
@@ -195,6 +196,15 @@ impl Store for SqliteStore {
 
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.readers.run(read::queues)
+    }
+
+    fn standing(
+        &self,
+        queue: String,
+        key: Option<String>,
+    ) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        let now = self.now();
+        self.readers.run(move |connection| read::standing(connection, &queue, key.as_deref(), now))
     }
 
     fn job_types(&self) -> BoxFuture<'static, Result<Vec<JobTypeRecord>, StoreError>> {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
     JobState, Timestamp,
-    api::{AttemptError, ErrorKind, LogCursor},
+    api::{AttemptError, ErrorKind, LogCursor, QueueLimits},
 };
 use rusqlite::{
     Connection, StatementStatus,
@@ -252,4 +252,48 @@ fn no_statement_works_harder_on_a_larger_store() {
     }
     assert!(small.values().filter(|steps| **steps > 0).count() > 20, "{small:?}");
     assert!(grown.is_empty(), "{}", grown.join("\n"));
+}
+
+/// The steps of claims of a queue in which one key has so many jobs, and 30 others and none have some.
+fn measure_turns(heavy: usize) -> BTreeMap<&'static str, i64> {
+    let mut bench = Bench::new(0);
+    let keyed = |key: Option<String>| {
+        let Operation::Enqueue(mut job) = job("keyed", "small") else { unreachable!("it is one") };
+        job.partition_key = key;
+        Operation::Enqueue(job)
+    };
+    bench.apply((0..heavy).map(|_| keyed(Some("key 12 heavy".to_owned()))).collect());
+    bench.apply((0..heavy).map(|_| keyed(None)).collect());
+    bench.apply((0..300).map(|number| keyed(Some(format!("key {}", number % 30)))).collect());
+    bench.claim("small", 150);
+    let mut all = BTreeMap::new();
+    all.insert("claim by turns", steps(|| assert_eq!(bench.claim("small", 5).len(), 5)));
+    all.insert("oldest with keys", steps(|| drop(read::queues(&bench.reader).unwrap())));
+    let rate = "100000/1m".parse().ok();
+    let limits = QueueLimits {
+        max_running: Some(Some(10_000)),
+        max_running_per_key: Some(Some(1_000)),
+        rate: Some(rate),
+        rate_per_key: Some(rate),
+    };
+    let limit = || Operation::LimitQueue { queue: "small".to_owned(), limits };
+    all.insert("limit", steps(|| drop(bench.apply(vec![limit()]))));
+    all.insert("claim within limits", steps(|| assert_eq!(bench.claim("small", 5).len(), 5)));
+    let now = Timestamp::now();
+    let standing =
+        || assert!(read::standing(&bench.reader, "small", Some("key 7"), now).unwrap().executing > 0);
+    all.insert("standing", steps(standing));
+    all
+}
+
+#[test]
+fn no_claim_works_harder_on_what_one_key_has() {
+    let (small, large) = (measure_turns(400), measure_turns(6_000));
+    for (name, few) in &small {
+        let many = large[name];
+        assert!(
+            *few > 0 && many <= few + few / 2 + 100,
+            "{name}: {few} steps with 400 jobs, {many} with 6000"
+        );
+    }
 }

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
-    EventEnvelope, JobState, Timestamp,
+    EventEnvelope, JobState, Rate, Timestamp,
     api::{AttemptView, LogCursor, Totals},
 };
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, types::Value as SqlValue};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Value as SqlValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,13 +17,14 @@ use super::{
 use crate::edges::store::{
     port::OpenSession,
     record::{
-        CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent,
-        QueueSettings, QueueTotals,
+        CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, Limits, LogPage,
+        LoggedEvent, QueueSettings, QueueTotals, Standing,
     },
     transition::{
-        code::{event_of, outcome_of, state_of},
+        code::{event_of, outcome_of, rate_of, state_of},
         needs,
         stored_event::{StoredEvent, read_from},
+        window::{Used, Window},
     },
 };
 
@@ -297,13 +298,16 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
     };
     let mut statement = connection
-        .prepare_cached("SELECT name, concurrency, max_backlog, paused_at, max_running FROM queues")?;
+        .prepare_cached(
+            "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key
+             FROM queues",
+        )?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = optional_time(row, 3)?;
-        totals.max_running = row.get(4)?;
+        totals.limits = limits(row, 4)?;
         settings.concurrency = row.get(1)?;
         settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
     }
@@ -317,15 +321,22 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
     }
     let mut oldest = connection.prepare_cached(
         // The index has them by priority first: the oldest of each level is found at once, and there are few levels.
+        // Jobs with a key have an index by age.
         "WITH RECURSIVE levels (priority) AS (
-             SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND parked IS NULL
+             SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND parked IS NULL AND partition_key IS NULL
              UNION ALL
-             SELECT (SELECT max(priority) FROM jobs WHERE queue = ?1 AND state = 2 AND parked IS NULL AND priority < levels.priority)
+             SELECT (SELECT max(priority) FROM jobs
+                     WHERE queue = ?1 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND priority < levels.priority)
              FROM levels WHERE levels.priority IS NOT NULL
+         ), oldest (at) AS (
+             SELECT (SELECT min(scheduled_at) FROM jobs
+                     WHERE queue = ?1 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND priority = levels.priority)
+             FROM levels WHERE levels.priority IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(scheduled_at) FROM jobs
+                     WHERE queue = ?1 AND state = 2 AND parked IS NULL AND partition_key <> '')
          )
-         SELECT min((SELECT min(scheduled_at) FROM jobs
-                     WHERE queue = ?1 AND state = 2 AND parked IS NULL AND priority = levels.priority))
-         FROM levels WHERE levels.priority IS NOT NULL",
+         SELECT min(at) FROM oldest",
     )?;
     for (name, (_, totals)) in &mut all {
         if totals.count(JobState::Available) > 0 {
@@ -333,6 +344,68 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         }
     }
     Ok(all.into_values().collect())
+}
+
+fn limits(row: &Row<'_>, first: usize) -> rusqlite::Result<Limits> {
+    Ok(Limits {
+        max_running: row.get(first)?,
+        max_running_per_key: row.get(first + 1)?,
+        rate: rate_of(row.get(first + 2)?),
+        rate_per_key: rate_of(row.get(first + 3)?),
+    })
+}
+
+/// The limits of a queue, if it was made known.
+pub(super) fn limits_of(connection: &Connection, queue: &str) -> rusqlite::Result<Option<Limits>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT max_running, max_running_per_key, rate, rate_per_key FROM queues WHERE name = ?1",
+    )?;
+    statement.query_row([queue], |row| limits(row, 0)).optional()
+}
+
+/// What was claimed of a key, or with an empty one of the whole queue.
+pub(super) fn used(
+    connection: &Connection,
+    queue: &str,
+    key: &str,
+    window: &Window,
+) -> rusqlite::Result<Used> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(claims), 0), min(slice) FROM claim_counts
+         WHERE queue = ?1 AND partition_key = ?2 AND slice BETWEEN ?3 AND ?4",
+    )?;
+    statement.query_row(params![queue, key, window.first, window.last], |row| {
+        Ok(Used { claims: row.get::<_, i64>(0)?.try_into().unwrap_or(0), oldest: row.get(1)? })
+    })
+}
+
+/// How many jobs of a key are with a node.
+pub(super) fn executing(connection: &Connection, queue: &str, key: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM jobs WHERE queue = ?1 AND state = 3 AND partition_key IS NOT NULL AND partition_key = ?2",
+    )?;
+    statement.query_row([queue, key], |row| Ok(row.get::<_, i64>(0)?.try_into().unwrap_or(0)))
+}
+
+pub(super) fn standing(
+    connection: &Connection,
+    queue: &str,
+    key: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<Standing> {
+    let limits = limits_of(connection, queue)?.unwrap_or_default();
+    let free_at = |rate: Option<Rate>, key: &str| match rate {
+        Some(rate) => {
+            let window = Window::of(rate, now);
+            used(connection, queue, key, &window).map(|used| window.free_at(used))
+        }
+        None => Ok(None),
+    };
+    Ok(Standing {
+        executing: key.map_or(Ok(0), |key| executing(connection, queue, key))?,
+        rate_free_at: free_at(limits.rate, "")?,
+        key_free_at: key.map_or(Ok(None), |key| free_at(limits.rate_per_key, key))?,
+    })
 }
 
 pub(super) fn job_types(connection: &Connection) -> rusqlite::Result<Vec<JobTypeRecord>> {

@@ -28,7 +28,8 @@ pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite:
     }
     let deleted = delete_events(tx, events, events_max, batch)?;
     let keys = delete_keys(tx, keys, batch)?;
-    let more = [jobs, deleted, keys].into_iter().any(|count| count >= u64::from(batch));
+    let counts = delete_counts(tx, batch)?;
+    let more = [jobs, deleted, keys, counts].into_iter().any(|count| count >= u64::from(batch));
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
@@ -83,4 +84,13 @@ fn delete_keys(tx: &Transaction<'_>, age: Duration, batch: u32) -> rusqlite::Res
             (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
     )?;
     Ok(delete.execute(params![before, batch])? as u64)
+}
+
+/// What was counted for rates and no rate looks at any more.
+fn delete_counts(tx: &Transaction<'_>, limit: u32) -> rusqlite::Result<u64> {
+    let mut statement = tx.connection.prepare_cached(
+        "DELETE FROM claim_counts WHERE (queue, partition_key, slice) IN
+            (SELECT queue, partition_key, slice FROM claim_counts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+    )?;
+    Ok(statement.execute(params![tx.changes.now.as_micros(), limit])? as u64)
 }

@@ -23,7 +23,7 @@ use crate::edges::store::{
         QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
-        code::{event_code, event_of, outcome_code, outcome_of, state_of},
+        code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
         needs,
     },
 };
@@ -106,10 +106,17 @@ fn export_queues(connection: &Connection, writer: &mut Writer<'_>) -> Result<(),
             paused_at: optional_time(row, 3)?,
             updated_at: time(row, 4)?,
             max_running: row.get(5)?,
+            max_running_per_key: row.get(6)?,
+            rate: rate_of(row.get(7)?),
+            rate_per_key: rate_of(row.get(8)?),
         })
     };
     let mut statement = connection
-        .prepare("SELECT name, concurrency, max_backlog, paused_at, updated_at, max_running FROM queues ORDER BY name")
+        .prepare(
+            "SELECT name, concurrency, max_backlog, paused_at, updated_at, max_running, max_running_per_key, rate,
+                    rate_per_key
+             FROM queues ORDER BY name",
+        )
         .map_err(failed)?;
     for queue in statement.query_map((), queue).map_err(failed)? {
         writer.write(&Line::Queue(queue.map_err(failed)?))?;
@@ -451,18 +458,20 @@ impl Import<'_> {
 
     fn queue(&self, queue: &QueueLine) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
+                                 max_running_per_key, rate, rate_per_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        let QueueLine { name, concurrency, max_backlog, max_running, paused_at, updated_at } = queue;
-        let paused_at = paused_at.map(Timestamp::as_micros);
         statement.execute(params![
-            name,
-            concurrency,
-            max_backlog,
-            paused_at,
-            updated_at.as_micros(),
-            max_running
+            queue.name,
+            queue.concurrency,
+            queue.max_backlog,
+            queue.paused_at.map(Timestamp::as_micros),
+            queue.updated_at.as_micros(),
+            queue.max_running,
+            queue.max_running_per_key,
+            queue.rate.map(|rate| rate.to_string()),
+            queue.rate_per_key.map(|rate| rate.to_string()),
         ])?;
         Ok(())
     }
@@ -536,7 +545,8 @@ impl Import<'_> {
             job.was_started,
             job.deaths,
             job.idempotency_key,
-            job.partition_key,
+            // Jobs with an empty one would be nobody's.
+            job.partition_key.as_deref().filter(|key| !key.is_empty()),
             text(&job.tags),
             job.trace_context,
             needs::stored(&job.needs),

@@ -1,6 +1,6 @@
 //! The lines of an export.
 
-use callboard_contracts::{EventType, JobState, Timestamp, api::AttemptOutcome};
+use callboard_contracts::{EventType, JobState, Rate, Timestamp, api::AttemptOutcome};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -59,6 +59,12 @@ pub(crate) struct QueueLine {
     pub(crate) max_backlog: i64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) max_running: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) max_running_per_key: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) rate: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) rate_per_key: Option<Rate>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) paused_at: Option<Timestamp>,
     pub(crate) updated_at: Timestamp,

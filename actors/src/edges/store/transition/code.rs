@@ -1,6 +1,6 @@
 //! States, event types and outcomes as the numbers that stand in the database. They never change.
 
-use callboard_contracts::{EventType, JobState, TraceContext, api::AttemptOutcome};
+use callboard_contracts::{EventType, JobState, Rate, TraceContext, api::AttemptOutcome};
 
 pub(crate) fn state_of(code: i64) -> JobState {
     usize::try_from(code)
@@ -33,6 +33,11 @@ pub(crate) fn event_of(code: i64) -> EventType {
 
 /// What was written of a trace; what cannot be read is none, since no job waits for it.
 pub(crate) fn trace_of(text: Option<String>) -> Option<TraceContext> {
+    text?.parse().ok()
+}
+
+/// A rate as it is stored; the store writes none that cannot be read.
+pub(crate) fn rate_of(text: Option<String>) -> Option<Rate> {
     text?.parse().ok()
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod needs;
 pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;
+pub(crate) mod turns;
+pub(crate) mod window;
 
 pub(crate) use changes::{Changes, backlog};
 pub(crate) use ended_attempt::EndedAttempt;

@@ -183,6 +183,8 @@ pub(super) async fn jobs_are_found_by_their_tags<B: Backend>(stage: &mut Stage<B
 }
 
 pub(super) async fn a_replay_keeps_priority_tags_and_key<B: Backend>(stage: &mut Stage<B>) {
+    let queue = QueueSettings { name: "default".into(), concurrency: 1, max_backlog: 10 };
+    stage.one(Operation::PutQueues(vec![queue])).await;
     let key = Some("customer 42".to_owned());
     let new = NewJob {
         priority: 7,

@@ -12,7 +12,10 @@ use callboard_actors::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, JobFilter, NewJob, QueueSettings},
 };
-use callboard_contracts::{JobState, api::LogCursor};
+use callboard_contracts::{
+    JobState,
+    api::{LogCursor, QueueLimits},
+};
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
 use uuid::Uuid;
@@ -328,7 +331,10 @@ pub(super) async fn readers_of_the_log_miss_nothing_while_many_write<B: Backend>
 
 pub(super) async fn a_limit_over_all_nodes_is_never_passed<B: Backend>(stage: &mut Stage<B>) {
     const LIMIT: u32 = 3;
-    let limit = |max_running| Operation::LimitQueue { queue: "default".into(), max_running };
+    let limit = |most| {
+        let limits = QueueLimits { max_running: Some(most), ..QueueLimits::default() };
+        Operation::LimitQueue { queue: "default".into(), limits }
+    };
     assert_eq!(stage.one(limit(Some(LIMIT))).await, Outcome::NotFound);
     let known = QueueSettings { name: "default".into(), concurrency: 50, max_backlog: 1000 };
     stage.one(Operation::PutQueues(vec![known])).await;

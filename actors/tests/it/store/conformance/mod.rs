@@ -17,6 +17,7 @@ mod releases;
 mod retention;
 mod sessions;
 mod submitting;
+mod turns;
 
 macro_rules! tests {
     ($name:ident: $backend:ty; $($topic:ident: $($test:ident),+;)+) => {
@@ -134,6 +135,17 @@ macro_rules! conformance {
                 queues_are_those_made_known_and_those_with_jobs,
                 job_types_and_settings_are_kept,
                 the_totals_say_when_the_last_job_ended;
+            turns:
+                keys_take_turns,
+                small_claims_are_as_fair_as_large_ones,
+                keys_at_their_limit_do_not_hold_up_the_others,
+                limits_by_key_are_never_passed,
+                rates_are_never_passed_and_always_reached,
+                a_rate_says_when_to_ask_again,
+                a_rate_holds_also_for_jobs_without_keys,
+                limits_are_changed_one_by_one,
+                the_oldest_that_waits_is_found_with_and_without_key,
+                a_paused_queue_gives_no_keys_either;
             concurrency:
                 a_limit_over_all_nodes_is_never_passed,
                 sixteen_claimers_never_share_a_job,

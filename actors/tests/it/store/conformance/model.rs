@@ -8,11 +8,11 @@ use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use callboard_actors::edges::store::{
     Operation, Outcome, Renewal,
-    record::{AttemptEnd, JobFilter, JobRecord, Lease, NewJob, NewSession, Retention},
+    record::{AttemptEnd, JobFilter, JobRecord, Lease, NewJob, NewSession, QueueSettings, Retention},
 };
 use callboard_contracts::{
     EventType, JobState, Timestamp,
-    api::{AttemptOutcome, LogCursor},
+    api::{AttemptOutcome, LogCursor, QueueLimits},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use crate::store::{
 };
 
 const QUEUES: [&str; 2] = ["default", "other"];
+const KEYS: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
 const TYPES: [&str; 2] = ["noop", "mail"];
 /// Jobs of a limited queue that may wait.
 const LIMIT: u64 = 4;
@@ -39,10 +40,16 @@ enum Step {
         limited: bool,
         soon: u32,
         priority: i16,
+        key: usize,
     },
     EnqueueAgain {
         which: usize,
         other: bool,
+    },
+    Limit {
+        queue: usize,
+        running: Option<u32>,
+        per_key: Option<u32>,
     },
     Claim {
         queue: usize,
@@ -115,12 +122,14 @@ fn step() -> impl Strategy<Value = Step> {
     let flag = any::<bool>;
     prop_oneof![
         8 => (
-            (0..2_usize, 0..2_usize, 1..4_u32, -1..2_i16),
+            (0..2_usize, 0..2_usize, 1..4_u32, -1..2_i16, 0..4_usize),
             (prop::bool::weighted(0.2), prop::bool::weighted(0.3), prop_oneof![3 => Just(0), 1 => 1..4_u32])
-        ).prop_map(|((queue, job_type, attempts, priority), (held, limited, soon))| {
-            Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority }
+        ).prop_map(|((queue, job_type, attempts, priority, key), (held, limited, soon))| {
+            Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority, key }
         }),
         1 => (which(), flag()).prop_map(|(which, other)| Step::EnqueueAgain { which, other }),
+        1 => (0..2_usize, prop::option::of(1..5_u32), prop::option::of(1..3_u32))
+            .prop_map(|(queue, running, per_key)| Step::Limit { queue, running, per_key }),
         6 => (0..2_usize, 0..4_u32, which())
             .prop_map(|(queue, limit, session)| Step::Claim { queue, limit, session }),
         4 => which().prop_map(|which| Step::Start { which }),
@@ -291,6 +300,8 @@ struct Model {
     replays: Vec<Operation>,
     old: Vec<Lease>,
     newest_token: u64,
+    /// By queue: the most that may be with a node, the same of a key, and the key that was served last.
+    turns: BTreeMap<String, (Option<u32>, Option<u32>, String)>,
     /// By queue, whatever was deleted.
     ended: BTreeMap<(String, JobState), u64>,
     /// What is to be sent in the next batch, and what will be answered.
@@ -347,6 +358,49 @@ impl Model {
         state
     }
 
+    /// Which of these available jobs of a queue a claim gives, which stand in the order of the queue; and the key after
+    /// which the next claim begins.
+    fn turn<'k>(&'k self, queue: &str, available: Vec<&'k Known>, limit: u32) -> (Vec<&'k Known>, String) {
+        let (running, per_key, last) = self.turns.get(queue).cloned().unwrap_or_default();
+        let key = |job: &Known| job.new.partition_key.clone().unwrap_or_default();
+        let executing = |of: Option<&str>| {
+            let fits = |job: &&Known| {
+                let of_key = of.is_none_or(|of| key(job) == of);
+                job.new.queue == queue && job.state == JobState::Executing && of_key
+            };
+            self.jobs.values().filter(fits).count() as u32
+        };
+        let places = running.map_or(limit, |most| limit.min(most.saturating_sub(executing(None))));
+        if places == 0 || available.iter().all(|job| job.new.partition_key.is_none()) {
+            return (available.into_iter().take(places as usize).collect(), last);
+        }
+        let mut waiting: BTreeMap<String, Vec<&Known>> = BTreeMap::new();
+        available.into_iter().for_each(|job| waiting.entry(key(job)).or_default().push(job));
+        // Behind the last one come the larger ones, then who has no key, then the others.
+        let place = |key: &str| (key.is_empty(), key <= last.as_str() && !key.is_empty());
+        let mut circle: Vec<String> = waiting.keys().cloned().collect();
+        circle.sort_by_key(|key| (place(key).1, place(key).0));
+        let mut given: Vec<&Known> = Vec::new();
+        for round in 0.. {
+            let before = given.len();
+            for key in &circle {
+                let most = per_key.filter(|_| !key.is_empty());
+                let room = most.is_none_or(|most| executing(Some(key)) + round < most);
+                let next = waiting[key]
+                    .get(round as usize)
+                    .copied()
+                    .filter(|_| room && given.len() < places as usize);
+                given.extend(next);
+            }
+            if given.len() == before {
+                break;
+            }
+        }
+        let looked_at = circle.iter().rfind(|key| key.as_str() <= last.as_str()).cloned().unwrap_or_default();
+        let next = given.last().map_or(looked_at, |job| key(job));
+        (given, next)
+    }
+
     /// The job has left its attempt, or its last state.
     fn left(&mut self, id: Uuid) {
         let job = &self.jobs[&id];
@@ -384,6 +438,12 @@ impl Model {
             Operation::Cancel { id } => self.foresee_cancel(*id, now),
             Operation::Retry { id, replay_id, event_id, max_backlog, .. } => {
                 self.foresee_retry(*id, *replay_id, *event_id, *max_backlog, now)
+            }
+            Operation::PutQueues(_) => Outcome::Done,
+            Operation::LimitQueue { queue, limits } => {
+                let known = self.turns.entry(queue.clone()).or_default();
+                (known.0, known.1) = (limits.max_running.flatten(), limits.max_running_per_key.flatten());
+                Outcome::Done
             }
             Operation::OpenSession(new) => {
                 match self.sessions.iter_mut().find(|session| session.new.id == new.id) {
@@ -493,14 +553,24 @@ fn end(job: &Known, number: u8, now: Timestamp) -> AttemptEnd {
 async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: Step) {
     let now = stage.now();
     match step {
-        Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority } => {
+        Step::Enqueue { queue, job_type, held, attempts, limited, soon, priority, key } => {
             let held = held.then(|| "no handler".to_owned());
             let max_backlog = if limited { LIMIT } else { 1_000_000 };
             let (queue, job_type) = (QUEUES[queue].into(), TYPES[job_type].into());
             let scheduled_at = (soon > 0).then(|| now.saturating_add(soon * SECOND));
             let max_attempts = attempts;
-            let new =
-                NewJob { queue, job_type, held, max_backlog, max_attempts, scheduled_at, priority, ..job() };
+            let partition_key = KEYS[key].map(str::to_owned);
+            let new = NewJob {
+                queue,
+                job_type,
+                held,
+                max_backlog,
+                max_attempts,
+                scheduled_at,
+                priority,
+                partition_key,
+                ..job()
+            };
             model.plan(enqueue(&new), now);
         }
         Step::EnqueueAgain { which, other } => {
@@ -572,6 +642,14 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
             };
             model.plan(operation, now);
         }
+        Step::Limit { queue, running, per_key } => {
+            let limits = QueueLimits {
+                max_running: Some(running),
+                max_running_per_key: Some(per_key),
+                ..QueueLimits::default()
+            };
+            model.plan(Operation::LimitQueue { queue: QUEUES[queue].into(), limits }, now);
+        }
         Step::Claim { queue, limit, session } => {
             claim_some(stage, model, QUEUES[queue], limit, session).await
         }
@@ -640,9 +718,10 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
     let available = |job: &&Known| job.new.queue == queue && job.state == JobState::Available;
     let mut expected: Vec<&Known> = model.jobs.values().filter(available).collect();
     expected.sort_by_key(|job| (Reverse(job.new.priority), job.due, places[&job.new.id]));
-    expected.truncate(limit as usize);
+    let (expected, last_key) = model.turn(queue, expected, limit);
     let expected: Vec<(Uuid, u32)> = expected.iter().map(|job| (job.new.id, job.attempt + 1)).collect();
     assert_eq!(claimed.iter().map(|job| (job.id, job.attempt)).collect::<Vec<_>>(), expected);
+    model.turns.entry(queue.to_owned()).or_default().2 = last_key;
     let newest = model.newest_token;
     for job in claimed {
         assert!(job.token > newest, "tokens only grow");
@@ -650,6 +729,7 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
         assert_eq!((job.claimed_at, job.queue.as_str()), (stage.now(), queue));
         let known = model.job(job.id);
         assert_eq!((&job.payload, job.created_at), (&known.new.payload, known.created_at));
+        assert_eq!(job.partition_key, known.new.partition_key);
         (known.state, known.attempt, known.token) = (JobState::Executing, job.attempt, Some(job.token));
         (known.session, known.started) = (Some(session.new.id), false);
         if !known.was_claimed {
@@ -864,7 +944,7 @@ fn compare_job(job: &JobRecord, known: &Known) {
     assert_eq!(job.cancel_requested_at.is_some(), known.cancel_requested, "{job:?} {known:?}");
     assert_eq!(job.started_at.is_some(), known.started, "{job:?} {known:?}");
     assert_eq!((job.replay_of, job.max_attempts), (known.replay_of, known.new.max_attempts));
-    assert_eq!(job.priority, known.new.priority);
+    assert_eq!((job.priority, &job.partition_key), (known.new.priority, &known.new.partition_key));
     assert_eq!((&job.queue, &job.job_type), (&known.new.queue, &known.new.job_type));
     assert_eq!(job.created_event_id, known.new.event_id);
 }
@@ -896,6 +976,8 @@ async fn scenario<B: Backend>(stage: &mut Stage<B>, steps: Vec<Step>) {
     let mut model = Model::default();
     let now = stage.now();
     model.plan(Operation::OpenSession(session()), now);
+    let queue = |name: &str| QueueSettings { name: name.into(), concurrency: 5, max_backlog: 1_000_000 };
+    model.plan(Operation::PutQueues(QUEUES.map(queue).into()), now);
     for step in steps {
         carry_out(stage, &mut model, step).await;
         if model.batch.is_empty() {
