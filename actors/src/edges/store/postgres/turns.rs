@@ -103,7 +103,8 @@ pub(super) async fn claim(
     session: Uuid,
     held: &Held,
 ) -> sqlx::Result<Outcome> {
-    let now = tx.changes.now;
+    // The row's lock may have been waited for: what is claimed counts from now on.
+    let now = tx.shared.clock.now();
     let rate = match held.limits.rate.map(|rate| Window::of(rate, now)) {
         Some(window) => Some((window, used(tx.connection, queue, "", &window).await?)),
         None => None,
@@ -114,7 +115,7 @@ pub(super) async fn claim(
     };
     let room = room(held, limit, executing, rate);
     let given = if room > 0 && held.keyed {
-        by_turns(tx, queue, room, session, held).await?
+        by_turns(tx, queue, room, session, held, now).await?
     } else {
         attempts::first_come(tx, queue, room, session).await?.map(|jobs| (jobs, None))
     };
@@ -146,8 +147,8 @@ async fn by_turns(
     wanted: u32,
     session: Uuid,
     held: &Held,
+    now: Timestamp,
 ) -> sqlx::Result<Option<(Vec<ClaimedJob>, Option<Timestamp>)>> {
-    let now = tx.changes.now;
     let mut turns = Turns::new(held, wanted, now);
     while let Some(ask) = turns.ask() {
         match ask {

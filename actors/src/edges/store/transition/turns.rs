@@ -4,7 +4,11 @@
 //! was served last and goes round: the first job of each key, then the second of each, until it has what it wants. Keys
 //! at their limit are passed over. It looks at no more than [`MOST_KEYS`] keys, and the next one goes on where it ended.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use callboard_contracts::{Rate, Timestamp};
 
@@ -17,11 +21,11 @@ use crate::edges::store::{
 /// Keys that one claim looks at, at most.
 pub(crate) const MOST_KEYS: usize = 512;
 /// Keys that are looked at in one go.
-const PAGE: std::ops::RangeInclusive<usize> = 16..=256;
+const PAGE: RangeInclusive<usize> = 16..=256;
 /// How many times as many jobs are looked at as an equal share of each key has, for keys that have fewer.
 const DEPTH: u32 = 4;
 /// When a claim that was at its end before it found anything is to be followed by the next.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What holds for a claim of a queue that does not simply give what comes first.
 #[derive(Clone, Debug, Default)]
@@ -177,6 +181,11 @@ impl Turns {
     }
 
     fn depth(&self, group: &Group) -> u32 {
+        // Others that have not been looked at come before the second job of these. Where most were held back, so may
+        // those be, and places would stay free.
+        if self.part != Part::Round && self.looked >= MOST_KEYS && self.groups.len() * 2 >= MOST_KEYS {
+            return group.most.min(1);
+        }
         let groups = u32::try_from(self.groups.len()).unwrap_or(u32::MAX).max(1);
         group.most.min(self.wanted.div_ceil(groups).saturating_mul(DEPTH))
     }
@@ -285,7 +294,7 @@ pub(crate) fn counts(limits: &Limits, jobs: &[ClaimedJob], now: Timestamp) -> Ve
         all.push(count(rate, "", i64::try_from(jobs.len()).unwrap_or(i64::MAX)));
     }
     if let Some(rate) = limits.rate_per_key {
-        let mut keys: std::collections::BTreeMap<&str, i64> = std::collections::BTreeMap::new();
+        let mut keys: BTreeMap<&str, i64> = BTreeMap::new();
         jobs.iter()
             .filter_map(|job| job.partition_key.as_deref())
             .for_each(|key| *keys.entry(key).or_default() += 1);

@@ -10,7 +10,7 @@ use std::{
 
 use callboard_actors::edges::store::{
     Operation, Outcome,
-    record::{EdgeRecord, EdgeState, NewJob, Trip},
+    record::{EdgeRecord, EdgeState, NewJob, QueueSettings, Trip},
 };
 use callboard_contracts::{EventType, JobState, Timestamp};
 use tokio::task::{JoinSet, yield_now};
@@ -266,4 +266,26 @@ pub(super) async fn no_claim_after_a_trip_gives_what_needs_the_edge<B: Backend>(
     });
     all.join_all().await;
     assert_eq!(stage.store.totals().await.unwrap().completed_jobs, JOBS as u64);
+}
+
+pub(super) async fn jobs_with_keys_wait_for_their_edges_too<B: Backend>(stage: &mut Stage<B>) {
+    let queue = QueueSettings { name: "default".into(), concurrency: 50, max_backlog: 1_000 };
+    stage.one(Operation::PutQueues(vec![queue])).await;
+    let session = stage.session().await;
+    let of = |key: &str, needs: &[&str]| NewJob { partition_key: Some(key.into()), ..needing(needs) };
+    let jobs = [of("a", &["smtp"]), of("a", &[]), of("b", &["smtp"]), needing(&["smtp"]), of("c", &[])];
+    stage.apply(jobs.iter().map(enqueue).collect()).await;
+    stage.one(trip("smtp", None)).await;
+    // Before they are put aside, and after.
+    assert_eq!(ids(stage, 1, session).await, [jobs[1].id]);
+    assert_eq!(park(stage, 10).await.1, 3);
+    assert_eq!(ids(stage, 10, session).await, [jobs[4].id]);
+    assert!(ids(stage, 10, session).await.is_empty());
+    stage.one(reset("smtp")).await;
+    assert_eq!(park(stage, 10).await.1, 3);
+    let mut found = ids(stage, 10, session).await;
+    found.sort();
+    let mut expected = [jobs[0].id, jobs[2].id, jobs[3].id];
+    expected.sort();
+    assert_eq!(found, expected);
 }

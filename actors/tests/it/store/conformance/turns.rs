@@ -12,7 +12,7 @@ use callboard_actors::edges::store::{
 };
 use callboard_contracts::{JobState, Timestamp, api::QueueLimits};
 use parking_lot::Mutex;
-use tokio::task::yield_now;
+use tokio::task::{JoinSet, yield_now};
 use uuid::Uuid;
 
 use crate::store::{
@@ -149,6 +149,24 @@ pub(super) async fn keys_at_their_limit_do_not_hold_up_the_others<B: Backend>(st
     assert_eq!(free, JobState::Completed);
 }
 
+pub(super) async fn many_keys_are_served_one_by_one<B: Backend>(stage: &mut Stage<B>) {
+    const KEYS: usize = 700;
+    known(stage).await;
+    let jobs = (0..KEYS * 3).map(|number| keyed(&format!("key {:04}", number % KEYS)));
+    stage.apply(jobs.map(|job| enqueue(&job)).collect()).await;
+    let session = stage.session().await;
+    let mut served: BTreeMap<String, u32> = BTreeMap::new();
+    for wanted in [300, 1_000, 1, 700, 50, 1_000, 1_000, 1_000] {
+        for job in stage.claim("default", wanted, session).await {
+            *served.entry(job.partition_key.unwrap()).or_default() += 1;
+        }
+        let most = served.values().max().unwrap();
+        let least = if served.len() < KEYS { &0 } else { served.values().min().unwrap() };
+        assert!(most - least <= 1, "{most} of one key, {least} of another");
+    }
+    assert!(served.values().all(|count| *count == 3), "all are served");
+}
+
 /// Eight claimers, of which one after the other is killed, on a queue whose keys may have two jobs at once and which may
 /// have seven.
 pub(super) async fn limits_by_key_are_never_passed<B: Backend>(stage: &mut Stage<B>) {
@@ -243,7 +261,7 @@ pub(super) async fn rates_are_never_passed_and_always_reached<B: Backend>(stage:
     };
     limit(stage, rates).await;
     for key in ["a", "b", "c", "d", "e", ""] {
-        store(stage, key, 40).await;
+        store(stage, key, 150).await;
     }
     let mut chance = Chance::new();
     let mut times: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
@@ -282,7 +300,7 @@ pub(super) async fn rates_are_never_passed_and_always_reached<B: Backend>(stage:
     for (key, times) in &times {
         assert!(key.is_empty() || !passes(times, 3, PERIOD), "{key}: {times:?}");
     }
-    // Some jobs were handed back to the same keys, so that there was always something to claim.
+    // Of each key there was always something to claim.
     let periods = stage.now().saturating_since(began).as_secs_f64() / (1.1 * PERIOD.as_secs_f64());
     println!("{} claims in {periods} times 1.1 periods", all.len());
     // What no rate looks at any more goes.
@@ -296,6 +314,37 @@ pub(super) async fn rates_are_never_passed_and_always_reached<B: Backend>(stage:
     assert_eq!(stage.claim("default", 20, session).await.len(), 10);
     stage.pass(DAY);
     assert_eq!(stage.claim("default", 20, session).await.len(), 10);
+}
+
+pub(super) async fn rates_hold_for_many_claimers_at_once<B: Backend>(stage: &mut Stage<B>) {
+    known(stage).await;
+    let rates = QueueLimits {
+        rate: Some("20/1m".parse().ok()),
+        rate_per_key: Some("6/1m".parse().ok()),
+        ..QueueLimits::default()
+    };
+    limit(stage, rates).await;
+    for key in ["a", "b", "c", "d", "e"] {
+        store(stage, key, 30).await;
+    }
+    let mut claimers = JoinSet::new();
+    let nodes = [(**stage).clone(), stage.another("node-1").await, stage.another("node-2").await];
+    for number in 0..8 {
+        let node = nodes[number % 3].clone();
+        let session = node.session().await;
+        claimers.spawn(async move {
+            let mut all = Vec::new();
+            for wanted in [1, 3, 1, 9, 2, 1] {
+                all.extend(claims(&node, wanted, session).await.0);
+            }
+            all
+        });
+    }
+    let all = claimers.join_all().await.concat();
+    assert_eq!(all.len(), 20, "no more than the rate, and no fewer");
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    keys(&all).into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
+    assert!(counts.values().all(|count| (3..=6).contains(count)), "{counts:?}");
 }
 
 pub(super) async fn a_rate_says_when_to_ask_again<B: Backend>(stage: &mut Stage<B>) {
