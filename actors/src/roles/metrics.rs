@@ -259,7 +259,7 @@ impl Metrics {
         let edge_parked = all.gauges(
             "callboard_edge_parked_jobs",
             &["edge"],
-            "Available jobs that are put aside because the edge is tripped, counted up to 10000.",
+            "Available jobs that are put aside because the edge is tripped, counted up to 1000.",
         )?;
         let log_position = all.gauge("callboard_log_position", "The newest position of the log.")?;
         let Families { registry, known, .. } = all;

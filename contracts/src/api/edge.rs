@@ -49,7 +49,7 @@ pub struct EdgeView {
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_at: Option<Timestamp>,
-    /// Available jobs that are put aside because of it, counted up to 10000. For a moment after it was tripped, jobs that
+    /// Available jobs that are put aside because of it, counted up to 1000. For a moment after it was tripped, jobs that
     /// wait for it are not counted yet.
     pub parked: u64,
     /// The job types that need it, of those that are handled here.

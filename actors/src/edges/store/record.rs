@@ -390,7 +390,7 @@ pub struct EdgeRecord {
 
 impl EdgeRecord {
     /// Jobs that are counted at most.
-    pub const COUNTED: u32 = 10_000;
+    pub const COUNTED: u32 = 1000;
     /// Edges that a store keeps at most.
     pub const MOST: u32 = 1000;
 

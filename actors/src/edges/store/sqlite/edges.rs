@@ -27,7 +27,7 @@ pub(super) fn tripped(connection: &Connection) -> rusqlite::Result<BTreeMap<Stri
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<EdgeRecord>> {
     let mut statement = connection.prepare_cached(
         "SELECT name, tripped_at, until, reason, set_by, set_at,
-                (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 2 AND parked = edges.name LIMIT ?1))
+                (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_parked WHERE state = 2 AND parked = edges.name LIMIT ?1))
          FROM edges ORDER BY name",
     )?;
     let edges = statement.query_map([EdgeRecord::COUNTED], |row| {
@@ -102,7 +102,7 @@ pub(super) fn park(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Out
         // Those that come first, first.
         let mut back = tx.connection.prepare_cached(
             "UPDATE jobs SET parked = NULL
-             WHERE sequence IN (SELECT sequence FROM jobs WHERE state = 2 AND parked = ?1
+             WHERE sequence IN (SELECT sequence FROM jobs INDEXED BY jobs_parked WHERE state = 2 AND parked = ?1
                                 ORDER BY priority DESC, scheduled_at, sequence LIMIT ?2)
              RETURNING queue",
         )?;
@@ -120,7 +120,7 @@ pub(super) fn park(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Out
         let Some(edge) = tripped.blocks(needs).filter(|_| left > 0) else { continue };
         let mut aside = tx.connection.prepare_cached(
             "UPDATE jobs SET parked = ?1
-             WHERE sequence IN (SELECT sequence FROM jobs WHERE state = 2 AND parked IS NULL AND needs = ?2 LIMIT ?3)",
+             WHERE sequence IN (SELECT sequence FROM jobs INDEXED BY jobs_needing WHERE state = 2 AND parked IS NULL AND needs = ?2 LIMIT ?3)",
         )?;
         let parked = aside.execute(params![edge, needs, left])?;
         left = left.saturating_sub(u32::try_from(parked).unwrap_or(u32::MAX));
@@ -128,19 +128,20 @@ pub(super) fn park(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Out
     Ok(moved(queues.into_iter().collect(), (limit - left) as usize, tripped.next_at()))
 }
 
-/// The edges because of which jobs are put aside: each is found by the index at once, however many jobs it has.
+/// The edges because of which jobs are put aside: each is found by the index at once, however many jobs it has. The index is
+/// named, as SQLite would take that of the states.
 const PARKED: &str = "WITH RECURSIVE found (name) AS (
-        SELECT min(parked) FROM jobs WHERE state = 2 AND parked IS NOT NULL
+        SELECT min(parked) FROM jobs INDEXED BY jobs_parked WHERE state = 2 AND parked IS NOT NULL
         UNION ALL
-        SELECT (SELECT min(parked) FROM jobs WHERE state = 2 AND parked IS NOT NULL AND parked > found.name)
+        SELECT (SELECT min(parked) FROM jobs INDEXED BY jobs_parked WHERE state = 2 AND parked IS NOT NULL AND parked > found.name)
         FROM found WHERE found.name IS NOT NULL
     )
     SELECT name FROM found WHERE name IS NOT NULL LIMIT 10000";
 /// What available jobs need that are not put aside; likewise.
 const NEEDED: &str = "WITH RECURSIVE found (name) AS (
-        SELECT min(needs) FROM jobs WHERE state = 2 AND parked IS NULL AND needs IS NOT NULL
+        SELECT min(needs) FROM jobs INDEXED BY jobs_needing WHERE state = 2 AND parked IS NULL AND needs IS NOT NULL
         UNION ALL
-        SELECT (SELECT min(needs) FROM jobs
+        SELECT (SELECT min(needs) FROM jobs INDEXED BY jobs_needing
                 WHERE state = 2 AND parked IS NULL AND needs IS NOT NULL AND needs > found.name)
         FROM found WHERE found.name IS NOT NULL
     )

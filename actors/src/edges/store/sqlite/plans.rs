@@ -13,10 +13,10 @@ use rusqlite::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{SqliteOptions, open, read, transaction::Memory, writer::Work};
+use super::{SqliteOptions, edges, open, read, transaction::Memory, writer::Work};
 use crate::edges::store::{
     Operation, Outcome,
-    record::{AttemptEnd, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
+    record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
 };
 
 thread_local! {
@@ -211,6 +211,15 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("cancel", steps(|| drop(bench.apply(vec![Operation::Cancel { id: one }]))));
     let held = || Operation::ReleaseHeld { job_types: vec!["rare".to_owned()], limit: 5 };
     all.insert("release", steps(|| drop(bench.apply(vec![held()]))));
+    all.insert("edges", steps(|| drop(edges::read(&bench.reader).unwrap())));
+    let trip = EdgeState::Tripped { reason: None, lasting: None };
+    for (name, state) in [("claim while tripped", trip), ("claim after a trip", EdgeState::Ready)] {
+        let put = Operation::PutEdge { edge: "smtp".to_owned(), state, by: "test".to_owned() };
+        bench.apply(vec![put]);
+        bench.apply((0..10).map(|_| job("common", "default")).collect());
+        all.insert(name, steps(|| drop(bench.claim("default", 5))));
+    }
+    all.insert("park", steps(|| drop(bench.apply(vec![Operation::Park { limit: 5, leader: 0 }]))));
     let session = bench.session;
     all.insert("renew", steps(|| drop(bench.work.renew(session).unwrap())));
     let rescue = Operation::Rescue {
@@ -237,6 +246,36 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     let gone = Retention { completed: Duration::ZERO, events: Duration::ZERO, ..kept };
     all.insert("prune", steps(|| drop(bench.apply(vec![prune(gone)]))));
     all
+}
+
+/// The steps of a claim, of a look for what is to be parked, and of that for a turn's oldest, with so many parked jobs at the
+/// head of the queue and one behind them.
+fn behind_parked(count: usize) -> [i64; 3] {
+    let mut bench = Bench::new(200);
+    let needing = || {
+        let Operation::Enqueue(job) = job("common", "default") else { panic!("it stores a job") };
+        Operation::Enqueue(Box::new(NewJob { needs: vec!["smtp".to_owned()], priority: 1, ..*job }))
+    };
+    let state = EdgeState::Tripped { reason: None, lasting: None };
+    bench.apply(vec![Operation::PutEdge { edge: "smtp".to_owned(), state, by: "test".to_owned() }]);
+    bench.apply((0..count).map(|_| needing()).collect());
+    bench.apply(vec![Operation::Park { limit: u32::MAX, leader: 0 }]);
+    [
+        steps(|| assert_eq!(bench.claim("default", 1).len(), 1)),
+        steps(|| drop(bench.apply(vec![Operation::Park { limit: 5, leader: 0 }]))),
+        steps(|| drop(read::queues(&bench.reader).unwrap())),
+    ]
+}
+
+#[test]
+fn claims_do_not_step_over_parked_jobs() {
+    let (few, many) = (behind_parked(50), behind_parked(3_000));
+    for (few, many) in few.into_iter().zip(many) {
+        assert!(
+            few > 0 && many <= few + few / 2 + 100,
+            "{few} steps behind 50 parked jobs, {many} behind 3000"
+        );
+    }
 }
 
 #[test]
