@@ -179,3 +179,40 @@ fn a_request_whose_answer_was_lost_with_the_server_is_answered_by_the_next_one()
         );
     }
 }
+
+/// One of several servers dies over a request with a key, before or after it is committed; another one is asked again.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_request_whose_server_on_postgresql_was_killed_is_carried_out_once_by_another() {
+    for (place, was_stored) in [("enqueue.commit.before", false), ("submit.answer.before", true)] {
+        let database = callboard_testsupport::Database::create();
+        let node = |name: &str, failpoints: Option<&str>| {
+            let mut options = Options::arguments(&["--set", "store.backend=postgres"]);
+            let mut set =
+                |name: &str, value: &str| options.environment.push((name.to_owned(), value.to_owned()));
+            set("CALLBOARD__STORE__URL", database.url());
+            set("CALLBOARD__SYSTEM__NODE_NAME", name);
+            if let Some(failpoints) = failpoints {
+                set("CALLBOARD_FAILPOINTS", failpoints);
+            }
+            Server::start(&options)
+        };
+        let (mut killed, other) = (node("alpha", Some(&format!("{place}=kill@1"))), node("beta", None));
+        for (number, path) in ROUTES.into_iter().enumerate() {
+            let (server, dies) = if number == 0 { (&killed, true) } else { (&other, false) };
+            let lost = send(server, path, "k", &body(path, 1));
+            if dies {
+                assert_eq!(lost.status, 0, "{lost:?}");
+                assert!(!killed.wait().success());
+                assert_eq!(stored(&other), usize::from(was_stored), "{place}");
+            }
+            let first = send(&other, path, "k", &body(path, 1));
+            let replayed = first.header("idempotent-replayed").is_some();
+            assert_eq!(replayed, !dies || was_stored, "{place}: {first:?}");
+            let again = send(&other, path, "k", &body(path, 1));
+            assert_eq!((again.status, again.body), (first.status, first.body), "{place}");
+            assert_eq!(send(&other, path, "k", &body(path, 2)).status, 422);
+            assert_eq!(stored(&other), number + 1, "{place}");
+        }
+    }
+}

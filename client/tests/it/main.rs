@@ -3,3 +3,4 @@
 mod calls;
 mod events;
 mod script;
+mod submitting;

@@ -123,7 +123,7 @@ impl Script {
     }
 }
 
-/// A request with its body, which must have a length.
+/// A request with its body, which must have a length or come in chunks.
 async fn request(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     loop {
@@ -132,6 +132,12 @@ async fn request(stream: &mut TcpStream) -> String {
         assert!(read > 0, "a whole request: {text:?}");
         text.push_str(std::str::from_utf8(&bytes[..read]).expect("ASCII"));
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        if head.contains("transfer-encoding: chunked") {
+            if body.ends_with("0\r\n\r\n") {
+                return text;
+            }
+            continue;
+        }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         if body.len() == length.map_or(0, |length| length.parse().expect("a length")) {
             return text;

@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread::{self, JoinHandle},
 };
@@ -51,6 +51,72 @@ impl Proxy {
 }
 
 impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+        // Wakes it.
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+/// A server of before, that has no streams: it answers for them with this status, and is the real one in all else. Dropped, it
+/// takes no more.
+pub(super) struct WithoutStreams {
+    address: SocketAddr,
+    /// Streams that were refused.
+    refused: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl WithoutStreams {
+    pub(super) fn start(server: SocketAddr, status: u16) -> WithoutStreams {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (refused, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, stopped) = (refused.clone(), stop.clone());
+        let acceptor = thread::spawn(move || {
+            for client in listener.incoming() {
+                if stopped.load(SeqCst) {
+                    return;
+                }
+                let Ok(mut client) = client else { continue };
+                let mut begun = [0; 8192];
+                let read = client.read(&mut begun).unwrap_or(0);
+                if begun.starts_with(b"POST /api/v1/jobs/stream ") {
+                    counted.fetch_add(1, SeqCst);
+                    let answer =
+                        format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    // It may still be sending.
+                    let _ = client.write_all(answer.as_bytes());
+                    continue;
+                }
+                // So that each request has a connection of its own, and is seen.
+                let begun = String::from_utf8_lossy(&begun[..read]);
+                let alone = begun.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                if let Ok(mut server) = TcpStream::connect(server)
+                    && server.write_all(alone.as_bytes()).is_ok()
+                {
+                    pass_on(&client, &server);
+                    pass_on(&server, &client);
+                }
+            }
+        });
+        WithoutStreams { address, refused, stop, acceptor: Some(acceptor) }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn refused(&self) -> usize {
+        self.refused.load(SeqCst)
+    }
+}
+
+impl Drop for WithoutStreams {
     fn drop(&mut self) {
         self.stop.store(true, SeqCst);
         // Wakes it.

@@ -9,7 +9,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{code, err, out, with_input};
+use super::{code, err, out, proxy::WithoutStreams, with_input};
 use crate::server::{Options, Server};
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8001";
@@ -81,6 +81,23 @@ fn jobs_that_one_request_cannot_hold_are_sent_in_smaller_ones() {
     assert!(said.starts_with("callboard: standard input:101: The request is too large: "), "{said}");
     assert!(said.ends_with("\n200 accepted, 1 refused\n"), "{said}");
     assert_eq!((code(&output), available_or_finished(&server)), (1, 200));
+}
+
+#[test]
+fn a_server_without_streams_is_sent_batches() {
+    const JOBS: usize = 1200;
+    let lines: String = (0..JOBS).map(|_| "{\"type\":\"noop\"}\n").collect();
+    for status in [404, 405, 503] {
+        let server = Server::start(&Options::default());
+        let old = WithoutStreams::start(server.address, status);
+        let mut command = server.command(&["submit", "-"]);
+        command.env("CALLBOARD_URL", old.url());
+        let output = with_input(command, &lines);
+        assert_eq!((code(&output), &*err(&output)), (0, "1200 accepted\n"), "{status}");
+        assert_eq!(out(&output).lines().count(), JOBS);
+        assert_eq!(available_or_finished(&server), JOBS as u64);
+        assert_eq!(old.refused(), 1, "it is asked once");
+    }
 }
 
 #[test]
