@@ -240,7 +240,7 @@ impl App {
     /// ready. While it is tripped, jobs that need it wait, on all nodes and without spending attempts. How it is then.
     ///
     /// # Errors
-    /// [`AppError::Refused`] for a name that cannot be, or an edge too many; 1000 are kept.
+    /// [`AppError::Refused`] for a name that cannot be, or when 1000 edges are tripped.
     pub async fn set_edge(&self, name: impl Into<String>, set: PutEdge) -> Result<EdgeView, AppError> {
         let request = SetEdge { edge: name.into(), set, by: None };
         Ok(self.handles.gateway.ask_within(ASK_LIMIT, request).await??)

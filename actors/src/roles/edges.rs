@@ -32,7 +32,7 @@ pub(super) async fn set(node: &Node, request: SetEdge) -> Result<EdgeView, Refus
     match node.store.write(operation).await? {
         Outcome::Done => {}
         Outcome::TooManyEdges { limit } => {
-            let message = format!("{limit} edges are known, and no more are kept: use one of those");
+            let message = format!("{limit} edges are tripped, and no more can be");
             return Err(invalid("/name", message));
         }
         other => return Err(super::gateway::unexpected(&other)),

@@ -30,7 +30,7 @@ fn jobs() -> Vec<Value> {
 /// What a stream is answered, to its end, and what was asked.
 async fn streamed(answer: Answer) -> (Vec<Result<SubmittedItem, ClientError>>, Vec<String>) {
     let script = Script::play(vec![answer]).await;
-    let mut answers = script.client().submit_stream(stream::iter(jobs())).await.unwrap();
+    let mut answers = script.client().submit_stream(stream::iter(jobs())).await.expect("a stream");
     let mut all = Vec::new();
     while let Some(answer) = answers.next().await {
         all.push(answer);

@@ -322,7 +322,7 @@ pub enum Outcome {
     NotFound,
     /// The operation was to be done under a leadership that has ended; nothing changed.
     NotLeader,
-    /// [`Operation::PutEdge`]: as many edges are known as may be; nothing changed.
+    /// [`Operation::PutEdge`]: as many edges are tripped as may be; nothing changed.
     TooManyEdges {
         /// How many there may be.
         limit: u32,

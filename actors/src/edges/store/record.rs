@@ -391,7 +391,7 @@ pub struct EdgeRecord {
 impl EdgeRecord {
     /// Jobs that are counted at most.
     pub const COUNTED: u32 = 1000;
-    /// Edges that a store keeps at most.
+    /// Edges that a store keeps at most: with one more, the one that is ready for the longest time is forgotten.
     pub const MOST: u32 = 1000;
 
     /// How it is tripped at this time.

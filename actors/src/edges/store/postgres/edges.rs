@@ -63,7 +63,7 @@ pub(super) async fn put(
         }
         let count: i64 =
             sqlx::query_scalar("SELECT count(*) FROM edges").fetch_one(&mut *tx.connection).await?;
-        if count >= i64::from(EdgeRecord::MOST) {
+        if count >= i64::from(EdgeRecord::MOST) && !forget(tx).await? {
             return Ok(Outcome::TooManyEdges { limit: EdgeRecord::MOST });
         }
     }
@@ -83,6 +83,19 @@ pub(super) async fn put(
     .execute(&mut *tx.connection)
     .await?;
     Ok(Outcome::Done)
+}
+
+/// Forgets the edge that is ready for the longest time, to make room. Jobs that are put aside because of it come back all the
+/// same.
+async fn forget(tx: &mut Transaction<'_>) -> sqlx::Result<bool> {
+    let forgotten = sqlx::query(
+        "DELETE FROM edges WHERE name = (SELECT name FROM edges WHERE tripped_at IS NULL OR until <= $1
+                                         ORDER BY set_at, name LIMIT 1)",
+    )
+    .bind(tx.changes.now.as_micros())
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(forgotten.rows_affected() > 0)
 }
 
 /// Puts jobs aside whose edges are tripped, and back that are put aside without need. Jobs that others hold are left for the

@@ -63,7 +63,7 @@ pub(super) fn put(
             return Ok(Outcome::Done);
         }
         let mut count = tx.connection.prepare_cached("SELECT count(*) FROM edges")?;
-        if count.query_row((), |row| row.get::<_, u32>(0))? >= EdgeRecord::MOST {
+        if count.query_row((), |row| row.get::<_, u32>(0))? >= EdgeRecord::MOST && !forget(tx)? {
             return Ok(Outcome::TooManyEdges { limit: EdgeRecord::MOST });
         }
     }
@@ -90,6 +90,22 @@ pub(super) fn put(
         None => edges.remove(edge),
     };
     Ok(Outcome::Done)
+}
+
+/// Forgets the edge that is ready for the longest time, to make room. Jobs that are put aside because of it come back all the
+/// same.
+fn forget(tx: &mut Transaction<'_>) -> rusqlite::Result<bool> {
+    let mut forget = tx.connection.prepare_cached(
+        "DELETE FROM edges WHERE name = (SELECT name FROM edges WHERE tripped_at IS NULL OR until <= ?1
+                                         ORDER BY set_at, name LIMIT 1)
+         RETURNING name",
+    )?;
+    let forgotten: Option<String> =
+        forget.query_row([tx.changes.now.as_micros()], |row| row.get(0)).optional()?;
+    if let Some(name) = &forgotten {
+        Arc::make_mut(&mut tx.memory.tripped).remove(name);
+    }
+    Ok(forgotten.is_some())
 }
 
 /// Puts jobs aside whose edges are tripped, and back that are put aside without need.

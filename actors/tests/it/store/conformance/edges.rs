@@ -214,10 +214,23 @@ pub(super) async fn edges_are_known_once_they_were_tripped_and_not_without_bound
     let most = EdgeRecord::MOST;
     stage.apply((0..most).map(|number| trip(&format!("edge-{number:04}"), None)).collect()).await;
     assert_eq!(stage.one(trip("one-more", None)).await, Outcome::TooManyEdges { limit: most });
-    assert_eq!(stage.one(reset("edge-0007")).await, Outcome::Done);
-    assert_eq!(stage.one(trip("edge-0007", None)).await, Outcome::Done);
-    let edges = stage.store.edges().await.unwrap();
-    assert_eq!((edges.len(), edges[7].name.as_str()), (most as usize, "edge-0007"));
+    // One that is ready makes room, and its jobs come back all the same.
+    let waiting = needing(&["edge-0007"]);
+    stage.one(enqueue(&waiting)).await;
+    assert_eq!(park(stage, 10).await.1, 1);
+    stage.apply(vec![reset("edge-0007"), trip("edge-0008", Some(SECOND))]).await;
+    assert_eq!(stage.one(trip("one-more", None)).await, Outcome::Done);
+    assert_eq!(stage.one(trip("another", None)).await, Outcome::TooManyEdges { limit: most });
+    stage.pass(SECOND);
+    assert_eq!(stage.one(trip("another", None)).await, Outcome::Done);
+    let names: Vec<String> = stage.store.edges().await.unwrap().into_iter().map(|edge| edge.name).collect();
+    assert_eq!(
+        (names.len(), &*names[0], &*names[8], &*names[999]),
+        (1000, "another", "edge-0009", "one-more")
+    );
+    assert_eq!(park(stage, 10).await.1, 1);
+    let session = stage.session().await;
+    assert_eq!(ids(stage, 10, session).await, [waiting.id]);
 }
 
 /// Whoever begins a claim after the trip was answered, and before the edge is to be ready, is given nothing that needs it.
