@@ -51,11 +51,14 @@ pub enum EventType {
     /// Its run asked to be continued later; the attempt does not count.
     #[serde(rename = "job.snoozed")]
     Snoozed,
+    /// Its run has said how far it is; at most about once a second, and always the last word of a run.
+    #[serde(rename = "job.progressed")]
+    Progressed,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [EventType; 12] = [
+    pub const ALL: [EventType; 13] = [
         EventType::Created,
         EventType::Validated,
         EventType::Executed,
@@ -68,6 +71,7 @@ impl EventType {
         EventType::MadeAvailable,
         EventType::Quarantined,
         EventType::Snoozed,
+        EventType::Progressed,
     ];
 
     /// The type's name on every wire.
@@ -85,6 +89,7 @@ impl EventType {
             EventType::MadeAvailable => "job.made_available",
             EventType::Quarantined => "job.quarantined",
             EventType::Snoozed => "job.snoozed",
+            EventType::Progressed => "job.progressed",
         }
     }
 

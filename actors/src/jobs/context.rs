@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use callboard_contracts::{Timestamp, TraceContext};
+use callboard_contracts::{Timestamp, TraceContext, api::LogLevel};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::states::{MissingState, States};
+use super::{
+    journal::{Fraction, Journal},
+    states::{MissingState, States},
+};
 
 /// What a running job knows of itself and of the node it runs on. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) trace: TraceContext,
     pub(crate) partition_key: Option<String>,
+    pub(crate) journal: Arc<Journal>,
 }
 
 tokio::task_local! {
@@ -106,6 +110,37 @@ impl JobContext {
     /// None was given.
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<&T, MissingState> {
         self.0.states.get()
+    }
+
+    /// Says how far this run is: a number from 0 to 1, or what is done and how much there is. It costs next to nothing, never
+    /// waits and never fails: about once a second the newest word is stored, and the last one with the attempt's end.
+    ///
+    /// ```
+    /// # fn example(cx: &callboard_actors::jobs::JobContext) {
+    /// cx.progress(0.25);
+    /// cx.progress((3, 4));
+    /// # }
+    /// ```
+    pub fn progress(&self, done: impl Into<Fraction>) {
+        self.0.journal.progress(done.into(), None);
+    }
+
+    /// As [`progress`](Self::progress), with what the run is at. Of a message that is too long the beginning is kept.
+    pub fn progress_with(&self, done: impl Into<Fraction>, message: impl Into<String>) {
+        self.0.journal.progress(done.into(), Some(message.into()));
+    }
+
+    /// Adds to the log of this attempt, a line for each line of the text. It costs next to nothing, never waits and never
+    /// fails: lines are stored about once a second, and the last ones with the attempt's end. How many and how long they may
+    /// be is bounded (`jobs.log_max_lines` and its neighbours); of what is more, the beginning and the end are kept, and
+    /// readers see how many lines are missing between.
+    pub fn log(&self, level: LogLevel, text: impl AsRef<str>) {
+        self.0.journal.log(level, text.as_ref());
+    }
+
+    /// Adds one line to the log, of which this is the beginning if it has more `bytes`.
+    pub(crate) fn log_line(&self, level: LogLevel, line: &str, bytes: u64) {
+        self.0.journal.log_line(level, line, bytes);
     }
 
     /// Resolves when this run is to end: somebody cancelled the job, its time is over, or the node stops. What is

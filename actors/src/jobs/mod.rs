@@ -9,6 +9,7 @@ pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod job;
+pub(crate) mod journal;
 pub mod noop;
 pub mod options;
 pub mod registry;
@@ -19,6 +20,7 @@ pub mod states;
 pub use context::JobContext;
 pub use error::{CheckError, JobError};
 pub use job::Job;
+pub use journal::{Fraction, LogLimits};
 pub use noop::Noop;
 pub use options::{JobDefaults, JobOptions, MAX_ATTEMPTS};
 pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};

@@ -23,6 +23,7 @@ use super::{
     pruner::Pruner,
     queue::{self, Queue},
     read_model::{ReadModel, ReadModelArgs},
+    reporter::Reporter,
     rescuer::Rescuer,
     scheduler::Scheduler,
     session::Session,
@@ -52,7 +53,7 @@ pub enum RolesError {
 pub struct Roles {
     /// `observers`: session, leader, wakes, rescuer, scheduler, pruner, metrics, read-model.
     pub observers: SupervisorSpec,
-    /// `queues`: completer, and one supervisor a queue.
+    /// `queues`: completer, reporter, and one supervisor a queue.
     pub queues: SupervisorSpec,
     /// `gateway`.
     pub gateway: ChildSpec<Gateway>,
@@ -99,6 +100,7 @@ impl Roles {
             conditions,
             metrics: metrics.clone(),
             outcomes: Outcomes::default(),
+            inbox: Arc::default(),
             due: DueTime::default(),
             parking: Parking::default(),
             session: watch::Sender::new(None),
@@ -140,9 +142,12 @@ impl Roles {
             .child(metrics_engine)
             .child(read_model);
         let completer = ChildSpec::<Completer>::new("completer", node.clone());
-        let queues = node.queues.values().fold(subtree("queues").child(completer), |queues, one| {
-            queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone()))
-        });
+        let reporter = ChildSpec::<Reporter>::new("reporter", node.clone());
+        let first = subtree("queues").child(completer).child(reporter);
+        let queues = node
+            .queues
+            .values()
+            .fold(first, |queues, one| queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone())));
         Ok(Roles { observers, queues, gateway, handles })
     }
 }

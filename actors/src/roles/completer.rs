@@ -12,7 +12,7 @@ use super::{
     backoff::Backoff, condition::Condition, node::Node, outcomes::Outcome, queue::attempt::EndReason,
 };
 use crate::{
-    edges::store::{OperationResult, Outcome as Written, StoreError, record::AttemptEnd},
+    edges::store::{Operation, OperationResult, Outcome as Written, StoreError, record::AttemptEnd},
     failpoint,
 };
 
@@ -74,8 +74,15 @@ async fn flush(node: &Node) -> Result<(), StoreError> {
         return Ok(());
     }
     let was_full = node.outcomes.is_full();
-    let operations = batch.iter().map(Outcome::operation).collect();
-    let results = node.store.write_all(operations).await?;
+    // All that was said first, so that operations of one kind are neighbours.
+    let said: Vec<Operation> = batch.iter().filter_map(Outcome::report).collect();
+    let count = said.len();
+    let operations = said.into_iter().chain(batch.iter().map(Outcome::operation)).collect();
+    let mut said = node.store.write_all(operations).await?;
+    let results = said.split_off(count.min(said.len()));
+    for error in said.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "what an attempt has said last of itself was refused");
+    }
     failpoint!("outcomes.answered");
     node.outcomes.written();
     settle(node, batch, results);
@@ -143,6 +150,6 @@ fn refused(node: &Node, outcome: Outcome, error: &StoreError) {
         let message = format!("the end of the attempt could not be stored: {error}");
         let error = AttemptError { kind: ErrorKind::Failed, message, backtrace: None, is_final: true };
         let end = AttemptEnd::Failed { error, retry_at: None };
-        node.outcomes.add(Outcome::Finished { attempt, end, refused: true });
+        node.outcomes.add(Outcome::Finished { attempt, end, report: None, refused: true });
     }
 }

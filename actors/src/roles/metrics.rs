@@ -68,6 +68,8 @@ struct Numbers {
     ended: IntCounterVec,
     run_seconds: HistogramVec,
     claim_seconds: HistogramVec,
+    log_lines: IntCounterVec,
+    log_lines_dropped: IntCounterVec,
     sessions_opened: IntCounter,
     sessions_lost: IntCounter,
     edge_tripped: IntGaugeVec,
@@ -174,6 +176,16 @@ impl Metrics {
             &["queue"],
             seconds(1e-4, 5),
             "Seconds that claims of this node took, those that found nothing included.",
+        )?;
+        let log_lines = all.counters(
+            "callboard_log_lines_total",
+            &["queue", "type"],
+            "Lines that runs on this node wrote to their logs.",
+        )?;
+        let log_lines_dropped = all.counters(
+            "callboard_log_lines_dropped_total",
+            &["queue", "type"],
+            "Lines of them that were not kept: the log was longer than it may be, or the store was away.",
         )?;
         let queue_concurrency = all.gauges(
             "callboard_queue_concurrency",
@@ -292,6 +304,8 @@ impl Metrics {
             ended,
             run_seconds,
             claim_seconds,
+            log_lines,
+            log_lines_dropped,
             sessions_opened,
             sessions_lost,
             edge_tripped,
@@ -344,6 +358,13 @@ impl Metrics {
     /// A run ended here after this time.
     pub(crate) fn ran(&self, queue: &str, job_type: &str, took: Duration) {
         self.0.run_seconds.with_label_values(&self.place(queue, job_type)).observe(took.as_secs_f64());
+    }
+
+    /// The lines that runs of this type say, and those of them that are not kept.
+    pub(crate) fn log_lines(&self, queue: &str, job_type: &str) -> (IntCounter, IntCounter) {
+        let place = self.place(queue, job_type);
+        let of = |counters: &IntCounterVec| counters.with_label_values(&place);
+        (of(&self.0.log_lines), of(&self.0.log_lines_dropped))
     }
 
     /// The end of an attempt is written.

@@ -22,6 +22,7 @@ mod parking;
 mod pruner;
 mod queue;
 mod read_model;
+mod reporter;
 pub mod request;
 mod rescuer;
 mod scheduler;

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
-    jobs::{JobRegistry, registry::bounded, retry},
+    jobs::{JobRegistry, journal::Inbox, registry::bounded, retry},
 };
 
 /// Where the node is in its life.
@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     pub(crate) queues: BTreeMap<String, Arc<Queue>>,
     pub(crate) outcomes: Outcomes,
+    /// What running attempts have said and is not written.
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) due: DueTime,
     pub(crate) parking: Parking,
     /// The session under which this node claims; `None` while it has none.
@@ -79,7 +81,12 @@ impl Node {
     /// attempt counts, and none if its session was lost.
     pub(crate) fn report(&self, attempt: &Arc<Attempt>, ending: Ending) {
         let now = self.store.now();
-        if !attempt.take_word() || attempt.end_reason() == Some(EndReason::SessionLost) {
+        if !attempt.take_word() {
+            return;
+        }
+        // Nothing more is taken from now on, whatever of the run goes on.
+        let report = attempt.close_journal();
+        if attempt.end_reason() == Some(EndReason::SessionLost) {
             return;
         }
         if self.is_draining() {
@@ -98,7 +105,7 @@ impl Node {
         let policy = policy.unwrap_or(self.config.defaults.retry);
         let random = if matches!(ending, Ending::Failed { .. }) { retry::random() } else { 0.0 };
         let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
-        self.outcomes.finished(attempt, end);
+        self.outcomes.finished(attempt, end, report);
     }
 
     /// Somebody has cancelled the job of an attempt that may be here. If it is nowhere here, its claim is still on its

@@ -14,8 +14,8 @@ use std::{
 use parking_lot::Mutex as SyncMutex;
 use tokio::sync::{Mutex, Notify};
 
-use super::queue::attempt::Attempt;
-use crate::edges::store::{Operation, record::AttemptEnd};
+use super::{queue::attempt::Attempt, reporter};
+use crate::edges::store::{Operation, record::AttemptEnd, report::Report};
 
 /// Entries at which producers start no more attempts.
 const FULL: usize = 20_000;
@@ -34,6 +34,8 @@ pub(crate) enum Outcome {
     Finished {
         attempt: Arc<Attempt>,
         end: AttemptEnd,
+        /// What the run has said that is not known to be written.
+        report: Option<Box<Report>>,
         /// The store has refused this very end before.
         refused: bool,
     },
@@ -61,8 +63,20 @@ impl Outcome {
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// What is to be written before it.
+    pub(crate) fn report(&self) -> Option<Operation> {
         match self {
+            Outcome::Finished { report: Some(report), .. } => Some(Operation::Report(report.clone())),
+            _ => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let said = match self {
+            Outcome::Finished { report: Some(report), .. } => reporter::size(report),
+            _ => 0,
+        };
+        said + match self {
             Outcome::Finished { end: AttemptEnd::Completed { result: Some(result) }, .. } => result.len(),
             Outcome::Finished {
                 end: AttemptEnd::Failed { error, .. } | AttemptEnd::Cancelled { error },
@@ -101,8 +115,8 @@ impl Outcomes {
     }
 
     /// This attempt has ended.
-    pub(crate) fn finished(&self, attempt: &Arc<Attempt>, end: AttemptEnd) {
-        self.add(Outcome::Finished { attempt: attempt.clone(), end, refused: false });
+    pub(crate) fn finished(&self, attempt: &Arc<Attempt>, end: AttemptEnd, report: Option<Box<Report>>) {
+        self.add(Outcome::Finished { attempt: attempt.clone(), end, report, refused: false });
     }
 
     /// Adds it after the others.
@@ -223,7 +237,7 @@ mod tests {
         let (both, begun) = (attempt(1), attempt(2));
         outcomes.started(&both);
         outcomes.started(&begun);
-        outcomes.finished(&both, result(1));
+        outcomes.finished(&both, result(1), None);
         let operations: Vec<Operation> = outcomes.next().iter().map(Outcome::operation).collect();
         assert!(
             matches!(operations[..], [Operation::Start { lease, .. }, Operation::Finish { started_at: Some(_), .. }]
@@ -237,9 +251,9 @@ mod tests {
     #[test]
     fn what_was_not_written_is_sent_again_before_the_rest() {
         let outcomes = Outcomes::default();
-        outcomes.finished(&attempt(1), result(1));
+        outcomes.finished(&attempt(1), result(1), None);
         let sent = outcomes.next();
-        outcomes.finished(&attempt(2), result(1));
+        outcomes.finished(&attempt(2), result(1), None);
         let again = outcomes.next();
         assert_eq!((sent.len(), again.len()), (1, 1));
         assert_eq!(again[0].attempt().job.token, 1);
@@ -254,19 +268,19 @@ mod tests {
     fn batches_and_the_whole_are_bounded_in_number_and_bytes() {
         let outcomes = Outcomes::default();
         for token in 0..5 {
-            outcomes.finished(&attempt(token), result(BATCH_BYTES / 2));
+            outcomes.finished(&attempt(token), result(BATCH_BYTES / 2), None);
         }
         assert_eq!(outcomes.next().len(), 2);
         outcomes.written();
         for token in 0..BATCH as u64 * 2 {
-            outcomes.finished(&attempt(token), AttemptEnd::Released);
+            outcomes.finished(&attempt(token), AttemptEnd::Released, None);
         }
         assert_eq!(outcomes.next().len(), 2);
         outcomes.written();
         assert_eq!(outcomes.next().len(), BATCH);
         assert!(!outcomes.is_full());
         for token in 0..(FULL_BYTES / BATCH_BYTES) as u64 {
-            outcomes.finished(&attempt(token), result(BATCH_BYTES + 1));
+            outcomes.finished(&attempt(token), result(BATCH_BYTES + 1), None);
         }
         assert!(outcomes.is_full());
         outcomes.written();

@@ -222,7 +222,7 @@ fn summary(job: JobRecord) -> JobSummary {
 }
 
 fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail, StoreError> {
-    let JobWithAttempts { mut job, attempts } = found;
+    let JobWithAttempts { mut job, progress, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
     let needs = std::mem::take(&mut job.needs);
@@ -236,6 +236,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         waits_for,
         needs,
         cancel_requested_at: job.cancel_requested_at,
+        progress,
         attempts,
         summary: summary(job),
     })

@@ -10,7 +10,7 @@ use callboard_contracts::name;
 use super::bounds::BoundsByType;
 use crate::{
     edges::store::record::{QueueSettings, Retention},
-    jobs::{JobDefaults, JobRegistry, MAX_ATTEMPTS},
+    jobs::{JobDefaults, JobRegistry, LogLimits, MAX_ATTEMPTS},
 };
 
 /// What becomes of contract jobs of a type that nobody handles.
@@ -46,6 +46,8 @@ pub struct RolesConfig {
     pub max_backlog: u64,
     /// The largest result of a job, in bytes. A larger one fails the job for good.
     pub max_result: usize,
+    /// How much of what attempts say is kept.
+    pub log_limits: LogLimits,
     /// How long an attempt that is to end may take to do so by itself.
     pub cancel_grace: Duration,
     /// How often the node says that it lives.
@@ -87,6 +89,7 @@ impl Default for RolesConfig {
             job_types: BoundsByType::new(),
             max_backlog: 10_000_000,
             max_result: 16 * 1024 * 1024,
+            log_limits: LogLimits::default(),
             cancel_grace: Duration::from_secs(5),
             heartbeat: Duration::from_secs(2),
             session_ttl: Duration::from_secs(10),

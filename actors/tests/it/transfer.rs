@@ -6,8 +6,10 @@ use callboard_actors::edges::store::{
     Operation, Outcome, PostgresOptions, PostgresStore, PostgresUpkeep, SqliteOptions, SqliteStore,
     SqliteUpkeep, Store, StoreError,
     record::{AttemptEnd, NewJob, NewSession},
+    report::{Report, ReportedLine, ReportedProgress},
     transfer::{Check, TransferError},
 };
+use callboard_contracts::api::LogLevel;
 use callboard_testsupport::Database;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -194,4 +196,67 @@ async fn a_full_disk_leaves_no_half_of_a_copy() {
     assert!(!folder.path().join("other.db").exists());
     // The lock stays, as it does for every file.
     assert_eq!(files(), before + 1);
+}
+
+/// The lines of an export that tell of jobs, and of their progress.
+fn said(export: &[u8]) -> Vec<serde_json::Value> {
+    let lines = export.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line.get("job").is_some() || line["event"].get("progress").is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and_back() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join(name)) };
+    let store = SqliteStore::open(at("first.db")).unwrap();
+    let session =
+        NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
+    let claim = Operation::Claim { queue: "default".to_owned(), limit: 2, session: session.id };
+    let enqueue = |number| Operation::Enqueue(Box::new(new_job(number)));
+    store.apply(vec![Operation::OpenSession(session), enqueue(0), enqueue(1), enqueue(2)]).await.unwrap();
+    let claimed = store.apply(vec![claim]).await.unwrap().remove(0).unwrap();
+    let Outcome::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
+    for (job, message) in claimed.iter().zip([None, Some("half \"way\"".to_owned())]) {
+        let now = store.now();
+        let line = |number, text: &str| ReportedLine {
+            number,
+            at: now,
+            level: LogLevel::Stderr,
+            text: text.to_owned(),
+        };
+        let report = Report {
+            lease: callboard_actors::edges::store::record::Lease { id: job.id, token: job.token },
+            started_at: Some(now),
+            first: true,
+            progress: Some(ReportedProgress { fraction: 0.25, message, at: now }),
+            lines: vec![line(1, "one"), line(2, "\u{1b}\n{\"two\":2}"), line(9, "")],
+            forget: None,
+        };
+        let end = AttemptEnd::Completed { result: None };
+        let finish = Operation::Finish { lease: report.lease, started_at: None, end };
+        let outcomes = store.apply(vec![Operation::Report(Box::new(report)), finish]).await.unwrap();
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+    drop(store);
+    let database = Database::create();
+    let url = database.url().to_owned();
+    let (first, back) = (at("first.db"), at("back.db"));
+    let moved = std::thread::spawn(move || {
+        let quiet = &mut |_| {};
+        let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
+        SqliteUpkeep::new(first).export(true, &mut one, quiet).unwrap();
+        let postgres = PostgresUpkeep::new(PostgresOptions::new(url));
+        postgres.import(&mut &one[..], quiet).unwrap();
+        postgres.export(true, &mut two, quiet).unwrap();
+        SqliteUpkeep::new(back.clone()).import(&mut &two[..], quiet).unwrap();
+        SqliteUpkeep::new(back).export(true, &mut three, quiet).unwrap();
+        [one, two, three]
+    });
+    let [one, two, three] = moved.join().unwrap().map(|export| said(&export));
+    assert_eq!(one.len(), 3 + 2);
+    assert_eq!(one[0]["job"]["reports"][0]["lines"].as_array().unwrap().len(), 3);
+    assert_eq!(one[1]["job"]["reports"][0]["progress"]["message"], "half \"way\"");
+    assert_eq!(one, two);
+    assert_eq!(one, three);
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::JobProgress;
 use crate::{JobState, JobStatus, Timestamp};
 
 /// What kind of end an attempt came to, other than success.
@@ -156,6 +157,9 @@ pub struct JobDetail {
     /// When somebody asked to cancel it while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,
+    /// How far its last run has said that it is; absent if it has said nothing, and when the next run is claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
     /// The attempts that have ended, oldest first; at most the last 100.
     pub attempts: Vec<AttemptView>,
 }

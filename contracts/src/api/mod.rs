@@ -4,6 +4,7 @@ pub mod edge;
 pub mod event;
 pub mod health;
 pub mod job;
+pub mod job_log;
 pub mod problem;
 pub mod queue;
 pub mod submit;
@@ -16,6 +17,7 @@ pub use job::{
     AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary,
     JobTypeView, Retried, RetryView,
 };
+pub use job_log::{JobLogEnd, JobLogLine, JobLogPage, JobLogPosition, JobLogQuery, JobProgress, LogLevel};
 pub use problem::{FieldError, Problem};
 pub use queue::{QueueLimits, QueueView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};

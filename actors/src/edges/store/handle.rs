@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, Timestamp,
-    api::{LogCursor, Totals},
+    api::{JobLogPage, JobLogQuery, LogCursor, Totals},
 };
 use callboard_supervisors::{AskError, Message, Recipient};
 use tokio::{
@@ -155,6 +155,14 @@ impl StoreHandle {
     /// See [`StoreError`]; so for all reads.
     pub async fn job(&self, id: Uuid) -> Result<Option<JobWithAttempts>, StoreError> {
         self.read(|store| store.job(id)).await
+    }
+
+    /// See [`Store::job_log`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_log(&self, id: Uuid, query: JobLogQuery) -> Result<Option<JobLogPage>, StoreError> {
+        self.read(|store| store.job_log(id, query)).await
     }
 
     /// See [`Store::jobs_by_id`].

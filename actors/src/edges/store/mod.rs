@@ -17,6 +17,7 @@ pub mod port;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod record;
+pub mod report;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use callboard_contracts::{
     EventEnvelope, JobState, Timestamp,
-    api::{AttemptError, LogCursor, QueueLimits, Totals},
+    api::{AttemptError, JobLogPage, JobLogQuery, LogCursor, QueueLimits, Totals},
 };
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
-use super::record::{
-    AttemptEnd, ClaimedJob, CountedLog, EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord,
-    JobWithAttempts, KeyedJobs, Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals, Retention,
-    Standing,
+use super::{
+    record::{
+        AttemptEnd, ClaimedJob, CountedLog, EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord,
+        JobWithAttempts, KeyedJobs, Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals,
+        Retention, Standing,
+    },
+    report::Report,
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -118,6 +121,8 @@ pub enum Operation {
         /// How it ended.
         end: AttemptEnd,
     },
+    /// A leased attempt says how far it is, and what happens in it.
+    Report(Box<Report>),
     /// Call a job off.
     Cancel {
         /// The job.
@@ -285,7 +290,10 @@ pub enum Outcome {
         /// The job's state now.
         state: JobState,
     },
-    /// [`Operation::Start`] or [`Operation::Finish`]: the lease is not the job's current one; nothing changed.
+    /// [`Operation::Report`].
+    Reported,
+    /// [`Operation::Start`], [`Operation::Finish`] or [`Operation::Report`]: the lease is not the job's current one; nothing
+    /// changed.
     Stale,
     /// [`Operation::Cancel`]: it is cancelled.
     Cancelled,
@@ -455,6 +463,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// One job.
     fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>>;
+
+    /// A part of what the runs of a job have said; `None` if there is no such job. At most 1000 lines.
+    fn job_log(
+        &self,
+        id: Uuid,
+        query: JobLogQuery,
+    ) -> BoxFuture<'static, Result<Option<JobLogPage>, StoreError>>;
 
     /// The states and last errors of these jobs, in no order; those that are not there are missing. At most 1000.
     fn jobs_by_id(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>>;

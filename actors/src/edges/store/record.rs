@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_contracts::{
     EventEnvelope, EventType, JobState, Rate, Timestamp, TraceContext,
-    api::{AttemptError, AttemptView, LogCursor, QueueLimits},
+    api::{AttemptError, AttemptView, JobProgress, LogCursor, QueueLimits},
 };
 use uuid::Uuid;
 
@@ -214,6 +214,8 @@ pub struct JobRecord {
 pub struct JobWithAttempts {
     /// The job.
     pub job: JobRecord,
+    /// How far its newest run has said that it is.
+    pub progress: Option<JobProgress>,
     /// Its ended attempts.
     pub attempts: Vec<AttemptView>,
 }

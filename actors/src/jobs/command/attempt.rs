@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
+use callboard_contracts::api::LogLevel;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::environment::{self, RUN_ID};
 use super::error::CommandError;
+use super::lines::{Lines, OutputLog};
 use super::output::{Capture, CommandOutput};
 use super::wire::{Ending, GREETING, Launch, ORDER_END, ORDER_KILL, Report, SHIM_WORD, frame, read_frame};
 use super::workspace::{self, KeepWorkspace};
@@ -44,6 +46,8 @@ pub(super) struct Attempt {
     pub(super) stdin: String,
     pub(super) max_output: usize,
     pub(super) timeout: Duration,
+    /// Hears what the program writes, as it comes.
+    pub(super) log: Option<OutputLog>,
 }
 
 /// Why a program was told to end.
@@ -115,7 +119,11 @@ impl Attempt {
             .map_err(|error| CommandError::Shim(format!("it could not be started: {error}")))?;
         let orders = Orders { cancel, abandoned, timeout: self.timeout };
         let program = self.launch.name;
-        converse(child, stream, &request, orders, self.launch.grace, self.max_output, &self.run_id)
+        let captures = [LogLevel::Stdout, LogLevel::Stderr].map(|level| {
+            let lines = self.log.clone().map(|log| Lines::new(log, level));
+            Capture::new(self.max_output, lines)
+        });
+        converse(child, stream, &request, orders, self.launch.grace, captures, &self.run_id)
             .await?
             .outcome(program)
     }
@@ -179,10 +187,9 @@ async fn converse(
     request: &[u8],
     orders: Orders,
     grace: Duration,
-    max_output: usize,
+    [mut stdout, mut stderr]: [Capture; 2],
     run_id: &str,
 ) -> Result<Observed, CommandError> {
-    let (mut stdout, mut stderr) = (Capture::new(max_output), Capture::new(max_output));
     let pipes = child.stdout.take().zip(child.stderr.take());
     let Some((stdout_pipe, stderr_pipe)) = pipes else {
         return Err(CommandError::Shim("it has no pipes".to_owned()));

@@ -1,8 +1,8 @@
 //! The job type `command`.
 
 use super::{
-    AttemptName, CommandError, CommandOutput, CommandRequest, CommandRunner, InvalidRequest, Refusal,
-    request::MAX_ENV,
+    AttemptName, CommandError, CommandOutput, CommandRequest, CommandRunner, InvalidRequest, OutputLog,
+    Refusal, request::MAX_ENV,
 };
 use crate::jobs::{CheckError, Job, JobContext, JobError, States};
 
@@ -39,7 +39,9 @@ impl Job for CommandRequest {
             let trace = || cx.trace().to_string();
             request.env.entry(TRACEPARENT.to_owned()).or_insert_with(trace);
         }
-        match runner.run(&request, attempt, cx.cancellation().clone()).await {
+        let said = cx.clone();
+        let log = OutputLog::new(move |line| said.log_line(line.level, line.text, line.bytes));
+        match runner.run_logged(&request, attempt, cx.cancellation().clone(), log).await {
             Ok(output) if output.succeeded() => Ok(output),
             Ok(output) => Err(JobError::retry(failure(&output))),
             Err(error) => Err(refused(error)),

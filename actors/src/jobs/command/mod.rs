@@ -37,6 +37,7 @@ mod error;
 mod job;
 #[cfg(target_os = "linux")]
 mod launcher;
+mod lines;
 mod output;
 mod own_process;
 #[cfg(target_os = "linux")]
@@ -51,6 +52,7 @@ mod workspace;
 
 pub use allow_list::{AllowList, AllowListError, AllowedProgram, Refusal};
 pub use error::CommandError;
+pub use lines::{OutputLine, OutputLog};
 pub use output::CommandOutput;
 pub use own_process::executable;
 pub use request::{CommandRequest, InvalidRequest};

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::lines::Lines;
+
 /// How much is read from a pipe at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -46,11 +48,13 @@ pub(super) struct Capture {
     kept: Vec<u8>,
     total: u64,
     bound: usize,
+    lines: Option<Lines>,
 }
 
 impl Capture {
-    pub(super) fn new(bound: usize) -> Self {
-        Self { kept: Vec::new(), total: 0, bound }
+    /// `lines` hear all of it, as it comes.
+    pub(super) fn new(bound: usize, lines: Option<Lines>) -> Self {
+        Self { kept: Vec::new(), total: 0, bound, lines }
     }
 
     /// Reads the stream to its end, also past the bound: a writer must never block because nobody reads on.
@@ -61,16 +65,20 @@ impl Capture {
         while let Ok(read @ 1..) = stream.read(&mut chunk).await {
             self.take(&chunk[..read]);
         }
+        self.lines.iter_mut().for_each(Lines::end);
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        self.lines.iter_mut().for_each(|lines| lines.take(bytes));
         self.total += bytes.len() as u64;
         let room = self.bound - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// The text, whether it is cut, and how many bytes there were.
-    pub(super) fn finish(self) -> (String, bool, u64) {
+    pub(super) fn finish(mut self) -> (String, bool, u64) {
+        // It may not have come to the end of the stream.
+        self.lines.iter_mut().for_each(Lines::end);
         let cut = self.total > self.kept.len() as u64;
         let whole_characters = match std::str::from_utf8(&self.kept) {
             // Only the cut can have split the last character; that is no fault of the program's.
@@ -93,7 +101,7 @@ mod tests {
     use super::*;
 
     fn capture(bound: usize, chunks: &[&[u8]]) -> (String, bool, u64) {
-        let mut capture = Capture::new(bound);
+        let mut capture = Capture::new(bound, None);
         chunks.iter().for_each(|chunk| capture.take(chunk));
         capture.finish()
     }

@@ -10,6 +10,7 @@ use tracing::Instrument;
 use super::allow_list::AllowList;
 use super::attempt::Attempt;
 use super::error::CommandError;
+use super::lines::OutputLog;
 use super::output::CommandOutput;
 use super::request::CommandRequest;
 use super::workspace::KeepWorkspace;
@@ -111,10 +112,34 @@ impl CommandRunner {
         attempt: AttemptName<'_>,
         cancel: CancellationToken,
     ) -> Result<CommandOutput, CommandError> {
+        self.run_with(request, attempt, cancel, None).await
+    }
+
+    /// As [`run`](Self::run), and `log` hears what the program writes, while it does.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_logged(
+        &self,
+        request: &CommandRequest,
+        attempt: AttemptName<'_>,
+        cancel: CancellationToken,
+        log: OutputLog,
+    ) -> Result<CommandOutput, CommandError> {
+        self.run_with(request, attempt, cancel, Some(log)).await
+    }
+
+    async fn run_with(
+        &self,
+        request: &CommandRequest,
+        attempt: AttemptName<'_>,
+        cancel: CancellationToken,
+        log: Option<OutputLog>,
+    ) -> Result<CommandOutput, CommandError> {
         if !cfg!(target_os = "linux") {
             return Err(CommandError::Unsupported);
         }
-        let attempt = self.prepare(request, attempt)?;
+        let attempt = Attempt { log, ..self.prepare(request, attempt)? };
         if cancel.is_cancelled() {
             return Err(CommandError::Cancelled { output: None });
         }
@@ -154,6 +179,7 @@ impl CommandRunner {
             stdin: request.stdin.clone().unwrap_or_default(),
             max_output: self.max_output,
             timeout: request.timeout().unwrap_or(self.default_timeout),
+            log: None,
         })
     }
 }

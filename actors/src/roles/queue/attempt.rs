@@ -1,7 +1,10 @@
 //! One attempt of a job on this node, from its claim to its end.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::SeqCst},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -9,7 +12,13 @@ use callboard_contracts::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::edges::store::record::{ClaimedJob, Lease};
+use crate::{
+    edges::store::{
+        record::{ClaimedJob, Lease},
+        report::Report,
+    },
+    jobs::journal::Journal,
+};
 
 /// Why an attempt is to end before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +45,8 @@ pub(crate) struct Attempt {
     /// Microseconds; `NOT_STARTED` before.
     started_at: AtomicI64,
     reported: AtomicBool,
+    /// What the run says; none before it has begun.
+    journal: OnceLock<Arc<Journal>>,
 }
 
 const NOT_STARTED: i64 = i64::MIN;
@@ -49,6 +60,7 @@ impl Attempt {
             end_reason: AtomicU8::new(0),
             started_at: AtomicI64::new(NOT_STARTED),
             reported: AtomicBool::new(false),
+            journal: OnceLock::new(),
         }
     }
 
@@ -86,6 +98,17 @@ impl Attempt {
     /// How long the run has taken, up to `now`.
     pub(crate) fn ran_for(&self, now: Timestamp) -> Option<Duration> {
         self.started_at().map(|started| now.saturating_since(started))
+    }
+
+    /// What the run says, from now on.
+    pub(crate) fn keep_journal(&self, journal: &Arc<Journal>) {
+        // A run begins once.
+        let _ = self.journal.set(journal.clone());
+    }
+
+    /// The run has ended; what it has said that is not known to be written.
+    pub(crate) fn close_journal(&self) -> Option<Box<Report>> {
+        self.journal.get()?.close().map(Box::new)
     }
 
     /// Claims the right to tell how the attempt ended; there is one word about each.

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use callboard_contracts::{TraceContext, api::ErrorKind};
+use callboard_contracts::{Timestamp, TraceContext, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
 use tokio::{
     sync::Notify,
@@ -15,8 +15,13 @@ use super::{
     ending::Ending,
 };
 use crate::{
+    edges::store::record::{ClaimedJob, Lease},
     failpoint,
-    jobs::{JobContext, context, registry::RunError},
+    jobs::{
+        JobContext, context,
+        journal::{Journal, JournalArgs},
+        registry::RunError,
+    },
     roles::node::Node,
 };
 
@@ -97,6 +102,8 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         parentSpanId = job.trace.map(|parent| parent.span_id()), jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
         "type" = job.job_type
     );
+    let journal = journal(node, job, attempt.lease(), started_at);
+    attempt.keep_journal(&journal);
     let cx = JobContext::new(context::Inner {
         id: job.id,
         queue: job.queue.clone(),
@@ -110,6 +117,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         states: node.registry.states().clone(),
         trace,
         partition_key: job.partition_key.clone(),
+        journal,
     });
     let work = async {
         failpoint!("run.before");
@@ -119,6 +127,23 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         run.await
     };
     end_of(node, attempt, work).instrument(span).await
+}
+
+/// What the run will say of itself.
+fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timestamp) -> Arc<Journal> {
+    let store = node.store.clone();
+    let (said, dropped) = node.metrics.log_lines(&job.queue, &job.job_type);
+    Journal::new(JournalArgs {
+        lease,
+        started_at,
+        queue: job.queue.clone(),
+        job_type: job.job_type.clone(),
+        limits: node.config.log_limits,
+        inbox: node.inbox.clone(),
+        clock: Box::new(move || store.now()),
+        said,
+        dropped,
+    })
 }
 
 /// Runs `work` to its end, to the end of its time, or to that of the grace after somebody wants it to end.

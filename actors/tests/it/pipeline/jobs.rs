@@ -12,6 +12,7 @@ use callboard_actors::jobs::{
     Job, JobContext, JobError, JobOptions, JobRegistry, Noop, RetryPolicy, Sleep,
     registry::JobRegistryBuilder,
 };
+use callboard_contracts::api::LogLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
@@ -55,6 +56,7 @@ pub(super) fn builder(stage: &SharedStage) -> JobRegistryBuilder {
         .register::<Hold>()
         .register::<Big>()
         .register::<Echo>()
+        .register::<Talk>()
         .state(stage.clone())
 }
 
@@ -197,5 +199,36 @@ impl Job for Echo {
             correlation_id: cx.correlation_id(),
             node: cx.node().to_owned(),
         })
+    }
+}
+
+/// Says much of itself, waits for a permit of the gate, says a last word, and fails in its first attempts.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Talk {
+    pub(super) words: u64,
+    /// In how many attempts it fails.
+    #[serde(default)]
+    pub(super) fails: u32,
+}
+
+impl Job for Talk {
+    const TYPE: &'static str = "talk";
+    type Output = ();
+
+    fn options() -> JobOptions {
+        JobOptions::new().max_attempts(2).retry(SOON)
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<(), JobError> {
+        for word in 0..self.words {
+            cx.progress((word, self.words));
+            cx.log(LogLevel::Info, format!("word {word} of attempt {}", cx.attempt()));
+        }
+        let stage = cx.state::<SharedStage>()?;
+        stage.begun.send_modify(|begun| *begun += 1);
+        stage.gate.acquire().await?.forget();
+        cx.progress_with(1.0, "all is said");
+        cx.log(LogLevel::Warn, "last");
+        if cx.attempt() <= self.fails { Err(JobError::retry("on purpose")) } else { Ok(()) }
     }
 }

@@ -7,5 +7,6 @@ mod gate;
 pub(crate) mod harness;
 mod jobs;
 mod life;
+mod reports;
 mod running;
 mod trouble;

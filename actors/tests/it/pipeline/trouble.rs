@@ -18,7 +18,7 @@ use callboard_actors::edges::store::{
 };
 use callboard_contracts::{
     EventEnvelope, Timestamp,
-    api::{LogCursor, Totals},
+    api::{JobLogPage, JobLogQuery, LogCursor, Totals},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{broadcast, watch};
@@ -123,6 +123,14 @@ impl Store for Troubled {
 
     fn committed(&self) -> watch::Receiver<LogCursor> {
         self.store.committed()
+    }
+
+    fn job_log(
+        &self,
+        id: Uuid,
+        query: JobLogQuery,
+    ) -> BoxFuture<'static, Result<Option<JobLogPage>, StoreError>> {
+        self.store.job_log(id, query)
     }
 
     fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>> {

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{attempts, completed, control, enqueue, keyed, retention, session, transaction::Transaction};
+use super::{
+    attempts, completed, control, enqueue, keyed, reports, retention, session, transaction::Transaction,
+};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     transition::{Kind, attempt::leased_job},
@@ -21,6 +23,7 @@ pub(super) async fn run(
         match kind {
             Kind::Enqueue => results.extend(enqueue::run(tx, group).await?),
             Kind::Attempt => results.extend(attempts::run(tx, group, &only_completed).await?),
+            Kind::Report => results.extend(reports::run(tx, group).await?),
             Kind::Other => {
                 for operation in group {
                     results.push(match operation {

@@ -69,6 +69,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
+        | Operation::Report(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

@@ -21,6 +21,7 @@ mod keyed;
 mod lane;
 mod migrate;
 mod read;
+mod reports;
 mod retention;
 mod sequencer;
 mod session;
@@ -36,7 +37,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, Timestamp,
-    api::{LogCursor, Totals},
+    api::{JobLogPage, JobLogQuery, LogCursor, Totals},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use secrecy::SecretString;
@@ -348,6 +349,14 @@ impl Store for PostgresStore {
 
     fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>> {
         self.read(move |connection| read::job(connection, id).boxed())
+    }
+
+    fn job_log(
+        &self,
+        id: Uuid,
+        query: JobLogQuery,
+    ) -> BoxFuture<'static, Result<Option<JobLogPage>, StoreError>> {
+        self.read(move |connection| reports::job_log(connection, id, query).boxed())
     }
 
     fn jobs_by_id(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     columns::{as_long, count, limits, long, micros, optional_time, time, wide},
     error::translate,
-    turns,
+    reports, turns,
 };
 use crate::edges::store::{
     StoreError,
@@ -116,7 +116,7 @@ pub(super) async fn job(connection: &mut PgConnection, id: Uuid) -> sqlx::Result
     )
     .bind(id)
     .bind(ATTEMPTS)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     let attempts = rows.iter().rev().map(|row| {
         let error: Option<String> = row.try_get("error")?;
@@ -131,7 +131,9 @@ pub(super) async fn job(connection: &mut PgConnection, id: Uuid) -> sqlx::Result
         })
     });
     let attempts = attempts.collect::<sqlx::Result<_>>()?;
-    Ok(Some(JobWithAttempts { job: record(&row)?, attempts }))
+    let job = record(&row)?;
+    let progress = reports::progress(connection, id, job.state, long(&row, "token")?).await?;
+    Ok(Some(JobWithAttempts { job, progress, attempts }))
 }
 
 pub(super) async fn jobs_by_id(
@@ -199,7 +201,7 @@ fn push_list(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, state: Opti
 /// An event with what its envelope says of the job.
 const EVENT: &str = "SELECT batch.first_position + event.number AS position, event.id, event.type, batch.occurred_at,
         event.job, event.job_type, event.queue, event.job_created_at, event.correlation_id, event.attempt, event.error,
-        event.duration, batch.instance, batch.version, body.payload, body.metadata, body.document,
+        event.duration, event.progress, batch.instance, batch.version, body.payload, body.metadata, body.document,
         CASE WHEN event.type = 3 THEN jobs.result END AS result
      FROM event_batches AS batch JOIN events AS event ON event.batch = batch.batch
         LEFT JOIN job_bodies AS body ON body.id = event.job LEFT JOIN jobs ON jobs.id = event.job ";
@@ -225,6 +227,7 @@ fn logged(row: &PgRow, epoch: u64) -> sqlx::Result<LoggedEvent> {
         metadata: row.try_get("metadata")?,
         document: row.try_get("document")?,
         result: row.try_get("result")?,
+        progress: row.try_get("progress")?,
     };
     Ok(event.logged())
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use callboard_contracts::JobState;
 use uuid::Uuid;
 
-use super::{columns::as_long, transaction::Transaction};
+use super::{columns::as_long, reports, transaction::Transaction};
 use crate::edges::store::{Outcome, record::Retention};
+
+/// Lines of logs that are deleted in one transaction for each job that may be: a job can have far more.
+const LINES_A_ROW: u64 = 10;
 
 pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sqlx::Result<Outcome> {
     tx.flush().await?;
@@ -17,26 +20,31 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sql
         (JobState::Cancelled, cancelled),
         (JobState::Discarded, discarded),
     ];
-    let mut jobs = 0;
+    let (mut jobs, mut lines_left) = (0, false);
     for (state, age) in kept {
         let left = u64::from(batch).saturating_sub(jobs);
-        jobs += delete_jobs(tx, state, age, left).await?;
+        match delete_jobs(tx, state, age, left).await? {
+            Some(deleted) => jobs += deleted,
+            None => lines_left = true,
+        }
     }
     let deleted = delete_events(tx, events, events_max, batch).await?;
     let keys = delete_keys(tx, keys, batch).await?;
     let counts = delete_counts(tx, batch).await?;
     // Batches of events are deleted whole, so fewer than allowed can be all that went into this step.
-    let more = [jobs, keys, counts].into_iter().any(|count| count >= u64::from(batch))
+    let more = lines_left
+        || [jobs, keys, counts].into_iter().any(|count| count >= u64::from(batch))
         || (deleted > 0 && is_first_old(tx, events, events_max).await?);
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
+/// How many were deleted; `None`: they stay until the rest of what their runs have said is deleted.
 async fn delete_jobs(
     tx: &mut Transaction<'_>,
     state: JobState,
     age: Duration,
     limit: u64,
-) -> sqlx::Result<u64> {
+) -> sqlx::Result<Option<u64>> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = $1 AND finished_at < $2
          ORDER BY finished_at LIMIT $3 FOR UPDATE SKIP LOCKED",
@@ -47,7 +55,10 @@ async fn delete_jobs(
     .fetch_all(&mut *tx.connection)
     .await?;
     if found.is_empty() {
-        return Ok(0);
+        return Ok(Some(0));
+    }
+    if !reports::delete(tx.connection, &found, limit.saturating_mul(LINES_A_ROW)).await? {
+        return Ok(None);
     }
     for delete in [
         "DELETE FROM attempts WHERE job = ANY($1)",
@@ -59,7 +70,7 @@ async fn delete_jobs(
     ] {
         sqlx::query(delete).bind(&found).execute(&mut *tx.connection).await?;
     }
-    Ok(found.len() as u64)
+    Ok(Some(found.len() as u64))
 }
 
 /// Deletes a prefix of the log, batch by batch: what is too old, or too much. Of a batch of which only a part is too much,

@@ -48,10 +48,11 @@ pub(super) async fn write(
             SELECT nextval('event_batch'), $11, $1, $2, $12 WHERE $11 > 0 RETURNING batch
          ), event AS (
             INSERT INTO events (batch, number, id, type, job, job_type, queue, job_created_at, correlation_id, attempt,
-                                error, duration)
+                                error, duration, progress)
             SELECT batch.batch, generate_series(0, $11 - 1), unnest($13::uuid[]), unnest($14::smallint[]),
                    unnest($15::uuid[]), unnest($16::text[]), unnest($17::text[]), unnest($18::bigint[]),
-                   unnest($19::uuid[]), unnest($20::integer[]), unnest($21::text[]), unnest($22::bigint[])
+                   unnest($19::uuid[]), unnest($20::integer[]), unnest($21::text[]), unnest($22::bigint[]),
+                   unnest($27::text[])
             FROM batch
          )
          INSERT INTO totals (queue, state, shard, count, last_at)
@@ -86,6 +87,7 @@ pub(super) async fn write(
     .bind(column!(totals, |(_, state, _)| *state))
     .bind(column!(totals, |(.., count)| *count))
     .bind(shard)
+    .bind(column!(events, |event| event.progress.as_deref().map(as_text)))
     .execute(connection)
     .await?;
     Ok(!events.is_empty())

@@ -1,6 +1,7 @@
 //! Export and import of a database.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, Write},
     time::Duration,
 };
@@ -19,12 +20,14 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress,
-        QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, LogLine, OWN_SETTINGS,
+        Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine, TransferError, Writer,
+        hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
         needs,
+        report::{level_code, level_of},
     },
 };
 
@@ -201,10 +204,56 @@ async fn export_jobs(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
         let Some(last) = jobs.last() else { return Ok(()) };
         after = as_long(last.sequence);
         add_attempts(connection, &mut jobs).await?;
-        for job in jobs {
+        let mut runs = runs(connection, &jobs).await?;
+        for mut job in jobs {
+            // A job at a time: their logs can be long.
+            for (token, mut run) in runs.remove(&job.id).unwrap_or_default() {
+                run.lines = log_lines(connection, job.id, token).await.map_err(failed)?;
+                job.reports.push(run);
+            }
             writer.write(&Line::Job(Box::new(job)))?;
         }
     }
+}
+
+/// What the runs of these jobs have said, without the lines of their logs.
+async fn runs(
+    connection: &mut PgConnection,
+    jobs: &[JobLine],
+) -> Result<HashMap<Uuid, Vec<(i64, ReportLine)>>, TransferError> {
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let find =
+        sqlx::query("SELECT * FROM attempt_reports WHERE job = ANY($1) ORDER BY job, token").bind(&ids);
+    let mut by_job: HashMap<Uuid, Vec<(i64, ReportLine)>> = HashMap::new();
+    for row in find.fetch_all(connection).await.map_err(failed)? {
+        let run = || {
+            let progress = optional_time(&row, "progressed_at")?
+                .map(|at| {
+                    let (fraction, message) = (row.try_get("fraction")?, row.try_get("message")?);
+                    Ok::<_, sqlx::Error>(ProgressLine { fraction, message, at })
+                })
+                .transpose()?;
+            let (token, attempt) = (long(&row, "token")?, count(&row, "attempt")?);
+            let run = ReportLine { token, attempt, progress, lines: Vec::new() };
+            Ok((row.try_get("job")?, (row.try_get("token")?, run)))
+        };
+        let (job, run) = run().map_err(failed)?;
+        by_job.entry(job).or_default().push(run);
+    }
+    Ok(by_job)
+}
+
+async fn log_lines(connection: &mut PgConnection, job: Uuid, token: i64) -> sqlx::Result<Vec<LogLine>> {
+    let rows = sqlx::query("SELECT * FROM attempt_log WHERE job = $1 AND token = $2 ORDER BY number")
+        .bind(job)
+        .bind(token)
+        .fetch_all(connection)
+        .await?;
+    let line = |row: &PgRow| {
+        let level = level_of(row.try_get::<i16, _>("level")?.into());
+        Ok(LogLine { number: long(row, "number")?, at: time(row, "at")?, level, text: row.try_get("text")? })
+    };
+    rows.iter().map(line).collect()
 }
 
 async fn add_attempts(connection: &mut PgConnection, jobs: &mut [JobLine]) -> Result<(), TransferError> {
@@ -217,7 +266,7 @@ async fn add_attempts(connection: &mut PgConnection, jobs: &mut [JobLine]) -> Re
         .into_iter()
         .map(|row| Ok((row.try_get::<Uuid, _>("job").map_err(failed)?, row)))
         .collect::<Result<Vec<_>, TransferError>>()?;
-    let mut by_job: std::collections::HashMap<Uuid, Vec<PgRow>> = std::collections::HashMap::new();
+    let mut by_job: HashMap<Uuid, Vec<PgRow>> = HashMap::new();
     for (job, row) in rows.drain(..) {
         by_job.entry(job).or_default().push(row);
     }
@@ -273,6 +322,7 @@ fn job_line(row: &PgRow) -> Result<JobLine, TransferError> {
             trace_context: row.try_get("trace_context")?,
             needs: needs::named(row.try_get("needs")?),
             attempts: Vec::new(),
+            reports: Vec::new(),
         })
     };
     rest().map_err(failed)
@@ -330,7 +380,9 @@ async fn export_events(connection: &mut PgConnection, writer: &mut Writer<'_>) -
         .bind(&first);
         let mut rows = query.fetch(&mut *connection);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
-            writer.write(&Line::Event(Box::new(event_line(&row).map_err(failed)?)))?;
+            let mut event = event_line(&row).map_err(failed)?;
+            event.progress = json(row.try_get("progress").map_err(failed)?, "progress", event.id)?;
+            writer.write(&Line::Event(Box::new(event)))?;
         }
     }
 }
@@ -351,6 +403,7 @@ fn event_line(row: &PgRow) -> sqlx::Result<EventLine> {
         duration_us: row
             .try_get::<Option<i64>, _>("duration")?
             .and_then(|duration| u64::try_from(duration).ok()),
+        progress: None,
         instance: row.try_get("instance")?,
         version: row.try_get("version")?,
     })
@@ -368,7 +421,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                idempotency_keys, edges
+                attempt_log, attempt_reports, edges, idempotency_keys,
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -474,11 +527,13 @@ impl Import<'_> {
                 Ok(())
             }
             Line::Job(job) => {
-                if job.token > reader.header.token || job.sequence > reader.header.sequence {
+                let newest = job.reports.iter().map(|run| run.token).chain([job.token]).max();
+                if newest > Some(reader.header.token) || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
                 }
                 let result = job.result.as_ref().map_or(0, |result| result.get().len());
-                self.bytes += job.payload.get().len() + result;
+                let lines = job.reports.iter().flat_map(|run| &run.lines).map(|line| line.text.len());
+                self.bytes += job.payload.get().len() + result + lines.sum::<usize>();
                 self.jobs.push(*job);
                 if self.jobs.len() >= ROWS || self.bytes >= BYTES { self.write().await } else { Ok(()) }
             }
@@ -570,6 +625,7 @@ impl Import<'_> {
                 .flat_map(|job| job.attempts.iter().map(move |attempt| (job.id, attempt)))
                 .collect();
             self.write_attempts(&attempts).await.map_err(unfit)?;
+            self.write_reports(&jobs).await.map_err(unfit)?;
         }
         self.write_events(&events).await.map_err(unfit)
     }
@@ -678,6 +734,59 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// What runs have said.
+    async fn write_reports(&mut self, jobs: &[JobLine]) -> sqlx::Result<()> {
+        let runs: Vec<(Uuid, &ReportLine)> =
+            jobs.iter().flat_map(|job| job.reports.iter().map(|run| (job.id, run))).collect();
+        if runs.is_empty() {
+            return Ok(());
+        }
+        macro_rules! column {
+            (|$job:ident, $run:ident| $value:expr) => {
+                runs.iter().map(|($job, $run)| $value).collect::<Vec<_>>()
+            };
+        }
+        sqlx::query(
+            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::double precision[], $5::text[], $6::bigint[])",
+        )
+        .bind(column!(|job, _run| *job))
+        .bind(column!(|_job, run| as_long(run.token)))
+        .bind(column!(|_job, run| as_integer(run.attempt)))
+        .bind(column!(|_job, run| run.progress.as_ref().map(|progress| progress.fraction)))
+        .bind(column!(|_job, run| run
+            .progress
+            .as_ref()
+            .and_then(|progress| progress.message.as_deref().map(clean))))
+        .bind(column!(|_job, run| run.progress.as_ref().map(|progress| progress.at.as_micros())))
+        .execute(&mut *self.connection)
+        .await?;
+        for (job, run) in runs {
+            self.write_lines(job, run).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_lines(&mut self, job: Uuid, run: &ReportLine) -> sqlx::Result<()> {
+        let lines = &run.lines;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO attempt_log (job, token, number, at, level, text)
+             SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::smallint[], $6::text[])",
+        )
+        .bind(job)
+        .bind(as_long(run.token))
+        .bind(lines.iter().map(|line| as_long(line.number)).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| line.at.as_micros()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| level_code(line.level)).collect::<Vec<_>>())
+        .bind(lines.iter().map(|line| clean(&line.text)).collect::<Vec<_>>())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
     /// Events that happened together, in the same transaction or so, are one batch.
     async fn write_events(&mut self, events: &[EventLine]) -> sqlx::Result<()> {
         if events.is_empty() {
@@ -717,9 +826,9 @@ impl Import<'_> {
         }
         sqlx::query(
             "INSERT INTO events (batch, number, id, type, job, job_type, queue, job_created_at, correlation_id, attempt, error,
-                                 duration)
+                                 duration, progress)
              SELECT * FROM unnest($1::bigint[], $2::integer[], $3::uuid[], $4::smallint[], $5::uuid[], $6::text[], $7::text[],
-                                  $8::bigint[], $9::uuid[], $10::integer[], $11::text[], $12::bigint[])",
+                                  $8::bigint[], $9::uuid[], $10::integer[], $11::text[], $12::bigint[], $13::text[])",
         )
         .bind(places.iter().map(|(batch, _)| *batch).collect::<Vec<_>>())
         .bind(places.iter().map(|(_, number)| *number).collect::<Vec<_>>())
@@ -733,6 +842,7 @@ impl Import<'_> {
         .bind(column!(|event| as_integer(event.attempt)))
         .bind(column!(|event| event.error.as_deref().map(clean)))
         .bind(column!(|event| event.duration_us.map(as_long)))
+        .bind(column!(|event| event.progress.as_ref().map(|progress| clean(progress.get()))))
         .execute(&mut *self.connection)
         .await?;
         Ok(())

@@ -1,6 +1,6 @@
 //! The operations of one transaction.
 
-use super::{attempts, control, enqueue, keyed, retention, transaction::Transaction};
+use super::{attempts, control, enqueue, keyed, reports, retention, transaction::Transaction};
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -13,6 +13,7 @@ pub(super) fn run(
         match kind {
             Kind::Enqueue => results.extend(enqueue::run(tx, group)?),
             Kind::Attempt => results.extend(attempts::run(tx, group)?),
+            Kind::Report => results.extend(reports::run(tx, group)?),
             Kind::Other => {
                 for operation in group {
                     results.push(match operation {

@@ -56,6 +56,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
+        | Operation::Report(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

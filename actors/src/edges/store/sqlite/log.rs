@@ -35,14 +35,16 @@ pub(super) fn insert(
                 event.attempt,
                 event.error,
                 event.duration.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX >> 1)),
+                event.progress,
             ])
         })
         .collect();
     let mut statement = connection.prepare_cached(
         "INSERT INTO events (position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id,
-                             attempt, error, duration, instance, version)
+                             attempt, error, duration, instance, version, progress)
          SELECT value ->> 0, unhex(value ->> 1), value ->> 2, ?2, unhex(value ->> 3), value ->> 4, value ->> 5,
-                value ->> 6, unhex(value ->> 7), value ->> 8, value ->> 9, value ->> 10, ?3, ?4
+                value ->> 6, unhex(value ->> 7), value ->> 8, value ->> 9, value ->> 10, ?3, ?4,
+                value ->> 11
          FROM json_each(?1)",
     )?;
     statement.execute((Value::Array(rows).to_string(), now.as_micros(), &options.node, &options.version))?;

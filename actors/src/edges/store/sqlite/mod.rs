@@ -18,6 +18,7 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod read;
+mod reports;
 mod retention;
 mod session;
 mod threads;
@@ -31,7 +32,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, Timestamp,
-    api::{LogCursor, Totals},
+    api::{JobLogPage, JobLogQuery, LogCursor, Totals},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{broadcast, watch};
@@ -155,6 +156,14 @@ impl Store for SqliteStore {
 
     fn job(&self, id: Uuid) -> BoxFuture<'static, Result<Option<JobWithAttempts>, StoreError>> {
         self.readers.run(move |connection| read::job(connection, id))
+    }
+
+    fn job_log(
+        &self,
+        id: Uuid,
+        query: JobLogQuery,
+    ) -> BoxFuture<'static, Result<Option<JobLogPage>, StoreError>> {
+        self.readers.run(move |connection| reports::job_log(connection, id, &query))
     }
 
     fn jobs_by_id(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Result<Vec<JobRecord>, StoreError>> {

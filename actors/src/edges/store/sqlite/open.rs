@@ -27,13 +27,14 @@ use crate::edges::store::{
 /// `CALL` in ASCII: tells our files from other programs' databases.
 const APPLICATION_ID: i32 = 0x4341_4c4c;
 /// Each migration brings the file from the version of its place to the next.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_submitting.sql"),
     include_str!("migrations/0003_limits.sql"),
     include_str!("migrations/0004_trace_context.sql"),
     include_str!("migrations/0005_needs.sql"),
     include_str!("migrations/0006_keys.sql"),
+    include_str!("migrations/0007_progress.sql"),
 ];
 /// What the lock file may hold.
 const MAX_NOTE: usize = 4096;

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
     JobState, Timestamp,
-    api::{AttemptError, ErrorKind, LogCursor, QueueLimits},
+    api::{AttemptError, ErrorKind, JobLogQuery, LogCursor, LogLevel, QueueLimits},
 };
 use rusqlite::{
     Connection, StatementStatus,
@@ -13,10 +13,11 @@ use rusqlite::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{SqliteOptions, edges, open, read, transaction::Memory, writer::Work};
+use super::{SqliteOptions, edges, open, read, reports, transaction::Memory, writer::Work};
 use crate::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
+    report::{Report, ReportedLine, ReportedProgress},
 };
 
 thread_local! {
@@ -116,7 +117,8 @@ impl Bench {
         bench.claim("small", 10);
         for _ in 0..completed / 200 {
             bench.apply((0..200).map(|_| job("common", "default")).collect());
-            bench.finish("default", 200, || AttemptEnd::Completed { result: None });
+            bench.finish("default", 199, || AttemptEnd::Completed { result: None });
+            bench.report();
         }
         bench.apply((0..20).map(|_| job("common", "default")).collect());
         STEPS.with_borrow_mut(Vec::clear);
@@ -143,6 +145,25 @@ impl Bench {
         assert_eq!(leases.len(), limit as usize);
         let finish = |lease| Operation::Finish { lease, started_at: None, end: end() };
         self.apply(leases.into_iter().map(finish).collect());
+    }
+
+    /// Claims a job, lets it say something, and ends it.
+    fn report(&mut self) -> Uuid {
+        let lease = self.claim("default", 1)[0];
+        let at = Timestamp::now();
+        let line = |number| ReportedLine { number, at, level: LogLevel::Info, text: "said".to_owned() };
+        let report = Report {
+            lease,
+            started_at: None,
+            first: true,
+            progress: Some(ReportedProgress { fraction: 0.5, message: None, at }),
+            lines: (1..=20).map(line).collect(),
+            forget: Some((5, 7)),
+        };
+        let end = AttemptEnd::Completed { result: None };
+        let finish = Operation::Finish { lease, started_at: None, end };
+        self.apply(vec![Operation::Report(Box::new(report)), finish]);
+        lease.id
     }
 
     fn list(
@@ -207,6 +228,13 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("enqueue", steps(|| drop(bench.apply((0..5).map(|_| job("common", "default")).collect()))));
     all.insert("claim", steps(|| drop(bench.claim("default", 5))));
     all.insert("finish", steps(|| bench.finish("default", 5, || AttemptEnd::Completed { result: None })));
+    let mut said = one;
+    all.insert("report", steps(|| said = bench.report()));
+    let reader = &bench.reader;
+    let query = |attempt| JobLogQuery { attempt, limit: Some(5), after: None };
+    all.insert("job that said", steps(|| drop(read::job(reader, said).unwrap())));
+    all.insert("job's log", steps(|| drop(reports::job_log(reader, said, &query(None)).unwrap())));
+    all.insert("attempt's log", steps(|| drop(reports::job_log(reader, said, &query(Some(1))).unwrap())));
     all.insert("promote", steps(|| drop(bench.apply(vec![Operation::Promote { limit: 5, leader: 0 }]))));
     all.insert("cancel", steps(|| drop(bench.apply(vec![Operation::Cancel { id: one }]))));
     let held = || Operation::ReleaseHeld { job_types: vec!["rare".to_owned()], limit: 5 };

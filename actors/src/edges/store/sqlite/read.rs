@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     control::read_session,
     jobs::{hex, id, optional_id, optional_time, time},
+    reports,
 };
 use crate::edges::store::{
     port::OpenSession,
@@ -101,7 +102,8 @@ pub(super) fn job(connection: &Connection, job: Uuid) -> rusqlite::Result<Option
     })?;
     let mut attempts = attempts.collect::<rusqlite::Result<Vec<_>>>()?;
     attempts.reverse();
-    Ok(Some(JobWithAttempts { job: record, attempts }))
+    let progress = reports::progress(connection, job, record.state)?;
+    Ok(Some(JobWithAttempts { job: record, progress, attempts }))
 }
 
 pub(super) fn jobs_by_id(connection: &Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<JobRecord>> {
@@ -156,7 +158,7 @@ pub(super) fn jobs(
 
 const EVENT: &str = "e.position, e.id, e.type, e.occurred_at, e.job, e.job_type, e.queue, e.job_created_at, \
     e.correlation_id, e.attempt, e.error, e.duration, e.instance, e.version, j.payload, j.metadata, j.document, \
-    CASE WHEN e.type = 3 THEN j.result END \
+    CASE WHEN e.type = 3 THEN j.result END, e.progress \
     FROM events AS e LEFT JOIN jobs AS j ON j.id = e.job";
 
 fn logged(row: &Row<'_>, epoch: u64) -> rusqlite::Result<LoggedEvent> {
@@ -179,6 +181,7 @@ fn logged(row: &Row<'_>, epoch: u64) -> rusqlite::Result<LoggedEvent> {
         metadata: row.get(15)?,
         document: row.get(16)?,
         result: row.get(17)?,
+        progress: row.get(18)?,
     };
     Ok(event.logged())
 }

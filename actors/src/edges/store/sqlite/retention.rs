@@ -9,9 +9,13 @@ use uuid::Uuid;
 
 use super::{
     jobs::{hex, id},
+    reports,
     transaction::Transaction,
 };
 use crate::edges::store::{Outcome, record::Retention};
+
+/// Lines of logs that are deleted in one transaction for each job that may be: a job can have far more.
+const LINES_A_ROW: u64 = 10;
 
 pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite::Result<Outcome> {
     tx.flush()?;
@@ -21,19 +25,28 @@ pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite:
         (JobState::Cancelled, cancelled),
         (JobState::Discarded, discarded),
     ];
-    let mut jobs = 0;
+    let (mut jobs, mut lines_left) = (0, false);
     for (state, age) in kept {
         let left = u64::from(batch).saturating_sub(jobs);
-        jobs += delete_jobs(tx, state, age, left)?;
+        match delete_jobs(tx, state, age, left)? {
+            Some(deleted) => jobs += deleted,
+            None => lines_left = true,
+        }
     }
     let deleted = delete_events(tx, events, events_max, batch)?;
     let keys = delete_keys(tx, keys, batch)?;
     let counts = delete_counts(tx, batch)?;
-    let more = [jobs, deleted, keys, counts].into_iter().any(|count| count >= u64::from(batch));
+    let more = lines_left || [jobs, deleted, keys, counts].into_iter().any(|count| count >= u64::from(batch));
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
-fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64) -> rusqlite::Result<u64> {
+/// How many were deleted; `None`: they stay until the rest of what their runs have said is deleted.
+fn delete_jobs(
+    tx: &Transaction<'_>,
+    state: JobState,
+    age: Duration,
+    limit: u64,
+) -> rusqlite::Result<Option<u64>> {
     let before = tx.changes.now.saturating_sub(age).as_micros();
     let mut find = tx.connection.prepare_cached(
         "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = ?1 AND finished_at < ?2
@@ -42,7 +55,10 @@ fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64)
     let found = find.query_map(params![state as i64, before, limit], |row| id(row, 0))?;
     let found: Vec<Uuid> = found.collect::<Result<_, _>>()?;
     if found.is_empty() {
-        return Ok(0);
+        return Ok(Some(0));
+    }
+    if !reports::delete(tx.connection, &found, limit.saturating_mul(LINES_A_ROW))? {
+        return Ok(None);
     }
     let list = json!(found.into_iter().map(hex).collect::<Vec<_>>()).to_string();
     let mut attempts = tx
@@ -58,7 +74,7 @@ fn delete_jobs(tx: &Transaction<'_>, state: JobState, age: Duration, limit: u64)
     let mut jobs = tx
         .connection
         .prepare_cached("DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))")?;
-    Ok(jobs.execute([&list])? as u64)
+    Ok(Some(jobs.execute([&list])? as u64))
 }
 
 /// Deletes a prefix of the log: what is too old, or too much.

@@ -9,6 +9,7 @@ use std::{
 use callboard_contracts::{JobState, Timestamp};
 use rusqlite::{Connection, Row, params};
 use serde_json::{json, value::RawValue};
+use uuid::Uuid;
 
 use super::{
     SqliteOptions,
@@ -19,12 +20,14 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, OWN_SETTINGS, Progress,
-        QueueLine, Reader, SettingLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, LogLine, OWN_SETTINGS,
+        Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine, TransferError, Writer,
+        hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
         needs,
+        report::{level_code, level_of},
     },
 };
 
@@ -36,7 +39,7 @@ const JOB: &str = "id, sequence, type, queue, state, priority, payload, metadata
     updated_at, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at, claims, was_started, deaths, \
     idempotency_key, partition_key, tags, trace_context, needs";
 const EVENT: &str = "position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id, attempt, \
-    error, duration, instance, version";
+    error, duration, instance, version, progress";
 const ATTEMPT: &str = "number, token, outcome, node, claimed_at, started_at, finished_at, error";
 
 fn failed(error: rusqlite::Error) -> TransferError {
@@ -187,9 +190,37 @@ fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
         while let Some(row) = rows.next().map_err(failed)? {
             job.attempts.push(attempt_line(row, &job)?);
         }
+        job.reports = reports(connection, job.id).map_err(failed)?;
         writer.write(&Line::Job(Box::new(job)))?;
     }
     Ok(())
+}
+
+/// What the runs of a job have said.
+fn reports(connection: &Connection, job: Uuid) -> rusqlite::Result<Vec<ReportLine>> {
+    let mut lines = connection.prepare_cached(
+        "SELECT number, at, level, text FROM attempt_log WHERE job = ?1 AND token = ?2 ORDER BY number",
+    )?;
+    let mut runs = connection.prepare_cached(
+        "SELECT token, attempt, fraction, message, progressed_at FROM attempt_reports WHERE job = ?1 ORDER BY token",
+    )?;
+    let mut rows = runs.query([job.as_bytes()])?;
+    let mut reports = Vec::new();
+    while let Some(row) = rows.next()? {
+        let token: u64 = row.get(0)?;
+        let line = |row: &Row<'_>| {
+            let (at, level) = (time(row, 1)?, level_of(row.get(2)?));
+            Ok(LogLine { number: row.get(0)?, at, level, text: row.get(3)? })
+        };
+        let lines = lines.query_map((job.as_bytes(), token), line)?.collect::<rusqlite::Result<_>>()?;
+        let progress = optional_time(row, 4)?
+            .map(|at| {
+                Ok::<_, rusqlite::Error>(ProgressLine { fraction: row.get(2)?, message: row.get(3)?, at })
+            })
+            .transpose()?;
+        reports.push(ReportLine { token, attempt: row.get(1)?, progress, lines });
+    }
+    Ok(reports)
 }
 
 fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
@@ -240,6 +271,7 @@ fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
             trace_context: row.get(33)?,
             needs: needs::named(row.get::<_, Option<String>>(34)?.as_deref()),
             attempts: Vec::new(),
+            reports: Vec::new(),
         })
     };
     rest().map_err(failed)
@@ -280,12 +312,16 @@ fn export_events(connection: &Connection, writer: &mut Writer<'_>) -> Result<(),
             duration_us: row.get(11)?,
             instance: row.get(12)?,
             version: row.get(13)?,
+            progress: None,
         })
     };
     let mut statement =
         connection.prepare(&format!("SELECT {EVENT} FROM events ORDER BY position")).map_err(failed)?;
-    for event in statement.query_map((), event).map_err(failed)? {
-        writer.write(&Line::Event(Box::new(event.map_err(failed)?)))?;
+    let mut rows = statement.query(()).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let mut event = event(row).map_err(failed)?;
+        event.progress = json(row.get(14).map_err(failed)?, "an event's progress")?;
+        writer.write(&Line::Event(Box::new(event)))?;
     }
     Ok(())
 }
@@ -434,7 +470,8 @@ impl Import<'_> {
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
             Line::Job(job) => {
-                if job.token > reader.header.token || job.sequence > reader.header.sequence {
+                let newest = job.reports.iter().map(|run| run.token).chain([job.token]).max();
+                if newest > Some(reader.header.token) || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
                 }
                 self.job(job)
@@ -533,7 +570,7 @@ impl Import<'_> {
             job.last_error,
             job.correlation_id.as_bytes(),
             job.created_event_id.as_bytes(),
-            job.replay_of.map(uuid::Uuid::into_bytes),
+            job.replay_of.map(Uuid::into_bytes),
             job.created_at.as_micros(),
             job.updated_at.as_micros(),
             job.scheduled_at.as_micros(),
@@ -551,10 +588,41 @@ impl Import<'_> {
             job.trace_context,
             needs::stored(&job.needs),
         ])?;
-        job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))
+        job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))?;
+        job.reports.iter().try_for_each(|report| self.report(job.id, report))
     }
 
-    fn attempt(&self, job: uuid::Uuid, attempt: &AttemptLine) -> rusqlite::Result<()> {
+    fn report(&self, job: Uuid, report: &ReportLine) -> rusqlite::Result<()> {
+        let ReportLine { token, attempt, progress, lines } = report;
+        let mut run = self.connection.prepare_cached(
+            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        run.execute(params![
+            job.as_bytes(),
+            token,
+            attempt,
+            progress.as_ref().map(|progress| progress.fraction),
+            progress.as_ref().and_then(|progress| progress.message.as_deref()),
+            progress.as_ref().map(|progress| progress.at.as_micros()),
+        ])?;
+        let mut write = self.connection.prepare_cached(
+            "INSERT INTO attempt_log (job, token, number, at, level, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for LogLine { number, at, level, text } in lines {
+            write.execute(params![
+                job.as_bytes(),
+                token,
+                number,
+                at.as_micros(),
+                level_code(*level),
+                text
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, job: Uuid, attempt: &AttemptLine) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&format!(
             "INSERT INTO attempts (job, {ATTEMPT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         ))?;
@@ -574,7 +642,7 @@ impl Import<'_> {
 
     fn event(&self, event: &EventLine) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "INSERT INTO events ({EVENT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+            "INSERT INTO events ({EVENT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         ))?;
         statement.execute(params![
             event.position,
@@ -591,6 +659,7 @@ impl Import<'_> {
             event.duration_us,
             event.instance,
             event.version,
+            event.progress.as_ref().map(|progress| progress.get()),
         ])?;
         Ok(())
     }

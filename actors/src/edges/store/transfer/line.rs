@@ -1,6 +1,9 @@
 //! The lines of an export.
 
-use callboard_contracts::{EventType, JobState, Rate, Timestamp, api::AttemptOutcome};
+use callboard_contracts::{
+    EventType, JobState, Rate, Timestamp,
+    api::{AttemptOutcome, LogLevel},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -168,6 +171,40 @@ pub(crate) struct JobLine {
     /// Those that have ended, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) attempts: Vec<AttemptLine>,
+    /// What its runs have said of themselves, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) reports: Vec<ReportLine>,
+}
+
+/// What a run has said of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportLine {
+    pub(crate) token: u64,
+    pub(crate) attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) progress: Option<ProgressLine>,
+    /// Its log.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) lines: Vec<LogLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProgressLine {
+    pub(crate) fraction: f64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) message: Option<String>,
+    pub(crate) at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogLine {
+    pub(crate) number: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) level: LogLevel,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -203,6 +240,8 @@ pub(crate) struct EventLine {
     pub(crate) error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) duration_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) progress: Option<Box<RawValue>>,
     pub(crate) instance: String,
     pub(crate) version: String,
 }

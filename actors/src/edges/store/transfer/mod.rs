@@ -22,8 +22,8 @@ pub use self::{
 };
 pub(crate) use self::{
     line::{
-        AttemptLine, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, QueueLine, SettingLine, TotalLine,
-        raw,
+        AttemptLine, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, LogLine, ProgressLine, QueueLine,
+        ReportLine, SettingLine, TotalLine, raw,
     },
     reader::Reader,
     writer::Writer,
@@ -78,6 +78,7 @@ pub(crate) fn hand_back(
         duration_us: job
             .started_at
             .map(|at| u64::try_from(now.saturating_since(at).as_micros()).unwrap_or(u64::MAX >> 1)),
+        progress: None,
         instance: node.to_owned(),
         version: version.to_owned(),
     };

@@ -11,10 +11,11 @@ use crate::edges::store::{
     record::{AttemptEnd, ClaimedJob, Lease},
 };
 
-/// The job whose row a [`Operation::Start`] or [`Operation::Finish`] needs.
+/// The job whose row a [`Operation::Start`], [`Operation::Finish`] or [`Operation::Report`] needs.
 pub(crate) fn leased_job(operation: &Operation) -> Option<uuid::Uuid> {
     match operation {
         Operation::Start { lease, .. } | Operation::Finish { lease, .. } => Some(lease.id),
+        Operation::Report(report) => Some(report.lease.id),
         _ => None,
     }
 }
@@ -34,6 +35,18 @@ pub(crate) fn start(changes: &mut Changes, lease: Lease, started_at: Timestamp) 
     let cancel_requested = row.cancel_requested_at.is_some();
     changes.rows.insert(row.id, row);
     Outcome::Started { cancel_requested }
+}
+
+/// A leased attempt has said something of itself, and so its run has begun; which attempt it is. `None`: the lease is not the
+/// job's current one.
+pub(crate) fn heard(changes: &mut Changes, lease: Lease, started_at: Option<Timestamp>) -> Option<u32> {
+    let mut row = leased(changes, lease)?;
+    if let Some(started_at) = started_at {
+        begin(changes, &mut row, started_at);
+    }
+    let attempt = row.attempt;
+    changes.rows.insert(row.id, row);
+    Some(attempt)
 }
 
 /// The job, taken out of the changes, if the lease is its current one.

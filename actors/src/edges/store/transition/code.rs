@@ -24,6 +24,7 @@ pub(crate) fn event_code(event: EventType) -> i64 {
         EventType::MadeAvailable => 9,
         EventType::Quarantined => 10,
         EventType::Snoozed => 11,
+        EventType::Progressed => 12,
     }
 }
 

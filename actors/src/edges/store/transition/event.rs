@@ -5,8 +5,11 @@ use std::time::Duration;
 use callboard_contracts::{EventType, Timestamp};
 use uuid::Uuid;
 
-use super::JobRow;
-use crate::edges::store::record::{ClaimedJob, NewJob};
+use super::{JobRow, report};
+use crate::edges::store::{
+    record::{ClaimedJob, NewJob},
+    report::ReportedProgress,
+};
 
 /// An event that waits for its place in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +24,8 @@ pub(crate) struct Event {
     pub(crate) attempt: u32,
     pub(crate) error: Option<String>,
     pub(crate) duration: Option<Duration>,
+    /// JSON text.
+    pub(crate) progress: Option<String>,
 }
 
 impl Event {
@@ -36,6 +41,7 @@ impl Event {
             attempt: row.attempt,
             error: None,
             duration: None,
+            progress: None,
         }
     }
 
@@ -52,6 +58,7 @@ impl Event {
             attempt: 0,
             error: None,
             duration: None,
+            progress: None,
         }
     }
 
@@ -68,11 +75,16 @@ impl Event {
             attempt: job.attempt,
             error: None,
             duration: None,
+            progress: None,
         }
     }
 
     pub(crate) fn error(self, error: &str) -> Self {
         Event { error: Some(error.to_owned()), ..self }
+    }
+
+    pub(crate) fn progress(self, progress: &ReportedProgress) -> Self {
+        Event { progress: Some(report::as_json(progress)), ..self }
     }
 
     pub(crate) fn lasting(self, duration: Option<Duration>) -> Self {

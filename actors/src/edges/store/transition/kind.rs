@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Enqueue,
     /// Starts and ends of attempts.
     Attempt,
+    /// What running attempts say.
+    Report,
     /// Each by itself.
     Other,
 }
@@ -18,6 +20,7 @@ impl Kind {
         match operation {
             Operation::Enqueue(_) => Kind::Enqueue,
             Operation::Start { .. } | Operation::Finish { .. } => Kind::Attempt,
+            Operation::Report(_) => Kind::Report,
             _ => Kind::Other,
         }
     }

@@ -16,6 +16,7 @@ mod job_row;
 pub(crate) mod keyed;
 mod kind;
 pub(crate) mod needs;
+pub(crate) mod report;
 pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ pub(crate) struct StoredEvent {
     pub(crate) error: Option<String>,
     /// Microseconds.
     pub(crate) duration: Option<u64>,
+    /// How far the run is.
+    pub(crate) progress: Option<String>,
     pub(crate) instance: String,
     pub(crate) version: String,
     pub(crate) payload: Option<String>,
@@ -79,6 +81,9 @@ impl StoredEvent {
         if let Some(result) = self.result.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
             payload.insert("result".to_owned(), result);
         }
+        if let Some(progress) = object(self.progress.as_deref()) {
+            payload.insert("progress".to_owned(), Value::Object(progress));
+        }
         if !self.event.is_original() {
             payload.insert("attempt".to_owned(), json!(self.attempt));
         }
@@ -100,7 +105,10 @@ fn status_after(event: EventType) -> JobStatus {
         | EventType::Quarantined
         | EventType::Snoozed => JobStatus::Pending,
         EventType::Validated => JobStatus::Validated,
-        EventType::Executed | EventType::AttemptStarted | EventType::CancelRequested => JobStatus::Executing,
+        EventType::Executed
+        | EventType::AttemptStarted
+        | EventType::CancelRequested
+        | EventType::Progressed => JobStatus::Executing,
         EventType::Completed => JobStatus::Completed,
         EventType::Failed => JobStatus::Failed,
     }

@@ -14,6 +14,7 @@ mod log;
 mod model;
 mod reading;
 mod releases;
+mod reports;
 mod retention;
 mod sessions;
 mod submitting;
@@ -118,6 +119,17 @@ macro_rules! conformance {
                 what_kills_its_nodes_waits_in_quarantine,
                 the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
                 nobody_is_rescued_of_a_session_that_holds_nothing;
+            reports:
+                what_a_run_says_is_kept_and_told,
+                a_report_that_is_sent_again_changes_nothing,
+                of_two_words_on_the_progress_the_later_one_counts,
+                only_the_current_lease_can_report,
+                a_report_can_tell_of_the_start_as_well,
+                each_run_has_a_log_of_its_own_and_begins_without_progress,
+                a_log_is_read_page_by_page_and_shows_its_gaps,
+                a_report_and_the_end_of_its_run_can_come_together,
+                what_runs_said_is_deleted_with_their_job_in_bounded_steps,
+                the_last_hundred_runs_keep_what_they_said;
             retention:
                 what_is_old_is_deleted_in_bounded_steps_and_totals_stay,
                 a_log_that_was_emptied_goes_on,
