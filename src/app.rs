@@ -11,13 +11,15 @@ use callboard_actors::{
     },
     roles::{
         Conditions, DrainReport, Handles, Roles, RolesError,
-        request::{CancelJob, Form, GetEdges, GetJob, Origin, Refusal, RetryJob, SetEdge, Submit},
+        request::{CancelJob, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge, Submit},
     },
 };
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
 use callboard_config::{InvalidDatabaseUrl, Settings};
-use callboard_contracts::api::{Cancelled, EdgeView, JobDetail, PutEdge, Retried, SubmitJob, Submitted};
+use callboard_contracts::api::{
+    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SubmitJob, Submitted,
+};
 use callboard_supervisors::{
     Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
     StartSystemError, SupervisorSpec,
@@ -198,6 +200,17 @@ impl App {
     /// [`AppError::NotFound`] for a job that was never submitted or is deleted already.
     pub async fn job(&self, id: Uuid) -> Result<JobDetail, AppError> {
         let found = self.handles.read_model.ask_within(ASK_LIMIT, GetJob { id }).await?;
+        let found = found.map_err(|error| self.store_error(error))?;
+        found.ok_or(AppError::NotFound(id))
+    }
+
+    /// A part of what the runs of a job have said ([`JobContext::log`](crate::jobs::JobContext::log)), also while they run. Give
+    /// its `next` as `after` for what follows; as long as it has not `ended` there may be more later.
+    ///
+    /// # Errors
+    /// As [`job`](Self::job).
+    pub async fn job_log(&self, id: Uuid, query: JobLogQuery) -> Result<JobLogPage, AppError> {
+        let found = self.handles.read_model.ask_within(ASK_LIMIT, GetJobLog { id, query }).await?;
         let found = found.map_err(|error| self.store_error(error))?;
         found.ok_or(AppError::NotFound(id))
     }
@@ -442,6 +455,7 @@ impl App {
             limit_queue: gateway.recipient(),
             set_edge: gateway.recipient(),
             get_job: read_model.recipient(),
+            get_job_log: read_model.recipient(),
             list_jobs: read_model.recipient(),
             get_jobs: read_model.recipient(),
             recent_events: read_model.recipient(),

@@ -12,7 +12,7 @@ use callboard_actors::{
         record::{QueueSettings, Retention},
     },
     jobs::{
-        JobDefaults, RetryPolicy,
+        JobDefaults, LogLimits, RetryPolicy,
         command::{AllowList, AllowListError, CommandRunner, KeepWorkspace},
     },
     roles::{RolesConfig, UnknownTypes, bounds::TypeBounds},
@@ -92,6 +92,11 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             .collect(),
         max_backlog: settings.jobs.max_backlog,
         max_result: settings.jobs.max_result.as_usize(),
+        log_limits: LogLimits {
+            lines: settings.jobs.log_max_lines,
+            bytes: settings.jobs.log_max_bytes.as_usize(),
+            line: settings.jobs.log_max_line.as_usize(),
+        },
         cancel_grace: settings.jobs.cancel_grace,
         heartbeat: settings.rescuer.heartbeat,
         session_ttl: settings.rescuer.session_ttl,

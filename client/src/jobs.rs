@@ -1,6 +1,6 @@
 //! Calls about jobs that are there.
 
-use callboard_contracts::api::{Cancelled, JobDetail, JobList, Retried};
+use callboard_contracts::api::{Cancelled, JobDetail, JobList, JobLogPage, JobLogQuery, Retried};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -34,6 +34,18 @@ impl Client {
     /// See [`ClientError`]; the status is 404 if there is no such job.
     pub async fn job(&self, id: Uuid) -> Result<JobDetail, ClientError> {
         self.call(Call::get(format!("/api/v1/jobs/{id}"))).await
+    }
+
+    /// A part of what the runs of a job have said, also while they run. Give its `next` as `after` for what follows.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such job.
+    pub async fn job_logs(&self, id: Uuid, query: &JobLogQuery) -> Result<JobLogPage, ClientError> {
+        let JobLogQuery { attempt, after, limit } = query;
+        let mut parameters: Vec<_> = attempt.iter().map(|attempt| ("attempt", attempt.to_string())).collect();
+        parameters.extend(after.map(|after| ("after", after.to_string())));
+        parameters.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.call(Call::get(format!("/api/v1/jobs/{id}/logs")).query(parameters)).await
     }
 
     /// Calls a job off. A waiting job is cancelled at once; a running one is told to end, and the answer's state is

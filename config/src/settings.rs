@@ -255,6 +255,12 @@ section! {
         pub types: Vec<JobTypeSettings>,
         /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB, and 6 times `http.max_response` and 64 KiB. Default: `16MiB`.
         pub max_result: ByteSize,
+        /// Most lines of an attempt's log; 0: none. Of a longer one the first half of them and the newest are kept. Default: `1000`.
+        pub log_max_lines: usize,
+        /// Most bytes of an attempt's log, of which the same holds. Default: `256KiB`.
+        pub log_max_bytes: ByteSize,
+        /// Longest line of an attempt's log; at most `log_max_bytes`. Default: `8KiB`.
+        pub log_max_line: ByteSize,
     }
 }
 

@@ -127,6 +127,11 @@ pub(crate) fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
+/// A part of a whole in percent, rounded down: only what is whole is 100%.
+pub(crate) fn percent(fraction: f64) -> String {
+    format!("{:.0}%", (fraction.clamp(0.0, 1.0) * 100.0 + 1e-9).floor())
+}
+
 /// The first line, cleaned and cut to a length that fits.
 pub(crate) fn first_line(text: &str, limit: usize) -> String {
     let first = text.lines().next().unwrap_or("");
@@ -141,6 +146,12 @@ pub(crate) fn first_line(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percents_are_rounded_down() {
+        let percents = [0.0, 0.29, 0.57, 0.999, 1.0, 7.0].map(percent);
+        assert_eq!(percents, ["0%", "29%", "57%", "99%", "100%", "100%"]);
+    }
 
     #[test]
     fn nothing_is_left_for_a_terminal_to_obey() {

@@ -61,6 +61,13 @@ impl Progress {
         });
     }
 
+    /// How far one of those is that run.
+    pub(crate) fn running(&self, text: String) {
+        if self.waiting.get() {
+            self.bar.set_message(text);
+        }
+    }
+
     /// Says something else until there is news.
     pub(crate) fn note(&self, text: String) {
         self.bar.set_message(text);

@@ -34,10 +34,15 @@ impl Frame {
 impl Follower {
     /// Asks, and gives the status with the client. In HTTP/1.0, which has no chunks.
     fn ask(server: &Server, query: &str, last: Option<&str>) -> (u16, Vec<String>, Follower) {
+        Follower::ask_at(server, &format!("/api/v1/events{query}"), last)
+    }
+
+    /// The same, of any stream.
+    pub(crate) fn ask_at(server: &Server, path: &str, last: Option<&str>) -> (u16, Vec<String>, Follower) {
         let mut stream = TcpStream::connect(server.address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        let request = format!("GET /api/v1/events{query} HTTP/1.0\r\nHost: {}\r\n{last}\r\n", server.address);
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n{last}\r\n", server.address);
         stream.write_all(request.as_bytes()).expect("sent");
         let mut follower = Follower { stream: BufReader::new(stream) };
         let mut head = Vec::new();

@@ -10,6 +10,7 @@ mod examples;
 mod fleet;
 mod kill_matrix;
 mod life;
+mod logs;
 mod once;
 mod openapi;
 mod outage;

@@ -69,7 +69,7 @@ pub(crate) fn query(request: &HttpRequest) -> Vec<(String, String)> {
         .map_or_else(|_| Vec::new(), web::Query::into_inner)
 }
 
-fn job_id(text: &str) -> Result<Uuid, Trouble> {
+pub(crate) fn job_id(text: &str) -> Result<Uuid, Trouble> {
     Uuid::try_parse(text).map_err(|_| {
         Trouble::parameter("id", "a job's id is a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057")
     })

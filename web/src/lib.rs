@@ -12,6 +12,7 @@ mod documentation;
 mod edges;
 mod guard;
 mod idempotency;
+mod job_log;
 mod json;
 mod openapi;
 mod pages;

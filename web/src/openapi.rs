@@ -5,9 +5,9 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        Cancelled, EdgeView, EventRecord, JobDetail, JobList, JobTypeView, Problem, PutEdge, QueueLimits,
-        QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted,
-        SubmittedItem, Totals, TreeNode,
+        Cancelled, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView,
+        Problem, PutEdge, QueueLimits, QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob,
+        SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -32,6 +32,9 @@ use crate::{
     EventRecord,
     JobAccepted,
     JobDetail,
+    JobLogEnd,
+    JobLogLine,
+    JobLogPage,
     JobList,
     JobState,
     JobTypeView,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     api, contract,
     correlation::TRACEPARENT,
-    edges, openapi,
+    edges, job_log, openapi,
     problem::Kind,
     route::{Route, Schema::*},
     sse, stream,
@@ -24,6 +24,10 @@ fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
 
 fn uuid() -> Value {
     json!({ "type": "string", "format": "uuid" })
+}
+
+fn log_position() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]+-[0-9]+$" })
 }
 
 const TRACE_SAYS: &str =
@@ -119,6 +123,37 @@ fn jobs() -> Vec<Route> {
         .says("A job with its attempts", "")
         .parameter("path", "id", id, uuid())
         .answer(200, "The job.", Named("JobDetail"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::get("/api/v1/jobs/{id}/logs", "getJobLog", |state, request, _| {
+            Box::pin(async move { job_log::page(&state, &request, part(&request, "id")).await })
+        })
+        .says(
+            "What the runs of a job have said",
+            "Line by line, run by run, also while they run: give `next` as `after` for what follows. Of a log that is too \
+             long its beginning and its end are kept; `dropped_before` says how many lines are missing.",
+        )
+        .parameter("path", "id", id, uuid())
+        .parameter("query", "attempt", "Only lines of this attempt.", json!({ "type": "integer", "minimum": 1 }))
+        .parameter("query", "after", "Only lines behind this place.", log_position())
+        .parameter("query", "limit", "Lines of one page at most.", json!({
+            "type": "integer", "minimum": 1, "maximum": 1000, "default": 100,
+        }))
+        .answer(200, "A page of lines.", Named("JobLogPage"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::get("/api/v1/jobs/{id}/logs/stream", "followJobLog", |state, request, _| {
+            Box::pin(async move { job_log::stream(&state, &request, part(&request, "id")).await })
+        })
+        .says(
+            "Follow what the runs of a job say",
+            "Server-sent events: what is there, then what comes, about a second after it was said. `event: line` has the \
+             line's place as `id` and a `JobLogLine` as `data`; `event: end` with a `JobLogEnd` comes when the job, or the \
+             attempt that was asked for, has ended, and is the last. A lost stream is resumed by `Last-Event-ID`.",
+        )
+        .parameter("path", "id", id, uuid())
+        .parameter("header", "Last-Event-ID", "Begin behind this place.", log_position())
+        .parameter("query", "attempt", "Only lines of this attempt.", json!({ "type": "integer", "minimum": 1 }))
+        .parameter("query", "after", "The same as the header; the later of both counts.", log_position())
+        .answer_as(200, "The stream.", "text/event-stream", Text)
         .problems(&[Kind::Malformed, Kind::NotFound]),
         Route::post("/api/v1/jobs/{id}/cancel", "cancelJob", |state, request, _| {
             Box::pin(async move { api::cancel(&state, part(&request, "id")).await })

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use callboard_actors::roles::{
     Conditions,
     request::{
-        CancelJob, GetEdges, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs,
-        PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
+        CancelJob, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue,
+        ListJobs, PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
     },
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
@@ -86,6 +86,7 @@ pub struct WebDependencies {
     pub limit_queue: Recipient<LimitQueue>,
     pub set_edge: Recipient<SetEdge>,
     pub get_job: Recipient<GetJob>,
+    pub get_job_log: Recipient<GetJobLog>,
     pub list_jobs: Recipient<ListJobs>,
     pub get_jobs: Recipient<GetJobs>,
     pub recent_events: Recipient<RecentEvents>,

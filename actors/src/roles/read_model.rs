@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     EventEnvelope, JobState,
-    api::{EdgeView, JobDetail, JobList, JobSummary, JobTypeView, QueueView, Totals},
+    api::{EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, QueueView, Totals},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde::de::DeserializeOwned;
@@ -14,7 +14,8 @@ use super::{
     edges,
     node::Node,
     request::{
-        GetEdges, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog, RecentEvents,
+        GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog,
+        RecentEvents,
     },
     waiting,
 };
@@ -99,6 +100,14 @@ impl PlainHandler<GetJob> for ReadModel {
             let waits_for = waiting::reason(&node, &found.job).await?;
             detail(found, waits_for).map(Some)
         })
+    }
+}
+
+impl PlainHandler<GetJobLog> for ReadModel {
+    type Reply = Later<Result<Option<JobLogPage>, StoreError>>;
+
+    fn handle(&mut self, GetJobLog { id, query }: GetJobLog, _: &mut Context<Self>) -> Self::Reply {
+        self.read(move |store| async move { store.job_log(id, query).await })
     }
 }
 

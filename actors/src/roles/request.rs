@@ -5,8 +5,8 @@ use std::time::Duration;
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobTypeView, LogCursor, PutEdge, QueueLimits,
-        QueueView, Retried, Submitted, Totals,
+        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery, JobTypeView, LogCursor,
+        PutEdge, QueueLimits, QueueView, Retried, Submitted, Totals,
     },
 };
 use callboard_supervisors::Message;
@@ -239,6 +239,16 @@ pub struct SetEdge {
 pub struct GetJob {
     /// The job.
     pub id: Uuid,
+}
+
+/// To the read model: a part of what the runs of a job have said.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Option<JobLogPage>, StoreError>)]
+pub struct GetJobLog {
+    /// The job.
+    pub id: Uuid,
+    /// Which part.
+    pub query: JobLogQuery,
 }
 
 /// To the read model: a page of jobs, newest first.

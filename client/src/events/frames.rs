@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// One block of the stream: what came up to an empty line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) id: Option<String>,
+pub(crate) struct Frame {
+    pub(crate) id: Option<String>,
     /// The event's name; empty if there was none.
-    pub(super) event: String,
-    pub(super) data: Option<String>,
-    pub(super) retry: Option<Duration>,
+    pub(crate) event: String,
+    pub(crate) data: Option<String>,
+    pub(crate) retry: Option<Duration>,
 }
 
 /// A frame is longer than allowed.

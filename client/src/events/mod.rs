@@ -1,6 +1,7 @@
 //! Following the event log.
 
-mod frames;
+pub(crate) mod connection;
+pub(crate) mod frames;
 mod stream;
 
 use callboard_contracts::api::{EventRecord, LogCursor};

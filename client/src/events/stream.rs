@@ -5,22 +5,13 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use callboard_contracts::{EventType, api::EventRecord};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
-use reqwest::{Method, Response, header};
-use tokio::time::{Instant, timeout};
 
-use super::{
-    EventQuery, StreamItem,
-    frames::{Frame, FrameReader},
-};
-use crate::{Client, ClientError, answer, retry::Tries};
-
-/// How long the head of the answer may take.
-const HEAD: Duration = Duration::from_secs(30);
+use super::{EventQuery, StreamItem, connection::Connection, frames::Frame};
+use crate::{Client, ClientError, retry::Tries};
 
 /// The event log as it grows, as a [`Stream`] of [`StreamItem`]s. Made by [`Client::events`].
 ///
@@ -71,12 +62,6 @@ impl fmt::Debug for EventStream {
     }
 }
 
-struct Connection {
-    response: Response,
-    frames: FrameReader,
-    since: Instant,
-}
-
 struct Log {
     client: Client,
     query: EventQuery,
@@ -114,22 +99,8 @@ impl Log {
 
     async fn open(&mut self) -> Result<Vec<StreamItem>, ClientError> {
         let query: Vec<_> = self.query.job.iter().map(|job| ("job", job.to_string())).collect();
-        let mut request = self.client.request(Method::GET, "/api/v1/events", &query);
-        request = request.header(header::ACCEPT, "text/event-stream");
-        if let Some(after) = &self.after {
-            request = request.header("Last-Event-ID", after);
-        }
-        let late = |_| lost(&self.client, format!("no answer within {HEAD:?}"));
-        let response = timeout(HEAD, self.client.send(request)).await.map_err(late)??;
-        if !response.status().is_success() {
-            return Err(answer::refusal(&self.client, response).await);
-        }
-        let kind = answer::media_type(&response);
-        if kind != "text/event-stream" {
-            return Err(answer::wrong_type(&self.client, &kind, "text/event-stream"));
-        }
-        let frames = FrameReader::new(self.client.answer_limit);
-        self.connection = Some(Connection { response, frames, since: Instant::now() });
+        let opened = Connection::open(&self.client, "/api/v1/events", &query, self.after.as_deref()).await?;
+        self.connection = Some(opened);
         let again = std::mem::replace(&mut self.opened_before, true);
         let mut items = vec![StreamItem::Opened];
         if again && self.after.is_none() {
@@ -163,21 +134,4 @@ impl Log {
         }
         Ok(items)
     }
-}
-
-impl Connection {
-    async fn read(&mut self, client: &Client) -> Result<Vec<Frame>, ClientError> {
-        let chunk = timeout(client.event_silence, self.response.chunk()).await;
-        let chunk =
-            chunk.map_err(|_| lost(client, format!("nothing was heard for {:?}", client.event_silence)))?;
-        let chunk = chunk.map_err(|error| ClientError::reach(client.url(), &error))?;
-        let chunk = chunk.ok_or_else(|| lost(client, "the server has ended the event stream".to_owned()))?;
-        self.frames.push(&chunk).map_err(|_| {
-            ClientError::Answer(format!("an event has more than the {} bytes allowed", client.answer_limit))
-        })
-    }
-}
-
-fn lost(client: &Client, problem: String) -> ClientError {
-    ClientError::Lost { url: client.url().to_owned(), problem }
 }

@@ -181,7 +181,7 @@ pub struct JobLogQuery {
 }
 
 /// The last word of a stream of a job's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobLogEnd {
     /// The job's state; absent if it is deleted.

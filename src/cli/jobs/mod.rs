@@ -2,6 +2,7 @@
 
 mod change;
 mod list;
+mod logs;
 mod selection;
 mod show;
 mod types;
@@ -20,6 +21,8 @@ pub(super) enum JobsCommand {
     List(list::ListArgs),
     /// Show a job with its attempts.
     Show(show::ShowArgs),
+    /// Show what the attempts of a job have said, also while they run.
+    Logs(logs::LogsArgs),
     /// Call jobs off.
     Cancel(selection::Selection),
     /// Run waiting jobs now, and finished ones again as new jobs.
@@ -36,6 +39,7 @@ pub(super) async fn run(
     match command {
         JobsCommand::List(args) => list::run(client, args, printer).await,
         JobsCommand::Show(args) => show::run(client, &args, printer).await,
+        JobsCommand::Logs(args) => logs::run(client, &args, printer).await,
         JobsCommand::Cancel(selection) => change::cancel(client, selection, printer).await,
         JobsCommand::Retry(selection) => change::retry(client, selection, printer).await,
         JobsCommand::Types(args) => types::run(client, &args, printer).await,

@@ -4,14 +4,14 @@ use std::{process::ExitCode, time::Duration};
 
 use callboard::{
     client::Client,
-    contracts::api::{AttemptView, JobDetail},
+    contracts::api::{AttemptView, JobDetail, JobProgress},
 };
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::output::{Failure, Printer, clean, clean_lines, line};
+use super::super::output::{Failure, Printer, clean, clean_lines, line, percent};
 
 /// Width of the names before the values.
 const NAMES: usize = 11;
@@ -67,6 +67,9 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     if let Some(reason) = job.waits_for.as_ref().or(summary.wait_reason.as_ref()) {
         add("waits for", reason);
     }
+    if let Some(progress) = &job.progress {
+        add("progress", &progress_of(progress, summary.attempt));
+    }
     if let Some(original) = job.replay_of {
         add("replay of", &original.to_string());
     }
@@ -81,6 +84,18 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
         lines.extend(attempt_view(attempt, backtrace));
     }
     lines
+}
+
+/// How far the job is, in percent, and which attempt says so if that is not the last one.
+fn progress_of(progress: &JobProgress, attempt: u32) -> String {
+    let mut text = percent(progress.fraction);
+    if let Some(message) = &progress.message {
+        text.push_str(&format!("  {message}"));
+    }
+    if progress.attempt != attempt {
+        text.push_str(&format!("  (attempt {})", progress.attempt));
+    }
+    text
 }
 
 fn attempt_view(attempt: &AttemptView, backtrace: bool) -> Vec<String> {
@@ -168,6 +183,19 @@ attempt 2  failed at 2026-01-01T00:00:00.000000Z on here
         assert_eq!(view(&detail(), false, PLAIN).join("\n"), expected);
         let with_backtrace = expected.replace("  (--backtrace shows where)", "  0: main\n  1: start");
         assert_eq!(view(&detail(), true, PLAIN).join("\n"), with_backtrace);
+    }
+
+    #[test]
+    fn how_far_a_job_is_is_there() {
+        let mut job = detail();
+        let at = job.summary.created_at;
+        job.progress =
+            Some(JobProgress { fraction: 0.999, message: Some("a\nb".to_owned()), at, attempt: 2 });
+        let progress =
+            |job: &JobDetail| view(job, false, PLAIN).into_iter().find(|line| line.starts_with("progress"));
+        assert_eq!(progress(&job).as_deref(), Some("progress   99%  a\u{fffd}b"));
+        job.summary.attempt = 1;
+        assert_eq!(progress(&job).as_deref(), Some("progress   99%  a\u{fffd}b  (attempt 2)"));
     }
 
     #[test]

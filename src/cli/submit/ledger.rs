@@ -35,6 +35,11 @@ impl Ledger {
         self.open.len()
     }
 
+    /// Whether this one is waited for, and not shown.
+    pub(super) fn is_open(&self, id: Uuid) -> bool {
+        self.open.contains_key(&id)
+    }
+
     /// Whether something has probably finished.
     pub(super) fn is_due(&self) -> bool {
         !self.due.is_empty()

@@ -4,16 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use callboard::{
     client::{Client, ClientError, EventQuery, EventStream, RetryPolicy, StreamItem},
-    contracts::{JobState, api::JobSummary},
+    contracts::{
+        EventType, JobState,
+        api::{EventRecord, JobSummary},
+    },
 };
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep_until, timeout},
 };
+use uuid::Uuid;
 
 use super::{
     super::{
-        output::{Failure, Printer, SOME_FAILED, first_line, try_line},
+        output::{Failure, Printer, SOME_FAILED, first_line, percent, try_line},
         progress::Progress,
     },
     ledger::Ledger,
@@ -31,6 +35,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a server that is away is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Characters of what a job says that the progress shows.
+const MESSAGE: usize = 40;
 /// Characters of an error that an outcome shows.
 const ERROR: usize = 200;
 
@@ -127,7 +133,10 @@ impl<'p> Watch<'p> {
     fn item(&mut self, item: Option<Result<StreamItem, ClientError>>) {
         match item {
             Some(Ok(StreamItem::Opened)) => self.following = true,
-            Some(Ok(StreamItem::Event(record))) => self.ledger.event(&record),
+            Some(Ok(StreamItem::Event(record))) => {
+                self.running(&record);
+                self.ledger.event(&record);
+            }
             Some(Ok(StreamItem::Reset)) => self.ledger.missed(),
             // Lookups will tell what is wrong, if they are concerned too.
             Some(Err(_)) | None => {
@@ -135,6 +144,24 @@ impl<'p> Watch<'p> {
                 self.events = None;
             }
         }
+    }
+
+    /// Shows how far one of the jobs is.
+    fn running(&self, record: &EventRecord) {
+        let payload = &record.event.payload;
+        let progress = payload.get("progress").filter(|_| record.event.event_type == EventType::Progressed);
+        let (Some(progress), Ok(id)) = (progress, Uuid::try_parse(&record.event.idempotency_key)) else {
+            return;
+        };
+        if !self.ledger.is_open(id) {
+            return;
+        }
+        let mut text = percent(progress["fraction"].as_f64().unwrap_or_default());
+        if let Some(message) = progress["message"].as_str() {
+            text.push_str(&format!(" {}", first_line(message, MESSAGE)));
+        }
+        // Of many jobs it is said which one is so far.
+        self.progress.running(if self.ledger.open() == 1 { text } else { format!("{id} {text}") });
     }
 
     /// Looks up what is due, and shows what has finished. Says whether there was any.
