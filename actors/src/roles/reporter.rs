@@ -36,10 +36,15 @@ impl Actor for Reporter {
 
 async fn run(node: Arc<Node>, path: String) {
     let mut backoff = Backoff::default();
+    node.conditions.set(&path, Condition::Ready);
     loop {
         node.inbox.filled().await;
         let (due, next) = node.inbox.due(Instant::now(), BATCH);
         if due.is_empty() {
+            if next.is_none() {
+                // Whatever could not be written has gone with the ends of its attempts.
+                node.conditions.set(&path, Condition::Ready);
+            }
             // Who says much meanwhile is due sooner.
             sleep(next.unwrap_or(GATHER).clamp(GATHER, 4 * GATHER)).await;
             continue;
@@ -104,7 +109,8 @@ fn settle(node: &Node, journal: &Arc<Journal>, result: OperationResult) {
     match result {
         Ok(Outcome::Stale) => {
             // Of one that has ended meanwhile, all goes with its end.
-            if journal.close().is_some() {
+            if let Some(lost) = journal.close() {
+                journal.lost(&lost);
                 let (queue, job_type) = journal.labels();
                 node.metrics.stale_write(queue, job_type, false);
                 tracing::warn!(

@@ -92,6 +92,8 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("UPDATE jobs SET token = 1000 WHERE sequence = 5", vec![("tokens", 1)]),
         ("DELETE FROM job_tags WHERE sequence = 5", vec![("tags", 1)]),
         ("UPDATE jobs SET payload = '{' WHERE sequence = 5", vec![("JSON", 1)]),
+        ("INSERT INTO attempt_reports VALUES (randomblob(16), 1, 1, NULL, NULL, NULL)", vec![("reports", 1)]),
+        ("INSERT INTO attempt_log VALUES (randomblob(16), 1, 1, 1, 1, 'x')", vec![("reports", 1)]),
         ("DELETE FROM settings WHERE key = 'epoch'", vec![("epoch", 1)]),
     ] {
         let copy = folder.path().join("copy.db");
@@ -136,6 +138,11 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "INSERT INTO attempts SELECT gen_random_uuid(), number, token, outcome, node, claimed_at, started_at, finished_at, error FROM attempts",
             "DELETE FROM attempts WHERE job NOT IN (SELECT id FROM jobs)",
             vec![("attempts", 1)],
+        ),
+        (
+            "INSERT INTO attempt_log VALUES (gen_random_uuid(), 1, 1, 1, 1, 'x'), (gen_random_uuid(), 1, 1, 1, 1, 'x')",
+            "DELETE FROM attempt_log",
+            vec![("reports", 2)],
         ),
         (
             "UPDATE events SET batch = 999 WHERE type = 1 AND number = 0",

@@ -124,6 +124,11 @@ impl Journal {
         self.args.dropped.inc_by(dropped);
     }
 
+    /// What it gave at its [end](Self::close) is not kept.
+    pub(crate) fn lost(&self, report: &Report) {
+        self.args.dropped.inc_by(report.lines.len() as u64);
+    }
+
     /// The attempt has ended: what is not known to be written goes with its end, and nothing more is taken.
     pub(crate) fn close(&self) -> Option<Report> {
         let (report, dropped) = self.state.lock().close();

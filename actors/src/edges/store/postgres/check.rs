@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 11] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -25,6 +25,17 @@ const RULES: [(&str, &str); 10] = [
         "attempts",
         "SELECT format('the attempt with token %s is of a job that is not there: %s', token, job)
          FROM attempts WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = attempts.job) LIMIT $1",
+    ),
+    (
+        "reports",
+        "SELECT format('what the run with token %s has said is of a job, or of a run, that is not there: %s', token, job)
+         FROM ((SELECT job, token FROM attempt_reports WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = attempt_reports.job)
+                LIMIT $1)
+               UNION ALL
+               (SELECT DISTINCT job, token FROM attempt_log
+                WHERE NOT EXISTS (SELECT FROM attempt_reports AS run
+                                  WHERE run.job = attempt_log.job AND run.token = attempt_log.token) LIMIT $1)) AS lost
+         LIMIT $1",
     ),
     (
         "log",

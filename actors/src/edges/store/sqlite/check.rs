@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 11] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -20,6 +20,16 @@ const RULES: [(&str, &str); 10] = [
         "attempts",
         "SELECT 'the attempt with token ' || token || ' is of a job that is not there: ' || lower(hex(job))
          FROM attempts WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = attempts.job)",
+    ),
+    (
+        "reports",
+        "SELECT 'what the run with token ' || token || ' has said is of a job, or of a run, that is not there: ' || lower(hex(job))
+         FROM (SELECT job, token FROM attempt_reports
+               WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = attempt_reports.job)
+               UNION ALL
+               SELECT DISTINCT job, token FROM attempt_log
+               WHERE NOT EXISTS (SELECT 1 FROM attempt_reports AS run
+                                 WHERE run.job = attempt_log.job AND run.token = attempt_log.token))",
     ),
     (
         "log",
