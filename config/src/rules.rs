@@ -145,7 +145,7 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     let jobs = &settings.jobs;
     rules.range(&key("jobs.log_max_lines"), jobs.log_max_lines, 0, 100_000);
     // Each attempt that runs may hold as much.
-    rules.range(&key("jobs.log_max_bytes"), jobs.log_max_bytes.bytes(), 1024, 64 * 1024 * 1024);
+    rules.range(&key("jobs.log_max_bytes"), jobs.log_max_bytes.bytes(), 1024, 16 * 1024 * 1024);
     rules.at_least(&key("jobs.log_max_line"), jobs.log_max_line.bytes(), 64);
     rules.ordered(("jobs.log_max_line", &jobs.log_max_line), ("jobs.log_max_bytes", &jobs.log_max_bytes));
     rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));

@@ -257,7 +257,7 @@ section! {
         pub max_result: ByteSize,
         /// Most lines of an attempt's log; 0: none. Of a longer one the first half of them and the newest are kept. Default: `1000`.
         pub log_max_lines: usize,
-        /// Most bytes of an attempt's log, of which the same holds. Default: `256KiB`.
+        /// Most bytes of an attempt's log, of which the same holds; 1 KiB to 16 MiB. Default: `256KiB`.
         pub log_max_bytes: ByteSize,
         /// Longest line of an attempt's log; at most `log_max_bytes`. Default: `8KiB`.
         pub log_max_line: ByteSize,

@@ -209,7 +209,13 @@ async fn a_full_disk_leaves_no_half_of_a_copy() {
 fn said(export: &[u8]) -> Vec<serde_json::Value> {
     let lines = export.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let lines = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
-    lines.filter(|line| line.get("job").is_some() || line["event"].get("progress").is_some()).collect()
+    lines
+        .filter(|line| {
+            line.get("job").is_some()
+                || line.get("report").is_some()
+                || line["event"].get("progress").is_some()
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,9 +267,9 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
         [one, two, three]
     });
     let [one, two, three] = moved.join().unwrap().map(|export| said(&export));
-    assert_eq!(one.len(), 3 + 2);
-    assert_eq!(one[0]["job"]["reports"][0]["lines"].as_array().unwrap().len(), 3);
-    assert_eq!(one[1]["job"]["reports"][0]["progress"]["message"], "half \"way\"");
+    assert_eq!(one.len(), 3 + 2 + 2);
+    assert_eq!(one[1]["report"]["lines"].as_array().unwrap().len(), 3);
+    assert_eq!(one[3]["report"]["progress"]["message"], "half \"way\"");
     assert_eq!(one, two);
     assert_eq!(one, three);
 }

@@ -205,13 +205,14 @@ async fn export_jobs(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
         after = as_long(last.sequence);
         add_attempts(connection, &mut jobs).await?;
         let mut runs = runs(connection, &jobs).await?;
-        for mut job in jobs {
-            // A job at a time: their logs can be long.
-            for (token, mut run) in runs.remove(&job.id).unwrap_or_default() {
-                run.lines = log_lines(connection, job.id, token).await.map_err(failed)?;
-                job.reports.push(run);
-            }
+        for job in jobs {
+            let id = job.id;
             writer.write(&Line::Job(Box::new(job)))?;
+            // One at a time: their logs can be long.
+            for (token, mut run) in runs.remove(&id).unwrap_or_default() {
+                run.lines = log_lines(connection, id, token).await.map_err(failed)?;
+                writer.write(&Line::Report(Box::new(run)))?;
+            }
         }
     }
 }
@@ -234,8 +235,9 @@ async fn runs(
                 })
                 .transpose()?;
             let (token, attempt) = (long(&row, "token")?, count(&row, "attempt")?);
-            let run = ReportLine { token, attempt, progress, lines: Vec::new() };
-            Ok((row.try_get("job")?, (row.try_get("token")?, run)))
+            let job = row.try_get("job")?;
+            let run = ReportLine { job, token, attempt, progress, lines: Vec::new() };
+            Ok((job, (row.try_get("token")?, run)))
         };
         let (job, run) = run().map_err(failed)?;
         by_job.entry(job).or_default().push(run);
@@ -322,7 +324,6 @@ fn job_line(row: &PgRow) -> Result<JobLine, TransferError> {
             trace_context: row.try_get("trace_context")?,
             needs: needs::named(row.try_get("needs")?),
             attempts: Vec::new(),
-            reports: Vec::new(),
         })
     };
     rest().map_err(failed)
@@ -431,6 +432,7 @@ pub(super) async fn import(
         options,
         now: options.clock.now(),
         jobs: Vec::new(),
+        reports: Vec::new(),
         events: Vec::new(),
         bytes: 0,
         batch: 0,
@@ -498,8 +500,9 @@ struct Import<'a> {
     now: Timestamp,
     /// Not yet written.
     jobs: Vec<JobLine>,
+    reports: Vec<ReportLine>,
     events: Vec<EventLine>,
-    /// About those of `jobs`.
+    /// About those of `jobs` and `reports`.
     bytes: usize,
     /// The newest batch of events.
     batch: i64,
@@ -527,15 +530,18 @@ impl Import<'_> {
                 Ok(())
             }
             Line::Job(job) => {
-                let newest = job.reports.iter().map(|run| run.token).chain([job.token]).max();
-                if newest > Some(reader.header.token) || job.sequence > reader.header.sequence {
+                if job.token > reader.header.token || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
                 }
                 let result = job.result.as_ref().map_or(0, |result| result.get().len());
-                let lines = job.reports.iter().flat_map(|run| &run.lines).map(|line| line.text.len());
-                self.bytes += job.payload.get().len() + result + lines.sum::<usize>();
+                self.bytes += job.payload.get().len() + result;
                 self.jobs.push(*job);
                 if self.jobs.len() >= ROWS || self.bytes >= BYTES { self.write().await } else { Ok(()) }
+            }
+            Line::Report(report) => {
+                self.bytes += report.lines.iter().map(|line| line.text.len() + 64).sum::<usize>();
+                self.reports.push(*report);
+                if self.reports.len() >= ROWS || self.bytes >= BYTES { self.write().await } else { Ok(()) }
             }
             Line::Event(event) => {
                 self.events.push(*event);
@@ -625,8 +631,9 @@ impl Import<'_> {
                 .flat_map(|job| job.attempts.iter().map(move |attempt| (job.id, attempt)))
                 .collect();
             self.write_attempts(&attempts).await.map_err(unfit)?;
-            self.write_reports(&jobs).await.map_err(unfit)?;
         }
+        let reports = std::mem::take(&mut self.reports);
+        self.write_reports(&reports).await.map_err(unfit)?;
         self.write_events(&events).await.map_err(unfit)
     }
 
@@ -735,39 +742,37 @@ impl Import<'_> {
     }
 
     /// What runs have said.
-    async fn write_reports(&mut self, jobs: &[JobLine]) -> sqlx::Result<()> {
-        let runs: Vec<(Uuid, &ReportLine)> =
-            jobs.iter().flat_map(|job| job.reports.iter().map(|run| (job.id, run))).collect();
+    async fn write_reports(&mut self, runs: &[ReportLine]) -> sqlx::Result<()> {
         if runs.is_empty() {
             return Ok(());
         }
         macro_rules! column {
-            (|$job:ident, $run:ident| $value:expr) => {
-                runs.iter().map(|($job, $run)| $value).collect::<Vec<_>>()
+            (|$run:ident| $value:expr) => {
+                runs.iter().map(|$run| $value).collect::<Vec<_>>()
             };
         }
         sqlx::query(
             "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
              SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::double precision[], $5::text[], $6::bigint[])",
         )
-        .bind(column!(|job, _run| *job))
-        .bind(column!(|_job, run| as_long(run.token)))
-        .bind(column!(|_job, run| as_integer(run.attempt)))
-        .bind(column!(|_job, run| run.progress.as_ref().map(|progress| progress.fraction)))
-        .bind(column!(|_job, run| run
+        .bind(column!(|run| run.job))
+        .bind(column!(|run| as_long(run.token)))
+        .bind(column!(|run| as_integer(run.attempt)))
+        .bind(column!(|run| run.progress.as_ref().map(|progress| progress.fraction)))
+        .bind(column!(|run| run
             .progress
             .as_ref()
             .and_then(|progress| progress.message.as_deref().map(clean))))
-        .bind(column!(|_job, run| run.progress.as_ref().map(|progress| progress.at.as_micros())))
+        .bind(column!(|run| run.progress.as_ref().map(|progress| progress.at.as_micros())))
         .execute(&mut *self.connection)
         .await?;
-        for (job, run) in runs {
-            self.write_lines(job, run).await?;
+        for run in runs {
+            self.write_lines(run).await?;
         }
         Ok(())
     }
 
-    async fn write_lines(&mut self, job: Uuid, run: &ReportLine) -> sqlx::Result<()> {
+    async fn write_lines(&mut self, run: &ReportLine) -> sqlx::Result<()> {
         let lines = &run.lines;
         if lines.is_empty() {
             return Ok(());
@@ -776,7 +781,7 @@ impl Import<'_> {
             "INSERT INTO attempt_log (job, token, number, at, level, text)
              SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::smallint[], $6::text[])",
         )
-        .bind(job)
+        .bind(run.job)
         .bind(as_long(run.token))
         .bind(lines.iter().map(|line| as_long(line.number)).collect::<Vec<_>>())
         .bind(lines.iter().map(|line| line.at.as_micros()).collect::<Vec<_>>())

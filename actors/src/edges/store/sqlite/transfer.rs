@@ -190,37 +190,42 @@ fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
         while let Some(row) = rows.next().map_err(failed)? {
             job.attempts.push(attempt_line(row, &job)?);
         }
-        job.reports = reports(connection, job.id).map_err(failed)?;
+        let id = job.id;
         writer.write(&Line::Job(Box::new(job)))?;
+        export_reports(connection, id, writer)?;
     }
     Ok(())
 }
 
 /// What the runs of a job have said.
-fn reports(connection: &Connection, job: Uuid) -> rusqlite::Result<Vec<ReportLine>> {
+fn export_reports(connection: &Connection, job: Uuid, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let mut runs = connection
+        .prepare_cached(
+            "SELECT token, attempt, fraction, message, progressed_at FROM attempt_reports WHERE job = ?1 ORDER BY token",
+        )
+        .map_err(failed)?;
+    let mut rows = runs.query([job.as_bytes()]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let report = report_line(connection, job, row).map_err(failed)?;
+        writer.write(&Line::Report(Box::new(report)))?;
+    }
+    Ok(())
+}
+
+fn report_line(connection: &Connection, job: Uuid, row: &Row<'_>) -> rusqlite::Result<ReportLine> {
+    let token: u64 = row.get(0)?;
     let mut lines = connection.prepare_cached(
         "SELECT number, at, level, text FROM attempt_log WHERE job = ?1 AND token = ?2 ORDER BY number",
     )?;
-    let mut runs = connection.prepare_cached(
-        "SELECT token, attempt, fraction, message, progressed_at FROM attempt_reports WHERE job = ?1 ORDER BY token",
-    )?;
-    let mut rows = runs.query([job.as_bytes()])?;
-    let mut reports = Vec::new();
-    while let Some(row) = rows.next()? {
-        let token: u64 = row.get(0)?;
-        let line = |row: &Row<'_>| {
-            let (at, level) = (time(row, 1)?, level_of(row.get(2)?));
-            Ok(LogLine { number: row.get(0)?, at, level, text: row.get(3)? })
-        };
-        let lines = lines.query_map((job.as_bytes(), token), line)?.collect::<rusqlite::Result<_>>()?;
-        let progress = optional_time(row, 4)?
-            .map(|at| {
-                Ok::<_, rusqlite::Error>(ProgressLine { fraction: row.get(2)?, message: row.get(3)?, at })
-            })
-            .transpose()?;
-        reports.push(ReportLine { token, attempt: row.get(1)?, progress, lines });
-    }
-    Ok(reports)
+    let line = |row: &Row<'_>| {
+        let (at, level) = (time(row, 1)?, level_of(row.get(2)?));
+        Ok(LogLine { number: row.get(0)?, at, level, text: row.get(3)? })
+    };
+    let lines = lines.query_map((job.as_bytes(), token), line)?.collect::<rusqlite::Result<_>>()?;
+    let progress = optional_time(row, 4)?
+        .map(|at| Ok::<_, rusqlite::Error>(ProgressLine { fraction: row.get(2)?, message: row.get(3)?, at }))
+        .transpose()?;
+    Ok(ReportLine { job, token, attempt: row.get(1)?, progress, lines })
 }
 
 fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
@@ -271,7 +276,6 @@ fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
             trace_context: row.get(33)?,
             needs: needs::named(row.get::<_, Option<String>>(34)?.as_deref()),
             attempts: Vec::new(),
-            reports: Vec::new(),
         })
     };
     rest().map_err(failed)
@@ -470,12 +474,12 @@ impl Import<'_> {
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
             Line::Job(job) => {
-                let newest = job.reports.iter().map(|run| run.token).chain([job.token]).max();
-                if newest > Some(reader.header.token) || job.sequence > reader.header.sequence {
+                if job.token > reader.header.token || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
                 }
                 self.job(job)
             }
+            Line::Report(report) => self.report(report),
             Line::Event(event) => self.event(event),
             Line::Export(_) | Line::End(_) => return Ok(()),
         };
@@ -588,12 +592,11 @@ impl Import<'_> {
             job.trace_context,
             needs::stored(&job.needs),
         ])?;
-        job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))?;
-        job.reports.iter().try_for_each(|report| self.report(job.id, report))
+        job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))
     }
 
-    fn report(&self, job: Uuid, report: &ReportLine) -> rusqlite::Result<()> {
-        let ReportLine { token, attempt, progress, lines } = report;
+    fn report(&self, report: &ReportLine) -> rusqlite::Result<()> {
+        let ReportLine { job, token, attempt, progress, lines } = report;
         let mut run = self.connection.prepare_cached(
             "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

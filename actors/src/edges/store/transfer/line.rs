@@ -22,6 +22,7 @@ pub(crate) enum Line {
     Total(TotalLine),
     Key(KeyLine),
     Job(Box<JobLine>),
+    Report(Box<ReportLine>),
     Event(Box<EventLine>),
     End(Counts),
 }
@@ -171,15 +172,13 @@ pub(crate) struct JobLine {
     /// Those that have ended, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) attempts: Vec<AttemptLine>,
-    /// What its runs have said of themselves, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub(crate) reports: Vec<ReportLine>,
 }
 
-/// What a run has said of itself.
+/// What a run has said of itself. A line of its own, behind that of its job: the logs of a hundred runs can be long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportLine {
+    pub(crate) job: Uuid,
     pub(crate) token: u64,
     pub(crate) attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none", default)]

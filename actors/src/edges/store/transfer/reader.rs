@@ -4,6 +4,7 @@ use std::io::{BufRead, Read};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{Counts, Header, Line, Progress, TransferError, line::FORMAT};
 
@@ -22,6 +23,7 @@ pub(crate) struct Reader<'a> {
     line: u64,
     buffer: Vec<u8>,
     last_sequence: u64,
+    last_job: Option<Uuid>,
     last_position: Option<u64>,
 }
 
@@ -39,6 +41,7 @@ impl<'a> Reader<'a> {
             line: 1,
             buffer,
             last_sequence: 0,
+            last_job: None,
             last_position: None,
         })
     }
@@ -58,8 +61,19 @@ impl<'a> Reader<'a> {
                     return Err(self.wrong(format!("the job {} is not in its place", job.id)));
                 }
                 self.last_sequence = job.sequence;
+                self.last_job = Some(job.id);
                 self.counts.jobs += 1;
                 self.counts.attempts += job.attempts.len() as u64;
+            }
+            Line::Report(report) => {
+                if self.last_job != Some(report.job) || self.counts.events > 0 {
+                    return Err(
+                        self.wrong(format!("what is said of the job {} is not in its place", report.job))
+                    );
+                }
+                if report.token > self.header.token {
+                    return Err(self.wrong("the run is newer than the export"));
+                }
             }
             Line::Event(event) => {
                 if self.last_position.is_some_and(|last| event.position != last + 1) || event.position == 0 {
@@ -190,6 +204,12 @@ mod tests {
             (format!("{HEADER}\n{first}\n{}", end(1)), "line 3: the newest events are missing"),
             (format!("{HEADER}\n{first}\n{second}\n{}", end(3)), "it is damaged"),
             (format!("{HEADER}\n{first}\n{second}\n{}\n{{}}", end(2)), "line 5: nothing may follow"),
+            (
+                format!(
+                    "{HEADER}\n{{\"report\":{{\"job\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"token\":0,\"attempt\":1}}}}"
+                ),
+                "line 2: what is said of the job 01890a5d-ac96-774b-bcce-b302099a8057 is not in its place",
+            ),
             (format!("{HEADER}\n{HEADER}"), "line 2: a second export begins here"),
             (format!("{HEADER}\n{{\"colour\":{{}}}}"), "line 2: unknown variant `colour`"),
             (
