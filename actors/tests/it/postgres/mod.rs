@@ -5,6 +5,7 @@ mod faults;
 mod log;
 mod nodes;
 mod proxy;
+mod rates;
 mod schema;
 mod sessions;
 mod support;

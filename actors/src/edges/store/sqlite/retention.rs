@@ -110,3 +110,33 @@ fn delete_counts(tx: &Transaction<'_>, limit: u32) -> rusqlite::Result<u64> {
     )?;
     Ok(statement.execute(params![tx.changes.now.as_micros(), limit])? as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::store::sqlite::{SqliteOptions, open, transaction::Memory};
+
+    #[test]
+    fn what_no_rate_looks_at_any_more_is_deleted() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = SqliteOptions::new(folder.path().join("callboard.db"));
+        let connection = open::writer(&options).unwrap();
+        let memory = Memory::load(&connection).unwrap();
+        let tx = Transaction::new(&connection, &options, &memory);
+        let now = tx.changes.now.as_micros();
+        for (key, expires_at) in [("", now), ("a", now - 1), ("b", now + 60_000_000), ("c", 1)] {
+            connection
+                .execute(
+                    "INSERT INTO claim_counts (queue, partition_key, slice, claims, expires_at) VALUES ('q', ?1, 0, 1, ?2)",
+                    params![key, expires_at],
+                )
+                .unwrap();
+        }
+        let counts = [2, 1, 0].map(|expected| (expected, delete_counts(&tx, 2).unwrap()));
+        assert!(counts.iter().all(|(expected, deleted)| expected == deleted), "{counts:?}");
+        let left: String = connection
+            .query_row("SELECT group_concat(partition_key) FROM claim_counts", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, "b");
+    }
+}
