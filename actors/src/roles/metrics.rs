@@ -6,6 +6,7 @@ use callboard_contracts::{
     EventType, JobState, Timestamp,
     api::{ErrorKind, LogCursor},
 };
+use parking_lot::Mutex;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
@@ -72,6 +73,8 @@ struct Numbers {
     log_lines_dropped: IntCounterVec,
     sessions_opened: IntCounter,
     sessions_lost: IntCounter,
+    /// Those that have labels now.
+    edges: Mutex<BTreeSet<String>>,
     edge_tripped: IntGaugeVec,
     edge_parked: IntGaugeVec,
     leads: IntGauge,
@@ -308,6 +311,7 @@ impl Metrics {
             log_lines_dropped,
             sessions_opened,
             sessions_lost,
+            edges: Mutex::default(),
             edge_tripped,
             edge_parked,
             leads,
@@ -475,6 +479,13 @@ impl Metrics {
 
     /// Sets how the edges are now.
     pub(crate) fn edges(&self, edges: &[EdgeRecord], now: Timestamp) {
+        let names: BTreeSet<String> = edges.iter().map(|edge| edge.name.clone()).collect();
+        let before = std::mem::replace(&mut *self.0.edges.lock(), names.clone());
+        for forgotten in before.difference(&names) {
+            // They were set together.
+            let _ = self.0.edge_tripped.remove_label_values(&[forgotten]);
+            let _ = self.0.edge_parked.remove_label_values(&[forgotten]);
+        }
         for edge in edges {
             let tripped = edge.tripped_at(now).is_some();
             self.0.edge_tripped.with_label_values(&[&edge.name]).set(tripped.into());
