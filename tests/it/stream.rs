@@ -24,10 +24,16 @@ struct Stream {
 
 impl Stream {
     fn open(server: &Server) -> Stream {
+        Stream::to(server, "/api/v1/jobs/stream", "application/x-ndjson")
+    }
+
+    /// A request to this route whose body comes in chunks.
+    fn to(server: &Server, path: &str, kind: &str) -> Stream {
         let mut out = TcpStream::connect(server.address).expect("a connection");
         out.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        let head = "POST /api/v1/jobs/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n\
-                    Transfer-Encoding: chunked\r\n\r\n";
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         out.write_all(head.as_bytes()).expect("sent");
         let answers = BufReader::new(out.try_clone().expect("the other side"));
         Stream { out, answers }
@@ -267,6 +273,42 @@ fn a_client_that_never_stops_is_told_and_cut_off() {
     }
     assert_eq!(stored(&server), 2);
     assert_eq!(server.post("/api/v1/jobs", "{\"type\":\"noop\"}").status, 202);
+}
+
+#[test]
+fn a_body_without_end_is_cut_off_wherever_it_is_refused() {
+    let server = Server::start(&Options::arguments(&["--set", "web.request_timeout=500ms"]));
+    let json = "application/json";
+    let slow = (1, Duration::from_millis(20));
+    for (path, kind, status, (piece, pause)) in [
+        ("/api/v1/jobs", json, 413, (64 * 1024, Duration::ZERO)),
+        ("/api/v1/jobs", json, 408, slow),
+        ("/api/v1/jobs", "text/plain", 415, slow),
+        ("/jobs", json, 408, slow),
+        ("/nowhere", json, 404, slow),
+        ("/api/v1/stats", json, 405, slow),
+    ] {
+        let mut stream = Stream::to(&server, path, kind);
+        let cut_off = endless(&stream, piece, pause);
+        assert_eq!(stream.head(), status, "{path}");
+        cut_off.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{path} {status}: {error}"));
+    }
+    // Whoever has said all keeps his connection.
+    let mut stream = Stream::to(&server, "/api/v1/jobs", json);
+    for _ in 0..3 {
+        stream.send("{\"type\":\"noop\"}");
+        stream.finish();
+        assert_eq!(stream.head(), 202);
+        let mut body = String::new();
+        while !body.ends_with('}') {
+            let mut byte = [0];
+            stream.answers.read_exact(&mut byte).expect("a body");
+            body.push(byte[0].into());
+        }
+        let again = "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n";
+        stream.out.write_all(again.as_bytes()).expect("the connection is kept");
+    }
 }
 
 #[test]

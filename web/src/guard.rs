@@ -24,6 +24,7 @@ use crate::{
     pages,
     problem::{Kind, Trouble},
     settings::{Role, WebSettings},
+    unread::Held,
 };
 
 /// What an answer that is no page may load.
@@ -56,7 +57,7 @@ pub(crate) fn is_probe(path: &str) -> bool {
 
 /// Every request goes through here.
 pub(crate) async fn guard(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let given = text(request.headers(), CORRELATION).and_then(|id| Uuid::try_parse(id).ok());
@@ -69,6 +70,7 @@ pub(crate) async fn guard(
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
     let started = tokio::time::Instant::now();
+    let unread = Held::of(&mut request);
     let mut response = match allowed(&request, &state.settings) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
@@ -79,7 +81,10 @@ pub(crate) async fn guard(
     finish(response.headers_mut(), &method, &path, correlation);
     let status = response.status().as_u16();
     tracing::debug!(%method, path, status, correlationId = %correlation, elapsed = ?started.elapsed(), "request");
-    Ok(response)
+    Ok(match unread {
+        Some(unread) => response.map_body(|_, body| unread.until_the_end_of(body)),
+        None => response,
+    })
 }
 
 fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uuid) {

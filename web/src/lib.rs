@@ -26,6 +26,7 @@ mod sse;
 mod stream;
 mod tree;
 mod unanswered;
+mod unread;
 
 pub use server::{HttpServer, WebHandle, web};
 pub use settings::{Role, Token, WebDependencies, WebError, WebSettings};

@@ -4,7 +4,6 @@
 //! client, so a client that does not read is not read from, and one that does not write costs nothing but its seat. Both
 //! have `web.request_timeout` for the next step.
 
-mod answers;
 mod lines;
 
 use std::{collections::VecDeque, time::Duration};
@@ -16,16 +15,14 @@ use actix_web::{
     web::{Bytes, BytesMut, Data, Payload},
 };
 use callboard_actors::roles::request::{Form, Submit};
+use futures_util::stream::unfold;
 use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
     time::timeout,
 };
 
-use self::{
-    answers::{Answers, Unread},
-    lines::{Line, Lines},
-};
+use self::lines::{Line, Lines};
 use crate::{
     api::{State, item},
     body, idempotency,
@@ -56,11 +53,13 @@ pub(crate) fn submit(
         index: 0,
         request: body::submit(Form::Api, Vec::new(), request),
         answers,
-        unread: Unread::default(),
         _seat: seat,
     };
-    let body = Answers::new(taken, pump.unread.clone());
     rt::spawn(pump.run());
+    let body = unfold(taken, |mut taken| async {
+        let bytes: Bytes = taken.recv().await?;
+        Some((Ok::<_, actix_web::Error>(bytes), taken))
+    });
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
         .insert_header(("X-Accel-Buffering", "no"))
@@ -77,8 +76,6 @@ struct Pump {
     /// What the requests of this stream have in common.
     request: Submit,
     answers: mpsc::Sender<Bytes>,
-    /// Where the body is left at the end.
-    unread: Unread,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -106,9 +103,6 @@ impl Pump {
             let line = text(self.index, Err(trouble));
             self.send(line).await;
         }
-        // Before the answers end.
-        let Pump { lines, unread, .. } = self;
-        unread.replace(Some(lines));
     }
 
     /// The lines that are there, at least one unless nothing more is to be read.
