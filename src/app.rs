@@ -3,7 +3,10 @@
 use std::{any::type_name, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use callboard_actors::{
-    edges::store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
+    edges::{
+        store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
+        telemetry::Telemetry,
+    },
     jobs::{
         Job, JobRegistry, Noop, RegistryError, Sleep,
         command::{CommandRequest, CommandRunner},
@@ -65,6 +68,13 @@ pub enum AppError {
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] assembly::HttpJobsError),
+    /// Spans cannot be sent to the collector.
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Telemetry(#[from] callboard_actors::edges::telemetry::OtlpError),
+    /// A collector of spans is configured, and this program cannot send any.
+    #[error("`telemetry.endpoint` is set, but this program was built without the feature `otlp`")]
+    NoTelemetry,
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
@@ -125,6 +135,8 @@ pub struct App {
     pub(crate) handles: Handles,
     store: StoreHandle,
     conditions: Conditions,
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the web endpoints record spans"))]
+    telemetry: Telemetry,
     settings: Settings,
     address: Option<SocketAddr>,
     /// Programs' folders are below the data folder: no other server may clean up there.
@@ -354,6 +366,9 @@ impl AppBuilder {
             return Err(StoreSetupError::from(error).into());
         }
         let settings = self.settings;
+        if cfg!(not(feature = "otlp")) && settings.telemetry.endpoint.is_some() {
+            return Err(AppError::NoTelemetry);
+        }
         let open = assembly::open_store(&settings)?;
         // An SQLite file has a lock of its own, and it is there that its holder is looked for.
         let folder = match assembly::is_shared(&settings) {
@@ -373,13 +388,21 @@ impl AppBuilder {
             queue_max: settings.store.queue_max,
             write_timeout: settings.store.write_timeout,
         });
-        let roles = Roles::assemble(assembly::roles(&settings), registry, store.clone(), conditions.clone())?;
+        let config = assembly::roles(&settings);
+        let telemetry = config.telemetry.clone();
+        let roles = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
         let workers = match settings.system.executors {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
         let edges =
             SupervisorSpec::new("edges").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(store_spec);
+        // It stops when everybody else has said his last, but for the store.
+        #[cfg(feature = "otlp")]
+        let edges = match assembly::exporter(&settings, &telemetry)? {
+            Some(exporter) => edges.child(exporter),
+            None => edges,
+        };
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
         let app = App {
@@ -387,6 +410,7 @@ impl AppBuilder {
             handles: roles.handles.clone(),
             store,
             conditions,
+            telemetry,
             settings,
             address: None,
             _folder: folder,
@@ -469,6 +493,7 @@ impl App {
             metrics: std::sync::Arc::new(move || metrics.render()),
             tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
             troubles: std::sync::Arc::new(move || callboard_web::tree_troubles(&same_root.snapshot())),
+            telemetry: self.telemetry.clone(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -4,12 +4,17 @@ use std::{path::PathBuf, sync::Arc};
 
 #[cfg(feature = "postgres")]
 use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
+#[cfg(feature = "otlp")]
+use callboard_actors::edges::telemetry::{Exporter, OtlpError, OtlpSettings};
 #[cfg(feature = "http")]
 use callboard_actors::jobs::http::{AddressRules, HttpClient, HttpSetupError, OriginList, Secret, Secrets};
 use callboard_actors::{
-    edges::store::{
-        Durability, OpenStore, SqliteOptions, SqliteStore, Store,
-        record::{QueueSettings, Retention},
+    edges::{
+        store::{
+            Durability, OpenStore, SqliteOptions, SqliteStore, Store,
+            record::{QueueSettings, Retention},
+        },
+        telemetry::{Telemetry, TelemetryBounds},
     },
     jobs::{
         JobDefaults, LogLimits, RetryPolicy,
@@ -18,6 +23,8 @@ use callboard_actors::{
     roles::{RolesConfig, UnknownTypes, bounds::TypeBounds},
 };
 use callboard_config::{self as config, ByteSize, Settings, StoreBackend};
+#[cfg(feature = "otlp")]
+use callboard_supervisors::ChildSpec;
 
 /// The database below the data folder.
 pub(crate) const DATABASE: &str = "callboard.db";
@@ -114,8 +121,44 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             batch: u32::try_from(retention.batch).unwrap_or(u32::MAX),
         },
         retention_interval: retention.interval,
+        telemetry: telemetry(settings),
         ..RolesConfig::default()
     }
+}
+
+/// Where spans are recorded: nowhere, unless there is a collector that they can be sent to.
+fn telemetry(settings: &Settings) -> Telemetry {
+    let telemetry = &settings.telemetry;
+    if telemetry.endpoint.is_none() {
+        return Telemetry::default();
+    }
+    Telemetry::recording(TelemetryBounds {
+        sample_ratio: telemetry.sample_ratio,
+        queue_max: telemetry.queue_max,
+        batch_max: telemetry.batch_max,
+    })
+}
+
+/// What sends spans to the collector, if there is one.
+#[cfg(feature = "otlp")]
+pub(crate) fn exporter(
+    settings: &Settings,
+    telemetry: &Telemetry,
+) -> Result<Option<ChildSpec<Exporter>>, OtlpError> {
+    let config::TelemetrySettings { endpoint, headers, service_name, timeout, interval, ca_file, .. } =
+        &settings.telemetry;
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let otlp = OtlpSettings {
+        endpoint: endpoint.clone(),
+        headers: headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
+        service_name: service_name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        node: node_name(settings),
+        timeout: *timeout,
+        interval: *interval,
+        ca_file: ca_file.clone(),
+    };
+    Exporter::spec(telemetry.clone(), otlp).map(Some)
 }
 
 /// What runs allow-listed programs.

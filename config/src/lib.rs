@@ -22,6 +22,7 @@ mod schema;
 mod settings;
 mod source;
 mod table;
+mod telemetry_header;
 mod text;
 mod token;
 mod value;
@@ -37,7 +38,8 @@ pub use problem::{ConfigError, Problem};
 pub use settings::{
     CommandSettings, DataSettings, HttpSettings, JobsSettings, LogSettings, ObservatorySettings,
     QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
-    StoreSettings, SystemSettings, WebSettings,
+    StoreSettings, SystemSettings, TelemetrySettings, WebSettings,
 };
 pub use source::{EffectiveValue, Source};
+pub use telemetry_header::TelemetryHeaderSettings;
 pub use token::TokenSettings;

@@ -13,7 +13,9 @@ use crate::key::{Key, shortened};
 use crate::layers::{Layers, is_queue_name};
 use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
-use crate::settings::{CommandSettings, HttpSettings, QueueSettings, Settings, StoreSettings, WebSettings};
+use crate::settings::{
+    CommandSettings, HttpSettings, QueueSettings, Settings, StoreSettings, TelemetrySettings, WebSettings,
+};
 use crate::source::Source;
 use crate::value::Setting;
 
@@ -31,6 +33,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     results(&mut rules, settings);
     job_types(&mut rules, &settings.jobs.types);
     store(&mut rules, &settings.store);
+    telemetry(&mut rules, &settings.telemetry);
     durations(&mut rules, settings);
     queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
     for (name, settings) in &settings.queues {
@@ -234,6 +237,43 @@ fn http(rules: &mut Rules<'_>, http: &HttpSettings) {
             &format!("\"{name}\" has no `origins`: it could be sent nowhere"),
         );
     }
+}
+
+fn telemetry(rules: &mut Rules<'_>, telemetry: &TelemetrySettings) {
+    /// The tree has to stop within 15 s, and the last spans are sent within it.
+    const LONGEST: Duration = Duration::from_secs(10);
+    if let Some(endpoint) = &telemetry.endpoint {
+        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+        let host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+        let plain = endpoint.len() <= 2048
+            && endpoint.bytes().all(|byte| byte.is_ascii_graphic())
+            && !endpoint.contains(['@', '?', '#']);
+        rules.require(
+            host && plain,
+            "telemetry.endpoint",
+            "expected a URL such as \"http://127.0.0.1:4318\", without user, query and fragment (keys go into `headers`)",
+        );
+    }
+    for header in &telemetry.headers {
+        let name = shortened(&header.name);
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let fits = (1..=100).contains(&header.name.len()) && header.name.bytes().all(token);
+        rules.require(fits, "telemetry.headers", &format!("\"{name}\" is no name of a header"));
+        let own = ["host", "content-type", "content-length", "connection", "transfer-encoding"];
+        let ours = own.iter().any(|own| own.eq_ignore_ascii_case(&header.name));
+        rules.require(!ours, "telemetry.headers", &format!("\"{name}\" is set by the program itself"));
+    }
+    let name = &telemetry.service_name;
+    let fits = (1..=255).contains(&name.len()) && !name.contains(char::is_control);
+    rules.require(fits, "telemetry.service_name", "a name has 1 to 255 bytes and no control characters");
+    rules.range(&key("telemetry.sample_ratio"), telemetry.sample_ratio, 0.0, 1.0);
+    rules.range(&key("telemetry.batch_max"), telemetry.batch_max, 1, 10_000);
+    rules.range(&key("telemetry.queue_max"), telemetry.queue_max, 1, 1_000_000);
+    let batch = ("telemetry.batch_max", &telemetry.batch_max);
+    rules.ordered(batch, ("telemetry.queue_max", &telemetry.queue_max));
+    rules.not_zero("telemetry.timeout", telemetry.timeout);
+    rules.not_zero("telemetry.interval", telemetry.interval);
+    rules.require(telemetry.timeout <= LONGEST, "telemetry.timeout", "it must be at most 10s");
 }
 
 fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {

@@ -16,6 +16,7 @@ use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
+use crate::telemetry_header::TelemetryHeaderSettings;
 use crate::token::TokenSettings;
 
 /// Declares a section: a plain struct, and how it is read (each field from the key of its name).
@@ -71,6 +72,8 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// What gives jobs of dead nodes to living ones.
     pub rescuer: RescuerSettings,
+    /// Where spans of traces are sent.
+    pub telemetry: TelemetrySettings,
 }
 
 impl Settings {
@@ -91,6 +94,7 @@ impl Settings {
             system: reader.section("system"),
             scheduler: reader.section("scheduler"),
             rescuer: reader.section("rescuer"),
+            telemetry: reader.section("telemetry"),
         }
     }
 
@@ -337,5 +341,29 @@ section! {
         pub interval: Duration,
         /// Runs of a job that died with their node after which it waits in quarantine; 0: never. Default: `3`.
         pub quarantine_after: u32,
+    }
+}
+
+section! {
+    /// `[telemetry]`: where spans of traces are sent (OpenTelemetry's OTLP over HTTP).
+    pub struct TelemetrySettings {
+        /// The collector's base URL, to which `/v1/traces` is added; none: no spans are made. Default: none.
+        pub endpoint: Option<String>,
+        /// Headers of each request to the collector. Default: `[]`.
+        pub headers: Vec<TelemetryHeaderSettings>,
+        /// Share of the traces that begin here which is recorded, 0 to 1; others are as their sender has decided. Default: `1.0`.
+        pub sample_ratio: f64,
+        /// What the collector knows the program as. Default: `callboard`.
+        pub service_name: String,
+        /// Time that one request to the collector may take, and the last spans at an orderly stop. Default: `5s`.
+        pub timeout: Duration,
+        /// Time that spans gather before they are sent. Default: `1s`.
+        pub interval: Duration,
+        /// Most spans of one request. Default: `512`.
+        pub batch_max: usize,
+        /// Spans that may wait; more are dropped and counted. At least `batch_max`. Default: `8192`.
+        pub queue_max: usize,
+        /// PEM file of certificate authorities that are trusted besides the system's. Default: none.
+        pub ca_file: Option<PathBuf>,
     }
 }

@@ -48,6 +48,22 @@ impl TraceContext {
         TraceContext { span: new_span(), ..self }
     }
 
+    /// The same place, recorded by somebody or not.
+    #[must_use]
+    pub fn sampled(self, sampled: bool) -> Self {
+        TraceContext { flags: (self.flags & !1) | u8::from(sampled), ..self }
+    }
+
+    /// The trace's number, as the wire has it.
+    pub fn trace_bytes(&self) -> [u8; 16] {
+        self.trace.to_be_bytes()
+    }
+
+    /// The span's number, as the wire has it.
+    pub fn span_bytes(&self) -> [u8; 8] {
+        self.span.to_be_bytes()
+    }
+
     /// The trace: 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
@@ -149,6 +165,16 @@ mod tests {
         let begun = TraceContext::begin(id);
         assert_eq!((begun.as_uuid(), begun.is_sampled()), (id, false));
         assert_ne!(TraceContext::begin(Uuid::nil()).as_uuid(), Uuid::nil());
+    }
+
+    #[test]
+    fn sampling_changes_one_flag_and_bytes_are_the_digits() {
+        let given: TraceContext = format!("00-{TRACE}-{SPAN}-02").parse().unwrap();
+        let sampled = given.sampled(true);
+        assert_eq!(sampled.to_string(), format!("00-{TRACE}-{SPAN}-03"));
+        assert_eq!(sampled.sampled(false), given);
+        assert_eq!(u128::from_be_bytes(given.trace_bytes()), u128::from_str_radix(TRACE, 16).unwrap());
+        assert_eq!(u64::from_be_bytes(given.span_bytes()), u64::from_str_radix(SPAN, 16).unwrap());
     }
 
     proptest! {

@@ -20,5 +20,6 @@ mod requests;
 mod semantics;
 mod server;
 mod stream;
+mod telemetry;
 mod traces;
 mod transactions;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    correlation::{correlation_of, trace_of},
+    correlation::{correlation_of, span_of},
     json,
     problem::{Kind, Trouble},
     settings::WebSettings,
@@ -55,6 +55,6 @@ pub(crate) fn submit(
     request: &HttpRequest,
 ) -> callboard_actors::roles::request::Submit {
     let correlation_id = correlation_of(request).unwrap_or_else(Uuid::now_v7);
-    let origin = Origin { correlation_id, trace: trace_of(request.headers()) };
+    let origin = Origin { correlation_id, trace: span_of(request) };
     callboard_actors::roles::request::Submit { form, jobs, origin }
 }

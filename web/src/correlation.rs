@@ -19,6 +19,16 @@ pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     headers.get(TRACEPARENT)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// The span of the request itself, put on it by the guard where spans are recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestSpan(pub(crate) TraceContext);
+
+/// The span that what the request causes stands below: its own, or that of whoever sent it.
+pub(crate) fn span_of(request: &HttpRequest) -> Option<TraceContext> {
+    let own = request.extensions().get::<RequestSpan>().map(|span| span.0);
+    own.or_else(|| trace_of(request.headers()))
+}
+
 pub(crate) fn correlation_of(request: &HttpRequest) -> Option<Uuid> {
     request.extensions().get::<Correlation>().map(|correlation| correlation.0)
 }

@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use crate::{
     api::State,
-    correlation::{CORRELATION, Correlation, trace_of},
+    correlation::{CORRELATION, Correlation, RequestSpan, trace_of},
     pages,
     problem::{Kind, Trouble},
     settings::{Role, WebSettings},
+    spans,
     unread::Held,
 };
 
@@ -71,6 +72,11 @@ pub(crate) async fn guard(
     };
     let started = tokio::time::Instant::now();
     let unread = Held::of(&mut request);
+    let parent = trace_of(request.headers());
+    let span = spans::begin(&state.roles.telemetry, &method, &path, parent, correlation);
+    if let Some(span) = &span {
+        request.extensions_mut().insert(RequestSpan(span.context()));
+    }
     let mut response = match allowed(&request, &state.settings) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
@@ -80,6 +86,9 @@ pub(crate) async fn guard(
     };
     finish(response.headers_mut(), &method, &path, correlation);
     let status = response.status().as_u16();
+    if let Some(span) = span {
+        span.end(|| spans::request(&method, &path, response.request(), status));
+    }
     tracing::debug!(%method, path, status, correlationId = %correlation, elapsed = ?started.elapsed(), "request");
     Ok(match unread {
         Some(unread) => response.map_body(|_, body| unread.until_the_end_of(body)),

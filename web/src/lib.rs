@@ -22,6 +22,7 @@ mod routes;
 mod seats;
 mod server;
 mod settings;
+mod spans;
 mod sse;
 mod stream;
 mod tree;

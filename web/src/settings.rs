@@ -2,11 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use callboard_actors::roles::{
-    Conditions,
-    request::{
-        CancelJob, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue,
-        ListJobs, PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
+use callboard_actors::{
+    edges::telemetry::Telemetry,
+    roles::{
+        Conditions,
+        request::{
+            CancelJob, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue,
+            ListJobs, PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
+        },
     },
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
@@ -105,6 +108,8 @@ pub struct WebDependencies {
     pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
     /// What the supervision tree knows to be out of order now.
     pub troubles: Arc<dyn Fn() -> Vec<ReadinessReason> + Send + Sync>,
+    /// Where spans of requests are recorded.
+    pub telemetry: Telemetry,
     /// The program's version.
     pub version: &'static str,
 }

@@ -87,7 +87,8 @@ impl Roles {
     ) -> Result<Self, RolesError> {
         config.check(&registry)?;
         let queue_names = config.queues.iter().map(|queue| queue.name.clone());
-        let metrics = Metrics::new(registry.names(), queue_names, Some(&store))
+        let numbers = config.telemetry.numbers();
+        let metrics = Metrics::new(registry.names(), queue_names, Some(&store), Some(numbers))
             .map_err(|error| RolesError::Metrics(error.to_string()))?;
         let queues = config.queues.iter();
         let queues = queues.map(|settings| (settings.name.clone(), Arc::new(Queue::new(settings.clone()))));

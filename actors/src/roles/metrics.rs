@@ -12,10 +12,13 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::edges::store::{
-    StoreHandle,
-    numbers::seconds,
-    record::{AttemptEnd, EdgeRecord, EventCount, QueueTotals},
+use crate::edges::{
+    store::{
+        StoreHandle,
+        numbers::seconds,
+        record::{AttemptEnd, EdgeRecord, EventCount, QueueTotals},
+    },
+    telemetry::TelemetryNumbers,
 };
 
 /// The label of job types and queues that this node does not know: what a caller makes up must not make a time series.
@@ -145,6 +148,7 @@ impl Metrics {
         job_types: impl IntoIterator<Item = String>,
         queues: impl IntoIterator<Item = String>,
         store: Option<&StoreHandle>,
+        telemetry: Option<&TelemetryNumbers>,
     ) -> Result<Self, prometheus::Error> {
         let mut all = Families { registry: Registry::new(), known: Vec::new(), of_fleet: false };
         // From a tenth of a millisecond to an hour, three steps a decade.
@@ -225,6 +229,10 @@ impl Metrics {
             all.add("histogram", numbers.batch_size.clone())?;
             all.add("histogram", numbers.write_seconds.clone())?;
             all.add("counter", numbers.failed.clone())?;
+        }
+        if let Some(numbers) = telemetry {
+            all.add("counter", numbers.spans.clone())?;
+            all.add("gauge", numbers.waiting.clone())?;
         }
 
         let validation_failed = all.counter(
@@ -515,7 +523,7 @@ mod tests {
 
     #[test]
     fn names_are_the_contracts_and_types_that_nobody_knows_share_a_label() {
-        let metrics = Metrics::new(["noop".to_owned()], ["default".to_owned()], None).unwrap();
+        let metrics = Metrics::new(["noop".to_owned()], ["default".to_owned()], None, None).unwrap();
         metrics.submitted("noop");
         for made_up in ["x", "y", "z"] {
             metrics.submitted(made_up);

@@ -28,6 +28,7 @@ mod rescuer;
 mod scheduler;
 mod session;
 mod settings;
+mod spans;
 mod waiting;
 mod wakes;
 

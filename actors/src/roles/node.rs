@@ -25,6 +25,7 @@ use super::{
         board::Found,
     },
     settings::RolesConfig,
+    spans,
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
@@ -86,7 +87,11 @@ impl Node {
         }
         // Nothing more is taken from now on, whatever of the run goes on.
         let report = attempt.close_journal();
-        if attempt.end_reason() == Some(EndReason::SessionLost) {
+        let lost = attempt.end_reason() == Some(EndReason::SessionLost);
+        if let Some(span) = attempt.span() {
+            span.end(|| spans::run(attempt, &self.name, (!lost).then_some(&ending)));
+        }
+        if lost {
             return;
         }
         if self.is_draining() {
@@ -148,10 +153,11 @@ impl Node {
 /// Writes to the log how an attempt ended.
 fn tell(attempt: &Attempt, ending: &Ending) {
     let job = &attempt.job;
+    let trace_id = attempt.span().map(|span| span.context().trace_id());
     macro_rules! tell {
         ($level:ident, $($what:tt)+) => {
             tracing::$level!(
-                jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
+                traceId = trace_id, jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,
                 "type" = job.job_type, $($what)+
             )
         };

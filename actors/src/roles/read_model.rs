@@ -3,11 +3,12 @@
 use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
-    EventEnvelope, JobState,
+    EventEnvelope, JobState, TraceContext,
     api::{EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, QueueView, Totals},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::{
     bounds::{needs, type_payload},
@@ -241,6 +242,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         result: result.map(|result| json("result", &result)).transpose()?,
         timeout_ms: u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX),
         correlation_id: job.correlation_id,
+        trace_id: trace_id(job.trace, job.correlation_id),
         replay_of: job.replay_of,
         waits_for,
         needs,
@@ -249,6 +251,16 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         attempts,
         summary: summary(job),
     })
+}
+
+/// The trace that the job's attempts are in. Without one that was submitted they begin one of the correlation id's number.
+fn trace_id(submitted: Option<TraceContext>, correlation_id: Uuid) -> Option<String> {
+    match submitted {
+        Some(trace) => Some(trace.trace_id()),
+        // Each attempt begins a random one.
+        None if correlation_id.is_nil() => None,
+        None => Some(TraceContext::begin(correlation_id).trace_id()),
+    }
 }
 
 fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {

@@ -9,7 +9,10 @@ use callboard_contracts::name;
 
 use super::bounds::BoundsByType;
 use crate::{
-    edges::store::record::{QueueSettings, Retention},
+    edges::{
+        store::record::{QueueSettings, Retention},
+        telemetry::Telemetry,
+    },
     jobs::{JobDefaults, JobRegistry, LogLimits, MAX_ATTEMPTS},
 };
 
@@ -69,6 +72,8 @@ pub struct RolesConfig {
     pub retention: Retention,
     /// How often what has outlived its retention is deleted.
     pub retention_interval: Duration,
+    /// Where spans of traces are recorded. By default nowhere.
+    pub telemetry: Telemetry,
 }
 
 impl Default for RolesConfig {
@@ -108,6 +113,7 @@ impl Default for RolesConfig {
                 batch: 1000,
             },
             retention_interval: Duration::from_secs(60),
+            telemetry: Telemetry::default(),
         }
     }
 }

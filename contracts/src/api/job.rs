@@ -145,6 +145,9 @@ pub struct JobDetail {
     pub timeout_ms: u64,
     /// Ties together what one request has caused.
     pub correlation_id: Uuid,
+    /// The trace that it belongs to: 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// The finished job of which this one is a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<Uuid>,

@@ -70,6 +70,9 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     if let Some(progress) = &job.progress {
         add("progress", &progress_of(progress, summary.attempt));
     }
+    if let Some(trace) = &job.trace_id {
+        add("trace", trace);
+    }
     if let Some(original) = job.replay_of {
         add("replay of", &original.to_string());
     }
@@ -142,6 +145,7 @@ pub(super) mod tests {
             "payload": { "program": "cat", "args": ["a.txt"] },
             "timeout_ms": 600_000,
             "correlation_id": "01890a5d-ac96-774b-bcce-b302099a8058",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
             "replay_of": "01890a5d-ac96-774b-bcce-b302099a8059",
             "attempts": [
                 {
@@ -172,6 +176,7 @@ created    2026-01-01T00:00:00.000000Z
 scheduled  2026-01-01T00:00:01.000000Z
 started    2026-01-01T00:00:02.000000Z
 finished   2026-01-01T00:00:03.000000Z
+trace      4bf92f3577b34da6a3ce929d0e0e4736
 replay of  01890a5d-ac96-774b-bcce-b302099a8059
 payload    {\"args\":[\"a.txt\"],\"program\":\"cat\"}
 attempt 1  failed at 2026-01-01T00:00:00.000000Z on here

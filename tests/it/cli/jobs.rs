@@ -46,6 +46,9 @@ fn people_see_a_table_and_the_whole_of_a_job() {
     assert_eq!(without_times(&out(&list)), expected);
 
     let shown = server.cli(&["jobs", "show", &id(1)]);
+    let job = server.json(&["jobs", "show", &id(1), "--json"]);
+    let trace = job["correlation_id"].as_str().expect("an id").replace('-', "");
+    assert_eq!(job["trace_id"], *trace);
     let expected = format!(
         "{}  sleep  completed\n\
          queue      default\n\
@@ -54,6 +57,7 @@ fn people_see_a_table_and_the_whole_of_a_job() {
          created    TIME\n\
          started    TIME\n\
          finished   TIME\n\
+         trace      {trace}\n\
          payload    {{\"ms\":1}}\n\
          attempt 1  completed at TIME on here\n",
         id(1)

@@ -189,6 +189,8 @@ pub struct JobRecord {
     pub partition_key: Option<String>,
     /// Ties together what one request has caused.
     pub correlation_id: Uuid,
+    /// The span that it was submitted in; absent in lists.
+    pub trace: Option<TraceContext>,
     /// The id of its `job.created` event.
     pub created_event_id: Uuid,
     /// The finished job of which this one is a replay.

@@ -331,7 +331,7 @@ fn body(request: &HttpRequest) -> (Option<&'static str>, Bytes) {
 }
 
 /// What `Host` says.
-fn host(origin: &Origin) -> String {
+pub(crate) fn host(origin: &Origin) -> String {
     let usual = if origin.is_https() { 443 } else { 80 };
     if origin.port() == usual {
         origin.host().to_string()
@@ -341,7 +341,7 @@ fn host(origin: &Origin) -> String {
 }
 
 /// When to come again: a number of seconds, or a date, which the answer's own clock is the measure of.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     let given = text(header::RETRY_AFTER)?;
     let wait = match given.parse() {
@@ -356,7 +356,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// The certificate authorities of a PEM file.
-fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpSetupError> {
+pub(crate) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpSetupError> {
     let wrong = |problem: String| HttpSetupError::CaFile { path: path.to_owned(), problem };
     let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
     if let Some(error) = found.errors.first() {
@@ -369,7 +369,7 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpSetupErr
 }
 
 /// Trusts the system's certificate authorities and these.
-fn trusting(authorities: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn trusting(authorities: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -74,7 +74,7 @@ fn refusal(origin: &Origin, address: IpAddr, special: super::address::Special) -
 }
 
 /// A connection to the first of the origin's addresses that answers.
-pub(super) async fn connect(origin: &Origin, rules: &AddressRules) -> Result<TcpStream, HttpError> {
+pub(crate) async fn connect(origin: &Origin, rules: &AddressRules) -> Result<TcpStream, HttpError> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in resolve(origin, rules).await? {
         match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
@@ -92,7 +92,7 @@ pub(super) async fn connect(origin: &Origin, rules: &AddressRules) -> Result<Tcp
 }
 
 /// Sends the request over the connection and reads the whole answer.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     stream: TcpStream,
     origin: &Origin,
     tls: Option<Arc<ClientConfig>>,

@@ -31,6 +31,16 @@ mod output;
 mod request;
 mod secret;
 
+/// What else speaks HTTP has of this.
+#[cfg(feature = "otlp")]
+pub(crate) mod wire {
+    pub(crate) use super::{
+        client::{authorities, host, retry_after, trusting},
+        connection::{connect, exchange},
+        output::Answer,
+    };
+}
+
 pub use address::{AddressRules, InvalidAddress};
 pub use client::{HttpClient, HttpSetupError, Sender};
 pub use error::HttpError;

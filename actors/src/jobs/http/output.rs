@@ -71,10 +71,10 @@ pub struct HttpOutput {
 
 /// An answer with its whole body.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: hyper::StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: hyper::StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {

@@ -3,6 +3,7 @@
 mod check;
 mod fingerprint;
 mod keys;
+mod submissions;
 mod submit;
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
@@ -95,8 +96,11 @@ impl PlainHandler<PrepareJob> for Gateway {
         if self.node.is_draining() {
             return Err(Refusal::Stopping);
         }
-        self.node.metrics.submitted(job.get("type").and_then(Value::as_str).unwrap_or_default());
-        check::check(&self.node, Form::Api, job, origin).map(Box::new)
+        let job_type = job.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.node.metrics.submitted(&job_type);
+        submissions::prepared(&self.node, &job_type, origin, |origin| {
+            check::check(&self.node, Form::Api, job, origin).map(Box::new)
+        })
     }
 }
 

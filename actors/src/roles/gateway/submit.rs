@@ -12,7 +12,9 @@ use super::{
         node::Node,
         request::{Refusal, Submit, SubmitOnce, SubmittedOnce},
     },
-    backlog_full, check, store_full, unexpected,
+    backlog_full, check, store_full,
+    submissions::Submissions,
+    unexpected,
 };
 use crate::{
     edges::store::{
@@ -28,7 +30,8 @@ const CHECKED_AT_ONCE: usize = 32;
 /// Stores the good jobs of a request.
 pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted, Refusal>> {
     let mut operations = Vec::with_capacity(request.jobs.len());
-    let checked: Vec<Result<Sent, Refusal>> = check_all(node, request)
+    let mut seen = Submissions::of(node, request.origin);
+    let checked: Vec<Result<Sent, Refusal>> = check_all(node, request, &mut seen)
         .await
         .into_iter()
         .map(|checked| {
@@ -39,10 +42,16 @@ pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted
             })
         })
         .collect();
+    let storing = seen.store(operations.len());
     let written = if operations.is_empty() { Ok(Vec::new()) } else { node.store.write_all(operations).await };
+    storing.end(written.as_ref().err());
     let results = match written {
         Ok(results) => results,
-        Err(error) => return checked.into_iter().map(|one| one.and(Err(error.clone().into()))).collect(),
+        Err(error) => {
+            let answers: Vec<_> = checked.into_iter().map(|one| one.and(Err(error.clone().into()))).collect();
+            seen.end(&answers);
+            return answers;
+        }
     };
     let mut results = results.into_iter();
     let mut news = News::of(node);
@@ -53,7 +62,8 @@ pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted
         news.note(&sent, &outcome);
         answer(node, sent.id, sent.event_id, sent.queue, outcome)
     });
-    let answers = answers.collect();
+    let answers: Vec<_> = answers.collect();
+    seen.end(&answers);
     news.tell();
     answers
 }
@@ -63,7 +73,8 @@ pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted
 pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<SubmittedOnce, Refusal> {
     let SubmitOnce { submit, key } = request;
     let (mut jobs, mut refused) = (Vec::new(), Vec::new());
-    for (index, checked) in check_all(node, submit).await.into_iter().enumerate() {
+    let mut seen = Submissions::of(node, submit.origin);
+    for (index, checked) in check_all(node, submit, &mut seen).await.into_iter().enumerate() {
         match checked {
             Ok(job) => jobs.push(job),
             Err(refusal) => refused.push((index, refusal)),
@@ -73,11 +84,16 @@ pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<Subm
     let note = serde_json::to_string(&refused).map_err(|error| StoreError::Failed(error.to_string()))?;
     // Also when there is nothing to store: the request may have been answered before the settings changed.
     let operation = Operation::EnqueueOnce(Box::new(KeyedJobs { key, jobs, note }));
-    let (stored, note, replayed) = match node.store.write(operation).await? {
-        Outcome::EnqueuedOnce { answers, note, replayed } => (answers, note, replayed),
-        Outcome::KeyTaken => return Err(Refusal::KeyTaken),
-        other => return Err(unexpected(&other)),
+    let storing = seen.store(sent.len());
+    let written = node.store.write(operation).await;
+    storing.end(written.as_ref().err());
+    let written = match written {
+        Ok(Outcome::EnqueuedOnce { answers, note, replayed }) => Ok((answers, note, replayed)),
+        Ok(Outcome::KeyTaken) => Err(Refusal::KeyTaken),
+        Ok(other) => Err(unexpected(&other)),
+        Err(error) => Err(error.into()),
     };
+    let (stored, note, replayed) = written.inspect_err(|refusal| seen.refuse(refusal))?;
     if !replayed {
         let mut news = News::of(node);
         sent.iter().zip(&stored).for_each(|(sent, stored)| news.note(sent, &stored.outcome));
@@ -85,7 +101,12 @@ pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<Subm
     }
     let refused: Vec<(usize, Refusal)> = serde_json::from_str(&note)
         .map_err(|error| StoreError::Corrupt(format!("refusals that were kept cannot be read: {error}")))?;
-    Ok(SubmittedOnce { answers: in_order(node, stored, refused), replayed })
+    let answers = in_order(node, stored, refused);
+    // What was answered before was seen then, in the spans of then.
+    if !replayed {
+        seen.end(&answers);
+    }
+    Ok(SubmittedOnce { answers, replayed })
 }
 
 /// The answers in the order of the request, of which `refused` has the places.
@@ -106,7 +127,7 @@ fn in_order(
     answers
 }
 
-async fn check_all(node: &Node, request: Submit) -> Vec<Result<NewJob, Refusal>> {
+async fn check_all(node: &Node, request: Submit, seen: &mut Submissions<'_>) -> Vec<Result<NewJob, Refusal>> {
     failpoint!("submit.received");
     let Submit { form, jobs, origin } = request;
     let mut checked = Vec::with_capacity(jobs.len());
@@ -116,6 +137,7 @@ async fn check_all(node: &Node, request: Submit) -> Vec<Result<NewJob, Refusal>>
         }
         let job_type = value.get("type").and_then(Value::as_str).unwrap_or_default();
         node.metrics.submitted(job_type);
+        let origin = seen.begin(job_type, origin);
         checked.push(check::check(node, form, value, origin));
     }
     checked

@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    edges::store::{
-        record::{ClaimedJob, Lease},
-        report::Report,
+    edges::{
+        store::{
+            record::{ClaimedJob, Lease},
+            report::Report,
+        },
+        telemetry::OpenSpan,
     },
     jobs::journal::Journal,
 };
@@ -47,6 +50,8 @@ pub(crate) struct Attempt {
     reported: AtomicBool,
     /// What the run says; none before it has begun.
     journal: OnceLock<Arc<Journal>>,
+    /// The run's span, once it has begun.
+    span: OnceLock<OpenSpan>,
 }
 
 const NOT_STARTED: i64 = i64::MIN;
@@ -61,6 +66,7 @@ impl Attempt {
             started_at: AtomicI64::new(NOT_STARTED),
             reported: AtomicBool::new(false),
             journal: OnceLock::new(),
+            span: OnceLock::new(),
         }
     }
 
@@ -87,6 +93,16 @@ impl Attempt {
     /// The run begins.
     pub(crate) fn begin(&self, now: Timestamp) {
         self.started_at.store(now.as_micros(), SeqCst);
+    }
+
+    /// The run is one in this span, and stays in the first that it is said to be in.
+    pub(crate) fn begin_span(&self, span: OpenSpan) {
+        let _ = self.span.set(span);
+    }
+
+    /// The run's span, if it has begun.
+    pub(crate) fn span(&self) -> Option<&OpenSpan> {
+        self.span.get()
     }
 
     /// When the run began, if it did.

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use callboard_contracts::{Timestamp, TraceContext, api::ErrorKind};
+use callboard_contracts::{Timestamp, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
 use tokio::{
     sync::Notify,
@@ -15,7 +15,10 @@ use super::{
     ending::Ending,
 };
 use crate::{
-    edges::store::record::{ClaimedJob, Lease},
+    edges::{
+        store::record::{ClaimedJob, Lease},
+        telemetry::SpanKind,
+    },
     failpoint,
     jobs::{
         JobContext, context,
@@ -93,10 +96,12 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
     };
     failpoint!("run.begin");
     let started_at = node.store.now();
+    let span = node.config.telemetry.open(SpanKind::Consumer, job.trace, job.correlation_id);
+    let trace = span.context();
     attempt.begin(started_at);
+    attempt.begin_span(span);
     node.metrics.began(&job.queue, &job.job_type);
     node.outcomes.started(attempt);
-    let trace = job.trace.map_or_else(|| TraceContext::begin(job.correlation_id), TraceContext::child);
     let span = tracing::info_span!(
         "job", traceId = trace.trace_id(), spanId = trace.span_id(),
         parentSpanId = job.trace.map(|parent| parent.span_id()), jobId = %job.id, attempt = job.attempt, correlationId = %job.correlation_id, queue = job.queue,

@@ -23,7 +23,7 @@ use crate::edges::store::{
         QueueSettings, QueueTotals, Standing,
     },
     transition::{
-        code::{event_of, outcome_of, state_of},
+        code::{event_of, outcome_of, state_of, trace_of},
         needs,
         stored_event::{StoredEvent, read_from},
         window::Window,
@@ -57,13 +57,13 @@ pub(super) async fn snapshot<T>(
 fn columns(full: bool) -> &'static str {
     if full {
         "SELECT jobs.*, body.payload, body.metadata, body.document, body.created_event_id, body.replay_of,
-                body.tags
+                body.tags, body.trace_context
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     } else {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
                 body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                finished_at, cancel_requested_at, jobs.needs, partition_key
+                finished_at, cancel_requested_at, jobs.needs, partition_key, NULL AS trace_context
          FROM jobs JOIN job_bodies AS body ON body.id = jobs.id AND body.sequence = jobs.sequence "
     }
 }
@@ -98,6 +98,7 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         tags: tags(row.try_get::<Option<&str>, _>("tags")?),
         needs: needs::named(row.try_get("needs")?),
         partition_key: row.try_get("partition_key")?,
+        trace: trace_of(row.try_get("trace_context")?),
     })
 }
 

@@ -22,7 +22,7 @@ use crate::edges::store::{
         LoggedEvent, QueueSettings, QueueTotals, Standing,
     },
     transition::{
-        code::{event_of, outcome_of, rate_of, state_of},
+        code::{event_of, outcome_of, rate_of, state_of, trace_of},
         needs,
         stored_event::{StoredEvent, read_from},
         window::{Used, Window},
@@ -35,10 +35,11 @@ const ATTEMPTS: u32 = 100;
 /// The columns of [`JobRecord`]; in lists what is long stays away.
 fn columns(full: bool) -> String {
     let long = if full { "payload, metadata, result" } else { "'', NULL, NULL" };
+    let trace = if full { "trace_context" } else { "NULL" };
     format!(
         "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
          correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
-         finished_at, cancel_requested_at, priority, tags, needs, partition_key"
+         finished_at, cancel_requested_at, priority, tags, needs, partition_key, {trace}"
     )
 }
 
@@ -72,6 +73,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         tags: tags(row.get::<_, Option<String>>(25)?.as_deref()),
         needs: needs::named(row.get::<_, Option<String>>(26)?.as_deref()),
         partition_key: row.get(27)?,
+        trace: trace_of(row.get(28)?),
     })
 }
 

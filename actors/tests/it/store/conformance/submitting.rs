@@ -50,6 +50,7 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
         assert_eq!((&found.metadata, &found.document), (&new.metadata, &new.document));
         assert_eq!((found.max_attempts, found.timeout), (new.max_attempts, new.timeout));
         assert_eq!((found.priority, &found.tags), (new.priority, &new.tags));
+        assert_eq!(found.trace, new.trace);
         assert_eq!((found.correlation_id, found.created_event_id), (new.correlation_id, new.event_id));
         assert_eq!((found.state, found.attempt), (JobState::Available, 0));
         assert_eq!([found.created_at, found.updated_at, found.scheduled_at], [stage.now(); 3]);
