@@ -20,6 +20,8 @@ mod jobs;
 mod keyed;
 mod lane;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod read;
 mod reports;
 mod retention;

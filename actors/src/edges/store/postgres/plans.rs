@@ -1,0 +1,72 @@
+//! How the server goes about lists: by an index, so that its work does not grow with the tables.
+
+use callboard_contracts::JobState;
+use callboard_testsupport::Database;
+use sqlx::{Connection, Executor, PgConnection, Postgres, QueryBuilder, Row, raw_sql};
+use tokio::task::spawn_blocking;
+
+use super::{PostgresOptions, PostgresStore, read::push_lists};
+use crate::edges::store::record::JobFilter;
+
+/// Most jobs are completed; of five queues, seven types, and with a tag that one in fifty has.
+const JOBS: &str = "
+    SET search_path = callboard;
+    INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, correlation_id, created_at, updated_at, scheduled_at)
+    SELECT gen_random_uuid(), n, 't' || n % 7, 'q' || n % 5, CASE WHEN n % 10 = 0 THEN 7 WHEN n % 100 = 1 THEN 2 ELSE 5 END,
+           5, 1, gen_random_uuid(), n, n, n FROM generate_series(1, 20000) AS n;
+    INSERT INTO job_bodies (id, sequence, type, queue, payload, fingerprint, created_event_id)
+    SELECT id, sequence, type, queue, '{}', '', id FROM jobs;
+    INSERT INTO job_tags (tag, sequence) SELECT CASE WHEN n % 50 = 0 THEN 'rare' ELSE 'usual' END, n FROM generate_series(1, 20000) AS n;
+    ANALYZE;
+";
+
+#[tokio::test]
+async fn no_list_reads_a_whole_table() {
+    let (database, store) = spawn_blocking(|| {
+        let database = Database::create();
+        let store = PostgresStore::open(PostgresOptions::new(database.url())).unwrap();
+        (database, store)
+    })
+    .await
+    .unwrap();
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    connection.execute(raw_sql(JOBS)).await.unwrap();
+    let states = [
+        vec![],
+        vec![JobState::Completed],
+        vec![JobState::Discarded],
+        vec![JobState::Available, JobState::Discarded, JobState::Completed],
+    ];
+    let others = |queue: bool, job_type: bool, tag: Option<&str>| JobFilter {
+        queue: queue.then(|| "q3".to_owned()),
+        job_type: job_type.then(|| "t2".to_owned()),
+        tag: tag.map(str::to_owned),
+        ..JobFilter::default()
+    };
+    let others = [
+        others(false, false, None),
+        others(true, false, None),
+        others(false, true, None),
+        others(false, false, Some("rare")),
+        others(false, false, Some("nobodys")),
+        others(true, false, Some("usual")),
+    ];
+    for before in [None, Some(10_000)] {
+        for states in &states {
+            for other in &others {
+                let filter = JobFilter { states: states.clone(), before, ..other.clone() };
+                let mut query = QueryBuilder::<Postgres>::new("EXPLAIN ");
+                push_lists(&mut query, &filter, 50);
+                let plan = query.build().fetch_all(&mut connection).await.unwrap();
+                let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+                let plan = plan.join("\n");
+                for whole in ["Seq Scan on job", "Hash Join", "Merge Join"] {
+                    assert!(!plan.contains(whole), "{filter:?}:\n{plan}");
+                }
+            }
+        }
+    }
+    drop(store);
+    connection.close().await.unwrap();
+    spawn_blocking(|| drop(database)).await.unwrap();
+}
