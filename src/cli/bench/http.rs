@@ -22,12 +22,22 @@ impl Connection {
         Ok(Connection { stream: BufStream::new(stream), host, line: String::new(), body: Vec::new() })
     }
 
+    /// Asks, and gives the answer's status and body.
+    pub(super) async fn get(&mut self, path: &str) -> io::Result<(u16, &[u8])> {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+        self.exchange(&head, &[]).await
+    }
+
     /// Posts a body and gives the answer's status and body.
     pub(super) async fn post(&mut self, path: &str, media: &str, body: &[u8]) -> io::Result<(u16, &[u8])> {
         let (host, length) = (self.host, body.len());
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {media}\r\ncontent-length: {length}\r\n\r\n"
         );
+        self.exchange(&head, body).await
+    }
+
+    async fn exchange(&mut self, head: &str, body: &[u8]) -> io::Result<(u16, &[u8])> {
         self.stream.write_all(head.as_bytes()).await?;
         self.stream.write_all(body).await?;
         self.stream.flush().await?;

@@ -30,6 +30,7 @@ use super::{
         output::{Failure, Printer},
         progress::Progress,
     },
+    continuous,
     http::Connection,
     machine::Machine,
     probe::{Probe, monotonic},
@@ -68,6 +69,9 @@ pub(crate) struct JobsArgs {
     /// Connections that submit jobs with a request each; several numbers are measured one after the other.
     #[arg(long, default_value = "64", value_delimiter = ',', value_parser = RangedU64ValueParser::<usize>::new().range(1..=4_000), value_name = "N,..")]
     connections: Vec<usize>,
+    /// For how many seconds jobs come in while they are run.
+    #[arg(long, default_value_t = 15, value_parser = RangedU64ValueParser::<u64>::new().range(1..=3600), value_name = "N")]
+    continuous_seconds: u64,
     /// When an answered write is safe: after a power cut, or after the death of the program.
     #[arg(long, value_enum, default_value_t = DurabilityChoice::Full)]
     durability: DurabilityChoice,
@@ -121,6 +125,11 @@ pub(super) async fn run(args: &JobsArgs, printer: Printer) -> Result<Report, Fai
     completed(&server.client, args.post_jobs as u64).await?;
     drop(server);
 
+    say(&format!("submits jobs while they run, for {} s", args.continuous_seconds));
+    let server = start().await?;
+    let continuous = continuous::measure(&server, Duration::from_secs(args.continuous_seconds)).await?;
+    drop(server);
+
     progress.clear();
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -133,6 +142,7 @@ pub(super) async fn run(args: &JobsArgs, printer: Printer) -> Result<Report, Fai
         start_latency,
         post_jobs,
         post_jobs_while_draining,
+        continuous,
         memory,
     })
 }

@@ -1,17 +1,22 @@
 //! `callboard bench`: measures this program on this machine.
 
+mod continuous;
+mod histogram;
 mod http;
 mod jobs;
 mod machine;
 mod probe;
+mod queries;
 mod report;
 mod schema;
 mod server;
 mod statistics;
+mod watchers;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::output::{Failure, INTERRUPTED, Printer};
 
@@ -22,6 +27,15 @@ pub(super) enum BenchCommand {
     /// Each part starts a server of its own, in a process of its own and on a new folder, and talks to it over HTTP on
     /// loopback. All jobs that are counted were answered as stored, and all that are drained were seen as completed.
     Jobs(jobs::JobsArgs),
+    /// Fill a store with many jobs, and measure how long lists, single jobs and totals take; print the figures as JSON.
+    ///
+    /// The jobs are the same ones each time, in every state but executing, of eight queues, twenty types and a thousand tags. Before
+    /// anything is measured, the first page of every list is compared with what it must be.
+    Queries(queries::QueriesArgs),
+    /// Measure how soon clients that follow the events get them while jobs run; print the figures as JSON.
+    ///
+    /// Fails if any of them misses an event or gets one out of order.
+    Watchers(watchers::WatchersArgs),
     /// The server that is measured: `serve`, with the job type `bench-probe`. Ends with its standard input.
     #[command(hide = true)]
     Server(server::ServerArgs),
@@ -29,17 +43,25 @@ pub(super) enum BenchCommand {
 
 pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitCode, Failure> {
     match command {
-        BenchCommand::Jobs(args) => {
-            tokio::select! {
-                // First, so that no folder is made before Ctrl-C is minded. What it drops takes its folders with it.
-                biased;
-                _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
-                done = jobs::run(&args, printer) => {
-                    printer.document(&done?);
-                    Ok(ExitCode::SUCCESS)
-                }
-            }
-        }
+        BenchCommand::Jobs(args) => interruptible(jobs::run(&args, printer), printer).await,
+        BenchCommand::Queries(args) => interruptible(queries::run(&args, printer), printer).await,
+        BenchCommand::Watchers(args) => interruptible(watchers::run(&args, printer), printer).await,
         BenchCommand::Server(args) => server::run(&args).await,
+    }
+}
+
+/// Measures until it is done or somebody presses Ctrl-C, and prints what was measured.
+async fn interruptible<R: Serialize>(
+    measuring: impl Future<Output = Result<R, Failure>>,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
+    tokio::select! {
+        // First, so that no folder is made before Ctrl-C is minded. What it drops takes its folders with it.
+        biased;
+        _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+        done = measuring => {
+            printer.document(&done?);
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub(super) post_jobs: Vec<Post>,
     /// One job a request, while they are run at the same time; with the largest number of connections.
     pub(super) post_jobs_while_draining: Post,
+    /// Jobs come in all the time while they are run.
+    pub(super) continuous: Continuous,
     pub(super) memory: Memory,
 }
 
@@ -62,6 +64,18 @@ pub(super) struct Post {
     /// Of one request, from its sending to its answer.
     #[serde(flatten)]
     pub(super) times: Percentiles,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Continuous {
+    /// That were counted: the last two thirds.
+    pub(super) seconds: f64,
+    /// Submitted, run and completed.
+    pub(super) jobs_per_second: f64,
+    /// Jobs that were submitted and not completed, at most.
+    pub(super) most_ahead: u64,
+    /// Resident bytes of the server, at most.
+    pub(super) most_bytes: u64,
 }
 
 /// Resident bytes of the server.

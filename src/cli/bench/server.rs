@@ -29,6 +29,8 @@ use super::{
 
 /// What the server says once it can be reached.
 const LISTENING: &str = "listening on http://";
+/// Clients that may follow the events of a server that is measured.
+pub(super) const WATCHERS: usize = 10_000;
 /// How long a killed server may take to be gone.
 const END_LIMIT: Duration = Duration::from_secs(2);
 /// Its log, which is shown if it does not start.
@@ -81,6 +83,10 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
     }
     let queue = settings.queues.entry("default".to_owned()).or_insert(settings.queue_defaults.clone());
     queue.concurrency = args.concurrency;
+    // What is measured is the store, and not when it says that it is full.
+    queue.max_backlog = u64::from(u32::MAX);
+    settings.web.sse_max_clients = WATCHERS;
+    settings.web.max_connections = 2 * WATCHERS;
     let app = App::builder().settings(settings).job::<Probe>().web().start().await;
     let app = app.map_err(|error| Failure::failed(error.to_string()))?;
     if let Some(address) = app.address() {
@@ -97,8 +103,30 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) client: Client,
     process: Process,
-    _folder: Folder,
-    _schema: Option<Schema>,
+    _ground: Ground,
+}
+
+/// What a server stands on: its folder, and on PostgreSQL its schema. Dropped, both are gone.
+pub(super) struct Ground {
+    folder: Folder,
+    schema: Option<Schema>,
+}
+
+impl Ground {
+    pub(super) fn new(place: &Path, postgres: Option<&str>) -> Result<Ground, Failure> {
+        Ok(Ground { folder: Folder::create(place)?, schema: postgres.map(Schema::new).transpose()? })
+    }
+
+    /// The settings of the store, for what is done to it before a server has it.
+    pub(super) fn settings(&self, postgres: Option<&str>) -> Settings {
+        let mut settings = Settings::default();
+        settings.data.dir = self.folder.0.join("data");
+        if let Some(schema) = &self.schema {
+            let url = postgres.and_then(|url| DatabaseUrl::new(url).ok());
+            settings.store = schema::settings(settings.store, url, schema.name());
+        }
+        settings
+    }
 }
 
 /// A process that is dead once this is dropped.
@@ -111,13 +139,21 @@ impl Server {
         concurrency: usize,
         durability: DurabilityChoice,
     ) -> Result<Server, Failure> {
-        let folder = Folder::create(place)?;
+        Self::start_on(Ground::new(place, postgres)?, postgres, concurrency, durability).await
+    }
+
+    pub(super) async fn start_on(
+        ground: Ground,
+        postgres: Option<&str>,
+        concurrency: usize,
+        durability: DurabilityChoice,
+    ) -> Result<Server, Failure> {
+        let Ground { folder, schema } = &ground;
         let log = folder.0.join(LOG);
         let failed =
             |error: std::io::Error| Failure::failed(format!("the server cannot be started: {error}"));
-        let schema = postgres.map(Schema::new).transpose()?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        if let (Some(url), Some(schema)) = (postgres, &schema) {
+        if let (Some(url), Some(schema)) = (postgres, schema) {
             // Not among the arguments, which everybody on the machine can see.
             command.env(URL_VARIABLE, url).args(["bench", "server", "--schema", schema.name()]);
         } else {
@@ -143,7 +179,7 @@ impl Server {
             return Err(Failure::failed(format!("the server did not start: {}", log.trim())));
         };
         let client = Client::new(&format!("http://{address}"), None)?;
-        Ok(Server { address, client, process, _folder: folder, _schema: schema })
+        Ok(Server { address, client, process, _ground: ground })
     }
 
     /// Resident bytes.

@@ -16,7 +16,17 @@ use crate::server::{callboard, eventually, run};
 fn bench(place: &TempDir, more: &[&str]) -> Child {
     let mut command = callboard();
     command
-        .args(["bench", "jobs", "--concurrency", "5", "--connections", "1,4", "--place"])
+        .args([
+            "bench",
+            "jobs",
+            "--concurrency",
+            "5",
+            "--connections",
+            "1,4",
+            "--continuous-seconds",
+            "4",
+            "--place",
+        ])
         .arg(place.path());
     command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
 }
@@ -51,6 +61,8 @@ fn every_part_is_measured_and_nothing_is_left() {
         "/post_jobs/0/jobs_per_second",
         "/post_jobs/1/jobs_per_second",
         "/post_jobs_while_draining/jobs_per_second",
+        "/continuous/jobs_per_second",
+        "/continuous/most_bytes",
         "/memory/idle_bytes",
     ] {
         assert!(at(positive).as_f64().is_some_and(|number| number > 0.0), "{positive}: {report}");
@@ -61,6 +73,72 @@ fn every_part_is_measured_and_nothing_is_left() {
         assert!(times.is_sorted(), "{part}: {report}");
     }
     assert_eq!(folders(&place), 0);
+}
+
+/// The filled store answers every list as it must, on both backends; the bench itself compares.
+#[test]
+fn a_filled_store_is_asked_in_every_way_and_gives_the_right_answers() {
+    let place = TempDir::new().expect("a folder");
+    let database = callboard_testsupport::Database::create();
+    for postgres in [None, Some(&database)] {
+        let mut command = callboard();
+        command.args(["bench", "queries", "--rows", "3000", "--repeat", "3", "--place"]).arg(place.path());
+        if let Some(database) = postgres {
+            command.env("CALLBOARD_BENCH_POSTGRES", database.url());
+        }
+        let output = command.output().expect("the program starts");
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+        assert_eq!(report["store"], if postgres.is_some() { "postgres" } else { "sqlite" });
+        assert_eq!(report["rows"], 3000);
+        let queries = report["queries"].as_array().expect("queries");
+        assert!(queries.len() > 15, "{report}");
+        for query in queries {
+            assert_eq!(query["requests"], 3, "{query}");
+            assert!(query["p95_ms"].as_f64().is_some_and(|time| time > 0.0), "{query}");
+        }
+        assert_eq!(folders(&place), 0);
+    }
+}
+
+#[test]
+fn every_watcher_gets_every_event() {
+    let place = TempDir::new().expect("a folder");
+    let database = callboard_testsupport::Database::create();
+    for postgres in [None, Some(&database)] {
+        let mut command = callboard();
+        command.args(["bench", "watchers", "--watchers", "20", "--rate", "10", "--seconds", "1", "--place"]);
+        command.arg(place.path());
+        if let Some(database) = postgres {
+            command.env("CALLBOARD_BENCH_POSTGRES", database.url());
+        }
+        let output = command.output().expect("the program starts");
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+        for (name, expected) in
+            [("jobs", 10), ("events", 40), ("deliveries", 800), ("lost", 0), ("out_of_order", 0)]
+        {
+            assert_eq!(report[name], expected, "{name}: {report}");
+        }
+        let times = ["p50_ms", "p95_ms", "p99_ms", "max_ms"];
+        assert!(times.map(|name| report["since_written"][name].as_f64()).is_sorted(), "{report}");
+        assert!(
+            report["memory"]["most_bytes"].as_u64() >= report["memory"]["watched_bytes"].as_u64(),
+            "{report}"
+        );
+        assert_eq!(folders(&place), 0);
+    }
+}
+
+#[test]
+fn a_limit_that_is_passed_fails_and_says_by_what() {
+    let place = TempDir::new().expect("a folder");
+    let mut command = callboard();
+    command.args(["bench", "queries", "--rows", "1000", "--repeat", "2", "--limit", "0.001", "--place"]);
+    let output = command.arg(place.path()).output().expect("the program starts");
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("everything: the 95th percentile is "), "{}", err(&output));
+    assert_eq!((folders(&place), out(&output).as_str()), (0, ""));
 }
 
 #[test]
