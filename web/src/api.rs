@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     body,
+    feed::Feed,
     idempotency::{self, Stored},
     problem::{Kind, Trouble},
     seats::Seats,
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) roles: WebDependencies,
     /// Clients that follow the events.
     pub(crate) seats: Arc<Seats>,
+    /// What they are sent.
+    pub(crate) feed: Arc<Feed>,
     /// Streams of submissions that may yet be opened.
     pub(crate) streams: Arc<Semaphore>,
     /// True once the server stops: what has no end of its own ends then.

@@ -10,6 +10,7 @@ mod correlation;
 #[cfg(test)]
 mod documentation;
 mod edges;
+mod feed;
 mod guard;
 mod idempotency;
 mod job_log;

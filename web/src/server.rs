@@ -95,6 +95,7 @@ impl Actor for HttpServer {
             settings: settings.clone(),
             roles: args.roles.clone(),
             seats: Arc::default(),
+            feed: Arc::default(),
             streams: Arc::new(Semaphore::new(SEATS)),
             stopping: stops,
         });

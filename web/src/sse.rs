@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
-use callboard_actors::{edges::store::record::LogPage, roles::request::ReadLog};
-use callboard_contracts::api::{EventRecord, LogCursor};
+use callboard_actors::roles::request::ReadLog;
+use callboard_contracts::api::LogCursor;
 use callboard_supervisors::Recipient;
 use futures_util::{StreamExt, stream::unfold};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{State, query},
+    feed::{Feed, Page},
     problem::{Kind, Trouble},
     seats::{STALLED, Seat},
 };
@@ -30,6 +32,10 @@ struct Stream {
     after: LogCursor,
     job: Option<Uuid>,
     ready: VecDeque<Bytes>,
+    feed: Arc<Feed>,
+    /// Whether it reads for itself. What others have read is as good only when a commit has just woken them all: events are
+    /// deleted without one, and after a long silence nobody's word is taken for that there is nothing.
+    alone: bool,
     seat: Seat,
 }
 
@@ -65,6 +71,8 @@ pub(crate) fn events(state: &State, request: &HttpRequest) -> Result<HttpRespons
         job,
         // The place at which it begins, so that a stream that is lost before its first event can be resumed too.
         ready: VecDeque::from([Bytes::from(format!("id: {after}\nretry: 1000\n\n"))]),
+        feed: state.feed.clone(),
+        alone: true,
         seat,
     };
     let body = unfold(stream, |mut stream| async {
@@ -92,40 +100,33 @@ impl Stream {
             if let Some(bytes) = self.ready.pop_front() {
                 return bytes;
             }
-            self.committed.mark_unchanged();
-            let request = ReadLog { after: self.after, job: self.job, limit: PAGE };
+            let committed = *self.committed.borrow_and_update();
             // An outage is waited out; the client need not come again.
-            if let Ok(Ok(page)) = self.read_log.ask(request).await {
-                self.take(page);
+            if let Some(page) = self.page(committed).await {
+                self.after = page.after;
+                self.ready.extend(page.parts.iter().cloned());
             }
             if self.ready.is_empty() {
                 let changed = tokio::time::timeout(KEEP_ALIVE, self.committed.changed()).await;
-                if !matches!(changed, Ok(Ok(()))) {
+                self.alone = !matches!(changed, Ok(Ok(())));
+                if self.alone {
                     return Bytes::from_static(b": still here\n\n");
                 }
             }
         }
     }
 
-    fn take(&mut self, page: LogPage) {
-        if page.reset {
-            let position = page.oldest.position.saturating_sub(1);
-            self.after = LogCursor { position, ..page.oldest };
-            self.ready.push_back(Bytes::from(format!("id: {}\nevent: reset\ndata: {{}}\n\n", self.after)));
+    /// What comes next, after a commit up to `committed`.
+    async fn page(&self, committed: LogCursor) -> Option<Arc<Page>> {
+        let after = self.after;
+        let read = async {
+            let request = ReadLog { after, job: self.job, limit: PAGE };
+            let page = self.read_log.ask(request).await;
+            page.ok()?.ok().map(|page| Page::new(page, after, PAGE))
+        };
+        if self.alone || self.job.is_some() {
+            return read.await.map(Arc::new);
         }
-        let full = page.events.len() >= PAGE as usize;
-        for logged in page.events {
-            self.after = logged.cursor;
-            let cursor = logged.cursor.to_string();
-            let event = logged.event.event_type;
-            let record = EventRecord { cursor: cursor.clone(), queue: logged.queue, event: logged.event };
-            // What serialises by derive, with string keys, does not fail.
-            let data = serde_json::to_string(&record).unwrap_or_default();
-            self.ready.push_back(Bytes::from(format!("id: {cursor}\nevent: {event}\ndata: {data}\n\n")));
-        }
-        // What was passed over for the sake of one job need not be looked at again.
-        if !full {
-            self.after = self.after.max(page.newest);
-        }
+        self.feed.page((after, committed), read).await
     }
 }
