@@ -149,7 +149,7 @@ pub(crate) fn exporter(
         &settings.telemetry;
     let Some(endpoint) = endpoint else { return Ok(None) };
     let otlp = OtlpSettings {
-        endpoint: endpoint.clone(),
+        endpoint: endpoint.as_str().to_owned(),
         headers: headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
         service_name: service_name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

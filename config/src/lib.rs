@@ -6,6 +6,7 @@
 
 mod byte_size;
 mod choice;
+mod collector_url;
 mod database_url;
 mod defaults;
 mod document;
@@ -29,6 +30,7 @@ mod value;
 
 pub use byte_size::{ByteSize, ParseSizeError};
 pub use choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, TokenRole, UnknownTypes};
+pub use collector_url::{CollectorUrl, InvalidCollectorUrl};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;

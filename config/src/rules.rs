@@ -21,6 +21,8 @@ use crate::value::Setting;
 
 /// Edges that one table may name.
 const MOST_NEEDS: usize = 8;
+/// Keys whose line is not shown, since it may hold a secret.
+const SECRET: [&str; 5] = ["web.token", "web.tokens", "store.url", "http.secrets", "telemetry.headers"];
 
 /// Checks settings; what could not be read is left out.
 pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>, problems: &mut Problems) {
@@ -118,7 +120,11 @@ impl Rules<'_> {
         if let Some(help) = help {
             problem = problem.with_help(format!("help: {help}"));
         }
-        self.problems.push(|| entry.origin.locate(problem, &entry.node.span, false));
+        let (key, span) = (key.to_string(), &entry.node.span);
+        self.problems.push(|| match SECRET.contains(&key.as_str()) {
+            true => problem.with_source(entry.origin.source(span)),
+            false => entry.origin.locate(problem, span, false),
+        });
     }
 }
 
@@ -242,18 +248,6 @@ fn http(rules: &mut Rules<'_>, http: &HttpSettings) {
 fn telemetry(rules: &mut Rules<'_>, telemetry: &TelemetrySettings) {
     /// The tree has to stop within 15 s, and the last spans are sent within it.
     const LONGEST: Duration = Duration::from_secs(10);
-    if let Some(endpoint) = &telemetry.endpoint {
-        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        let host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-        let plain = endpoint.len() <= 2048
-            && endpoint.bytes().all(|byte| byte.is_ascii_graphic())
-            && !endpoint.contains(['@', '?', '#']);
-        rules.require(
-            host && plain,
-            "telemetry.endpoint",
-            "expected a URL such as \"http://127.0.0.1:4318\", without user, query and fragment (keys go into `headers`)",
-        );
-    }
     for header in &telemetry.headers {
         let name = shortened(&header.name);
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use crate::byte_size::ByteSize;
 use crate::choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, UnknownTypes};
+use crate::collector_url::CollectorUrl;
 use crate::database_url::DatabaseUrl;
 use crate::http_secret::HttpSecretSettings;
 use crate::job_type::JobTypeSettings;
@@ -348,7 +349,7 @@ section! {
     /// `[telemetry]`: where spans of traces are sent (OpenTelemetry's OTLP over HTTP).
     pub struct TelemetrySettings {
         /// The collector's base URL, to which `/v1/traces` is added; none: no spans are made. Default: none.
-        pub endpoint: Option<String>,
+        pub endpoint: Option<CollectorUrl>,
         /// Headers of each request to the collector. Default: `[]`.
         pub headers: Vec<TelemetryHeaderSettings>,
         /// Share of the traces that begin here which is recorded, 0 to 1; others are as their sender has decided. Default: `1.0`.

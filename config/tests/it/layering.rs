@@ -29,6 +29,26 @@ fn the_defaults_are_those_of_default_toml() {
 }
 
 #[test]
+fn a_header_for_the_collector_may_have_spaces_and_is_not_shown() {
+    let headers = "[{name = \"authorization\", value = \"Bearer hush now\"}]";
+    let loaded = Loader::new()
+        .environment(variables([("CALLBOARD__TELEMETRY__HEADERS", headers)]))
+        .set("telemetry.endpoint", "https://collector:4318", "--set")
+        .load()
+        .unwrap();
+    let telemetry = &loaded.settings.telemetry;
+    assert_eq!(telemetry.endpoint.as_ref().map(|url| url.as_str()), Some("https://collector:4318"));
+    assert_eq!(telemetry.headers[0].value.expose_secret(), "Bearer hush now");
+    let hidden = "[{ name = \"authorization\", value = \"***\" }]";
+    assert!(
+        shown(&loaded, "telemetry.headers").starts_with(hidden),
+        "{}",
+        shown(&loaded, "telemetry.headers")
+    );
+    assert!(!format!("{telemetry:?}").contains("hush"));
+}
+
+#[test]
 fn a_higher_layer_wins_and_every_value_knows_its_own() {
     let folder = Folder::new();
     let low = folder.write(
