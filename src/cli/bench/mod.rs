@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::{Failure, INTERRUPTED, Printer};
 
@@ -50,15 +51,18 @@ pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitC
     }
 }
 
-/// Measures until it is done or somebody presses Ctrl-C, and prints what was measured.
+/// Measures until it is done or somebody ends it (Ctrl-C, SIGTERM), and prints what was measured.
 async fn interruptible<R: Serialize>(
     measuring: impl Future<Output = Result<R, Failure>>,
     printer: Printer,
 ) -> Result<ExitCode, Failure> {
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| Failure::failed(error.to_string()))?;
     tokio::select! {
-        // First, so that no folder is made before Ctrl-C is minded. What it drops takes its folders with it.
+        // First, so that no folder is made before a signal is minded. What it drops takes its folders with it.
         biased;
         _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
         done = measuring => {
             printer.document(&done?);
             Ok(ExitCode::SUCCESS)

@@ -143,10 +143,16 @@ fn a_limit_that_is_passed_fails_and_says_by_what() {
 
 #[test]
 fn interrupted_it_leaves_no_server_and_no_folder() {
+    for signal in [Signal::INT, Signal::TERM] {
+        ended_by(signal);
+    }
+}
+
+fn ended_by(signal: Signal) {
     let place = TempDir::new().expect("a folder");
     let mut bench = bench(&place, &["--latency-jobs", "1000000"]);
     eventually("a server has its folder", || folders(&place) == 1);
-    kill_process(Pid::from_child(&bench), Signal::INT).expect("it is there");
+    kill_process(Pid::from_child(&bench), signal).expect("it is there");
     let status = bench.wait().expect("an end");
     let mut said = String::new();
     bench.stdout.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");

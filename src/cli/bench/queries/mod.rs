@@ -49,7 +49,7 @@ pub(crate) struct QueriesArgs {
     /// there, and dropped.
     #[arg(long, env = "CALLBOARD_BENCH_POSTGRES", hide_env_values = true, value_name = "URL")]
     postgres: Option<String>,
-    /// Where the server's folder is made, and removed again. Ten million jobs take some 15 GB.
+    /// Where the server's folder is made, and removed again. Ten million jobs take some 5 GB.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     place: PathBuf,
 }
