@@ -55,10 +55,13 @@ async fn run(node: Arc<Node>, path: String) {
 }
 
 async fn lead(node: &Node, path: &str) -> Result<(), StoreError> {
-    let Some(session) = *node.session.borrow() else {
-        node.leads.set(None);
-        node.session().await;
-        return Ok(());
+    let open = *node.session.borrow();
+    let session = match open {
+        Some(session) => session,
+        None => {
+            node.leads.set(None);
+            node.session().await
+        }
     };
     let (token, condition) = match node.store.lead(session, node.config.session_ttl).await? {
         Leadership::Leader { token } => (Some(token), Condition::Ready),
