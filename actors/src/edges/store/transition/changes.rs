@@ -1,6 +1,8 @@
 //! [`Changes`]: all that one transaction changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+#[cfg(feature = "postgres")]
+use std::collections::BTreeSet;
 
 use callboard_contracts::{JobState, Timestamp};
 use uuid::Uuid;
@@ -22,7 +24,8 @@ pub(crate) struct Changes {
     pub(crate) totals: BTreeMap<String, [i64; 8]>,
     /// Whether a job has reached a final state.
     pub(crate) finished: bool,
-    /// Queues of which jobs can be claimed again that could not.
+    /// Queues of which jobs can be claimed again that could not, for other nodes.
+    #[cfg(feature = "postgres")]
     pub(crate) unparked: BTreeSet<String>,
 }
 
@@ -35,6 +38,7 @@ impl Changes {
             attempts: Vec::new(),
             totals: BTreeMap::new(),
             finished: false,
+            #[cfg(feature = "postgres")]
             unparked: BTreeSet::new(),
         }
     }

@@ -47,6 +47,7 @@ impl Tripped {
         self.edges.is_empty()
     }
 
+    #[cfg(any(feature = "sqlite", test))]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.edges.keys().map(String::as_str)
     }
