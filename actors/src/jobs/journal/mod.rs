@@ -10,7 +10,10 @@ mod kept;
 mod limits;
 mod state;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use callboard_contracts::{Timestamp, api::LogLevel};
 use parking_lot::Mutex;
@@ -24,6 +27,9 @@ use crate::edges::store::{record::Lease, report::Report};
 /// Bytes of a message on the progress that are kept.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
+/// Gives the counters of a queue and a type.
+type Counters = dyn Fn(&str, &str) -> (IntCounter, IntCounter) + Send + Sync;
+
 /// What a journal is made from.
 pub(crate) struct JournalArgs {
     pub(crate) lease: Lease,
@@ -35,15 +41,16 @@ pub(crate) struct JournalArgs {
     pub(crate) inbox: Arc<Inbox>,
     /// The store's clock.
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Lines that were said, and those of them that are not kept.
-    pub(crate) said: IntCounter,
-    pub(crate) dropped: IntCounter,
+    /// What counts the lines that were said, and those of them that are not kept. Asked for once there is one: most runs say
+    /// nothing.
+    pub(crate) counters: Box<Counters>,
 }
 
 /// What one attempt says of itself and is not known to be written.
 pub(crate) struct Journal {
     args: JournalArgs,
     state: Mutex<State>,
+    counters: OnceLock<(IntCounter, IntCounter)>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -55,7 +62,18 @@ impl std::fmt::Debug for Journal {
 impl Journal {
     pub(crate) fn new(args: JournalArgs) -> Arc<Self> {
         let state = State::new(&args);
-        Arc::new(Journal { args, state: Mutex::new(state) })
+        Arc::new(Journal { args, state: Mutex::new(state), counters: OnceLock::new() })
+    }
+
+    /// Lines that were said, and those of them that are not kept.
+    fn counters(&self) -> &(IntCounter, IntCounter) {
+        self.counters.get_or_init(|| (self.args.counters)(&self.args.queue, &self.args.job_type))
+    }
+
+    fn dropped(&self, lines: u64) {
+        if lines > 0 {
+            self.counters().1.inc_by(lines);
+        }
     }
 
     /// Its queue and its type.
@@ -91,11 +109,11 @@ impl Journal {
 
     /// Adds one line to the log, of which this is the beginning if it has more `bytes`.
     pub(crate) fn log_line(self: &Arc<Self>, level: LogLevel, line: &str, bytes: u64) {
-        self.args.said.inc();
+        self.counters().0.inc();
         let line = cut_line(line, bytes, self.args.limits.line_bytes()).into_owned();
         let now = (self.args.clock)();
         let said = self.state.lock().line(now, level, line);
-        self.args.dropped.inc_by(said.dropped);
+        self.dropped(said.dropped);
         if said.unlisted {
             self.args.inbox.add(self);
         }
@@ -109,7 +127,7 @@ impl Journal {
     /// What is to be written now: what was before and is not known to be, else what was said since.
     pub(crate) fn take(&self, now: Instant) -> Option<Report> {
         let (report, dropped) = self.state.lock().take(now);
-        self.args.dropped.inc_by(dropped);
+        self.dropped(dropped);
         report
     }
 
@@ -121,18 +139,18 @@ impl Journal {
     /// What was [taken](Self::take) cannot be written.
     pub(crate) fn refused(&self) {
         let dropped = self.state.lock().take_sent();
-        self.args.dropped.inc_by(dropped);
+        self.dropped(dropped);
     }
 
     /// What it gave at its [end](Self::close) is not kept.
     pub(crate) fn lost(&self, report: &Report) {
-        self.args.dropped.inc_by(report.lines.len() as u64);
+        self.dropped(report.lines.len() as u64);
     }
 
     /// The attempt has ended: what is not known to be written goes with its end, and nothing more is taken.
     pub(crate) fn close(&self) -> Option<Report> {
         let (report, dropped) = self.state.lock().close();
-        self.args.dropped.inc_by(dropped);
+        self.dropped(dropped);
         report
     }
 }

@@ -10,6 +10,7 @@ const HALF: Duration = Duration::from_millis(500);
 
 fn journal_with(limits: LogLimits, inbox: &Arc<Inbox>) -> Arc<Journal> {
     let counter = |name: &str| IntCounter::new(name, name).unwrap();
+    let counters = (counter("said"), counter("dropped"));
     Journal::new(JournalArgs {
         lease: Lease { id: Uuid::nil(), token: 7 },
         started_at: Timestamp::from_micros(1),
@@ -18,8 +19,7 @@ fn journal_with(limits: LogLimits, inbox: &Arc<Inbox>) -> Arc<Journal> {
         limits,
         inbox: inbox.clone(),
         clock: Box::new(|| Timestamp::from_micros(1_000)),
-        said: counter("said"),
-        dropped: counter("dropped"),
+        counters: Box::new(move |_, _| counters.clone()),
     })
 }
 
@@ -93,8 +93,8 @@ fn of_a_flood_of_lines_the_first_and_the_newest_are_kept_and_the_gap_is_known() 
     journal.log(LogLevel::Info, "last");
     reports.extend(journal.close());
     assert_eq!(stored(&reports), [1, 2, 3, 4, 5, 1272, 1273, 1274, 1275, 1276]);
-    assert_eq!(journal.args.said.get(), 1276);
-    assert_eq!(journal.args.dropped.get(), 1266);
+    assert_eq!(journal.counters().0.get(), 1276);
+    assert_eq!(journal.counters().1.get(), 1266);
     assert_eq!(inbox.budget.used(), 0);
 }
 
@@ -190,7 +190,7 @@ fn what_is_refused_is_dropped_and_counted() {
     journal.log(LogLevel::Info, "one\ntwo");
     journal.take(Instant::now()).unwrap();
     journal.refused();
-    assert_eq!(journal.args.dropped.get(), 2);
+    assert_eq!(journal.counters().1.get(), 2);
     journal.log(LogLevel::Info, "three");
     assert_eq!(numbers(&journal.close().unwrap()), [3]);
 }

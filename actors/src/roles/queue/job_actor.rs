@@ -137,7 +137,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
 /// What the run will say of itself.
 fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timestamp) -> Arc<Journal> {
     let store = node.store.clone();
-    let (said, dropped) = node.metrics.log_lines(&job.queue, &job.job_type);
+    let metrics = node.metrics.clone();
     Journal::new(JournalArgs {
         lease,
         started_at,
@@ -146,8 +146,7 @@ fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timesta
         limits: node.config.log_limits,
         inbox: node.inbox.clone(),
         clock: Box::new(move || store.now()),
-        said,
-        dropped,
+        counters: Box::new(move |queue, job_type| metrics.log_lines(queue, job_type)),
     })
 }
 
