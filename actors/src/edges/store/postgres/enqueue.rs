@@ -1,6 +1,6 @@
 //! Storing new jobs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use callboard_contracts::{JobState, Timestamp};
 use serde_json::json;
@@ -39,10 +39,7 @@ pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::R
     // Jobs of this very transaction may be in `rows` only.
     tx.flush().await?;
     let known = find(tx.connection, jobs).await?;
-    let bounded: BTreeSet<&str> =
-        jobs.iter().filter(|job| job.max_backlog < u64::MAX).map(|job| &*job.queue).collect();
-    let backlogs =
-        if bounded.is_empty() { BTreeMap::new() } else { tx.backlogs(bounded.into_iter().collect()).await? };
+    let backlogs = backlog::of_queues(tx, jobs).await?;
     let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
     let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
     let total = backlog::total(tx, least).await?;
