@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    completer::Completer,
+    completer::{Completer, WRITERS},
     condition::Conditions,
     drain::Drain,
     gateway::{Gateway, GatewayArgs},
@@ -100,7 +100,7 @@ impl Roles {
             store,
             conditions,
             metrics: metrics.clone(),
-            outcomes: Outcomes::default(),
+            outcomes: Outcomes::new(WRITERS),
             inbox: Arc::default(),
             due: DueTime::default(),
             parking: Parking::default(),

@@ -9,15 +9,23 @@ use callboard_contracts::{
 use callboard_supervisors::{Actor, Context, StartError};
 
 use super::{
-    backoff::Backoff, condition::Condition, node::Node, outcomes::Outcome, queue::attempt::EndReason,
+    backoff::Backoff,
+    condition::Condition,
+    node::Node,
+    outcomes::{Outcome, Part},
+    queue::attempt::EndReason,
 };
 use crate::{
     edges::store::{Operation, OperationResult, Outcome as Written, StoreError, record::AttemptEnd},
     failpoint,
 };
 
-/// Writes what has happened to attempts, in batches of what gathers while the last one is written. One is under way at
-/// a time, so what happens to an attempt is written in its order.
+/// Batches that are written side by side. Each is a transaction of its own where the store has several connections, so that the
+/// server works on one while the ends of the next are still on their way.
+pub(crate) const WRITERS: usize = 2;
+
+/// Writes what has happened to attempts, in batches of what gathers while the last one is written. Of each part of it one is
+/// under way at a time, so what happens to an attempt is written in its order.
 ///
 /// An attempt's place is free as soon as it ends, not when that is written: else the store's round trip would be part
 /// of every job. What is not written yet is bounded, and while the store is away producers come to a halt.
@@ -29,29 +37,35 @@ impl Actor for Completer {
     type Args = Arc<Node>;
 
     async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
-        cx.spawn(run(node.clone(), cx.path()));
+        for part in 0..node.outcomes.parts().len() {
+            cx.spawn(run(node.clone(), part, cx.path()));
+        }
         Ok(Completer { node })
     }
 
     /// Writes what is left.
     async fn stopping(&mut self, _: &mut Context<Self>) {
-        while !self.node.outcomes.is_empty() {
-            if let Err(error) = flush(&self.node).await {
-                let lost = self.node.outcomes.unwritten_ends();
-                tracing::error!(%error, lost, "ends of attempts could not be written; these attempts will run again");
-                return;
+        let node = &*self.node;
+        while !node.outcomes.is_empty() {
+            for part in node.outcomes.parts() {
+                if let Err(error) = flush(node, part).await {
+                    let lost = node.outcomes.unwritten_ends();
+                    tracing::error!(%error, lost, "ends of attempts could not be written; these attempts will run again");
+                    return;
+                }
             }
         }
     }
 }
 
-async fn run(node: Arc<Node>, path: String) {
+async fn run(node: Arc<Node>, part: usize, path: String) {
+    let Some(part) = node.outcomes.parts().get(part) else { return };
     let mut backoff = Backoff::default();
     loop {
-        if node.outcomes.is_empty() {
-            node.outcomes.added.notified().await;
+        if part.is_empty() {
+            part.added.notified().await;
         }
-        match flush(&node).await {
+        match flush(&node, part).await {
             Ok(()) => {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
@@ -67,9 +81,9 @@ async fn run(node: Arc<Node>, path: String) {
 }
 
 /// Writes one batch.
-async fn flush(node: &Node) -> Result<(), StoreError> {
-    let _writing = node.outcomes.writing.lock().await;
-    let batch = node.outcomes.next();
+async fn flush(node: &Node, part: &Part) -> Result<(), StoreError> {
+    let _writing = part.writing.lock().await;
+    let batch = node.outcomes.next(part);
     if batch.is_empty() {
         return Ok(());
     }
@@ -84,7 +98,7 @@ async fn flush(node: &Node) -> Result<(), StoreError> {
         tracing::warn!(%error, "what an attempt has said last of itself was refused");
     }
     failpoint!("outcomes.answered");
-    node.outcomes.written();
+    node.outcomes.written(part);
     settle(node, batch, results);
     if was_full && !node.outcomes.is_full() {
         node.wake_all();
