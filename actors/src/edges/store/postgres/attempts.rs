@@ -29,21 +29,36 @@ pub(super) async fn claim(
     session: Uuid,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let jobs = match turns::held(tx, queue).await? {
-        Some(held) => return turns::claim(tx, queue, limit, session, &held).await,
-        None => first_come(tx, queue, limit, session).await?,
-    };
-    Ok(jobs.map_or(Outcome::NotFound, Outcome::Claimed))
+    // Most queues have neither limits nor keys, and a question whether this one has would cost each claim a way to the server.
+    let jobs = first_come(tx, queue, limit, session, Of::QueuesWithoutRules).await?;
+    if !jobs.is_empty() {
+        return Ok(Outcome::Claimed(jobs));
+    }
+    match turns::held(tx, queue).await? {
+        Some(held) => turns::claim(tx, queue, limit, session, &held).await,
+        None if is_open(tx.connection, session).await? => Ok(Outcome::Claimed(Vec::new())),
+        None => Ok(Outcome::NotFound),
+    }
 }
 
-/// Leases available jobs without a key, first come first served; `None`: the session is not open. Jobs that another
+/// Of which queues [`first_come`] gives jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Of any.
+    AnyQueue,
+    /// Of those without a limit over all nodes and without available jobs that have a key.
+    QueuesWithoutRules,
+}
+
+/// Leases available jobs without a key, first come first served; none if the session is not open. Jobs that another
 /// transaction holds are passed over.
 pub(super) async fn first_come(
     tx: &mut Transaction<'_>,
     queue: &str,
     limit: u32,
     session: Uuid,
-) -> sqlx::Result<Option<Vec<ClaimedJob>>> {
+    of: Of,
+) -> sqlx::Result<Vec<ClaimedJob>> {
     let rows = sqlx::query(
         "WITH session AS (
             SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
@@ -52,7 +67,10 @@ pub(super) async fn first_come(
             WHERE queue = $2 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND EXISTS (SELECT FROM session)
                   AND (needs IS NULL OR NOT string_to_array(needs, ',') && ARRAY(
                         SELECT name FROM edges WHERE tripped_at IS NOT NULL AND (until IS NULL OR until > $4)))
-                  AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND paused_at IS NOT NULL)
+                  AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND (
+                        paused_at IS NOT NULL OR $5 AND (max_running IS NOT NULL OR rate IS NOT NULL)))
+                  AND NOT ($5 AND EXISTS (
+                        SELECT FROM jobs WHERE queue = $2 AND state = 2 AND parked IS NULL AND partition_key IS NOT NULL))
             ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
          ), claimed AS (
             UPDATE jobs SET state = 3, attempt = attempt + 1, token = nextval('lease_token'), session = $1,
@@ -69,12 +87,10 @@ pub(super) async fn first_come(
     .bind(queue)
     .bind(i64::from(limit))
     .bind(tx.changes.now.as_micros())
+    .bind(of == Of::QueuesWithoutRules)
     .fetch_all(&mut *tx.connection)
     .await?;
-    if rows.is_empty() && !is_open(tx.connection, session).await? {
-        return Ok(None);
-    }
-    note_all(tx, &rows, queue).map(Some)
+    note_all(tx, &rows, queue)
 }
 
 /// What a claim has given, as it is told.

@@ -31,20 +31,29 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     Ok(store(tx, &jobs).await?.into_iter().map(Ok).collect())
 }
 
-/// Stores new jobs in one statement.
+/// Stores new jobs in one statement. It is seldom that one of them is there already, so that is not asked before: the statement
+/// stores all of them or none, and only if it has stored none are those that are there looked at, and it is decided anew.
 pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
     // Jobs of this very transaction may be in `rows` only.
     tx.flush().await?;
-    let known = find(tx.connection, jobs).await?;
     let backlogs = backlog::of_queues(tx, jobs).await?;
     let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
     let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
     let total = backlog::total(tx, least).await?;
+    let before = tx.changes.clone();
+    let now = before.now;
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, BTreeMap::new(), waiting, total);
+    // A job that is refused may be there already, and is answered as such then.
+    if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone).await? {
+        return Ok(outcomes);
+    }
+    tx.changes = before;
+    let known = find(tx.connection, jobs).await?;
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
-    insert(tx.connection, &accepted, tx.changes.now).await?;
+    insert(tx.connection, &accepted, now, IfKnown::Fail).await?;
     Ok(outcomes)
 }
 
@@ -71,13 +80,24 @@ pub(super) async fn find(
     known.collect()
 }
 
+/// What [`insert`] does when one of the jobs is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfKnown {
+    /// It stores none of them.
+    StoreNone,
+    /// It fails; the transaction is to be tried again, as somebody else has stored the job since it was looked for.
+    Fail,
+}
+
+/// Stores all of these jobs, or none. Whether it has.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     accepted: &[(&NewJob, JobState)],
     now: Timestamp,
-) -> sqlx::Result<()> {
+    known: IfKnown,
+) -> sqlx::Result<bool> {
     if accepted.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     macro_rules! column {
         (|$job:ident| $value:expr) => {
@@ -85,7 +105,7 @@ pub(super) async fn insert(
         };
     }
     // In the order of the ids: whoever stores some of the same jobs in another order waits, and neither for the other.
-    sqlx::query(
+    let done = sqlx::query(
         "WITH new AS MATERIALIZED (
             SELECT nextval('job_sequence') AS sequence, *
             FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS type, unnest($3::text[]) AS queue,
@@ -97,6 +117,7 @@ pub(super) async fn insert(
                          unnest($15::bigint[]) AS scheduled_at, unnest($16::smallint[]) AS priority,
                          unnest($17::text[]) AS tags, unnest($18::text[]) AS trace_context,
                          unnest($19::text[]) AS needs, unnest($20::text[]) AS partition_key) AS given
+            WHERE NOT ($21 AND EXISTS (SELECT FROM job_bodies WHERE id = ANY($1)))
          ), body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, tags, trace_context)
@@ -133,9 +154,10 @@ pub(super) async fn insert(
     .bind(column!(|job| job.trace.map(|trace| trace.to_string())))
     .bind(column!(|job| needs::stored(&job.needs)))
     .bind(column!(|job| job.partition_key.as_deref()))
+    .bind(known == IfKnown::StoreNone)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(usize::try_from(done.rows_affected()).is_ok_and(|stored| stored == accepted.len()))
 }
 
 /// Stores a finished job again as a new one.

@@ -117,7 +117,9 @@ pub(super) async fn claim(
     let given = if room > 0 && held.keyed {
         by_turns(tx, queue, room, session, held, now).await?
     } else {
-        attempts::first_come(tx, queue, room, session).await?.map(|jobs| (jobs, None))
+        let jobs = attempts::first_come(tx, queue, room, session, attempts::Of::AnyQueue).await?;
+        let open = !jobs.is_empty() || attempts::is_open(tx.connection, session).await?;
+        open.then_some((jobs, None))
     };
     let Some((jobs, again_at)) = given else { return Ok(Outcome::NotFound) };
     let counts = counts(&held.limits, &jobs, now);
