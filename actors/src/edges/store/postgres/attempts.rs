@@ -9,7 +9,6 @@ use super::{
     columns::{as_long, count, long, micros, time, wide},
     completed,
     transaction::Transaction,
-    turns,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -19,27 +18,6 @@ use crate::edges::store::{
         code::trace_of,
     },
 };
-
-/// Leases available jobs for a session, first come first served; in turns and in part where the queue says so. The
-/// session is kept from ending meanwhile, so that no claim is left to a session that nobody rescues any more.
-pub(super) async fn claim(
-    tx: &mut Transaction<'_>,
-    queue: &str,
-    limit: u32,
-    session: Uuid,
-) -> sqlx::Result<Outcome> {
-    tx.flush().await?;
-    // Most queues have neither limits nor keys, and a question whether this one has would cost each claim a way to the server.
-    let jobs = first_come(tx, queue, limit, session, Of::QueuesWithoutRules).await?;
-    if !jobs.is_empty() {
-        return Ok(Outcome::Claimed(jobs));
-    }
-    match turns::held(tx, queue).await? {
-        Some(held) => turns::claim(tx, queue, limit, session, &held).await,
-        None if is_open(tx.connection, session).await? => Ok(Outcome::Claimed(Vec::new())),
-        None => Ok(Outcome::NotFound),
-    }
-}
 
 /// Of which queues [`first_come`] gives jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    attempts, completed, control, enqueue, keyed, reports, retention, session, transaction::Transaction,
+    attempts, claim, completed, control, enqueue, keyed, reports, retention, session,
+    transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -47,7 +48,7 @@ fn job(operation: &Operation) -> Option<Uuid> {
 
 async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
     match operation {
-        Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session).await,
+        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session).await,
         Operation::Reclaim { queue, limit, session, known } => {
             attempts::reclaim(tx, queue, *limit, *session, known).await
         }

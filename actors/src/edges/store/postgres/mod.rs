@@ -7,6 +7,7 @@ mod attempts;
 mod backlog;
 mod batch;
 mod check;
+mod claim;
 mod clock;
 mod columns;
 mod completed;

@@ -10,7 +10,6 @@ use super::{
     jobs::{id, time},
     session,
     transaction::Transaction,
-    turns,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -64,23 +63,6 @@ const BUT_THOSE_THAT_WAIT: &str = concat!(
                  ORDER BY priority DESC, scheduled_at, sequence LIMIT ?5)) AS chosen ",
     leased!()
 );
-
-/// Leases available jobs for a session, first come first served; in turns and in part where the queue says so.
-pub(super) fn claim(
-    tx: &mut Transaction<'_>,
-    queue: &str,
-    limit: u32,
-    session: Uuid,
-) -> rusqlite::Result<Outcome> {
-    if !session::is_open(tx, session)? {
-        return Ok(Outcome::NotFound);
-    }
-    tx.flush()?;
-    match turns::held(tx, queue)? {
-        Some(held) => turns::claim(tx, queue, limit, session, &held),
-        None => first_come(tx, queue, limit, session).map(Outcome::Claimed),
-    }
-}
 
 /// Leases available jobs without a key, first come first served.
 pub(super) fn first_come(

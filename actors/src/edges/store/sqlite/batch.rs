@@ -1,6 +1,6 @@
 //! The operations of one transaction.
 
-use super::{attempts, control, enqueue, keyed, reports, retention, transaction::Transaction};
+use super::{attempts, claim, control, enqueue, keyed, reports, retention, transaction::Transaction};
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -29,7 +29,7 @@ pub(super) fn run(
 
 fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
     match operation {
-        Operation::Claim { queue, limit, session } => attempts::claim(tx, queue, *limit, *session),
+        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session),
         Operation::Reclaim { queue, limit, session, known } => {
             attempts::reclaim(tx, queue, *limit, *session, known)
         }

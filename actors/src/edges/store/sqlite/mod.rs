@@ -6,6 +6,7 @@
 mod attempts;
 mod batch;
 mod check;
+mod claim;
 mod control;
 mod edges;
 mod ended_attempt;

@@ -1,0 +1,31 @@
+//! Claims: which way a queue's jobs are given.
+
+use uuid::Uuid;
+
+use super::{
+    attempts::{self, Of},
+    transaction::Transaction,
+    turns,
+};
+use crate::edges::store::Outcome;
+
+/// Leases available jobs for a session, first come first served; in turns and in part where the queue says so. The
+/// session is kept from ending meanwhile, so that no claim is left to a session that nobody rescues any more.
+pub(super) async fn claim(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+) -> sqlx::Result<Outcome> {
+    tx.flush().await?;
+    // Most queues have neither limits nor keys, and a question whether this one has would cost each claim a way to the server.
+    let jobs = attempts::first_come(tx, queue, limit, session, Of::QueuesWithoutRules).await?;
+    if !jobs.is_empty() {
+        return Ok(Outcome::Claimed(jobs));
+    }
+    match turns::held(tx, queue).await? {
+        Some(held) => turns::claim(tx, queue, limit, session, &held).await,
+        None if attempts::is_open(tx.connection, session).await? => Ok(Outcome::Claimed(Vec::new())),
+        None => Ok(Outcome::NotFound),
+    }
+}
