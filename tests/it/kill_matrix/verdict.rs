@@ -76,8 +76,11 @@ impl Row {
 const TOTALS: [(&str, &str); 3] =
     [("totalJobs", "job.created"), ("completedJobs", "job.completed"), ("failedJobs", "job.failed")];
 
-/// Waits until the log tells of all that the totals count, and every job has ended: a request that was not answered may
-/// have been carried out, and later than any that was.
+/// The states of jobs that have not ended.
+const UNENDED: [&str; 5] = ["pending", "scheduled", "available", "executing", "retryable"];
+
+/// Waits until no job waits or runs, the log tells of all that the totals count, and every job has ended: a request that was not
+/// answered may have been carried out, and later than any that was.
 pub(super) fn settle(
     address: SocketAddr,
     log: &Log,
@@ -85,10 +88,20 @@ pub(super) fn settle(
 ) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
+        // Asked first: what is stored, and not told of yet, is seen here.
+        let queues = ask(address, "GET", "/api/v1/queues", "").map(|answer| answer.json());
+        let at_rest = queues.is_some_and(|queues| {
+            let counts =
+                queues.as_array().into_iter().flatten().flat_map(|queue| UNENDED.map(|state| &queue[state]));
+            counts.into_iter().all(|count| *count == 0)
+        });
         let totals = ask(address, "GET", "/stats", "").map(|answer| answer.json()).unwrap_or_default();
         let events = log.events();
         let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
-        if all_have_ended(&events) && TOTALS.iter().all(|(total, kind)| totals[*total] == count(kind)) {
+        if at_rest
+            && all_have_ended(&events)
+            && TOTALS.iter().all(|(total, kind)| totals[*total] == count(kind))
+        {
             return Ok(());
         }
         if Instant::now() > deadline {
