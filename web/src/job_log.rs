@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
+use actix_web::{HttpRequest, HttpResponse, web::Bytes};
 use callboard_actors::roles::request::{GetJob, GetJobLog};
 use callboard_contracts::api::{JobLogEnd, JobLogPage, JobLogPosition, JobLogQuery};
 use callboard_supervisors::Recipient;
-use futures_util::{StreamExt, stream::unfold};
+use futures_util::stream::unfold;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::{
     api::{State, job_id, query},
     problem::{Kind, Trouble},
     seats::{STALLED, Seat},
+    sse,
 };
 
 /// Lines that a stream reads at a time.
@@ -113,16 +114,7 @@ pub(crate) async fn stream(state: &State, request: &HttpRequest, id: &str) -> Re
         let next = stream.next().await?;
         Some((Ok::<_, actix_web::Error>(next), stream))
     });
-    let mut stopping = state.stopping.clone();
-    let body = body.take_until(async move {
-        // An error says that the server is gone already.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header(("X-Accel-Buffering", "no"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .streaming(body))
+    Ok(sse::answer(state, body))
 }
 
 impl Stream {

@@ -82,16 +82,24 @@ pub(crate) fn events(state: &State, request: &HttpRequest) -> Result<HttpRespons
         let next = stream.next().await;
         Some((Ok::<_, actix_web::Error>(next), stream))
     });
+    Ok(answer(state, body))
+}
+
+/// The answer that these parts are sent as, until there are no more or the server stops.
+pub(crate) fn answer(
+    state: &State,
+    parts: impl futures_util::Stream<Item = Result<Bytes, actix_web::Error>> + 'static,
+) -> HttpResponse {
     let mut stopping = state.stopping.clone();
-    let body = body.take_until(async move {
+    let body = parts.take_until(async move {
         // An error says that the server is gone already.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     });
-    Ok(HttpResponse::Ok()
+    HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header(("X-Accel-Buffering", "no"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .streaming(body))
+        .streaming(body)
 }
 
 impl Stream {
