@@ -12,7 +12,7 @@ use crate::edges::store::{
     Operation, OperationResult, Outcome,
     record::NewJob,
     transition::{
-        JobRow,
+        Changes, JobRow,
         code::state_of,
         enqueue::{Enqueued, Known, due, enqueue},
         needs,
@@ -43,14 +43,14 @@ pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::R
     let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
     let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
     let total = backlog::total(tx, least).await?;
-    let before = tx.changes.clone();
-    let now = before.now;
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, BTreeMap::new(), waiting, total);
+    let now = tx.changes.now;
+    let mut changes = Changes::new(now);
+    let Enqueued { accepted, outcomes } = enqueue(&mut changes, jobs, BTreeMap::new(), waiting, total);
     // A job that is refused may be there already, and is answered as such then.
     if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone).await? {
+        tx.changes.take_in_new_jobs(changes);
         return Ok(outcomes);
     }
-    tx.changes = before;
     let known = find(tx.connection, jobs).await?;
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
     insert(tx.connection, &accepted, now, IfKnown::Fail).await?;

@@ -57,6 +57,16 @@ impl Changes {
         self.finished |= to.is_final();
     }
 
+    /// Adds what storing new jobs has changed, and nothing else has: their events and counts.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn take_in_new_jobs(&mut self, stored: Changes) {
+        self.events.extend(stored.events);
+        for (queue, grown) in stored.totals {
+            let totals = self.totals.entry(queue).or_insert([0; 8]);
+            totals.iter_mut().zip(grown).for_each(|(total, grown)| *total += grown);
+        }
+    }
+
     /// Moves a job to another state and counts that.
     pub(crate) fn enter(&mut self, row: &mut JobRow, state: JobState) {
         self.count(&row.queue, Some(row.state), state);
