@@ -1,7 +1,9 @@
 //! [`App`]: the whole tree, assembled.
 
-use std::{any::type_name, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{any::type_name, collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+#[cfg(feature = "rabbitmq")]
+use callboard_actors::roles::Publisher;
 use callboard_actors::{
     edges::{
         store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
@@ -13,7 +15,7 @@ use callboard_actors::{
         registry::JobRegistryBuilder,
     },
     roles::{
-        Conditions, DrainReport, Handles, Roles, RolesError,
+        Conditions, DrainReport, Handles, Host, InvalidRoles, Role, RoleSet, Roles, RolesConfig, RolesError,
         request::{CancelJob, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge, Submit},
     },
 };
@@ -25,13 +27,14 @@ use callboard_contracts::api::{
 };
 use callboard_supervisors::{
     Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
-    StartSystemError, SupervisorSpec,
+    StartSystemError, Supervisor, SupervisorSpec,
 };
 use serde_json::Value;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    assembly::{self, CommandSetupError, StoreSetupError},
+    assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
     folder_lock::{FolderError, FolderLock},
 };
 
@@ -55,6 +58,9 @@ pub enum AppError {
     /// The settings name no store that can be opened.
     #[error(transparent)]
     StoreSetup(#[from] StoreSetupError),
+    /// A server outside cannot be worked with as it is configured. That it is away is no reason.
+    #[error(transparent)]
+    Outside(#[from] OutsideSetupError),
     /// The data folder cannot be used, for example because another server does.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -75,9 +81,19 @@ pub enum AppError {
     /// A collector of spans is configured, and this program cannot send any.
     #[error("`telemetry.endpoint` is set, but this program was built without the feature `otlp`")]
     NoTelemetry,
+    /// The broker cannot be used.
+    #[cfg(feature = "rabbitmq")]
+    #[error(transparent)]
+    Bus(#[from] callboard_actors::edges::bus::rabbitmq::RabbitError),
+    /// A broker is configured, and this program cannot talk to any.
+    #[error("`bus.url` is set, but this program was built without the feature `rabbitmq`")]
+    NoBus,
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
+    /// The node cannot have these roles.
+    #[error(transparent)]
+    RoleSet(#[from] InvalidRoles),
     /// The web endpoints cannot be set up.
     #[cfg(feature = "web")]
     #[error(transparent)]
@@ -121,9 +137,59 @@ pub struct AppBuilder {
     settings: Settings,
     registry: JobRegistryBuilder,
     application: SupervisorSpec,
-    web: bool,
+    web: Endpoints,
+    roles: RoleSet,
+    serves: Option<BTreeSet<String>>,
+    log_level: Option<SetLogLevel>,
     /// What was wrong with a URL that was given in code.
     wrong_url: Option<InvalidDatabaseUrl>,
+}
+
+/// Which web endpoints there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoints {
+    None,
+    /// Those of the node's roles, at `web.listen`.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "there are none"))]
+    Server,
+    /// The same, of a process that only runs jobs, at `worker.probes`.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "there are none"))]
+    Worker,
+}
+
+/// Writes another part of the log from now on.
+type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// What the node's roles leave to the process.
+struct Process {
+    /// Not the system itself: the tree must not keep itself alive.
+    root: Supervisor,
+    leaving: watch::Sender<bool>,
+    log_level: Option<SetLogLevel>,
+}
+
+impl Host for Process {
+    fn restart_actor(&self, path: &str) -> Result<(), String> {
+        let path = path.trim_matches('/');
+        let actor = match path {
+            "" | "root" => return Err("the root is not restarted: drain the node instead".to_owned()),
+            path => self.root.child(path),
+        };
+        let actor = actor.ok_or_else(|| format!("there is no actor {path:?} in the tree"))?;
+        actor.restart();
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    fn set_log_level(&self, directives: &str) -> Result<(), String> {
+        match &self.log_level {
+            Some(set) => set(directives),
+            None => Err("this program does not let its log be changed".to_owned()),
+        }
+    }
 }
 
 /// Supervised actors, jobs, their store and, if wanted, the web endpoints in one tree.
@@ -139,6 +205,9 @@ pub struct App {
     telemetry: Telemetry,
     settings: Settings,
     address: Option<SocketAddr>,
+    old_addresses: Vec<(&'static str, SocketAddr)>,
+    roles: RoleSet,
+    leaving: watch::Receiver<bool>,
     /// Programs' folders are below the data folder: no other server may clean up there.
     _folder: Option<Arc<FolderLock>>,
 }
@@ -156,7 +225,10 @@ impl App {
             application: SupervisorSpec::new("application")
                 .on_start_failure(OnStartFailure::Retry)
                 .on_exhausted(OnExhausted::RetryAtMaxBackoff),
-            web: false,
+            web: Endpoints::None,
+            roles: RoleSet::default(),
+            serves: None,
+            log_level: None,
             wrong_url: None,
         }
     }
@@ -179,6 +251,11 @@ impl App {
     /// Where the web endpoints are, if there are any.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Where the ports of the old system are (`observatory.ports`), by their names: `gateway`, `read-model`, `metrics`.
+    pub fn old_addresses(&self) -> &[(&'static str, SocketAddr)] {
+        &self.old_addresses
     }
 
     /// Submits a job with its type's options. It is stored durably when this returns.
@@ -280,11 +357,22 @@ impl App {
         edges.map_err(|error| self.store_error(error))
     }
 
+    /// Waits until somebody has told the node to leave the fleet (`callboard nodes drain`). Whoever runs the app then
+    /// [stops](Self::stop) it.
+    pub async fn told_to_leave(&self) {
+        let mut leaving = self.leaving.clone();
+        if leaving.wait_for(|leaving| *leaving).await.is_err() {
+            // The tree is gone, so nobody can tell it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Stops in good order: no new jobs, running ones may finish within `jobs.shutdown_grace`, the rest is handed back;
     /// then the tree stops.
     pub async fn stop(&self) -> StopReport {
         let jobs = self.handles.drain.run(self.settings.jobs.shutdown_grace).await;
         let tree = self.system.shutdown(STOP_LIMIT).await;
+        self.handles.forget_host();
         StopReport { jobs, tree }
     }
 
@@ -353,7 +441,32 @@ impl AppBuilder {
     /// Serves the web endpoints at `web.listen`.
     #[cfg(feature = "web")]
     pub fn web(mut self) -> Self {
-        self.web = true;
+        self.web = Endpoints::Server;
+        self
+    }
+
+    /// Serves the endpoints of a process that only runs jobs, its probes and metrics, at `worker.probes`.
+    #[cfg(feature = "web")]
+    pub fn probes(mut self) -> Self {
+        self.web = Endpoints::Worker;
+        self
+    }
+
+    /// What this node does of all that there is to do, on a store that other nodes share. Default: everything.
+    pub fn roles(mut self, roles: RoleSet) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// Of the queues in the settings, those whose jobs this node runs. Default: all.
+    pub fn serves(mut self, queues: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.serves = Some(queues.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How another part of the log is written, when the node is told to (`callboard nodes log-level`). Default: it cannot be.
+    pub fn log_level(mut self, set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.log_level = Some(Arc::new(set));
         self
     }
 
@@ -362,12 +475,21 @@ impl AppBuilder {
     /// # Errors
     /// See [`AppError`]. Nothing is left running.
     pub async fn start(self) -> Result<App, AppError> {
+        // Its state is large, and whoever awaits it would have it within his own.
+        Box::pin(self.launch()).await
+    }
+
+    async fn launch(self) -> Result<App, AppError> {
         if let Some(error) = self.wrong_url {
             return Err(StoreSetupError::from(error).into());
         }
         let settings = self.settings;
         if cfg!(not(feature = "otlp")) && settings.telemetry.endpoint.is_some() {
             return Err(AppError::NoTelemetry);
+        }
+        self.roles.check(assembly::is_shared(&settings))?;
+        if cfg!(not(feature = "rabbitmq")) && settings.bus.url.is_some() {
+            return Err(AppError::NoBus);
         }
         let open = assembly::open_store(&settings)?;
         // An SQLite file has a lock of its own, and it is there that its holder is looked for.
@@ -388,9 +510,19 @@ impl AppBuilder {
             queue_max: settings.store.queue_max,
             write_timeout: settings.store.write_timeout,
         });
-        let config = assembly::roles(&settings);
+        let roles = self.roles.clone();
+        let config = RolesConfig { roles: roles.clone(), serves: self.serves, ..assembly::roles(&settings) };
+        #[cfg_attr(not(feature = "rabbitmq"), expect(unused_mut, reason = "a bus adds to it"))]
+        let mut config = assembly::outside(config, &settings)?;
+        #[cfg(feature = "rabbitmq")]
+        let bus = assembly::bus(&settings, &conditions, &config.bus_numbers)?;
+        #[cfg(feature = "rabbitmq")]
+        if let Some(bus) = &bus {
+            config.sinks.extend(bus.sink());
+            config.publisher = Some(Publisher(bus.publisher()));
+        }
         let telemetry = config.telemetry.clone();
-        let roles = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
+        let assembled = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
         let workers = match settings.system.executors {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -403,22 +535,36 @@ impl AppBuilder {
             Some(exporter) => edges.child(exporter),
             None => edges,
         };
+        #[cfg(feature = "rabbitmq")]
+        let edges = match bus {
+            // Whoever takes jobs in takes them from there, too.
+            Some(bus) => edges.supervisor(
+                bus.supervisor(roles.has(Role::Gateway).then(|| assembled.handles.receive.clone())),
+            ),
+            None => edges,
+        };
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
+        let (leaving, left) = watch::channel(false);
+        assembled.handles.set_host(Process { root: system.root(), leaving, log_level: self.log_level });
         let app = App {
             system,
-            handles: roles.handles.clone(),
+            handles: assembled.handles.clone(),
             store,
             conditions,
             telemetry,
             settings,
             address: None,
+            old_addresses: Vec::new(),
+            roles,
+            leaving: left,
             _folder: folder,
         };
-        match app.clone().begin(roles, self.application, runner, self.web).await {
+        match app.clone().begin(assembled, self.application, runner, self.web).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 app.system.shutdown(STOP_LIMIT).await;
+                app.handles.forget_host();
                 Err(error)
             }
         }
@@ -432,7 +578,7 @@ impl App {
         roles: Roles,
         application: SupervisorSpec,
         runner: CommandRunner,
-        web: bool,
+        web: Endpoints,
     ) -> Result<App, AppError> {
         self.store.ready().await.map_err(|error| self.store_error(error))?;
         // Only now is it certain that no other process uses the folder, and no program runs yet.
@@ -442,24 +588,33 @@ impl App {
         let root = self.system.root();
         root.start_supervisor(roles.observers).await?;
         root.start_supervisor(application).await?;
-        root.start_supervisor(roles.queues).await?;
-        root.start_child(roles.gateway).await?;
-        if web {
-            self.serve().await?;
+        // What is left to other nodes is not here.
+        let hears = self.roles.has(Role::Gateway) && self.settings.bus.url.is_some();
+        if self.roles.has(Role::Processor) || hears {
+            root.start_supervisor(roles.queues).await?;
+        }
+        if self.roles.has(Role::Gateway) {
+            root.start_child(roles.gateway).await?;
+        }
+        if web != Endpoints::None {
+            self.serve(web).await?;
         }
         Ok(self)
     }
 
     #[cfg(feature = "web")]
-    async fn serve(&mut self) -> Result<(), AppError> {
-        let (spec, handle) = callboard_web::web(assembly::web(&self.settings), self.web_dependencies())?;
+    async fn serve(&mut self, endpoints: Endpoints) -> Result<(), AppError> {
+        let settings = assembly::web(&self.settings, endpoints == Endpoints::Worker);
+        let (spec, handle) = callboard_web::web(settings, self.web_dependencies())?;
         self.system.root().start_supervisor(spec).await?;
         self.address = *handle.local_addr.borrow();
+        let old = handle.old_ports.iter().filter_map(|(port, at)| Some((port.as_str(), (*at.borrow())?)));
+        self.old_addresses = old.collect();
         Ok(())
     }
 
     #[cfg(not(feature = "web"))]
-    async fn serve(&mut self) -> Result<(), AppError> {
+    async fn serve(&mut self, _: Endpoints) -> Result<(), AppError> {
         Ok(())
     }
 
@@ -477,7 +632,9 @@ impl App {
             retry: gateway.recipient(),
             pause_queue: gateway.recipient(),
             limit_queue: gateway.recipient(),
+            label_queue: gateway.recipient(),
             set_edge: gateway.recipient(),
+            order: gateway.recipient(),
             get_job: read_model.recipient(),
             get_job_log: read_model.recipient(),
             list_jobs: read_model.recipient(),
@@ -488,6 +645,9 @@ impl App {
             get_queues: read_model.recipient(),
             get_edges: read_model.recipient(),
             get_job_types: read_model.recipient(),
+            get_nodes: read_model.recipient(),
+            list_commands: read_model.recipient(),
+            get_audit: read_model.recipient(),
             committed: self.store.committed(),
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),
@@ -495,6 +655,7 @@ impl App {
             troubles: std::sync::Arc::new(move || callboard_web::tree_troubles(&same_root.snapshot())),
             telemetry: self.telemetry.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            node_roles: self.roles.clone(),
         }
     }
 }

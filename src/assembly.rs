@@ -1,13 +1,22 @@
 //! From settings to what the packages take.
 
+#[cfg(any(feature = "redis", feature = "mongodb"))]
+use std::time::Duration;
 use std::{path::PathBuf, sync::Arc};
 
+#[cfg(feature = "rabbitmq")]
+use callboard_actors::edges::bus::{
+    BusNumbers, ContractQueue, InboundQueue, Outward,
+    rabbitmq::{Declare, RabbitBus, RabbitError, RabbitSettings},
+};
 #[cfg(feature = "postgres")]
 use callboard_actors::edges::store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "otlp")]
 use callboard_actors::edges::telemetry::{Exporter, OtlpError, OtlpSettings};
 #[cfg(feature = "http")]
 use callboard_actors::jobs::http::{AddressRules, HttpClient, HttpSetupError, OriginList, Secret, Secrets};
+#[cfg(feature = "rabbitmq")]
+use callboard_actors::roles::Conditions;
 use callboard_actors::{
     edges::{
         store::{
@@ -20,9 +29,10 @@ use callboard_actors::{
         JobDefaults, LogLimits, RetryPolicy,
         command::{AllowList, AllowListError, CommandRunner, KeepWorkspace},
     },
-    roles::{RolesConfig, UnknownTypes, bounds::TypeBounds},
+    roles::{InboundConfig, OutletConfig, RolesConfig, UnknownTypes, bounds::TypeBounds},
 };
 use callboard_config::{self as config, ByteSize, Settings, StoreBackend};
+use callboard_contracts::Labels;
 #[cfg(feature = "otlp")]
 use callboard_supervisors::ChildSpec;
 
@@ -94,7 +104,8 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             .iter()
             .map(|job_type| {
                 let max_payload = job_type.max_payload.map(ByteSize::as_usize);
-                (job_type.name.clone(), TypeBounds { max_payload, needs: job_type.needs.clone() })
+                let (needs, queue) = (job_type.needs.clone(), job_type.queue.clone());
+                (job_type.name.clone(), TypeBounds { max_payload, needs, queue })
             })
             .collect(),
         max_backlog: settings.jobs.max_backlog,
@@ -118,12 +129,38 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             events: retention.events,
             events_max: retention.events_max,
             keys: retention.idempotency_keys,
+            inbox: retention.inbox,
+            inbox_max: retention.inbox_max,
             batch: u32::try_from(retention.batch).unwrap_or(u32::MAX),
         },
         retention_interval: retention.interval,
         telemetry: telemetry(settings),
+        sinks: Vec::new(),
+        inbound: InboundConfig {
+            on: settings.bus.url.is_some(),
+            max_message: settings.inbound.max_message.as_usize(),
+            max_depth: settings.inbound.max_json_depth,
+            concurrency: settings.inbound.concurrency,
+        },
+        outlets: outlets(settings).map(|(name, outlet)| (name.to_owned(), outlet)).collect(),
+        labels: labels(&settings.system.labels),
+        queue_labels: settings
+            .queues
+            .iter()
+            .map(|(name, queue)| (name.clone(), labels(&queue.labels)))
+            .filter(|(_, labels)| !labels.is_empty())
+            .collect(),
+        audit_kept: retention.audit,
         ..RolesConfig::default()
     }
+}
+
+/// Labels of settings that were checked; of others, an embedder's, those that cannot be are left out.
+fn labels(settings: &config::LabelSettings) -> Labels {
+    let one = |(name, value): (&String, &String)| Labels::new([(name.clone(), value.clone())]).is_ok();
+    let good = settings.0.iter().filter(|(name, value)| one((name, value)));
+    Labels::new(good.map(|(name, value)| (name.clone(), value.clone())).take(Labels::MOST))
+        .unwrap_or_default()
 }
 
 /// Where spans are recorded: nowhere, unless there is a collector that they can be sent to.
@@ -159,6 +196,172 @@ pub(crate) fn exporter(
         ca_file: ca_file.clone(),
     };
     Exporter::spec(telemetry.clone(), otlp).map(Some)
+}
+
+/// The servers outside that the node works with beside its store, and what tells them.
+///
+/// # Errors
+/// A URL that cannot be used, or one of a server that the program was built without.
+pub(crate) fn outside(
+    mut config: RolesConfig,
+    settings: &Settings,
+) -> Result<RolesConfig, OutsideSetupError> {
+    counters(&mut config, &settings.counters)?;
+    archive(&mut config, &settings.archive)?;
+    Ok(config)
+}
+
+#[cfg(any(feature = "redis", feature = "mongodb"))]
+fn writer(writer: config::Writer) -> callboard_actors::edges::outside::Writer {
+    use callboard_actors::edges::outside::Writer;
+    match writer {
+        config::Writer::Callboard => Writer::Callboard,
+        config::Writer::External => Writer::External,
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "mongodb"))]
+fn guard(config: &RolesConfig, edge: &str, timeout: Duration) -> callboard_actors::edges::breaker::EdgeGuard {
+    use callboard_actors::edges::breaker::{EdgeGuard, GuardSettings};
+    EdgeGuard::new(
+        edge,
+        GuardSettings { timeout, ..GuardSettings::default() },
+        config.outside.numbers.clone(),
+    )
+}
+
+#[cfg(feature = "redis")]
+fn counters(config: &mut RolesConfig, settings: &config::CountersSettings) -> Result<(), OutsideSetupError> {
+    use callboard_actors::edges::counters::{RedisCounters, RedisOptions};
+    let Some(url) = &settings.url else { return Ok(()) };
+    let options = RedisOptions {
+        url: url.secret().clone(),
+        prefix: settings.key_prefix.clone().unwrap_or_default(),
+        writer: writer(settings.writer),
+        batch: u32::try_from(settings.batch_max).unwrap_or(u32::MAX),
+    };
+    let counters = RedisCounters::new(options, guard(config, "counters", settings.timeout))
+        .map_err(|error| OutsideSetupError::Url { key: "counters.url", problem: error.to_string() })?;
+    config.sinks.extend(counters.sink());
+    config.outside.edges.push(counters.edge());
+    config.outside.counters = Some(counters.reader());
+    Ok(())
+}
+
+#[cfg(not(feature = "redis"))]
+fn counters(_: &mut RolesConfig, settings: &config::CountersSettings) -> Result<(), OutsideSetupError> {
+    match settings.url {
+        Some(_) => Err(OutsideSetupError::NotBuiltIn { key: "counters.url", feature: "redis" }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(feature = "mongodb")]
+fn archive(config: &mut RolesConfig, settings: &config::ArchiveSettings) -> Result<(), OutsideSetupError> {
+    use callboard_actors::edges::archive::{MongodbArchive, MongodbOptions};
+    let Some(url) = &settings.url else { return Ok(()) };
+    let options = MongodbOptions {
+        url: url.secret().clone(),
+        database: settings.database.clone(),
+        writer: writer(settings.writer),
+        batch: u32::try_from(settings.batch_max).unwrap_or(u32::MAX),
+        retention: settings.retention,
+    };
+    let archive = MongodbArchive::new(options, guard(config, "archive", settings.timeout))
+        .map_err(|error| OutsideSetupError::Url { key: "archive.url", problem: error.to_string() })?;
+    config.sinks.extend(archive.sink());
+    config.outside.edges.push(archive.edge());
+    config.outside.archive = Some(archive.reader());
+    Ok(())
+}
+
+#[cfg(not(feature = "mongodb"))]
+fn archive(_: &mut RolesConfig, settings: &config::ArchiveSettings) -> Result<(), OutsideSetupError> {
+    match settings.url {
+        Some(_) => Err(OutsideSetupError::NotBuiltIn { key: "archive.url", feature: "mongodb" }),
+        None => Ok(()),
+    }
+}
+
+/// Why a server outside cannot be worked with. That it is not there is no reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutsideSetupError {
+    /// The URL is none.
+    #[error("`{key}`: {problem}")]
+    Url {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The program was built without it.
+    #[error("`{key}` is set, but this program was built without the feature `{feature}`")]
+    NotBuiltIn {
+        /// The setting.
+        key: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
+}
+
+/// The queues whose jobs are done by workers outside.
+fn outlets(settings: &Settings) -> impl Iterator<Item = (&str, OutletConfig)> {
+    settings.queues.iter().filter(|(_, queue)| queue.served_by == config::ServedBy::Bus).map(
+        |(name, queue)| {
+            let (visibility_timeout, destination) = (queue.visibility_timeout, queue.sent_to.clone());
+            (name.as_str(), OutletConfig { visibility_timeout, destination })
+        },
+    )
+}
+
+/// The bus, if there is a broker.
+#[cfg(feature = "rabbitmq")]
+pub(crate) fn bus(
+    settings: &Settings,
+    conditions: &Conditions,
+    numbers: &BusNumbers,
+) -> Result<Option<RabbitBus>, RabbitError> {
+    let bus = &settings.bus;
+    let Some(url) = &bus.url else { return Ok(None) };
+    let contract_queue = |queue: &config::ContractQueue| match queue {
+        config::ContractQueue::Created => ContractQueue::Created,
+        config::ContractQueue::Completed => ContractQueue::Completed,
+        config::ContractQueue::Failed => ContractQueue::Failed,
+    };
+    let inbound_queue = |queue: &config::InboundQueue| match queue {
+        config::InboundQueue::Created => InboundQueue::Contract(ContractQueue::Created),
+        config::InboundQueue::Completed => InboundQueue::Contract(ContractQueue::Completed),
+        config::InboundQueue::Failed => InboundQueue::Contract(ContractQueue::Failed),
+        config::InboundQueue::Outcomes => InboundQueue::Outcomes,
+    };
+    let rabbit = RabbitSettings {
+        addresses: bus.addresses.clone(),
+        ca_file: bus.ca_file.clone(),
+        name: format!("callboard {}", node_name(settings)),
+        outward: Outward {
+            exchange: bus.events.then(|| bus.exchange.clone()),
+            queues: bus.publish.iter().map(contract_queue).collect(),
+        },
+        consume: bus.consume.iter().map(inbound_queue).collect(),
+        work_queues: outlets(settings).map(|(name, outlet)| outlet.destination(name)).collect(),
+        declare: match bus.declare {
+            config::Declare::Declare => Declare::Declare,
+            config::Declare::Check => Declare::Check,
+            config::Declare::None => Declare::None,
+        },
+        window: bus.window,
+        prefetch: u16::try_from(bus.prefetch).unwrap_or(u16::MAX),
+        delivery_limit: bus.delivery_limit,
+        connect_timeout: bus.connect_timeout,
+        call_timeout: bus.call_timeout,
+        confirm_timeout: bus.confirm_timeout,
+        heartbeat: bus.heartbeat,
+        backoff_min: bus.backoff_min,
+        backoff_max: bus.backoff_max,
+        ..RabbitSettings::new(url.expose())
+    };
+    RabbitBus::new(rabbit, conditions.clone(), numbers.clone()).map(Some)
 }
 
 /// What runs allow-listed programs.
@@ -309,7 +512,7 @@ pub(crate) fn sqlite_options(settings: &Settings) -> SqliteOptions {
 }
 
 #[cfg(feature = "web")]
-pub(crate) fn web(settings: &Settings) -> callboard_web::WebSettings {
+pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettings {
     use callboard_web::{Role, Token};
     let web = &settings.web;
     let role = |role: config::TokenRole| match role {
@@ -328,7 +531,7 @@ pub(crate) fn web(settings: &Settings) -> callboard_web::WebSettings {
         secret: secret.clone(),
     });
     callboard_web::WebSettings {
-        listen: web.listen,
+        listen: if worker { settings.worker.probes } else { web.listen },
         hosts: web.hosts.clone(),
         tokens: single.chain(named).collect(),
         max_body: web.max_body.as_usize(),
@@ -339,5 +542,27 @@ pub(crate) fn web(settings: &Settings) -> callboard_web::WebSettings {
         max_connections: web.max_connections,
         sse_max_clients: web.sse_max_clients,
         pages_dir: web.pages_dir.clone(),
+        // A worker has nothing to say there.
+        old_ports: if worker { Vec::new() } else { old_ports(settings) },
+        allow_unauthenticated: settings.observatory.allow_unauthenticated,
+        proxy: callboard_web::ProxySettings {
+            alertmanager_url: settings.proxy.alertmanager_url.as_ref().map(ToString::to_string),
+            prometheus_url: settings.proxy.prometheus_url.as_ref().map(ToString::to_string),
+            timeout: settings.proxy.timeout,
+            max_answer: settings.proxy.max_answer.as_usize(),
+        },
     }
+}
+
+/// The ports of the old system that are to be open beside the server's own.
+#[cfg(feature = "web")]
+fn old_ports(settings: &Settings) -> Vec<(callboard_web::OldPort, std::net::SocketAddr)> {
+    use callboard_web::OldPort::{Gateway, Metrics, ReadModel};
+    let observatory = &settings.observatory;
+    if !observatory.ports {
+        return Vec::new();
+    }
+    let read_model = settings.read_model_listen().map(|listen| (ReadModel, listen));
+    let others = [(Gateway, observatory.gateway_listen), (Metrics, observatory.metrics_listen)];
+    others.into_iter().chain(read_model).collect()
 }

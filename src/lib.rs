@@ -24,7 +24,7 @@ pub use callboard_supervisors::*;
 #[cfg(feature = "sqlite")]
 pub use app::{App, AppBuilder, AppError, StopReport};
 #[cfg(feature = "sqlite")]
-pub use assembly::{CommandSetupError, StoreSetupError};
+pub use assembly::{CommandSetupError, OutsideSetupError, StoreSetupError};
 #[cfg(feature = "client")]
 pub use callboard_client as client;
 #[cfg(feature = "sqlite")]
@@ -33,6 +33,12 @@ pub use callboard_config as config;
 pub use callboard_contracts as contracts;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
+
+/// What a node of a fleet does.
+#[cfg(feature = "sqlite")]
+pub mod roles {
+    pub use callboard_actors::roles::{InvalidRoles, Role, RoleSet};
+}
 
 /// The store: looking after it, moving what it holds to another, and the one on PostgreSQL by itself.
 #[cfg(feature = "sqlite")]
@@ -45,6 +51,12 @@ pub mod store {
     };
 
     pub use crate::upkeep::Upkeep;
+}
+
+/// The bus: messages to programs outside, and theirs to us.
+#[cfg(feature = "jobs")]
+pub mod bus {
+    pub use callboard_actors::edges::bus::*;
 }
 
 /// For actix-web handlers that ask actors.

@@ -37,6 +37,7 @@ pub struct ClientBuilder {
     url: String,
     token: Option<SecretString>,
     trace: Option<TraceContext>,
+    user_agent: Option<String>,
     retry: RetryPolicy,
     request_timeout: Duration,
     answer_limit: usize,
@@ -50,6 +51,7 @@ impl ClientBuilder {
             url: url.to_owned(),
             token: None,
             trace: None,
+            user_agent: None,
             retry: RetryPolicy::default(),
             request_timeout: REQUEST_LIMIT,
             answer_limit: ANSWER_LIMIT,
@@ -68,6 +70,12 @@ impl ClientBuilder {
     /// parent. Default: none.
     pub fn trace(mut self, span: TraceContext) -> Self {
         self.trace = Some(span);
+        self
+    }
+
+    /// What the client calls itself to the server, sent as `User-Agent`. Default: nothing.
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = Some(name.into());
         self
     }
 
@@ -133,6 +141,10 @@ impl ClientBuilder {
         let http = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).no_proxy();
         // A redirect would carry a submission, and the token, to where nobody meant to send it.
         let http = http.redirect(reqwest::redirect::Policy::none());
+        let http = match self.user_agent {
+            Some(name) => http.user_agent(name),
+            None => http,
+        };
         Ok(Client {
             http: http.build().map_err(|error| wrong(&error.to_string()))?,
             base,

@@ -1,10 +1,12 @@
 //! Calls about the server itself: queues, job types, tree, totals, readiness.
 
 use callboard_contracts::api::{
-    EdgeView, JobTypeView, PutEdge, QueueLimits, QueueView, Readiness, Totals, TreeNode,
+    AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PutEdge, QueueLabels, QueueLimits,
+    QueueView, Readiness, Totals, TreeNode,
 };
 use reqwest::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{Client, ClientError, request::Call};
 
@@ -47,6 +49,57 @@ impl Client {
     /// See [`ClientError`]; the status is 404 if there is no such queue, and 422 for a limit of 0.
     pub async fn limit_queue(&self, name: &str, limits: &QueueLimits) -> Result<QueueView, ClientError> {
         self.call(Call::post(queue_path(name, "limit"), limits)?.repeatable()).await
+    }
+
+    /// Says what a node must have to run the jobs of a queue. How the queue is now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue.
+    pub async fn label_queue(&self, name: &str, labels: &QueueLabels) -> Result<QueueView, ClientError> {
+        self.call(Call::post(queue_path(name, "labels"), labels)?.repeatable()).await
+    }
+
+    /// Every node with an open session on the server's store.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeView>, ClientError> {
+        self.call(Call::get("/api/v1/nodes")).await
+    }
+
+    /// Tells a node to do something; [`command`](Self::command) says what came of it. It is not repeated after a lost
+    /// connection, so that a node is not told twice from one call.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such node.
+    pub async fn order_node(&self, name: &str, order: &OrderNode) -> Result<CommandView, ClientError> {
+        self.call(Call::post(format!("/api/v1/nodes/{}/commands", escaped(name)), order)?).await
+    }
+
+    /// What a node was told, and what came of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such command.
+    pub async fn command(&self, id: Uuid) -> Result<CommandView, ClientError> {
+        self.call(Call::get(format!("/api/v1/commands/{id}"))).await
+    }
+
+    /// What nodes were told, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn commands(&self, limit: u32) -> Result<Vec<CommandView>, ClientError> {
+        self.call(Call::get("/api/v1/commands").query(vec![("limit", limit.to_string())])).await
+    }
+
+    /// A page of the audit trail, newest first. Give its `next_cursor` as `cursor` for the next one.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn audit(&self, limit: u32, cursor: Option<&str>) -> Result<AuditPage, ClientError> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.call(Call::get("/api/v1/audit").query(query)).await
     }
 
     /// The queues and what they hold.

@@ -102,3 +102,61 @@ choice! {
         Refuse = "refuse",
     }
 }
+
+choice! {
+    /// Who runs the jobs of a queue.
+    pub enum ServedBy {
+        /// The nodes themselves.
+        Callboard = "callboard",
+        /// Workers outside, to whom they are sent by the bus.
+        Bus = "bus",
+    }
+}
+
+choice! {
+    /// What is done about exchanges and queues of the broker.
+    pub enum Declare {
+        /// Those that are missing are made, and those that are there must be as they should.
+        Declare = "declare",
+        /// They must be there; nothing is made.
+        Check = "check",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+choice! {
+    /// A queue of the old contract.
+    pub enum ContractQueue {
+        /// `job.created` events.
+        Created = "jobs.created",
+        /// `job.completed` events.
+        Completed = "jobs.completed",
+        /// `job.failed` events.
+        Failed = "jobs.failed",
+    }
+}
+
+choice! {
+    /// A queue of the broker that is read.
+    pub enum InboundQueue {
+        /// Jobs of other programs.
+        Created = "jobs.created",
+        /// Jobs that old services completed.
+        Completed = "jobs.completed",
+        /// Jobs that old services failed.
+        Failed = "jobs.failed",
+        /// Ends of jobs that workers outside ran.
+        Outcomes = "callboard.outcomes",
+    }
+}
+
+choice! {
+    /// Who writes what programs outside read.
+    pub enum Writer {
+        /// This fleet.
+        Callboard = "callboard",
+        /// Another program; this fleet only reads.
+        External = "external",
+    }
+}

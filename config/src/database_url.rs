@@ -40,24 +40,26 @@ impl DatabaseUrl {
 #[error("{EXPECTED}, of at most {LONGEST} visible ASCII characters (others are written as %XX)")]
 pub struct InvalidDatabaseUrl;
 
+/// Shows scheme, host, port and path of a URL, and nothing at all of one that is not of the usual form, where a password
+/// could stand anywhere.
+pub(crate) fn show(url: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some((scheme, rest)) = url.split_once("://") else { return f.write_str("***") };
+    let (place, options) =
+        rest.split_once(['?', '#']).map_or((rest, ""), |(place, options)| (place, options));
+    let (user, place) = place.rsplit_once('@').map_or(("", place), |(_, place)| ("***@", place));
+    let (host, path) = place.split_once('/').unwrap_or((place, ""));
+    let port = match host.strip_prefix('[').map_or(host.rsplit_once(':'), |host| host.split_once("]:")) {
+        Some((_, port)) => port,
+        None => "0",
+    };
+    let usual =
+        port.bytes().all(|byte| byte.is_ascii_digit()) && !path.contains('/') && !options.contains('@');
+    if usual { write!(f, "{scheme}://{user}{place}") } else { write!(f, "{scheme}://***") }
+}
+
 impl fmt::Display for DatabaseUrl {
-    /// Shows scheme, host, port and database, and nothing at all of a URL that is not of the usual form, where a password
-    /// could stand anywhere.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.expose();
-        let Some((scheme, rest)) = url.split_once("://") else { return f.write_str("***") };
-        let (place, options) =
-            rest.split_once(['?', '#']).map_or((rest, ""), |(place, options)| (place, options));
-        let (user, place) = place.rsplit_once('@').map_or(("", place), |(_, place)| ("***@", place));
-        let (host, database) = place.split_once('/').unwrap_or((place, ""));
-        let port = match host.strip_prefix('[').map_or(host.rsplit_once(':'), |host| host.split_once("]:")) {
-            Some((_, port)) => port,
-            None => "0",
-        };
-        let usual = port.bytes().all(|byte| byte.is_ascii_digit())
-            && !database.contains('/')
-            && !options.contains('@');
-        if usual { write!(f, "{scheme}://{user}{place}") } else { write!(f, "{scheme}://***") }
+        show(self.expose(), f)
     }
 }
 

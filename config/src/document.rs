@@ -21,7 +21,7 @@ pub(crate) enum Value {
     /// Clamped to the range of `i128`, which is beyond that of every setting.
     Integer(i128),
     Float(f64),
-    Boolean,
+    Boolean(bool),
     Datetime,
     Array(Vec<Node>),
     Table(Vec<Member>),
@@ -56,7 +56,7 @@ impl Value {
             Self::String(_) => "a string",
             Self::Integer(_) => "an integer",
             Self::Float(_) => "a float",
-            Self::Boolean => "a boolean",
+            Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date or time",
             Self::Array(_) => "an array",
             Self::Table(_) => "a table",
@@ -106,7 +106,7 @@ fn node(value: Spanned<DeValue<'_>>) -> Node {
         }
         // Too many digits for a float are infinite, which no setting is.
         DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(_) => Value::Boolean,
+        DeValue::Boolean(value) => Value::Boolean(value),
         DeValue::Datetime(_) => Value::Datetime,
         DeValue::Array(items) => Value::Array(items.into_iter().map(node).collect()),
         DeValue::Table(table) => Value::Table(members(table)),

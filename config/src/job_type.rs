@@ -14,24 +14,27 @@ pub struct JobTypeSettings {
     pub max_payload: Option<ByteSize>,
     /// Edges that its jobs need, beside those that the type itself names.
     pub needs: Vec<String>,
+    /// The queue that its jobs go to, unless whoever submits one names another; none: what the type itself says.
+    pub queue: Option<String>,
 }
 
 impl Setting for JobTypeSettings {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
-        Table::read(node, "a job type", &["name", "max_payload", "needs"], |table| {
+        Table::read(node, "a job type", &["name", "max_payload", "needs", "queue"], |table| {
             let (name, max_payload) = (table.part("name"), table.optional("max_payload"));
-            let needs = table.optional("needs");
-            Some(Self { name: name?, max_payload: max_payload?, needs: needs? })
+            let (needs, queue) = (table.optional("needs"), table.optional("queue"));
+            Some(Self { name: name?, max_payload: max_payload?, needs: needs?, queue: queue? })
         })
     }
 
     fn render(&self) -> String {
-        let Self { name, max_payload, needs } = self;
+        let Self { name, max_payload, needs, queue } = self;
         format!(
-            "{{ name = {}, max_payload = {}, needs = {} }}",
+            "{{ name = {}, max_payload = {}, needs = {}, queue = {} }}",
             name.render(),
             max_payload.render(),
-            needs.render()
+            needs.render(),
+            queue.render()
         )
     }
 }

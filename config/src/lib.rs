@@ -4,6 +4,7 @@
 //! together to [`Settings`], and knows of each value where it was set. What is wrong is reported all at once, with key,
 //! place and what would be right.
 
+mod broker_url;
 mod byte_size;
 mod choice;
 mod collector_url;
@@ -14,34 +15,45 @@ mod duration;
 mod http_secret;
 mod job_type;
 mod key;
+mod labels;
 mod layers;
 mod loader;
 mod problem;
 mod reader;
 mod rules;
 mod schema;
+mod server_url;
 mod settings;
 mod source;
 mod table;
 mod telemetry_header;
 mod text;
 mod token;
+mod upstream_url;
 mod value;
 
+pub use broker_url::{BrokerUrl, InvalidBrokerUrl};
 pub use byte_size::{ByteSize, ParseSizeError};
-pub use choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, TokenRole, UnknownTypes};
+pub use choice::{
+    ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
+    TokenRole, UnknownTypes, Writer,
+};
 pub use collector_url::{CollectorUrl, InvalidCollectorUrl};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;
 pub use job_type::JobTypeSettings;
+pub use labels::LabelSettings;
 pub use loader::{Loaded, Loader};
 pub use problem::{ConfigError, Problem};
+pub use server_url::{InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{
-    CommandSettings, DataSettings, HttpSettings, JobsSettings, LogSettings, ObservatorySettings,
-    QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
-    StoreSettings, SystemSettings, TelemetrySettings, WebSettings,
+    ArchiveSettings, BusSettings, CommandSettings, CountersSettings, DataSettings, HttpSettings,
+    InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings, QueueSettings,
+    RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings, StoreSettings,
+    SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
 };
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;
 pub use token::TokenSettings;
+pub use upstream_url::{InvalidUpstreamUrl, UpstreamUrl};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -10,11 +10,13 @@ use secrecy::ExposeSecret;
 use crate::choice::StoreBackend;
 use crate::job_type::JobTypeSettings;
 use crate::key::{Key, shortened};
+use crate::labels::LabelSettings;
 use crate::layers::{Layers, is_queue_name};
 use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
 use crate::settings::{
-    CommandSettings, HttpSettings, QueueSettings, Settings, StoreSettings, TelemetrySettings, WebSettings,
+    BusSettings, CommandSettings, HttpSettings, ProxySettings, QueueSettings, Settings, StoreSettings,
+    TelemetrySettings, WebSettings,
 };
 use crate::source::Source;
 use crate::value::Setting;
@@ -22,7 +24,16 @@ use crate::value::Setting;
 /// Edges that one table may name.
 const MOST_NEEDS: usize = 8;
 /// Keys whose line is not shown, since it may hold a secret.
-const SECRET: [&str; 5] = ["web.token", "web.tokens", "store.url", "http.secrets", "telemetry.headers"];
+const SECRET: [&str; 8] = [
+    "web.token",
+    "web.tokens",
+    "store.url",
+    "http.secrets",
+    "telemetry.headers",
+    "bus.url",
+    "counters.url",
+    "archive.url",
+];
 
 /// Checks settings; what could not be read is left out.
 pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>, problems: &mut Problems) {
@@ -33,10 +44,17 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     http(&mut rules, &settings.http);
     numbers(&mut rules, settings);
     results(&mut rules, settings);
-    job_types(&mut rules, &settings.jobs.types);
+    job_types(&mut rules, settings);
+    inbound(&mut rules, settings);
     store(&mut rules, &settings.store);
     telemetry(&mut rules, &settings.telemetry);
+    observatory(&mut rules, settings);
+    proxy(&mut rules, &settings.proxy);
+    outside(&mut rules, settings);
     durations(&mut rules, settings);
+    bus(&mut rules, &settings.bus);
+    labels(&mut rules, &key("system.labels"), &settings.system.labels);
+    worker(&mut rules, settings);
     queue(&mut rules, &Key::from([QUEUE_DEFAULTS]), &settings.queue_defaults);
     for (name, settings) in &settings.queues {
         queue(&mut rules, &Key::from([QUEUES, name]), settings);
@@ -245,6 +263,27 @@ fn http(rules: &mut Rules<'_>, http: &HttpSettings) {
     }
 }
 
+fn outside(rules: &mut Rules<'_>, settings: &Settings) {
+    let Settings { counters, archive, .. } = settings;
+    rules.not_zero("counters.timeout", counters.timeout);
+    rules.not_zero("archive.timeout", archive.timeout);
+    rules.not_zero("archive.retention", archive.retention);
+    rules.range(&key("counters.batch_max"), counters.batch_max, 1, 5_000);
+    rules.range(&key("archive.batch_max"), archive.batch_max, 1, 5_000);
+    let prefix = counters.key_prefix.as_deref().unwrap_or_default();
+    let fits = prefix.len() <= 200 && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+    rules.require(fits, "counters.key_prefix", "expected at most 200 visible ASCII characters");
+    // What a name of a database may not hold.
+    let name = archive.database.as_str();
+    let fits = |letter: char| letter.is_ascii_graphic() && !"/\\. \"$*<>:|?".contains(letter);
+    let named = (1..=63).contains(&name.len()) && name.chars().all(fits);
+    rules.require(
+        named,
+        "archive.database",
+        "expected 1 to 63 visible ASCII characters, none of /\\.\"$*<>:|?",
+    );
+}
+
 fn telemetry(rules: &mut Rules<'_>, telemetry: &TelemetrySettings) {
     /// The tree has to stop within 15 s, and the last spans are sent within it.
     const LONGEST: Duration = Duration::from_secs(10);
@@ -270,15 +309,115 @@ fn telemetry(rules: &mut Rules<'_>, telemetry: &TelemetrySettings) {
     rules.require(telemetry.timeout <= LONGEST, "telemetry.timeout", "it must be at most 10s");
 }
 
-fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
-    rules.range(&section.join("concurrency"), settings.concurrency, 1, 100_000);
-    rules.at_least(&section.join("max_backlog"), settings.max_backlog, 1);
-    if let Some(max_payload) = settings.max_payload {
-        rules.at_least(&section.join("max_payload"), max_payload.bytes(), 2);
+/// The ports of the old system, if they are to be opened.
+fn observatory(rules: &mut Rules<'_>, settings: &Settings) {
+    let Settings { observatory, web, .. } = settings;
+    if !observatory.ports {
+        return;
+    }
+    let asks = web.token.is_some() || !web.tokens.is_empty();
+    let mut taken = vec![("web.listen", web.listen)];
+    for (name, listen) in [
+        ("observatory.gateway_listen", observatory.gateway_listen),
+        ("observatory.read_model_listen", observatory.read_model_listen),
+        ("observatory.metrics_listen", observatory.metrics_listen),
+    ] {
+        if name == "observatory.read_model_listen" && settings.read_model_listen().is_none() {
+            if asks && observatory.allow_unauthenticated {
+                let message = format!(
+                    "`{name}` is {listen}, where `web.listen` has the routes of the read model, which ask for a token"
+                );
+                let help = "give it an address of its own: there nobody is asked for one".to_owned();
+                let keys = [key(name), key("web.listen"), key("observatory.allow_unauthenticated")];
+                rules.report(&keys, message, Some(help));
+            }
+            continue;
+        }
+        if !listen.ip().is_loopback() && !asks && !observatory.allow_unauthenticated {
+            let message =
+                format!("`{name}` is {listen}, which other machines may reach, but no token is set");
+            let help = "set `web.token` or `[[web.tokens]]`, or listen on 127.0.0.1, or let everybody in who reaches the old \
+                        ports: `observatory.allow_unauthenticated = true`"
+                .to_owned();
+            let keys =
+                [key(name), key("observatory.allow_unauthenticated"), key("web.token"), key("web.tokens")];
+            rules.report(&keys, message, Some(help));
+        }
+        // Port 0 is a new one each time.
+        if let Some((other, _)) = taken.iter().find(|(_, used)| used.port() != 0 && overlap(*used, listen)) {
+            let message = format!("`{name}` is {listen}, which `{other}` takes already");
+            rules.report(&[key(name), key(other)], message, None);
+        }
+        taken.push((name, listen));
     }
 }
 
-fn job_types(rules: &mut Rules<'_>, types: &[JobTypeSettings]) {
+/// Whether only one of two listeners can have its address.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (one.ip() == other.ip() || any)
+}
+
+fn proxy(rules: &mut Rules<'_>, proxy: &ProxySettings) {
+    rules.not_zero("proxy.timeout", proxy.timeout);
+    rules.at_least(&key("proxy.max_answer"), proxy.max_answer.bytes(), 1024);
+}
+
+fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
+    rules.range(&section.join("concurrency"), settings.concurrency, 1, 100_000);
+    rules.at_least(&section.join("max_backlog"), settings.max_backlog, 1);
+    labels(rules, &section.join("labels"), &settings.labels);
+    if let Some(max_payload) = settings.max_payload {
+        rules.at_least(&section.join("max_payload"), max_payload.bytes(), 2);
+    }
+    let mut wrong = |key: &str, rule: &str| {
+        let key = section.join(key);
+        let message = format!("invalid value for `{key}`: {rule}");
+        rules.report(&[key], message, None);
+    };
+    if settings.visibility_timeout.is_zero() {
+        wrong("visibility_timeout", "it must be longer than zero");
+    }
+    if settings.sent_to.as_ref().is_some_and(|name| name.len() > 255 || name.contains(char::is_control)) {
+        wrong("sent_to", "a name has at most 255 bytes and no control characters");
+    }
+}
+
+fn labels(rules: &mut Rules<'_>, key: &Key, labels: &LabelSettings) {
+    /// As many as a node or a queue may have.
+    const MOST: usize = 16;
+    for (name, value) in &labels.0 {
+        let (name, value) = (shortened(name), shortened(value));
+        let fits = is_queue_name(&name) && is_queue_name(&value);
+        let rule = format!(
+            "\"{name}={value}\" is no label: names and values are 1 to 50 letters, digits, \"-\", \"_\" and \".\""
+        );
+        rules.require(fits, &key.to_string(), &rule);
+    }
+    rules.require(labels.0.len() <= MOST, &key.to_string(), &format!("there may be {MOST} labels at most"));
+}
+
+fn worker(rules: &mut Rules<'_>, settings: &Settings) {
+    let (listen, web) = (settings.worker.probes, &settings.web);
+    if !listen.ip().is_loopback() && web.token.is_none() && web.tokens.is_empty() {
+        let message =
+            format!("`worker.probes` is {listen}, which other machines may reach, but no token is set");
+        let help = "set `web.token` or `[[web.tokens]]`, or listen on 127.0.0.1".to_owned();
+        rules.report(&[key("worker.probes"), key("web.token"), key("web.tokens")], message, Some(help));
+    }
+}
+
+fn inbound(rules: &mut Rules<'_>, settings: &Settings) {
+    rules.at_least(&key("inbound.max_message"), settings.inbound.max_message.bytes(), 1);
+    // A parser that nests deeper could run out of its stack.
+    rules.range(&key("inbound.max_json_depth"), settings.inbound.max_json_depth, 1, 127);
+    rules.range(&key("inbound.concurrency"), settings.inbound.concurrency, 1, 100_000);
+    rules.not_zero("retention.inbox", settings.retention.inbox);
+    rules.at_least(&key("retention.inbox_max"), settings.retention.inbox_max, 1);
+}
+
+fn job_types(rules: &mut Rules<'_>, settings: &Settings) {
+    let types: &[JobTypeSettings] = &settings.jobs.types;
     let mut names = BTreeSet::new();
     for job_type in types {
         let name = shortened(&job_type.name);
@@ -289,6 +428,11 @@ fn job_types(rules: &mut Rules<'_>, types: &[JobTypeSettings]) {
         );
         let first = names.insert(&job_type.name);
         rules.require(first, "jobs.types", &format!("two tables have the name \"{name}\""));
+        if let Some(queue) = &job_type.queue {
+            let rule =
+                format!("there is no queue \"{}\", where jobs of \"{name}\" are to go", shortened(queue));
+            rules.require(settings.queues.contains_key(queue), "jobs.types", &rule);
+        }
         let some = job_type.max_payload.is_none_or(|most| most.bytes() >= 2);
         for edge in &job_type.needs {
             let rule = format!("\"{}\", which \"{name}\" is to need, is no name of an edge", shortened(edge));
@@ -308,6 +452,7 @@ fn durations(rules: &mut Rules<'_>, settings: &Settings) {
         ("store.statement_timeout", store.statement_timeout),
         ("store.write_timeout", store.write_timeout),
         ("retention.events", retention.events),
+        ("retention.audit", retention.audit),
         ("retention.interval", retention.interval),
         ("retry.min", retry.min),
         ("jobs.timeout", jobs.timeout),
@@ -406,4 +551,71 @@ fn log(rules: &mut Rules<'_>, directives: &str) {
         };
         rules.report(&[key("log.level")], message, Some(help));
     }
+}
+
+fn bus(rules: &mut Rules<'_>, bus: &BusSettings) {
+    /// What AMQP can count.
+    const MOST: usize = 65_535;
+    for address in &bus.addresses {
+        let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        let fits = |host: &str| {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        let bracketed = address.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let usual = match (bracketed, address.split_once(':')) {
+            (Some((host, rest)), _) => {
+                host.parse::<IpAddr>().is_ok()
+                    && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port))
+            }
+            (None, Some((host, number))) => fits(host) && port(number),
+            (None, None) => fits(address),
+        };
+        let rule = format!("\"{}\" is neither HOST nor HOST:PORT", shortened(address));
+        rules.require(usual, "bus.addresses", &rule);
+    }
+    let name = bus.exchange.as_bytes();
+    let fits = (1..=127).contains(&name.len())
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+        && !bus.exchange.starts_with("amq.");
+    let rule = "a name has 1 to 127 of letters, digits, \"-\", \"_\", \".\" and \":\", and no \"amq.\" first";
+    rules.require(fits, "bus.exchange", rule);
+    for queue in &bus.consume {
+        if bus.publish.iter().any(|published| published.as_str() == queue.as_str()) {
+            let message = format!(
+                "`bus.publish` and `bus.consume` both have \"{queue}\": what is published there would come back"
+            );
+            let help =
+                "publish to a queue whose consumer is outside, consume one whose producer is".to_owned();
+            rules.report(&[key("bus.consume"), key("bus.publish")], message, Some(help));
+        }
+    }
+    if bus.url.is_none() {
+        let set = [("bus.publish", !bus.publish.is_empty()), ("bus.consume", !bus.consume.is_empty())];
+        for (name, _) in set.into_iter().filter(|(_, set)| *set) {
+            let message = format!("`{name}` names queues, but `bus.url` does not say of which broker");
+            let help = "set CALLBOARD__BUS__URL=amqp://USER:PASSWORD@HOST:5672/VHOST".to_owned();
+            rules.report(&[key(name), key("bus.url")], message, Some(help));
+        }
+    }
+    if bus.ca_file.is_some() && bus.url.as_ref().is_some_and(|url| !url.is_encrypted()) {
+        let message =
+            "`bus.ca_file` is set, but `bus.url` is of the scheme amqp, which is not encrypted".to_owned();
+        let help = "write amqps:// for TLS".to_owned();
+        rules.report(&[key("bus.ca_file"), key("bus.url")], message, Some(help));
+    }
+    rules.range(&key("bus.window"), bus.window, 1, MOST);
+    rules.range(&key("bus.prefetch"), bus.prefetch, 1, MOST);
+    rules.range(&key("bus.delivery_limit"), bus.delivery_limit, 1, 1_000_000);
+    for (key, value) in [
+        ("bus.connect_timeout", bus.connect_timeout),
+        ("bus.call_timeout", bus.call_timeout),
+        ("bus.confirm_timeout", bus.confirm_timeout),
+        ("bus.backoff_min", bus.backoff_min),
+    ] {
+        rules.not_zero(key, value);
+    }
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(600));
+    rules.require((least..=most).contains(&bus.heartbeat), "bus.heartbeat", "it must be from 1s to 10m");
+    rules.ordered(("bus.backoff_min", &bus.backoff_min), ("bus.backoff_max", &bus.backoff_max));
 }

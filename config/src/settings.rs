@@ -8,17 +8,24 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::broker_url::BrokerUrl;
 use crate::byte_size::ByteSize;
-use crate::choice::{Durability, KeepWorkspace, LogFormat, StoreBackend, UnknownTypes};
+use crate::choice::{
+    ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
+    UnknownTypes, Writer,
+};
 use crate::collector_url::CollectorUrl;
 use crate::database_url::DatabaseUrl;
 use crate::http_secret::HttpSecretSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
+use crate::labels::LabelSettings;
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
+use crate::server_url::{MongodbUrl, RedisUrl};
 use crate::telemetry_header::TelemetryHeaderSettings;
 use crate::token::TokenSettings;
+use crate::upstream_url::UpstreamUrl;
 
 /// Declares a section: a plain struct, and how it is read (each field from the key of its name).
 macro_rules! section {
@@ -75,6 +82,18 @@ pub struct Settings {
     pub rescuer: RescuerSettings,
     /// Where spans of traces are sent.
     pub telemetry: TelemetrySettings,
+    /// Servers whose answers are passed on.
+    pub proxy: ProxySettings,
+    /// How messages of other programs are taken in.
+    pub inbound: InboundSettings,
+    /// The message broker.
+    pub bus: BusSettings,
+    /// Where finished jobs are counted for programs outside.
+    pub counters: CountersSettings,
+    /// Where old events are kept.
+    pub archive: ArchiveSettings,
+    /// A process that only runs jobs.
+    pub worker: WorkerSettings,
 }
 
 impl Settings {
@@ -96,12 +115,26 @@ impl Settings {
             scheduler: reader.section("scheduler"),
             rescuer: reader.section("rescuer"),
             telemetry: reader.section("telemetry"),
+            proxy: reader.section("proxy"),
+            inbound: reader.section("inbound"),
+            bus: reader.section("bus"),
+            counters: reader.section("counters"),
+            archive: reader.section("archive"),
+            worker: reader.section("worker"),
         }
     }
 
     /// The settings of a queue: its own, or those of `queue_defaults` when it has no table.
     pub fn queue(&self, name: &str) -> &QueueSettings {
         self.queues.get(name).unwrap_or(&self.queue_defaults)
+    }
+
+    /// Where the old read model's routes have a port of their own, if the old ports are opened: none where the server's own
+    /// address has them.
+    pub fn read_model_listen(&self) -> Option<SocketAddr> {
+        let (own, wanted) = (self.web.listen, self.observatory.read_model_listen);
+        let covered = own.port() == wanted.port() && (own.ip() == wanted.ip() || own.ip().is_unspecified());
+        if covered && wanted.port() != 0 { None } else { Some(wanted) }
     }
 
     /// The folder under which attempts of `command` jobs have their own: `command.workspace`, or `workspace` in `data.dir`.
@@ -208,6 +241,12 @@ section! {
         pub events_max: u64,
         /// Age after which an `Idempotency-Key`, with the answer that is given again, is deleted. Default: `1d`.
         pub idempotency_keys: Duration,
+        /// Age after which it is forgotten that an event of another program was dealt with. Default: `7d`.
+        pub inbox: Duration,
+        /// Most such events that are remembered, whatever their age. Default: `1000000`.
+        pub inbox_max: u64,
+        /// Age after which an entry of the audit trail, or a command to a node, is deleted. Default: `90d`.
+        pub audit: Duration,
         /// Time between two rounds of deletion. Default: `1m`.
         pub interval: Duration,
         /// Most rows deleted in one transaction. Default: `1000`.
@@ -240,6 +279,14 @@ section! {
         pub max_backlog: u64,
         /// Largest payload of a job of the queue; none: [`JobsSettings::max_payload`] alone holds. Default: none.
         pub max_payload: Option<ByteSize>,
+        /// Who runs its jobs. Default: `callboard`.
+        pub served_by: ServedBy,
+        /// With `served_by` bus: time that nothing may be heard of an attempt before it is taken for lost. Default: `5m`.
+        pub visibility_timeout: Duration,
+        /// With `served_by` bus: the broker's queue; none: `callboard.jobs.NAME`. Default: none.
+        pub sent_to: Option<String>,
+        /// What a node must have to run the queue's jobs; kept in the store, and none here leaves what is there. Default: `{}`.
+        pub labels: LabelSettings,
     }
 }
 
@@ -310,6 +357,16 @@ section! {
     pub struct ObservatorySettings {
         /// What becomes of jobs of a type that nobody handles. Default: `hold`.
         pub unknown_types: UnknownTypes,
+        /// Whether the ports of the old system are opened beside the server's own; the flag `--observatory` does. Default: `false`.
+        pub ports: bool,
+        /// Where the routes of the old gateway are. Default: `127.0.0.1:3000`.
+        pub gateway_listen: SocketAddr,
+        /// Where the routes of the old read model are; see [`Settings::read_model_listen`]. Default: `127.0.0.1:8080`.
+        pub read_model_listen: SocketAddr,
+        /// Where the metrics of the old processor are. Default: `127.0.0.1:8000`.
+        pub metrics_listen: SocketAddr,
+        /// Whether the old ports ask for no token, whoever can reach them. Default: `false`.
+        pub allow_unauthenticated: bool,
     }
 }
 
@@ -320,6 +377,8 @@ section! {
         pub executors: usize,
         /// Name of this node in sessions and logs; none: the host name. Default: none.
         pub node_name: Option<String>,
+        /// What this node has, for queues that ask for it. Default: `{}`.
+        pub labels: LabelSettings,
     }
 }
 
@@ -366,5 +425,113 @@ section! {
         pub queue_max: usize,
         /// PEM file of certificate authorities that are trusted besides the system's. Default: none.
         pub ca_file: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// `[proxy]`: servers whose answers are passed on at `/proxy/alerts` and `/proxy/targets`.
+    pub struct ProxySettings {
+        /// The Alertmanager's base URL, to which `/api/v2/alerts` is added; none: `/proxy/alerts` answers 502. Default: none.
+        pub alertmanager_url: Option<UpstreamUrl>,
+        /// Prometheus' base URL, to which `/api/v1/targets` is added; none: `/proxy/targets` answers 502. Default: none.
+        pub prometheus_url: Option<UpstreamUrl>,
+        /// Time that one of them may take for its whole answer. Default: `5s`.
+        pub timeout: Duration,
+        /// Largest answer that is passed on. Default: `8MiB`.
+        pub max_answer: ByteSize,
+    }
+}
+
+section! {
+    /// `[counters]`: where finished jobs are counted for programs outside.
+    pub struct CountersSettings {
+        /// The Redis server; none: the store alone counts. Default: none.
+        pub url: Option<RedisUrl>,
+        /// Who counts. Default: `callboard`.
+        pub writer: Writer,
+        /// What stands before the contract's keys. Default: none.
+        pub key_prefix: Option<String>,
+        /// Time that one call may take. Default: `1s`.
+        pub timeout: Duration,
+        /// Most events of one step. Default: `500`.
+        pub batch_max: usize,
+    }
+}
+
+section! {
+    /// `[inbound]`: how messages of other programs are taken in.
+    pub struct InboundSettings {
+        /// Largest message; a larger one is invalid. Default: `1MiB`.
+        pub max_message: ByteSize,
+        /// Deepest nesting of arrays and objects in a message. Default: `64`.
+        pub max_json_depth: usize,
+        /// Messages that are decided about at a time. Default: `1000`.
+        pub concurrency: usize,
+    }
+}
+
+section! {
+    /// `[bus]`: the message broker.
+    pub struct BusSettings {
+        /// The RabbitMQ broker; none: there is no bus. Default: none.
+        pub url: Option<BrokerUrl>,
+        /// More brokers of the same cluster, as `HOST` or `HOST:PORT`. Default: `[]`.
+        pub addresses: Vec<String>,
+        /// `amqps`: PEM file of certificate authorities that are trusted besides the system's. Default: none.
+        pub ca_file: Option<PathBuf>,
+        /// Whether every event is published to the exchange. Default: `true`.
+        pub events: bool,
+        /// The topic exchange. Default: `callboard.events`.
+        pub exchange: String,
+        /// Queues of the old contract that are published to. Default: `[]`.
+        pub publish: Vec<ContractQueue>,
+        /// Queues that are read. Default: `[]`.
+        pub consume: Vec<InboundQueue>,
+        /// What is done about exchanges and queues. Default: `declare`.
+        pub declare: Declare,
+        /// Messages that may be published and not yet confirmed. Default: `500`.
+        pub window: usize,
+        /// Messages of a queue that may be delivered and not yet done with. Default: `500`.
+        pub prefetch: usize,
+        /// Own queues: deliveries after which a message goes to `callboard.dead`. Default: `20`.
+        pub delivery_limit: u32,
+        /// Time that a connection may take to be made, for each address. Default: `5s`.
+        pub connect_timeout: Duration,
+        /// Time that an order to the broker may take. Default: `10s`.
+        pub call_timeout: Duration,
+        /// Time within which the broker must confirm a message. Default: `30s`.
+        pub confirm_timeout: Duration,
+        /// Time without a sign of life after which the broker is asked for one. Default: `10s`.
+        pub heartbeat: Duration,
+        /// First pause between two tries to reach the broker, and to do again what failed there. Default: `100ms`.
+        pub backoff_min: Duration,
+        /// Longest such pause; at least `backoff_min`. Default: `10s`.
+        pub backoff_max: Duration,
+    }
+}
+
+section! {
+    /// `[archive]`: where old events are kept.
+    pub struct ArchiveSettings {
+        /// The MongoDB deployment; none: the store's log alone keeps them. Default: none.
+        pub url: Option<MongodbUrl>,
+        /// Who archives. Default: `callboard`.
+        pub writer: Writer,
+        /// The database; the events are in its collection `job_events`. Default: `observatory`.
+        pub database: String,
+        /// Age after which an event is deleted. Default: `90d`.
+        pub retention: Duration,
+        /// Time that one call may take. Default: `3s`.
+        pub timeout: Duration,
+        /// Most events of one step. Default: `200`.
+        pub batch_max: usize,
+    }
+}
+
+section! {
+    /// `[worker]`: a process that only runs jobs (`callboard worker`).
+    pub struct WorkerSettings {
+        /// Address and port of its probes and metrics; port 0 lets the system choose. Default: `127.0.0.1:0`.
+        pub probes: SocketAddr,
     }
 }

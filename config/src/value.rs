@@ -223,6 +223,19 @@ impl Setting for SocketAddr {
     }
 }
 
+impl Setting for bool {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        match typed(node).value {
+            Value::Boolean(value) => Ok(value),
+            _ => Err(Fault::mismatch("true or false", node).into()),
+        }
+    }
+
+    fn render(&self) -> String {
+        self.to_string()
+    }
+}
+
 macro_rules! whole_number {
     ($($type:ty),+) => {
         $(impl Setting for $type {

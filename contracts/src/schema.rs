@@ -3,7 +3,10 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use crate::{ContractJob, EventEnvelope, JobAccepted, job::JOB_VERSION};
+use crate::{
+    ContractJob, DeadLetter, EventEnvelope, JobAccepted, WorkerAttempt, job::JOB_VERSION,
+    outside::WORKER_ATTEMPT_VERSION,
+};
 
 /// The newest version of the event envelope: 1.1.0 knows more event types than 1.0.0.
 pub const ENVELOPE_VERSION: &str = "1.1.0";
@@ -23,6 +26,8 @@ pub fn all() -> Vec<ContractSchema> {
         contract::<EventEnvelope>("event-envelope.json", ENVELOPE_VERSION),
         contract::<ContractJob>("job.json", JOB_VERSION),
         contract::<JobAccepted>("job-accepted.json", "1.0.0"),
+        contract::<DeadLetter>("dead-letter.json", "1.0.0"),
+        contract::<WorkerAttempt>("worker-attempt.json", WORKER_ATTEMPT_VERSION),
     ]
 }
 

@@ -45,6 +45,8 @@ impl Connection {
 
     pub(super) fn builder(&self) -> Result<ClientBuilder, Failure> {
         let builder = Client::builder(&self.url);
+        // So that an audit trail without tokens can tell the command line from other programs.
+        let builder = builder.user_agent(concat!("callboard-cli/", env!("CARGO_PKG_VERSION")));
         let builder = builder.retry(RetryPolicy { unreachable: false, ..RetryPolicy::default() });
         // What runs within a trace says so; whatever else the variable holds is not ours to judge.
         let span = std::env::var(TRACEPARENT).ok().and_then(|text| text.parse::<TraceContext>().ok());

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod bench;
 mod completions;
 mod config;
@@ -9,6 +10,7 @@ mod documentation;
 mod edges;
 mod jobs;
 mod logging;
+mod nodes;
 mod output;
 mod progress;
 mod queues;
@@ -19,9 +21,11 @@ mod submit;
 mod table;
 mod tree;
 mod values;
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use callboard::roles::RoleSet;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use connection::Connection;
@@ -62,7 +66,25 @@ struct OutputArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server.
-    Serve(ServeArgs),
+    Serve {
+        #[command(flatten)]
+        args: ServeArgs,
+        /// Open the ports of the old system, too: 3000 (gateway), 8080 (read model) and 8000 (metrics), or where the settings
+        /// observatory.*_listen say.
+        #[arg(long)]
+        observatory: bool,
+        /// Do only a part of what a server does, and leave the rest to other nodes on the same PostgreSQL store: any of
+        /// gateway (takes jobs in, changes things), processor (runs jobs), read-model (answers questions) and leader (may do
+        /// what is done once for all), with commas between them.
+        #[arg(long, value_name = "ROLES")]
+        roles: Option<RoleSet>,
+    },
+    /// Run jobs, and nothing else, beside servers on the same PostgreSQL store.
+    ///
+    /// A worker takes no jobs in and answers no questions; its own probes and metrics are at --listen. It may lead the fleet
+    /// when no other node does, so that scheduled and lost jobs go on. SIGTERM and Ctrl-C end it in good order: what runs may
+    /// finish, the rest is handed back.
+    Worker(worker::WorkerArgs),
     /// Submit jobs, from flags, a file or standard input.
     Submit(submit::SubmitArgs),
     /// Look at jobs, cancel them, run them again.
@@ -70,6 +92,10 @@ enum Command {
     Jobs(jobs::JobsCommand),
     /// Show the queues and what they hold, pause them, let them go on.
     Queues(QueuesArgs),
+    /// Show the nodes of the fleet, tell them what to do.
+    Nodes(NodesArgs),
+    /// Show who has changed what.
+    Audit(audit::AuditArgs),
     /// Show the services outside that jobs need, let their jobs wait, let them run again.
     Edges(EdgesArgs),
     /// Draw the supervision tree.
@@ -92,6 +118,13 @@ enum Command {
 struct QueuesArgs {
     #[command(subcommand)]
     command: Option<queues::QueuesCommand>,
+}
+
+/// What is done with the nodes.
+#[derive(Debug, Args)]
+struct NodesArgs {
+    #[command(subcommand)]
+    command: Option<nodes::NodesCommand>,
 }
 
 /// What is done with the edges.
@@ -154,7 +187,13 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
     let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
     let client = || cli.connection.client();
     match cli.command {
-        Command::Serve(args) => runtime.block_on(serve::run(&args)),
+        Command::Serve { args, observatory, roles } => runtime.block_on(serve::run(args, observatory, roles)),
+        Command::Worker(args) => runtime.block_on(worker::run(args)),
+        Command::Nodes(args) => {
+            let command = args.command.unwrap_or(nodes::NodesCommand::List);
+            runtime.block_on(nodes::run(&client()?, command, printer))
+        }
+        Command::Audit(args) => runtime.block_on(audit::run(&client()?, &args, printer)),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
         Command::Store(command) => store::run(&command, printer),
         Command::Bench(command) => runtime.block_on(bench::run(command, printer)),

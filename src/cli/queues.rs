@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use callboard::{
     client::Client,
     contracts::{
-        InvalidRate, Rate,
-        api::{QueueLimits, QueueView},
+        InvalidLabels, InvalidRate, Labels, Rate,
+        api::{QueueLabels, QueueLimits, QueueView},
     },
 };
 use clap::{ArgGroup, Args, Subcommand};
@@ -25,6 +25,14 @@ pub(super) enum QueuesCommand {
     Pause(QueueName),
     /// Let a paused queue go on.
     Resume(QueueName),
+    /// Say what a node must have to run a queue's jobs.
+    Label {
+        #[command(flatten)]
+        queue: QueueName,
+        /// The labels, such as gpu=yes,zone=eu; `none`: any node may run them.
+        #[arg(value_parser = labels)]
+        labels: Labels,
+    },
     /// Change what holds for a queue on all nodes together: how many of its jobs run, and in what time. What is not given
     /// stays as it is.
     Limit(LimitArgs),
@@ -65,6 +73,10 @@ fn jobs(text: &str) -> Result<Limit<u32>, String> {
     }
 }
 
+fn labels(text: &str) -> Result<Labels, InvalidLabels> {
+    if text == NONE { Ok(Labels::default()) } else { text.parse() }
+}
+
 fn rate(text: &str) -> Result<Limit<Rate>, InvalidRate> {
     if text == NONE { Ok(Limit(None)) } else { text.parse().map(|rate| Limit(Some(rate))) }
 }
@@ -95,6 +107,9 @@ pub(super) async fn run(
     let queues = match command {
         QueuesCommand::List => client.queues().await?,
         QueuesCommand::Pause(queue) => vec![client.pause_queue(&queue.name).await?],
+        QueuesCommand::Label { queue, labels } => {
+            vec![client.label_queue(&queue.name, &QueueLabels { labels }).await?]
+        }
         QueuesCommand::Resume(queue) => vec![client.resume_queue(&queue.name).await?],
         QueuesCommand::Limit(limit) => vec![client.limit_queue(&limit.name, &limit.limits()).await?],
     };
@@ -119,6 +134,7 @@ fn table(printer: Printer) -> Table {
         "CANCELLED",
         "DISCARDED",
         "LIMIT",
+        "LABELS",
         "PAUSED SINCE",
     ];
     Table::new(printer, &headings)
@@ -140,7 +156,9 @@ fn rows(queues: &[QueueView]) -> Vec<Vec<Cell>> {
         let paused = queue.paused_at.map(|at| at.to_string()).unwrap_or_default();
         let name = std::iter::once(queue.name.as_str().into());
         let limit = limits(queue).join(", ");
-        name.chain(numbers.map(Cell::number)).chain([limit.as_str().into(), paused.as_str().into()]).collect()
+        name.chain(numbers.map(Cell::number))
+            .chain([limit.as_str().into(), queue.labels.to_string().into(), paused.as_str().into()])
+            .collect()
     };
     queues.iter().map(row).collect()
 }
@@ -189,13 +207,14 @@ mod tests {
             max_running_per_key: Some(2),
             rate: "100/1m".parse().ok(),
             rate_per_key: None,
+            labels: "gpu=yes".parse().unwrap(),
         };
         let printer = Printer { json: false, quiet: false, colours: false };
         assert_eq!(
             table(printer).lines(&rows(&[queue])),
             [
-                "QUEUE    CONCURRENCY  AVAILABLE  EXECUTING  RETRYABLE  SCHEDULED  PENDING   COMPLETED  CANCELLED  DISCARDED  LIMIT               PAUSED SINCE",
-                "default           50         12          3          4          1        0  1000000000          5          6  7, 2 a key, 100/1m  1970-01-01T00:00:00.000000Z",
+                "QUEUE    CONCURRENCY  AVAILABLE  EXECUTING  RETRYABLE  SCHEDULED  PENDING   COMPLETED  CANCELLED  DISCARDED  LIMIT               LABELS   PAUSED SINCE",
+                "default           50         12          3          4          1        0  1000000000          5          6  7, 2 a key, 100/1m  gpu=yes  1970-01-01T00:00:00.000000Z",
             ]
         );
     }

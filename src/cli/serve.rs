@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use callboard::{App, AppError};
+use callboard::{App, AppBuilder, AppError, config::StoreBackend, roles::RoleSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
@@ -32,8 +32,19 @@ impl Signals {
     }
 }
 
-pub(super) async fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    let settings = config::load(args)?.settings;
+pub(super) async fn run(
+    mut args: ServeArgs,
+    observatory: bool,
+    roles: Option<RoleSet>,
+) -> Result<ExitCode, Failure> {
+    if observatory {
+        args.set.push("observatory.ports=true".to_owned());
+    }
+    let settings = config::load(&args)?.settings;
+    let roles = roles.unwrap_or_default();
+    roles
+        .check(settings.store.backend == StoreBackend::Postgres)
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let listen = settings.web.listen;
     if !listen.ip().is_loopback() && settings.web.token.is_none() && settings.web.tokens.is_empty() {
         return Err(Failure::usage(format!(
@@ -41,14 +52,24 @@ pub(super) async fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         )));
     }
     logging::begin(&settings.log).map_err(Failure::usage)?;
+    let builder = App::builder().settings(settings).roles(roles).web();
+    Box::pin(run_until_ended(builder)).await
+}
+
+/// Runs an app until a signal or a command ends it, and ends it in good order.
+pub(super) async fn run_until_ended(builder: AppBuilder) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(error.to_string()))?;
-    let app = App::builder().settings(settings).web().start().await.map_err(explain)?;
+    let app = builder.log_level(logging::set_level).start().await.map_err(explain)?;
     if let Some(address) = app.address() {
         // Whoever is to read it may be away; the server serves all the same.
         try_line(&format!("listening on http://{address}"));
     }
+    for (port, address) in app.old_addresses() {
+        try_line(&format!("the old {port} on http://{address}"));
+    }
     tokio::select! {
         () = signals.next() => {}
+        () = app.told_to_leave() => tracing::info!("told to leave the fleet"),
         reason = app.system().terminated() => {
             return Err(Failure::failed(format!("the supervision tree ended: {reason}")));
         }

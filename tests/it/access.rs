@@ -52,6 +52,8 @@ fn each_role_may_do_what_it_may() {
         ("GET", "/jobs/recent", 1),
         ("GET", "/events", 1),
         ("GET", "/metrics", 1),
+        ("GET", "/proxy/alerts", 1),
+        ("GET", "/proxy/targets", 1),
         ("GET", "/openapi.json", 1),
         ("GET", "/nowhere", 1),
         ("POST", "/jobs", 2),

@@ -71,11 +71,26 @@ impl Server {
 
     /// Starts a server on a folder that is there already, or says what it said instead of serving.
     pub(crate) fn start_on(data: &Path, options: &Options) -> Result<Server, String> {
+        Server::start_as("serve", data, options)
+    }
+
+    /// Starts a worker on a new folder.
+    pub(crate) fn worker(options: &Options) -> Server {
+        let folder = TempDir::new().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let mut server =
+            Server::start_as("worker", &data, options).unwrap_or_else(|said| panic!("no worker: {said}"));
+        server.folder = Some(folder);
+        server
+    }
+
+    /// The same with another command, which says as `serve` does where it listens.
+    pub(crate) fn start_as(command: &str, data: &Path, options: &Options) -> Result<Server, String> {
         let log = data.with_extension("log");
         fs::create_dir_all(data.parent().expect("a folder in a folder")).expect("a folder");
         let errors = fs::File::options().create(true).append(true).open(&log).expect("a log file");
         let mut process = callboard()
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--data"])
+            .args([command, "--listen", "127.0.0.1:0", "--log", "json", "--data"])
             .arg(data)
             .args(&options.arguments)
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
@@ -171,25 +186,11 @@ impl Server {
 
     /// Sends raw bytes and reads the answer up to the end of its body.
     pub(crate) fn raw(&self, request: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        // A server may refuse, and close, before it has read everything.
-        let _ = stream.write_all(request);
-        Answer::read(&mut stream)
+        raw_at(self.address, request)
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() || method != "GET" {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        self.raw(request.as_bytes())
+        request_at(self.address, method, path, headers, body)
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -206,6 +207,34 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Sends raw bytes there and reads the answer up to the end of its body.
+pub(crate) fn raw_at(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    // A server may refuse, and close, before it has read everything.
+    let _ = stream.write_all(request);
+    Answer::read(&mut stream)
+}
+
+pub(crate) fn request_at(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() || method != "GET" {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    raw_at(address, request.as_bytes())
 }
 
 /// An answer over HTTP.

@@ -1,12 +1,25 @@
-//! PostgreSQL for tests: a database of one's own on the shared server ([`Database`]), and a server of one's own that can
-//! be stopped, killed and frozen ([`PrivatePostgres`]).
+//! Servers for tests. PostgreSQL: a database of one's own on the shared server ([`Database`]), and a server of one's own that can
+//! be stopped, killed and frozen ([`PrivatePostgres`]). RabbitMQ likewise: the shared one ([`rabbitmq_url`]), and one of one's
+//! own ([`PrivateRabbit`]). Redis and what stands in for MongoDB: where the shared server is ([`redis_url`], [`mongodb_url`]), and a
+//! server of one's own ([`PrivateServer`]).
 //!
 //! Everything here blocks, works inside and outside of an async runtime, panics with what went wrong, and is gone when
 //! it is dropped. `scripts/services run -- COMMAND` makes sure that there is a shared server.
 
 mod database;
+mod mongodb;
 mod private;
+mod private_server;
 mod processes;
 mod programs;
+mod rabbitmq;
+mod redis;
 
-pub use self::{database::Database, private::PrivatePostgres};
+pub use self::{
+    database::Database,
+    mongodb::mongodb_url,
+    private::PrivatePostgres,
+    private_server::PrivateServer,
+    rabbitmq::{PrivateRabbit, rabbitmq_url},
+    redis::redis_url,
+};

@@ -60,6 +60,11 @@ fn run_psql(url: &str, what: [&OsStr; 2]) -> Result<String, String> {
 /// The account that runs a server, as PostgreSQL refuses to be run by root: user and group id. `None` when this
 /// process is not root itself.
 pub(crate) fn unprivileged_account() -> Option<(u32, u32)> {
+    account("postgres")
+}
+
+/// The same for a server that has an account of its own, if it is installed by a package.
+pub(crate) fn account(own: &str) -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -71,7 +76,7 @@ pub(crate) fn unprivileged_account() -> Option<(u32, u32)> {
             Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
         })
     };
-    Some(account("postgres").or_else(|| account("nobody")).expect("an account `postgres` or `nobody`"))
+    Some(account(own).or_else(|| account("nobody")).expect("an account for servers, or `nobody`"))
 }
 
 /// The name of whoever runs this.

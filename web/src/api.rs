@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, we
 use callboard_actors::{
     edges::store::record::JobFilter,
     roles::request::{
-        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue, ListJobs,
-        PauseQueue, RetryJob,
+        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LabelQueue, LimitQueue,
+        ListJobs, PauseQueue, RetryJob, Signed,
     },
 };
 use callboard_contracts::{
     JobState,
-    api::{ItemOutcome, QueueLimits, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
+    api::{ItemOutcome, QueueLabels, QueueLimits, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
     tag,
 };
 use callboard_supervisors::{Message, Recipient};
@@ -25,8 +25,11 @@ use uuid::Uuid;
 use crate::{
     body,
     feed::Feed,
+    guard::who,
     idempotency::{self, Stored},
+    observatory::OldPort,
     problem::{Kind, Trouble},
+    proxy::Proxy,
     seats::Seats,
     settings::{WebDependencies, WebSettings},
 };
@@ -46,6 +49,10 @@ type Answer = Result<HttpResponse, Trouble>;
 pub(crate) struct State {
     pub(crate) settings: WebSettings,
     pub(crate) roles: WebDependencies,
+    /// The port of the old system that this is; none: the server's own address.
+    pub(crate) port: Option<OldPort>,
+    /// What passes answers of other servers on.
+    pub(crate) proxy: Proxy,
     /// Clients that follow the events.
     pub(crate) seats: Arc<Seats>,
     /// What they are sent.
@@ -213,14 +220,14 @@ pub(crate) async fn job(state: &State, id: &str) -> Answer {
     }
 }
 
-pub(crate) async fn cancel(state: &State, id: &str) -> Answer {
-    let id = job_id(id)?;
-    Ok(HttpResponse::Ok().json(state.ask(&state.roles.cancel, CancelJob { id }).await??))
+pub(crate) async fn cancel(state: &State, request: &HttpRequest, id: &str) -> Answer {
+    let signed = Signed { who: who(request), request: CancelJob { id: job_id(id)? } };
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.cancel, signed).await??))
 }
 
-pub(crate) async fn retry(state: &State, id: &str) -> Answer {
-    let id = job_id(id)?;
-    Ok(HttpResponse::Ok().json(state.ask(&state.roles.retry, RetryJob { id }).await??))
+pub(crate) async fn retry(state: &State, request: &HttpRequest, id: &str) -> Answer {
+    let signed = Signed { who: who(request), request: RetryJob { id: job_id(id)? } };
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.retry, signed).await??))
 }
 
 pub(crate) async fn queues(state: &State) -> Answer {
@@ -236,9 +243,22 @@ pub(crate) async fn queue(state: &State, name: &str) -> Answer {
 }
 
 /// Pauses a queue or lets it go on; how it is now.
-pub(crate) async fn pause(state: &State, name: &str, paused: bool) -> Answer {
-    let request = PauseQueue { queue: name.to_owned(), paused };
-    state.ask(&state.roles.pause_queue, request).await??;
+pub(crate) async fn pause(state: &State, request: &HttpRequest, name: &str, paused: bool) -> Answer {
+    let signed = Signed { who: who(request), request: PauseQueue { queue: name.to_owned(), paused } };
+    state.ask(&state.roles.pause_queue, signed).await??;
+    queue(state, name).await
+}
+
+/// Says what a node must have to run the jobs of a queue; how it is now.
+pub(crate) async fn label(state: &State, request: &HttpRequest, payload: web::Payload, name: &str) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let QueueLabels { labels } =
+        serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
+            let form = "{\"labels\": {\"NAME\": \"VALUE\", ...}}";
+            Trouble::new(Kind::Malformed, format!("{form} is needed: {error}"))
+        })?;
+    let signed = Signed { who: who(request), request: LabelQueue { queue: name.to_owned(), labels } };
+    state.ask(&state.roles.label_queue, signed).await??;
     queue(state, name).await
 }
 
@@ -250,8 +270,8 @@ pub(crate) async fn limit(state: &State, request: &HttpRequest, payload: web::Pa
             let form = "{\"max_running\": N or null, \"rate\": \"N/TIME\" or null, ...}";
             Trouble::new(Kind::Malformed, format!("{form} is needed: {error}"))
         })?;
-    let request = LimitQueue { queue: name.to_owned(), limits };
-    state.ask(&state.roles.limit_queue, request).await??;
+    let signed = Signed { who: who(request), request: LimitQueue { queue: name.to_owned(), limits } };
+    state.ask(&state.roles.limit_queue, signed).await??;
     queue(state, name).await
 }
 

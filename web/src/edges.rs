@@ -1,18 +1,15 @@
 //! Edges: services outside that jobs need.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use callboard_actors::roles::request::{GetEdges, SetEdge};
+use actix_web::{HttpRequest, HttpResponse, web};
+use callboard_actors::roles::request::{GetEdges, SetEdge, Signed};
 use callboard_contracts::api::PutEdge;
 
 use crate::{
     api::State,
     body,
-    guard::Caller,
+    guard::who,
     problem::{Kind, Trouble},
 };
-
-/// Who changes an edge where no tokens are configured.
-const ANYBODY: &str = "api";
 
 type Answer = Result<HttpResponse, Trouble>;
 
@@ -27,7 +24,7 @@ pub(crate) async fn put(state: &State, request: &HttpRequest, payload: web::Payl
         let needed = "{\"state\": \"tripped\" or \"ready\"} is needed, and may have reason and for_ms";
         Trouble::new(Kind::Malformed, format!("{needed}: {error}"))
     })?;
-    let by = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
-    let request = SetEdge { edge: name.to_owned(), set, by: Some(by.unwrap_or_else(|| ANYBODY.to_owned())) };
-    Ok(HttpResponse::Ok().json(state.ask(&state.roles.set_edge, request).await??))
+    let who = who(request);
+    let request = SetEdge { edge: name.to_owned(), set, by: Some(who.name.clone()) };
+    Ok(HttpResponse::Ok().json(state.ask(&state.roles.set_edge, Signed { who, request }).await??))
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -13,6 +13,7 @@ use actix_web::{
     middleware::Next,
     web,
 };
+use callboard_actors::roles::{Role as NodeRole, RoleSet, request::Who};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -40,7 +41,36 @@ const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/api/v1/live", "/a
 const READS: [&str; 1] = ["/api/v1/jobs/lookup"];
 
 /// The name of the token that a request has, put on it where tokens are configured.
-pub(crate) struct Caller(pub(crate) String);
+pub(crate) struct Caller(pub(crate) String, pub(crate) Role);
+
+/// Who changes something where no tokens are configured: the command line, or anybody else.
+const COMMAND_LINE: &str = "cli";
+const ANYBODY: &str = "api";
+
+/// Who makes a request, for the audit trail.
+pub(crate) fn who(request: &HttpRequest) -> Who {
+    if let Some(Caller(name, role)) = request.extensions().get::<Caller>() {
+        return Who { name: name.clone(), role: Some(role.as_str().to_owned()) };
+    }
+    let agent = text(request.headers(), "user-agent").unwrap_or_default();
+    let name = if agent.starts_with("callboard-cli/") { COMMAND_LINE } else { ANYBODY };
+    Who { name: name.to_owned(), role: None }
+}
+
+/// What the node must be for a request: whoever asks another node is told so.
+fn needed_of_node(method: &Method, path: &str) -> &'static [NodeRole] {
+    const ANY: [&str; 2] = ["/metrics", "/api/v1/tree"];
+    if is_probe(path) || ANY.contains(&path) || *method == Method::OPTIONS {
+        &[]
+    } else if is_safe(method) || READS.contains(&path) {
+        &[NodeRole::ReadModel]
+    } else if path.starts_with("/api/v1/queues/") {
+        // How the queue is then is a part of the answer.
+        &[NodeRole::Gateway, NodeRole::ReadModel]
+    } else {
+        &[NodeRole::Gateway]
+    }
+}
 
 /// The role that a request needs, where tokens are configured.
 pub(crate) fn needed_role(method: &Method, path: &str) -> Role {
@@ -77,7 +107,8 @@ pub(crate) async fn guard(
     if let Some(span) = &span {
         request.extensions_mut().insert(RequestSpan(span.context()));
     }
-    let mut response = match allowed(&request, &state.settings) {
+    let checked = allowed(&request, &state.settings);
+    let mut response = match checked.and_then(|()| check_node(&request, &state.roles.node_roles)) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
             let answer = trouble.answer(request.request());
@@ -114,6 +145,7 @@ fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uui
     if READ_SIDE.contains(&path) && (method == Method::GET || method == Method::OPTIONS) {
         set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
         set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, OPTIONS");
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type");
     }
 }
 
@@ -128,6 +160,19 @@ fn allowed(request: &ServiceRequest, settings: &WebSettings) -> Result<(), Troub
         check_content_type(request)?;
     }
     check_token(request, settings, needed_role(request.method(), request.path()))
+}
+
+fn check_node(request: &ServiceRequest, roles: &RoleSet) -> Result<(), Trouble> {
+    let needed = needed_of_node(request.method(), request.path());
+    match needed.iter().find(|role| !roles.has(**role)) {
+        Some(missing) => Err(Trouble::new(
+            Kind::NotHere,
+            format!(
+                "this node has the roles {roles}, and not {missing}, which is needed for this: ask another node"
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A page of another site that has its own name point here is stopped by the name.
@@ -161,7 +206,8 @@ fn is_ours(name: &str, settings: &WebSettings) -> bool {
         return true;
     }
     // An address is no name that somebody else could have point here.
-    name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || !settings.tokens.is_empty())
+    let beyond = !settings.tokens.is_empty() || !settings.listen.ip().is_loopback();
+    name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || beyond)
 }
 
 fn check_origin(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Trouble> {
@@ -196,7 +242,9 @@ fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
 }
 
 fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -> Result<(), Trouble> {
-    let open = is_probe(request.path()) || pages::is_page(request.method(), request.path());
+    // A browser asks without a token whether a page may send one.
+    let preflight = request.method() == Method::OPTIONS && READ_SIDE.contains(&request.path());
+    let open = preflight || is_probe(request.path()) || pages::is_page(request.method(), request.path());
     if settings.tokens.is_empty() || open {
         return Ok(());
     }
@@ -220,7 +268,7 @@ fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -
             Err(Trouble::new(Kind::Forbidden, format!("this token has the role {has}; {needed} is needed")))
         }
         Some(token) => {
-            request.extensions_mut().insert(Caller(token.name.clone()));
+            request.extensions_mut().insert(Caller(token.name.clone(), token.role));
             Ok(())
         }
     }

@@ -166,7 +166,7 @@ mod tests {
         let first = key(&plain, b"{}").unwrap().unwrap();
         assert_eq!(key(&plain, b"{}").unwrap().unwrap(), first);
         assert_ne!(key(&plain, b"{ }").unwrap().unwrap().fingerprint, first.fingerprint);
-        plain.extensions_mut().insert(Caller("ci".to_owned()));
+        plain.extensions_mut().insert(Caller("ci".to_owned(), crate::Role::Operator));
         assert_eq!(key(&plain, b"{}").unwrap().unwrap().scope, "/api/v1/jobs ci");
     }
 

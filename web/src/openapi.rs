@@ -5,9 +5,10 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        Cancelled, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView,
-        Problem, PutEdge, QueueLimits, QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob,
-        SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
+        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
+        JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
+        QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted,
+        SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -24,6 +25,12 @@ use crate::{
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
+    AuditPage,
+    AuditView,
+    CommandView,
+    NodeView,
+    OrderNode,
+    QueueLabels,
     Cancelled,
     ContractJob,
     ContractProblem,
@@ -159,6 +166,7 @@ fn schema(schema: Schema) -> Value {
             json!({ "type": "array", "items": { "$ref": format!("{COMPONENTS}{name}") } })
         }
         Schema::Object => json!({ "type": "object" }),
+        Schema::Anything => json!({}),
         Schema::Text => json!({ "type": "string" }),
     }
 }

@@ -3,6 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
+    web::Data,
 };
 use callboard_actors::{edges::store::StoreError, roles::request::Refusal};
 use callboard_contracts::api::{FieldError, Problem};
@@ -10,7 +11,7 @@ use callboard_supervisors::AskError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::correlation::correlation_of;
+use crate::{api::State, correlation::correlation_of};
 
 /// When it is worth trying again what failed for a reason that passes by itself, in seconds.
 pub(crate) const SOON: u64 = 1;
@@ -59,6 +60,7 @@ kinds! {
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
     Misdirected = 421 "misdirected" "The request names another host",
+    NotHere = 421 "not-here" "This node does not do this",
     BacklogFull = 429 "backlog-full" "No more jobs are taken now",
     Unavailable = 503 "unavailable" "This cannot be done now",
 }
@@ -139,7 +141,10 @@ impl Trouble {
 
     /// The answer, in the form that the request's path has.
     pub(crate) fn answer(self, request: &HttpRequest) -> HttpResponse {
-        self.respond(request.path(), correlation_of(request).map(|id| id.to_string()))
+        // The ports of the old system know its form alone.
+        let old = request.app_data::<Data<State>>().is_some_and(|state| state.port.is_some());
+        let path = if old { "/" } else { request.path() };
+        self.respond(path, correlation_of(request).map(|id| id.to_string()))
     }
 
     pub(crate) fn respond(self, path: &str, instance: Option<String>) -> HttpResponse {
@@ -192,7 +197,7 @@ impl From<Refusal> for Trouble {
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
-            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) => Kind::NotFound,
+            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) | Refusal::NoSuchNode(_) => Kind::NotFound,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

@@ -72,6 +72,8 @@ pub(crate) enum Schema {
     ListOf(&'static str),
     /// An object that says how things are.
     Object,
+    /// JSON of others.
+    Anything,
     /// Plain text.
     Text,
 }
@@ -181,7 +183,8 @@ impl Route {
 
     /// Every kind of problem that it can be answered with.
     pub(crate) fn all_problems(&self) -> Vec<Kind> {
-        let mut kinds = vec![Kind::Unauthorized, Kind::Misdirected, Kind::Timeout, Kind::Unavailable];
+        let mut kinds =
+            vec![Kind::Unauthorized, Kind::Misdirected, Kind::NotHere, Kind::Timeout, Kind::Unavailable];
         if self.method != Method::GET {
             kinds.extend([Kind::Forbidden, Kind::MediaType]);
         }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     api, contract,
     correlation::TRACEPARENT,
-    edges, job_log, openapi,
+    edges, job_log, nodes,
+    observatory::routes_at,
+    openapi,
     problem::Kind,
     route::{Route, Schema::*},
     sse, stream,
@@ -15,7 +17,7 @@ use crate::{
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), events(), seeing(), contract_routes()].into_iter().flatten().collect()
+    [submitting(), jobs(), events(), seeing(), fleet(), contract_routes()].into_iter().flatten().collect()
 }
 
 fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
@@ -156,7 +158,7 @@ fn jobs() -> Vec<Route> {
         .answer_as(200, "The stream.", "text/event-stream", Text)
         .problems(&[Kind::Malformed, Kind::NotFound]),
         Route::post("/api/v1/jobs/{id}/cancel", "cancelJob", |state, request, _| {
-            Box::pin(async move { api::cancel(&state, part(&request, "id")).await })
+            Box::pin(async move { api::cancel(&state, &request, part(&request, "id")).await })
         })
         .says(
             "Call a job off",
@@ -166,7 +168,7 @@ fn jobs() -> Vec<Route> {
         .answer(200, "Its state now.", Named("Cancelled"))
         .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState]),
         Route::post("/api/v1/jobs/{id}/retry", "retryJob", |state, request, _| {
-            Box::pin(async move { api::retry(&state, part(&request, "id")).await })
+            Box::pin(async move { api::retry(&state, &request, part(&request, "id")).await })
         })
         .says("Run a job again", "A job that waits for its time runs now; a finished one runs again as a new job.")
         .parameter("path", "id", id, uuid())
@@ -215,7 +217,7 @@ fn seeing() -> Vec<Route> {
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),
         Route::post("/api/v1/queues/{name}/pause", "pauseQueue", |state, request, _| {
-            Box::pin(async move { api::pause(&state, part(&request, "name"), true).await })
+            Box::pin(async move { api::pause(&state, &request, part(&request, "name"), true).await })
         })
         .says(
             "Pause a queue",
@@ -226,7 +228,7 @@ fn seeing() -> Vec<Route> {
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),
         Route::post("/api/v1/queues/{name}/resume", "resumeQueue", |state, request, _| {
-            Box::pin(async move { api::pause(&state, part(&request, "name"), false).await })
+            Box::pin(async move { api::pause(&state, &request, part(&request, "name"), false).await })
         })
         .says("Let a paused queue go on", "")
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
@@ -244,6 +246,18 @@ fn seeing() -> Vec<Route> {
         .body(Named("QueueLimits"), json!({ "max_running": 5, "rate": "100/1m", "max_running_per_key": null }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
+        Route::post("/api/v1/queues/{name}/labels", "labelQueue", |state, request, payload| {
+            Box::pin(async move { api::label(&state, &request, payload, part(&request, "name")).await })
+        })
+        .says(
+            "Say what a node must have for a queue",
+            "Its jobs are claimed only by nodes that have all of these labels, with these values; none: by any. What is \
+             claimed already goes on.",
+        )
+        .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .body(Named("QueueLabels"), json!({ "labels": { "gpu": "yes" } }))
+        .answer(200, "The queue.", Named("QueueView"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
         Route::get("/api/v1/edges", "listEdges", |state, _, _| {
             Box::pin(async move { edges::list(&state).await })
         })
@@ -288,6 +302,62 @@ fn seeing() -> Vec<Route> {
     ]
     .into_iter()
     .map(|route| route.tag("Seeing"))
+    .collect()
+}
+
+fn fleet() -> Vec<Route> {
+    let page = |most: &'static str| {
+        (most, json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 }))
+    };
+    let (commands, entries) = (page("Commands at most."), page("Entries of one page at most."));
+    vec![
+        Route::get("/api/v1/nodes", "listNodes", |state, _, _| {
+            Box::pin(async move { nodes::list(&state).await })
+        })
+        .says("The nodes and how they are", "Every process with an open session on the store.")
+        .answer(200, "The nodes, by name.", ListOf("NodeView")),
+        Route::post("/api/v1/nodes/{name}/commands", "orderNode", |state, request, payload| {
+            Box::pin(async move { nodes::order(&state, &request, payload, part(&request, "name")).await })
+        })
+        .says(
+            "Tell a node to do something",
+            "The command is kept in the store, and the node is woken. It carries it out once or, should it lose the word on \
+             it, again; `GET /api/v1/commands/{id}` says what came of it. One that the node has not begun with while it was \
+             valid is void. For `drain` and for restarts of what carries commands out, the outcome is said before it is done.",
+        )
+        .parameter("path", "name", "The node's name.", json!({ "type": "string" }))
+        .body(Named("OrderNode"), json!({ "action": "restart_actor", "actor": "observers/metrics" }))
+        .answer(202, "The command. `Location` says where it is.", Named("CommandView"))
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
+        Route::get("/api/v1/commands", "listCommands", |state, request, _| {
+            Box::pin(async move { nodes::commands(&state, &request).await })
+        })
+        .says("What nodes were told", "Newest first.")
+        .parameter("query", "limit", commands.0, commands.1)
+        .answer(200, "The commands.", ListOf("CommandView"))
+        .problems(&[Kind::Malformed]),
+        Route::get("/api/v1/commands/{id}", "getCommand", |state, request, _| {
+            Box::pin(async move { nodes::command(&state, part(&request, "id")).await })
+        })
+        .says("What a node was told, and what came of it", "")
+        .parameter("path", "id", "The command's id.", uuid())
+        .answer(200, "The command.", Named("CommandView"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::get("/api/v1/audit", "listAudit", |state, request, _| {
+            Box::pin(async move { nodes::audit(&state, &request).await })
+        })
+        .says(
+            "Who has changed what",
+            "Newest first, page by page: give `next_cursor` as `cursor` for the next one. Kept as long as \
+             `retention.audit` says.",
+        )
+        .parameter("query", "limit", entries.0, entries.1)
+        .parameter("query", "cursor", "The `next_cursor` of the page before.", json!({ "type": "string" }))
+        .answer(200, "A page of the trail.", Named("AuditPage"))
+        .problems(&[Kind::Malformed]),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Fleet"))
     .collect()
 }
 
@@ -340,8 +410,22 @@ fn contract_routes() -> Vec<Route> {
         })
         .says("Numbers for Prometheus", "")
         .answer(200, "In its text format.", Text),
+        Route::get("/proxy/alerts", "proxyAlerts", |state, _, _| {
+            Box::pin(async move { Ok(state.proxy.alerts().await) })
+        })
+        .says("The Alertmanager's alerts", "Its answer to `/api/v2/alerts` is passed on, with its status.")
+        .answer(200, "As the Alertmanager has them.", Anything)
+        .answer(502, "It cannot be asked, and why.", Object)
+        .answer(504, "It did not answer in time.", Object),
+        Route::get("/proxy/targets", "proxyTargets", |state, _, _| {
+            Box::pin(async move { Ok(state.proxy.targets().await) })
+        })
+        .says("Prometheus' targets", "Its answer to `/api/v1/targets` is passed on, with its status.")
+        .answer(200, "As Prometheus has them.", Anything)
+        .answer(502, "It cannot be asked, and why.", Object)
+        .answer(504, "It did not answer in time.", Object),
         Route::get("/openapi.json", "openapi", |state, _, _| {
-            Box::pin(async move { openapi::document(&state, &routes()).await })
+            Box::pin(async move { openapi::document(&state, &routes_at(state.port)).await })
         })
         .says("This document", "With the payloads of the job types that are handled here.")
         .answer(200, "OpenAPI 3.1.", Object),

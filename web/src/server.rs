@@ -22,17 +22,20 @@ use tokio::{
 use crate::{
     api::State,
     guard::guard,
+    observatory::{OldPort, routes_at},
     pages,
     problem::{Kind, Trouble},
+    proxy::Proxy,
     route::Route,
-    routes::routes,
     seats::STALLED,
     settings::{WebDependencies, WebError, WebSettings},
     stream::SEATS,
 };
 
-/// The server's place on the board of conditions.
-const PATH: &str = "web/server";
+/// The supervisor's name.
+const SUBTREE: &str = "web";
+/// The name of the server's actor.
+const SERVER: &str = "server";
 /// How long a client may take to send the head of its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
@@ -48,6 +51,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub struct WebHandle {
     /// Where they are; `None` until the server listens.
     pub local_addr: watch::Receiver<Option<SocketAddr>>,
+    /// Where the ports of the old system are.
+    pub old_ports: Vec<(OldPort, watch::Receiver<Option<SocketAddr>>)>,
 }
 
 /// What an [`HttpServer`] is made from.
@@ -55,6 +60,8 @@ pub struct WebHandle {
 pub struct ServerArgs {
     settings: WebSettings,
     roles: WebDependencies,
+    port: Option<OldPort>,
+    proxy: Proxy,
     address: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -68,17 +75,49 @@ pub struct HttpServer {
 /// The subtree `web`, and where it listens once it does.
 ///
 /// # Errors
-/// [`WebError::NeedsToken`]: other machines could reach it, and nobody would be asked for a token.
+/// [`WebError`]: other machines could reach it, and nobody would be asked for a token; or a server that it is to ask has no
+/// address.
 pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorSpec, WebHandle), WebError> {
     if !settings.listen.ip().is_loopback() && settings.tokens.is_empty() {
         return Err(WebError::NeedsToken(settings.listen));
     }
-    let (address, local_addr) = watch::channel(None);
-    let server = ChildSpec::<HttpServer>::new("server", ServerArgs { settings, roles, address })
-        .placement(Placement::Control)
-        .shutdown(Shutdown::Timeout(STOP_LIMIT + Duration::from_secs(1)));
-    let spec = SupervisorSpec::new("web").on_exhausted(OnExhausted::RetryAtMaxBackoff).child(server);
-    Ok((spec, WebHandle { local_addr }))
+    let proxy = Proxy::new(&settings.proxy)?;
+    let server = |settings: WebSettings, port| {
+        let (address, local_addr) = watch::channel(None);
+        let args = ServerArgs { settings, roles: roles.clone(), port, proxy: proxy.clone(), address };
+        let server = ChildSpec::<HttpServer>::new(name(port), args)
+            .placement(Placement::Control)
+            .shutdown(Shutdown::Timeout(STOP_LIMIT + Duration::from_secs(1)));
+        (server, local_addr)
+    };
+    let (own, local_addr) = server(settings.clone(), None);
+    let mut spec = SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own);
+    let mut old_ports = Vec::new();
+    for &(port, listen) in &settings.old_ports {
+        let mut settings = WebSettings { listen, ..settings.clone() };
+        if settings.allow_unauthenticated {
+            settings.tokens.clear();
+        } else if !listen.ip().is_loopback() && settings.tokens.is_empty() {
+            return Err(WebError::OldPortNeedsToken { port, listen });
+        }
+        if port == OldPort::Metrics {
+            settings.workers = 1;
+        }
+        let (old, local_addr) = server(settings, Some(port));
+        spec = spec.child(old);
+        old_ports.push((port, local_addr));
+    }
+    Ok((spec, WebHandle { local_addr, old_ports }))
+}
+
+/// The name of the actor that serves there.
+fn name(port: Option<OldPort>) -> String {
+    port.map_or_else(|| SERVER.to_owned(), |port| format!("observatory-{port}"))
+}
+
+/// Its place on the board of conditions.
+fn place(port: Option<OldPort>) -> String {
+    format!("{SUBTREE}/{}", name(port))
 }
 
 impl Actor for HttpServer {
@@ -94,14 +133,17 @@ impl Actor for HttpServer {
         let state = Data::new(State {
             settings: settings.clone(),
             roles: args.roles.clone(),
+            port: args.port,
+            proxy: args.proxy.clone(),
             seats: Arc::default(),
             feed: Arc::default(),
             streams: Arc::new(Semaphore::new(SEATS)),
             stopping: stops,
         });
+        let port = args.port;
         let server = actix_web::HttpServer::new(move || {
             let app = App::new().app_data(state.clone()).wrap(from_fn(guard));
-            all_resources().into_iter().fold(app, App::service).default_service(web::to(nowhere))
+            all_resources(port).into_iter().fold(app, App::service).default_service(web::to(nowhere))
         })
         .workers(settings.workers)
         .max_connections(settings.max_connections.div_ceil(settings.workers.max(1)))
@@ -122,29 +164,33 @@ impl Actor for HttpServer {
             }
         });
         args.address.send_replace(Some(address));
-        args.roles.conditions.set(PATH, Condition::Ready);
-        tracing::info!(%address, "listening");
+        args.roles.conditions.set(&place(args.port), Condition::Ready);
+        match args.port {
+            None => tracing::info!(%address, "listening"),
+            Some(port) => tracing::info!(%address, port = port.as_str(), "listening as the old system did"),
+        }
         Ok(HttpServer { args, handle, stopping })
     }
 
     async fn stopping(&mut self, _: &mut Context<Self>) {
-        self.args.roles.conditions.set(PATH, Condition::Stopping);
+        self.args.roles.conditions.set(&place(self.args.port), Condition::Stopping);
         self.stopping.send_replace(true);
         // What does not end in time ends with the process.
         let _ = timeout(STOP_LIMIT, self.handle.stop(true)).await;
     }
 }
 
-/// What the server serves.
-fn all_resources() -> Vec<Resource> {
-    let pages = pages::resources().into_iter().map(|page| otherwise(page, "GET, HEAD".to_owned()));
-    resources().into_iter().chain(pages).collect()
+/// What is served there.
+fn all_resources(port: Option<OldPort>) -> Vec<Resource> {
+    let pages = pages::resources().into_iter().filter(|_| port.is_none_or(OldPort::has_pages));
+    let pages = pages.map(|page| otherwise(page, "GET, HEAD".to_owned()));
+    resources(port).into_iter().chain(pages).collect()
 }
 
 /// What the routes say: one resource a path.
-fn resources() -> Vec<Resource> {
+fn resources(port: Option<OldPort>) -> Vec<Resource> {
     let mut paths: Vec<(&'static str, Vec<Route>)> = Vec::new();
-    for route in routes() {
+    for route in routes_at(port) {
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, routes)) => routes.push(route),
             None => paths.push((route.path, vec![route])),
@@ -216,7 +262,10 @@ fn otherwise(resource: Resource, methods: String) -> Resource {
     }))
 }
 
-async fn nowhere(request: HttpRequest) -> HttpResponse {
-    Trouble::new(Kind::NotFound, "there is nothing at this path; /openapi.json lists what there is")
-        .answer(&request)
+async fn nowhere(state: Data<State>, request: HttpRequest) -> HttpResponse {
+    let told = state.port.is_none_or(OldPort::has_pages);
+    let detail = "there is nothing at this path";
+    let detail =
+        if told { format!("{detail}; /openapi.json lists what there is") } else { detail.to_owned() };
+    Trouble::new(Kind::NotFound, detail).answer(&request)
 }

@@ -5,10 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use callboard_actors::{
     edges::telemetry::Telemetry,
     roles::{
-        Conditions,
+        Conditions, RoleSet,
         request::{
-            CancelJob, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, LimitQueue,
-            ListJobs, PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Submit, SubmitOnce,
+            CancelJob, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues,
+            GetTotals, LabelQueue, LimitQueue, ListCommands, ListJobs, Order, PauseQueue, ReadLog,
+            RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
         },
     },
 };
@@ -16,6 +17,8 @@ use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
 use callboard_supervisors::Recipient;
 use secrecy::SecretString;
 use tokio::sync::watch;
+
+use crate::{observatory::OldPort, proxy::ProxySettings};
 
 /// What a token allows; each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +78,12 @@ pub struct WebSettings {
     pub sse_max_clients: usize,
     /// The folder that the pages were built into. Without it, and where it is not there, `/docs` is a plain page.
     pub pages_dir: Option<PathBuf>,
+    /// Ports of the old system that are open beside it, and where; port 0 lets the system choose.
+    pub old_ports: Vec<(OldPort, SocketAddr)>,
+    /// Whether the old ports ask for no token, whoever can reach them.
+    pub allow_unauthenticated: bool,
+    /// How the answers of the Alertmanager and of Prometheus are passed on.
+    pub proxy: ProxySettings,
 }
 
 /// What the endpoints need of the roles.
@@ -83,11 +92,13 @@ pub struct WebSettings {
 pub struct WebDependencies {
     pub submit: Recipient<Submit>,
     pub submit_once: Recipient<SubmitOnce>,
-    pub cancel: Recipient<CancelJob>,
-    pub retry: Recipient<RetryJob>,
-    pub pause_queue: Recipient<PauseQueue>,
-    pub limit_queue: Recipient<LimitQueue>,
-    pub set_edge: Recipient<SetEdge>,
+    pub cancel: Recipient<Signed<CancelJob>>,
+    pub retry: Recipient<Signed<RetryJob>>,
+    pub pause_queue: Recipient<Signed<PauseQueue>>,
+    pub limit_queue: Recipient<Signed<LimitQueue>>,
+    pub label_queue: Recipient<Signed<LabelQueue>>,
+    pub set_edge: Recipient<Signed<SetEdge>>,
+    pub order: Recipient<Signed<Order>>,
     pub get_job: Recipient<GetJob>,
     pub get_job_log: Recipient<GetJobLog>,
     pub list_jobs: Recipient<ListJobs>,
@@ -98,6 +109,9 @@ pub struct WebDependencies {
     pub get_queues: Recipient<GetQueues>,
     pub get_edges: Recipient<GetEdges>,
     pub get_job_types: Recipient<GetJobTypes>,
+    pub get_nodes: Recipient<GetNodes>,
+    pub list_commands: Recipient<ListCommands>,
+    pub get_audit: Recipient<GetAudit>,
     /// The newest place in the log, told after each commit.
     pub committed: watch::Receiver<LogCursor>,
     /// What the actors say about themselves.
@@ -112,6 +126,8 @@ pub struct WebDependencies {
     pub telemetry: Telemetry,
     /// The program's version.
     pub version: &'static str,
+    /// What the node does; what it does not do, other nodes are to be asked for.
+    pub node_roles: RoleSet,
 }
 
 /// Why the endpoints cannot be set up.
@@ -124,4 +140,19 @@ pub enum WebError {
          web.tokens), or listen on a loopback address such as 127.0.0.1:8080"
     )]
     NeedsToken(SocketAddr),
+    /// Everybody could use a port of the old system.
+    #[error(
+        "the port of the old {port} is {listen}, which other machines can reach, and no token is configured: set web.token (or \
+         web.tokens), listen on a loopback address, or let everybody in who reaches the old ports \
+         (observatory.allow_unauthenticated = true)"
+    )]
+    OldPortNeedsToken {
+        /// Which it is.
+        port: OldPort,
+        /// Where it was to be.
+        listen: SocketAddr,
+    },
+    /// A server whose answers are to be passed on cannot be asked.
+    #[error("{0} is no URL such as http://127.0.0.1:9093")]
+    Upstream(&'static str),
 }

@@ -9,28 +9,38 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
+    commands::Commands,
     completer::{Completer, WRITERS},
     condition::Conditions,
     drain::Drain,
+    edge_keeper::{EdgeKeeper, EdgeKeeperArgs},
     gateway::{Gateway, GatewayArgs},
+    inbound::{Inbound, Receiver},
     leader::Leader,
     leadership::{Leads, Sight},
     metrics::Metrics,
     metrics_engine::MetricsEngine,
     node::{Drained, DueTime, Node, Stage},
     outcomes::Outcomes,
+    outlet::{Lapses, Outlet, OutletArgs, Outside},
     parking::Parking,
     pruner::Pruner,
     queue::{self, Queue},
     read_model::{ReadModel, ReadModelArgs},
+    relay::{Relay, RelayArgs},
     reporter::Reporter,
     rescuer::Rescuer,
+    role_set::Role,
     scheduler::Scheduler,
     session::Session,
     settings::{InvalidSetting, RolesConfig},
+    standing::{Host, Standing},
     wakes::Wakes,
 };
-use crate::{edges::store::StoreHandle, jobs::JobRegistry};
+use crate::{
+    edges::{bus::Receive, store::StoreHandle},
+    jobs::JobRegistry,
+};
 
 /// Requests that may wait before the gateway and the read model; both answer at once or later, so few ever do.
 const REQUESTS: usize = 4096;
@@ -51,11 +61,13 @@ pub enum RolesError {
 /// the outside needs of them.
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
-    /// `observers`: session, leader, wakes, rescuer, scheduler, pruner, metrics, read-model.
+    /// `observers`: session, wakes, commands, metrics, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
+    /// lapses, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
-    /// `queues`: completer, reporter, and one supervisor a queue.
+    /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
+    /// Empty without.
     pub queues: SupervisorSpec,
-    /// `gateway`.
+    /// `gateway`, to be started for the role gateway alone.
     pub gateway: ChildSpec<Gateway>,
     /// What the outside needs; good before anything has started.
     pub handles: Handles,
@@ -72,6 +84,21 @@ pub struct Handles {
     pub metrics: Metrics,
     /// Ends the node's work in good order.
     pub drain: Drain,
+    /// Decides about messages of other programs.
+    pub receive: Arc<dyn Receive>,
+    node: Arc<Node>,
+}
+
+impl Handles {
+    /// Who does what only the process can do when the node is told to.
+    pub fn set_host(&self, host: impl Host) {
+        self.node.standing.set_host(Some(Arc::new(host)));
+    }
+
+    /// Lets go of it, since it knows the tree that the node is in: neither would be freed.
+    pub fn forget_host(&self) {
+        self.node.standing.set_host(None);
+    }
 }
 
 impl Roles {
@@ -88,10 +115,18 @@ impl Roles {
         config.check(&registry)?;
         let queue_names = config.queues.iter().map(|queue| queue.name.clone());
         let numbers = config.telemetry.numbers();
-        let metrics = Metrics::new(registry.names(), queue_names, Some(&store), Some(numbers))
-            .map_err(|error| RolesError::Metrics(error.to_string()))?;
+        let metrics = Metrics::new(
+            registry.names(),
+            queue_names,
+            Some(&store),
+            Some(numbers),
+            &config.bus_numbers,
+            Some(&config.outside.numbers),
+        )
+        .map_err(|error| RolesError::Metrics(error.to_string()))?;
         let queues = config.queues.iter();
         let queues = queues.map(|settings| (settings.name.clone(), Arc::new(Queue::new(settings.clone()))));
+        let outside = Outside::new(&config, &registry);
         let node = Arc::new(Node {
             name: config.node.as_str().into(),
             queues: queues.collect(),
@@ -108,7 +143,9 @@ impl Roles {
             leads: Leads::default(),
             sight: Sight::default(),
             stage: watch::Sender::new(Stage::Serving),
+            standing: Standing::default(),
             drained: Drained::default(),
+            outside,
             counted: Mutex::new(None),
         });
 
@@ -120,11 +157,18 @@ impl Roles {
         let gateway = ChildSpec::<Gateway>::new("gateway", GatewayArgs(node.clone()))
             .placement(Placement::Workers)
             .mailbox(MailboxSpec::bounded(REQUESTS));
+        let bounds = MailboxSpec::bounded(node.config.inbound.concurrency);
+        let inbound = ChildSpec::<Inbound>::new("inbound", node.clone())
+            .placement(Placement::Workers)
+            .mailbox(bounds.concurrent_replies(node.config.inbound.concurrency));
+        let receiver = Receiver { inbound: inbound.actor_ref().recipient(), limit: node.store.limit() };
         let handles = Handles {
             gateway: gateway.actor_ref(),
             read_model: read_model.actor_ref(),
             metrics,
             drain: Drain { node: node.clone() },
+            receive: Arc::new(receiver),
+            node: node.clone(),
         };
         let subtree = |name: &str| {
             SupervisorSpec::new(name)
@@ -133,22 +177,68 @@ impl Roles {
                 .placement(Placement::Control)
                 .on_exit(exits.clone())
         };
-        let observers = subtree("observers")
-            .child(ChildSpec::<Session>::new("session", node.clone()))
-            .child(ChildSpec::<Leader>::new("leader", node.clone()))
-            .child(ChildSpec::<Wakes>::new("wakes", node.clone()))
-            .child(ChildSpec::<Rescuer>::new("rescuer", node.clone()))
-            .child(ChildSpec::<Scheduler>::new("scheduler", node.clone()))
-            .child(ChildSpec::<Pruner>::new("pruner", node.clone()))
-            .child(metrics_engine)
-            .child(read_model);
-        let completer = ChildSpec::<Completer>::new("completer", node.clone());
-        let reporter = ChildSpec::<Reporter>::new("reporter", node.clone());
-        let first = subtree("queues").child(completer).child(reporter);
-        let queues = node
-            .queues
-            .values()
-            .fold(first, |queues, one| queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone())));
+        let has = |role| node.config.roles.has(role);
+        let mut observers = subtree("observers").child(ChildSpec::<Session>::new("session", node.clone()));
+        if has(Role::Leader) {
+            observers = observers.child(ChildSpec::<Leader>::new("leader", node.clone()));
+        }
+        observers =
+            observers
+                .child(ChildSpec::<Wakes>::new("wakes", node.clone()))
+                .child(ChildSpec::<Commands>::new("commands", node.clone()));
+        if has(Role::Leader) {
+            observers = observers.child(ChildSpec::<Rescuer>::new("rescuer", node.clone()));
+        }
+        // It also releases what waits for a handler, which each node does that has one.
+        if has(Role::Leader) || has(Role::Processor) {
+            observers = observers.child(ChildSpec::<Scheduler>::new("scheduler", node.clone()));
+        }
+        if has(Role::Leader) {
+            observers =
+                observers
+                    .child(ChildSpec::<Pruner>::new("pruner", node.clone()))
+                    .child(ChildSpec::<Lapses>::new("lapses", node.clone()));
+        }
+        observers = observers.child(metrics_engine);
+        if has(Role::ReadModel) {
+            observers = observers.child(read_model);
+        }
+        let sinks = node.config.sinks.iter().filter(|_| has(Role::Leader));
+        let observers = sinks.fold(observers, |observers, sink| {
+            let args = RelayArgs { node: node.clone(), sink: sink.clone() };
+            observers.child(ChildSpec::<Relay>::new(format!("relay-{}", sink.name), args))
+        });
+        let observers = node.config.outside.edges.iter().fold(observers, |observers, edge| {
+            let args = EdgeKeeperArgs { node: node.clone(), edge: edge.clone() };
+            observers.child(ChildSpec::<EdgeKeeper>::new(format!("edge-{}", edge.guard.name()), args))
+        });
+        let mut first = subtree("queues");
+        if has(Role::Processor) {
+            let completer = ChildSpec::<Completer>::new("completer", node.clone());
+            first = first.child(completer).child(ChildSpec::<Reporter>::new("reporter", node.clone()));
+        }
+        if has(Role::Gateway) && node.config.inbound.on {
+            first = first.child(inbound);
+        }
+        let queues = node.served().fold(first, |queues, one| {
+            match (node.config.outlets.get(&one.settings.name), &node.config.publisher) {
+                (None, _) => queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone())),
+                (Some(outlet), Some(publisher)) => queues.child(Outlet::spec(OutletArgs {
+                    node: node.clone(),
+                    queue: one.clone(),
+                    outlet: outlet.clone(),
+                    publisher: publisher.clone(),
+                })),
+                (Some(_), None) => {
+                    let queue = &one.settings.name;
+                    tracing::warn!(
+                        queue,
+                        "the queue is served by the bus, and this node has none: others must send its jobs"
+                    );
+                    queues
+                }
+            }
+        });
         Ok(Roles { observers, queues, gateway, handles })
     }
 }

@@ -17,6 +17,8 @@ pub struct TypeBounds {
     pub max_payload: Option<usize>,
     /// The edges that its jobs need, beside those that the type itself names.
     pub needs: Vec<String>,
+    /// The queue that its jobs go to, unless whoever submits one names another.
+    pub queue: Option<String>,
 }
 
 /// Whose limit of payloads it is.
@@ -94,7 +96,11 @@ mod tests {
         assert_eq!(of(&config, Some(&options)), (90, PayloadLimit::JobType("mail".to_owned())));
         config.queue_payloads.insert("slow".to_owned(), 80);
         assert_eq!(of(&config, Some(&options)), (80, PayloadLimit::Queue("slow".to_owned())));
-        let bounds = TypeBounds { max_payload: Some(70), needs: vec!["smtp".to_owned(), "db".to_owned()] };
+        let bounds = TypeBounds {
+            max_payload: Some(70),
+            needs: vec!["smtp".to_owned(), "db".to_owned()],
+            queue: None,
+        };
         config.job_types.insert("mail".to_owned(), bounds);
         assert_eq!(of(&config, Some(&options)), (70, PayloadLimit::JobType("mail".to_owned())));
         assert_eq!(max_payload(&config, "other", None, "other"), (100, PayloadLimit::Server));

@@ -9,9 +9,10 @@ use callboard_contracts::{
 };
 
 use super::{
+    audit::{Deed, carry_out},
     bounds,
     node::Node,
-    request::{Refusal, SetEdge},
+    request::{Refusal, SetEdge, Who},
 };
 use crate::edges::store::{
     Operation, Outcome, StoreError,
@@ -23,19 +24,35 @@ const MAX_REASON: usize = 500;
 /// The longest time for which an edge is tripped that is to be ready by itself.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Trips an edge, or makes it ready.
-pub(super) async fn set(node: &Node, request: SetEdge) -> Result<EdgeView, Refusal> {
+/// Trips an edge, or makes it ready, as somebody asks for.
+pub(super) async fn set(node: &Node, who: &Who, request: SetEdge) -> Result<EdgeView, Refusal> {
+    put(node, Some(who), request).await
+}
+
+/// Trips an edge, or makes it ready. Without somebody who asks for it, it is not in the audit trail: a breaker says its word again and
+/// again.
+pub(super) async fn put(node: &Node, who: Option<&Who>, request: SetEdge) -> Result<EdgeView, Refusal> {
     let SetEdge { edge, set, by } = request;
     let state = state(&edge, &set)?;
     let by = by.unwrap_or_else(|| node.name.to_string());
     let operation = Operation::PutEdge { edge: edge.clone(), state: state.clone(), by: by.clone() };
-    match node.store.write(operation).await? {
+    let action = if set.state == EdgeCondition::Tripped { "edge.trip" } else { "edge.reset" };
+    let outcome = match who {
+        Some(who) => {
+            // Whoever is named in the request itself is meant; the role is that of whoever has signed it.
+            let who = Who { name: by.clone(), role: who.role.clone() };
+            let deed = Deed::new(action, &edge).with(serde_json::json!(set));
+            carry_out(node, &who, deed, operation).await?
+        }
+        None => node.store.write(operation).await?,
+    };
+    match outcome {
         Outcome::Done => {}
         Outcome::TooManyEdges { limit } => {
             let message = format!("{limit} edges are tripped, and no more can be");
             return Err(invalid("/name", message));
         }
-        other => return Err(super::gateway::unexpected(&other)),
+        other => return Err(Refusal::Unavailable(other.unexpected())),
     }
     match state {
         EdgeState::Tripped { reason, lasting } => {

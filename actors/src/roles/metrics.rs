@@ -13,6 +13,8 @@ use prometheus::{
 };
 
 use crate::edges::{
+    breaker::EdgeNumbers,
+    bus::BusNumbers,
     store::{
         StoreHandle,
         numbers::seconds,
@@ -82,6 +84,11 @@ struct Numbers {
     edge_parked: IntGaugeVec,
     leads: IntGauge,
     log_position: IntGauge,
+    sink_behind: IntGaugeVec,
+    sink_events: IntCounterVec,
+    inbound: IntCounterVec,
+    outlet: IntCounterVec,
+    lapsed: IntCounterVec,
 }
 
 /// Registers families, and keeps what they are.
@@ -149,6 +156,8 @@ impl Metrics {
         queues: impl IntoIterator<Item = String>,
         store: Option<&StoreHandle>,
         telemetry: Option<&TelemetryNumbers>,
+        bus: &BusNumbers,
+        outside: Option<&EdgeNumbers>,
     ) -> Result<Self, prometheus::Error> {
         let mut all = Families { registry: Registry::new(), known: Vec::new(), of_fleet: false };
         // From a tenth of a millisecond to an hour, three steps a decade.
@@ -169,8 +178,8 @@ impl Metrics {
         let ended = all.counters(
             "callboard_attempts_finished_total",
             &["queue", "type", "outcome"],
-            "Runs that ended on this node and were written: completed, retried, discarded, cancelled, released, snoozed, \
-             or stale when the lease had ended before.",
+            "Runs that ended on this node, or as this node heard from outside, and were written: completed, retried, discarded, \
+             cancelled, released, snoozed, or stale when the lease had ended before.",
         )?;
         let run_seconds = all.histograms(
             "callboard_attempt_duration_seconds",
@@ -234,10 +243,52 @@ impl Metrics {
             all.add("counter", numbers.spans.clone())?;
             all.add("gauge", numbers.waiting.clone())?;
         }
+        for gauge in [&bus.connected, &bus.blocked, &bus.window] {
+            all.add("gauge", gauge.clone())?;
+        }
+        all.add("counter", bus.connections.clone())?;
+        for counters in [&bus.published, &bus.settled, &bus.received, &bus.redelivered, &bus.verdicts] {
+            all.add("counter", counters.clone())?;
+        }
+        if let Some(numbers) = outside {
+            all.add("gauge", numbers.state.clone())?;
+            all.add("counter", numbers.calls.clone())?;
+            all.add("histogram", numbers.call_seconds.clone())?;
+            all.add("counter", numbers.trips.clone())?;
+        }
+        let sink_behind = all.gauges(
+            "callboard_sink_behind_events",
+            &["sink"],
+            "Events of the log that the sink outside was not told yet. Only the node that leads has a number.",
+        )?;
+        let sink_events = all.counters(
+            "callboard_sink_events_total",
+            &["sink"],
+            "Events of the log that this node has told the sink outside.",
+        )?;
 
         let validation_failed = all.counter(
             "processor_jobs_validation_failed_total",
-            "Jobs whose payload did not fit their type when they were to run on this node.",
+            "Jobs whose payload did not fit their type when they were to run on this node, and messages from outside that were \
+             invalid.",
+        )?;
+        let inbound = all.counters(
+            "callboard_inbound_messages_total",
+            &["from", "verdict", "reason"],
+            "Messages from outside that this node has decided about. From: jobs (jobs.created), outcomes \
+             (callboard.outcomes) or contract_outcomes (jobs.completed, jobs.failed). Verdict: done, later (they are delivered \
+             again) or invalid (they are dead letters).",
+        )?;
+        let outlet = all.counters(
+            "callboard_outlet_messages_total",
+            &["queue", "outcome"],
+            "Jobs that this node was to send to workers outside: sent, handed_back while the broker took nothing, or refused by \
+             the broker.",
+        )?;
+        let lapsed = all.counters(
+            "callboard_outside_attempts_lapsed_total",
+            &["queue"],
+            "Attempts that this node has ended because nothing was heard from the worker outside.",
         )?;
 
         all.of_fleet = true;
@@ -285,12 +336,22 @@ impl Metrics {
             "Available jobs that are put aside because the edge is tripped, counted up to 1000.",
         )?;
         let log_position = all.gauge("callboard_log_position", "The newest position of the log.")?;
+        // They are there from the start: a counter that appears with its first count has risen from nowhere, which no rate and
+        // no alert sees.
+        let job_types: BTreeSet<String> = job_types.into_iter().collect();
+        let queues: BTreeSet<String> = queues.into_iter().collect();
+        for job_type in job_types.iter().map(String::as_str).chain([OTHER]) {
+            submitted.with_label_values(&[job_type]);
+            for queue in &queues {
+                quarantined.with_label_values(&[queue, job_type]);
+            }
+        }
         let Families { registry, known, .. } = all;
         Ok(Metrics(Arc::new(Numbers {
             registry,
             families: known,
-            job_types: job_types.into_iter().collect(),
-            queues: queues.into_iter().collect(),
+            job_types,
+            queues,
             submitted,
             accepted,
             processed,
@@ -324,6 +385,11 @@ impl Metrics {
             edge_parked,
             leads,
             log_position,
+            inbound,
+            lapsed,
+            outlet,
+            sink_behind,
+            sink_events,
         })))
     }
 
@@ -408,6 +474,23 @@ impl Metrics {
         }
     }
 
+    /// So many events wait for the sink; `None`: this node does not tell it any.
+    pub(crate) fn sink_behind(&self, sink: &str, events: Option<u64>) {
+        match events {
+            Some(events) => {
+                let events = i64::try_from(events).unwrap_or(i64::MAX);
+                self.0.sink_behind.with_label_values(&[sink]).set(events);
+            }
+            // There may be none.
+            None => drop(self.0.sink_behind.remove_label_values(&[sink])),
+        }
+    }
+
+    /// The sink has taken so many events.
+    pub(crate) fn sink_told(&self, sink: &str, events: usize) {
+        self.0.sink_events.with_label_values(&[sink]).inc_by(events as u64);
+    }
+
     pub(crate) fn rescued(&self, attempts: u64) {
         self.0.rescued.inc_by(attempts);
     }
@@ -415,6 +498,36 @@ impl Metrics {
     /// A claim for a queue of this node was answered.
     pub(crate) fn claimed(&self, queue: &str, took: Duration) {
         self.0.claim_seconds.with_label_values(&[queue]).observe(took.as_secs_f64());
+    }
+
+    /// It is decided about a message from outside.
+    pub(crate) fn inbound(&self, from: &str, verdict: &str, reason: &str) {
+        self.0.inbound.with_label_values(&[from, verdict, reason]).inc();
+        if verdict == "invalid" {
+            self.0.validation_failed.inc();
+        }
+    }
+
+    /// A worker outside has told of the end of an attempt, which led to this state.
+    pub(crate) fn outside_ended(&self, queue: &str, job_type: &str, state: JobState) {
+        let outcome = match state {
+            JobState::Completed => "completed",
+            JobState::Retryable => "retried",
+            JobState::Cancelled => "cancelled",
+            _ => "discarded",
+        };
+        self.count_end(queue, job_type, outcome);
+    }
+
+    /// This became of jobs that were to be sent outside.
+    pub(crate) fn outlet(&self, queue: &str, outcome: &str, jobs: u64) {
+        self.0.outlet.with_label_values(&[queue, outcome]).inc_by(jobs);
+    }
+
+    /// Nothing was heard of attempts from outside.
+    pub(crate) fn lapsed(&self, queue: &str, attempts: u64) {
+        let queue = if self.0.queues.contains(queue) { queue } else { OTHER };
+        self.0.lapsed.with_label_values(&[queue]).inc_by(attempts);
     }
 
     pub(crate) fn session_opened(&self) {
@@ -523,7 +636,15 @@ mod tests {
 
     #[test]
     fn names_are_the_contracts_and_types_that_nobody_knows_share_a_label() {
-        let metrics = Metrics::new(["noop".to_owned()], ["default".to_owned()], None, None).unwrap();
+        let metrics = Metrics::new(
+            ["noop".to_owned()],
+            ["default".to_owned()],
+            None,
+            None,
+            &BusNumbers::default(),
+            None,
+        )
+        .unwrap();
         metrics.submitted("noop");
         for made_up in ["x", "y", "z"] {
             metrics.submitted(made_up);

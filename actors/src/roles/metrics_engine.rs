@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartError};
 use tokio::time::{Instant, sleep};
 
-use super::{backoff::Backoff, condition::Condition, node::Node};
+use super::{backoff::Backoff, condition::Condition, node::Node, queue::Queue};
 use crate::edges::store::{StoreError, record::QueueSettings};
 
 /// Places of the log that one read counts at most.
@@ -56,7 +56,9 @@ async fn run(node: Arc<Node>, path: String) {
                     }
                 }
                 node.metrics.edges(&node.store.edges().await?, node.store.now());
-                for queue in node.queues.values() {
+                // Of the others nothing runs here.
+                let own = |queue: &&Arc<Queue>| !node.config.outlets.contains_key(&queue.settings.name);
+                for queue in node.served().filter(own) {
                     let (held, running) = queue.board.counts();
                     let QueueSettings { name, concurrency, .. } = &queue.settings;
                     node.metrics.board(name, *concurrency, held - running, running);

@@ -18,6 +18,7 @@ use super::{
     leadership::{Leads, Sight},
     metrics::Metrics,
     outcomes::Outcomes,
+    outlet::Outside,
     parking::Parking,
     queue::{
         Ending, Queue,
@@ -26,6 +27,7 @@ use super::{
     },
     settings::RolesConfig,
     spans,
+    standing::Standing,
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
@@ -61,7 +63,11 @@ pub(crate) struct Node {
     pub(crate) leads: Leads,
     pub(crate) sight: Sight,
     pub(crate) stage: watch::Sender<Stage>,
+    /// What it was told as one of the fleet.
+    pub(crate) standing: Standing,
     pub(crate) drained: Drained,
+    /// What is known of workers outside.
+    pub(crate) outside: Outside,
     /// How far the log has been counted; `None` before the node's first session.
     pub(crate) counted: Mutex<Option<LogCursor>>,
 }
@@ -76,6 +82,16 @@ pub(crate) struct Drained {
 impl Node {
     pub(crate) fn is_draining(&self) -> bool {
         *self.stage.borrow() == Stage::Draining
+    }
+
+    /// Whether jobs may be claimed and started.
+    pub(crate) fn may_claim(&self) -> bool {
+        !self.is_draining() && self.standing.claims()
+    }
+
+    /// The queues whose jobs run here.
+    pub(crate) fn served(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.values().filter(|queue| self.config.serves(&queue.settings.name))
     }
 
     /// Decides what follows from the end of an attempt, and hands that to the completer. The first word about an

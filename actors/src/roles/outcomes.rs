@@ -250,6 +250,7 @@ mod tests {
             queue: "default".into(),
             payload: "{}".into(),
             metadata: None,
+            document: None,
             attempt: 1,
             max_attempts: 1,
             timeout: Duration::from_secs(1),

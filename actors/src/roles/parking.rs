@@ -7,10 +7,7 @@ use std::{
 
 use callboard_contracts::Timestamp;
 
-use super::{
-    node::{DueTime, Node},
-    session::unexpected,
-};
+use super::node::{DueTime, Node};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Jobs that are moved in one write.
@@ -59,7 +56,7 @@ impl Looked {
                 node.leads.ended(leader);
                 *self = Looked::default();
             }
-            other => return Err(unexpected(&other)),
+            other => return Err(other.unexpected()),
         }
         Ok(self.next_at)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node, session::unexpected};
+use super::{backoff::Backoff, condition::Condition, node::Node};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Deletes finished jobs and old events, a bounded number in each write, if this node leads.
@@ -44,9 +44,14 @@ async fn run(node: Arc<Node>, path: String) {
 
 /// Deletes until there is nothing more to delete, or this node does not lead any more.
 async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
+    let (kept, limit) = (node.config.audit_kept, node.config.retention.batch);
+    delete(node, leader, &Operation::PruneAudit { kept, limit, leader }).await?;
+    delete(node, leader, &Operation::Prune { retention: node.config.retention, leader }).await
+}
+
+async fn delete(node: &Node, leader: u64, operation: &Operation) -> Result<(), StoreError> {
     loop {
-        let operation = Operation::Prune { retention: node.config.retention, leader };
-        match node.store.write(operation).await? {
+        match node.store.write(operation.clone()).await? {
             Outcome::Pruned { jobs, events, more } => {
                 tracing::debug!(jobs, events, more, "pruned");
                 if !more {
@@ -57,7 +62,7 @@ async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
                 node.leads.ended(leader);
                 return Ok(());
             }
-            other => return Err(unexpected(&other)),
+            other => return Err(other.unexpected()),
         }
     }
 }

@@ -4,31 +4,37 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
-    api::{EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, QueueView, Totals},
+    api::{
+        AuditPage, CommandView, EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, NodeView,
+        QueueView, Totals,
+    },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
+    audit,
     bounds::{needs, type_payload},
-    edges,
+    edges, fleet,
     node::Node,
     request::{
-        GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetQueues, GetTotals, ListJobs, ReadLog,
-        RecentEvents,
+        GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
+        ListCommands, ListJobs, ReadLog, RecentEvents,
     },
     waiting,
 };
 use crate::edges::store::{
     StoreError, StoreHandle,
-    record::{JobRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    record::{CommandFilter, JobRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
 };
 
 /// Reads that may be under way at a time; further ones are told that the store is busy.
 const MOST_UNDER_WAY: usize = 1024;
 /// Jobs that one answer holds at most.
 const MOST_JOBS: u32 = 1000;
+/// Commands, or entries of the audit trail, that one answer holds at most.
+const MOST_ENTRIES: u32 = 1000;
 /// Events that one answer holds at most.
 const MOST_EVENTS: u32 = 5000;
 
@@ -149,8 +155,21 @@ impl PlainHandler<RecentEvents> for ReadModel {
     type Reply = Later<Result<Vec<EventEnvelope>, StoreError>>;
 
     fn handle(&mut self, request: RecentEvents, _: &mut Context<Self>) -> Self::Reply {
+        let archive = self.node.config.outside.archive.clone();
         self.read(move |store| async move {
-            store.recent_events(request.job, request.limit.min(MOST_EVENTS)).await
+            let RecentEvents { job, limit } = request;
+            let limit = limit.min(MOST_EVENTS);
+            let newest = *store.committed().borrow();
+            let archived = match archive {
+                Some(archive) => archive.recent(store.clone(), newest, job, limit).await,
+                None => None,
+            };
+            match archived {
+                None => store.recent_events(job, limit).await,
+                Some(archived) if archived.complete => Ok(archived.events),
+                // What was not archived yet is in the log.
+                Some(archived) => Ok(archived.with(store.recent_events(job, limit).await?, limit as usize)),
+            }
         })
     }
 }
@@ -169,7 +188,18 @@ impl PlainHandler<GetTotals> for ReadModel {
     type Reply = Later<Result<Totals, StoreError>>;
 
     fn handle(&mut self, _: GetTotals, _: &mut Context<Self>) -> Self::Reply {
-        self.read(|store| async move { store.totals().await })
+        let counters = self.node.config.outside.counters.clone();
+        self.read(|store| async move {
+            let newest = *store.committed().borrow();
+            let counted = match counters {
+                Some(counters) => counters.totals(store.clone(), newest).await,
+                None => None,
+            };
+            match counted {
+                Some(totals) => Ok(totals),
+                None => store.totals().await,
+            }
+        })
     }
 }
 
@@ -182,10 +212,12 @@ impl PlainHandler<GetQueues> for ReadModel {
             let mut views = BTreeMap::new();
             for (known, totals) in store.queues().await? {
                 let served = node.queues.get(&known.name).map(|queue| &queue.settings);
-                views.insert(known.name.clone(), queue(&known, served, &totals));
+                let runs = node.config.serves(&known.name);
+                views.insert(known.name.clone(), queue(&known, served, &totals, runs));
             }
             for served in node.queues.values().map(|queue| &queue.settings) {
-                let empty = || queue(served, Some(served), &QueueTotals::default());
+                let runs = node.config.serves(&served.name);
+                let empty = || queue(served, Some(served), &QueueTotals::default(), runs);
                 views.entry(served.name.clone()).or_insert_with(empty);
             }
             Ok(views.into_values().collect())
@@ -199,6 +231,34 @@ impl PlainHandler<GetEdges> for ReadModel {
     fn handle(&mut self, _: GetEdges, _: &mut Context<Self>) -> Self::Reply {
         let node = self.node.clone();
         self.read(|_| async move { edges::views(&node).await })
+    }
+}
+
+impl PlainHandler<GetNodes> for ReadModel {
+    type Reply = Later<Result<Vec<NodeView>, StoreError>>;
+
+    fn handle(&mut self, _: GetNodes, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(|_| async move { fleet::views(&node).await })
+    }
+}
+
+impl PlainHandler<ListCommands> for ReadModel {
+    type Reply = Later<Result<Vec<CommandView>, StoreError>>;
+
+    fn handle(&mut self, ListCommands { id, limit }: ListCommands, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        let filter = id.map_or(CommandFilter::Newest, CommandFilter::Id);
+        self.read(move |_| async move { fleet::commands(&node, filter, limit.clamp(1, MOST_ENTRIES)).await })
+    }
+}
+
+impl PlainHandler<GetAudit> for ReadModel {
+    type Reply = Later<Result<AuditPage, StoreError>>;
+
+    fn handle(&mut self, GetAudit { before, limit }: GetAudit, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { audit::page(&node, before, limit.clamp(1, MOST_ENTRIES)).await })
     }
 }
 
@@ -268,12 +328,17 @@ fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("the {what} of a job is no JSON: {error}")))
 }
 
-/// `known`: as the store has it. `served`: as this node has it, if it serves the queue.
-fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTotals) -> QueueView {
+/// `known`: as the store has it. `served`: as this node has it, if it knows the queue. `runs`: whether it runs its jobs.
+fn queue(
+    known: &QueueSettings,
+    served: Option<&QueueSettings>,
+    totals: &QueueTotals,
+    runs: bool,
+) -> QueueView {
     use JobState::{Available, Cancelled, Completed, Discarded, Executing, Pending, Retryable, Scheduled};
     QueueView {
         name: known.name.clone(),
-        concurrency: served.map_or(0, |served| served.concurrency),
+        concurrency: if runs { served.map_or(0, |served| served.concurrency) } else { 0 },
         max_backlog: served.unwrap_or(known).max_backlog,
         pending: totals.count(Pending),
         scheduled: totals.count(Scheduled),
@@ -289,5 +354,6 @@ fn queue(known: &QueueSettings, served: Option<&QueueSettings>, totals: &QueueTo
         max_running_per_key: totals.limits.max_running_per_key,
         rate: totals.limits.rate,
         rate_per_key: totals.limits.rate_per_key,
+        labels: totals.labels.clone(),
     }
 }

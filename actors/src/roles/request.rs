@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, JobState, TraceContext,
+    EventEnvelope, JobState, Labels, TraceContext,
     api::{
-        Cancelled, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery, JobTypeView, LogCursor,
-        PutEdge, QueueLimits, QueueView, Retried, Submitted, Totals,
+        AuditPage, Cancelled, CommandView, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery,
+        JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried, Submitted,
+        Totals,
     },
 };
 use callboard_supervisors::Message;
@@ -155,6 +156,9 @@ pub enum Refusal {
     /// There is no such queue.
     #[error("there is no queue {0:?}")]
     NoSuchQueue(String),
+    /// There is no such node.
+    #[error("there is no node {0:?} with an open session")]
+    NoSuchNode(String),
     /// The job's state does not allow it.
     #[error("the job is {state}: {detail}")]
     WrongState {
@@ -310,3 +314,67 @@ pub struct GetEdges;
 #[derive(Clone, Copy, Debug, Message)]
 #[message(reply = Vec<JobTypeView>)]
 pub struct GetJobTypes;
+
+/// Who makes a request, for the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The name of a token, of a program or of a node.
+    pub name: String,
+    /// The role of the token.
+    pub role: Option<String>,
+}
+
+/// A request that changes something, and who makes it. Without this, it counts as made by the node that takes it.
+#[derive(Clone, Debug, Message)]
+#[message(reply = M::Result)]
+pub struct Signed<M: Message> {
+    /// Who.
+    pub who: Who,
+    /// What.
+    pub request: M,
+}
+
+/// To the gateway: let the jobs of a queue be run only by nodes that have these labels. What runs goes on.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<(), Refusal>)]
+pub struct LabelQueue {
+    /// The queue.
+    pub queue: String,
+    /// The labels; none: any node may.
+    pub labels: Labels,
+}
+
+/// To the gateway: tell a node to do something.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<CommandView, Refusal>)]
+pub struct Order {
+    /// The node's name.
+    pub node: String,
+    /// What.
+    pub order: OrderNode,
+}
+
+/// To the read model: every node with an open session.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<NodeView>, StoreError>)]
+pub struct GetNodes;
+
+/// To the read model: what nodes were told, newest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<CommandView>, StoreError>)]
+pub struct ListCommands {
+    /// Only this one.
+    pub id: Option<Uuid>,
+    /// How many at most, 1 to 1000.
+    pub limit: u32,
+}
+
+/// To the read model: a page of the audit trail, newest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<AuditPage, StoreError>)]
+pub struct GetAudit {
+    /// The [`AuditPage::next_cursor`] of the page before.
+    pub before: Option<u64>,
+    /// How many at most, 1 to 1000.
+    pub limit: u32,
+}

@@ -9,7 +9,7 @@ use callboard_contracts::Timestamp;
 use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, condition::Condition, node::Node, parking::Looked, session::unexpected};
+use super::{backoff::Backoff, condition::Condition, node::Node, parking::Looked};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Jobs that are made available in one write.
@@ -75,7 +75,11 @@ async fn tick(
 /// Lets those go that wait for a handler.
 async fn release(node: &Node) -> Result<(), StoreError> {
     loop {
-        let operation = Operation::ReleaseHeld { job_types: node.registry.names(), limit: BATCH };
+        let operation = Operation::ReleaseHeld {
+            job_types: node.registry.names(),
+            queues: node.config.outlets.keys().cloned().collect(),
+            limit: BATCH,
+        };
         match moved(node, operation).await? {
             Some((BATCH.., _)) => {}
             _ => return Ok(()),
@@ -110,7 +114,7 @@ async fn moved(node: &Node, operation: Operation) -> Result<Option<(u32, Option<
             Ok(Some((count, next_at)))
         }
         Outcome::NotLeader => Ok(None),
-        other => Err(unexpected(&other)),
+        other => Err(other.unexpected()),
     }
 }
 

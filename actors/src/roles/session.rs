@@ -7,7 +7,7 @@ use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{backoff::Backoff, condition::Condition, node::Node};
+use super::{backoff::Backoff, condition::Condition, fleet::description, node::Node, role_set::Role};
 use crate::{
     edges::store::{
         Operation, Outcome, Renewal, StoreError,
@@ -86,11 +86,19 @@ async fn open(node: &Node) -> Result<(), StoreError> {
         version: node.config.version.clone(),
         process: std::process::id(),
     };
-    let operations = vec![
-        Operation::PutQueues(node.config.queues.clone()),
-        Operation::PutJobTypes(job_types(node)),
-        Operation::OpenSession(session),
-    ];
+    // A node that only runs jobs says nothing of queues that are none of its business.
+    let mut known = node.config.queues.clone();
+    known.retain(|queue| node.config.roles.has(Role::Gateway) || node.config.serves(&queue.name));
+    let labels = node.config.queue_labels.iter();
+    let labels = labels
+        .filter(|(queue, labels)| !labels.is_empty() && known.iter().any(|known| known.name == **queue));
+    let labels = labels.map(|(queue, labels)| (queue.clone(), labels.clone())).collect::<Vec<_>>();
+    let mut operations = vec![Operation::PutQueues(known), Operation::PutJobTypes(job_types(node))];
+    operations.extend(labels.into_iter().map(|(queue, labels)| Operation::LabelQueue { queue, labels }));
+    operations.push(Operation::OpenSession(session));
+    // With it, so that the first claim knows what the node has.
+    let labels = node.config.labels.clone();
+    operations.push(Operation::DescribeNode { session: id, labels, description: description(node) });
     for result in node.store.write_all(operations).await? {
         result?;
     }
@@ -192,12 +200,7 @@ pub(crate) async fn end_session(
                 node.leads.ended(verdict.leader);
                 return Ok(None);
             }
-            (other, _) => return Err(unexpected(&other)),
+            (other, _) => return Err(other.unexpected()),
         }
     }
-}
-
-/// The store has answered something that was not asked.
-pub(crate) fn unexpected(outcome: &Outcome) -> StoreError {
-    StoreError::Failed(format!("it gave an answer to another question: {outcome:?}"))
 }

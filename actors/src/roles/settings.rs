@@ -5,11 +5,18 @@ use std::{
     time::Duration,
 };
 
-use callboard_contracts::name;
+use callboard_contracts::{Labels, name};
 
-use super::bounds::BoundsByType;
+use super::{
+    InboundConfig, OutletConfig, Publisher,
+    bounds::BoundsByType,
+    role_set::{Role, RoleSet},
+};
 use crate::{
     edges::{
+        bus::BusNumbers,
+        outside::Outside,
+        sink::SinkSpec,
         store::record::{QueueSettings, Retention},
         telemetry::Telemetry,
     },
@@ -74,6 +81,29 @@ pub struct RolesConfig {
     pub retention_interval: Duration,
     /// Where spans of traces are recorded. By default nowhere.
     pub telemetry: Telemetry,
+    /// Who outside is told what happens. By default nobody.
+    pub sinks: Vec<SinkSpec>,
+    /// The numbers of the bus, if there is one.
+    pub bus_numbers: BusNumbers,
+    /// The servers outside that it works with beside its store. By default none.
+    pub outside: Outside,
+    /// How messages of other programs are taken in.
+    pub inbound: InboundConfig,
+    /// Of `queues`, those whose jobs are done by workers outside, by name. By default none.
+    pub outlets: BTreeMap<String, OutletConfig>,
+    /// What sends messages outside. A node without it leaves that to others.
+    pub publisher: Option<Publisher>,
+    /// What the node does. Default: everything.
+    pub roles: RoleSet,
+    /// Of its queues, those whose jobs it runs; `None`: all. Jobs for the others it takes in all the same.
+    pub serves: Option<BTreeSet<String>>,
+    /// What it has, for queues that ask for it. Default: nothing.
+    pub labels: Labels,
+    /// What nodes must have to run the jobs of these queues; said to the store at each beginning. What is not said here stays
+    /// as it is.
+    pub queue_labels: BTreeMap<String, Labels>,
+    /// How long the audit trail is kept, and what nodes were told.
+    pub audit_kept: Duration,
 }
 
 impl Default for RolesConfig {
@@ -110,10 +140,23 @@ impl Default for RolesConfig {
                 events: 7 * DAY,
                 events_max: 1_000_000,
                 keys: DAY,
+                inbox: 7 * DAY,
+                inbox_max: 1_000_000,
                 batch: 1000,
             },
             retention_interval: Duration::from_secs(60),
             telemetry: Telemetry::default(),
+            sinks: Vec::new(),
+            bus_numbers: BusNumbers::default(),
+            outside: Outside::default(),
+            inbound: InboundConfig::default(),
+            outlets: BTreeMap::new(),
+            publisher: None,
+            roles: RoleSet::default(),
+            serves: None,
+            labels: Labels::default(),
+            queue_labels: BTreeMap::new(),
+            audit_kept: 90 * DAY,
         }
     }
 }
@@ -129,6 +172,11 @@ pub struct InvalidSetting {
 }
 
 impl RolesConfig {
+    /// Whether the node runs the jobs of this queue.
+    pub(crate) fn serves(&self, queue: &str) -> bool {
+        self.roles.has(Role::Processor) && self.serves.as_ref().is_none_or(|serves| serves.contains(queue))
+    }
+
     /// Checks the settings, also against the job types that are to run.
     ///
     /// # Errors
@@ -154,6 +202,12 @@ impl RolesConfig {
             let problem = format!("there is no queue {:?}; there are: {}", self.defaults.queue, known());
             return refuse("defaults.queue", problem);
         }
+        if let Some(unknown) = self.serves.iter().flatten().find(|queue| !names.contains(&***queue)) {
+            return refuse("serves", format!("there is no queue {unknown:?}; there are: {}", known()));
+        }
+        if self.serves.as_ref().is_some_and(BTreeSet::is_empty) && self.roles.has(Role::Processor) {
+            return refuse("serves", "a node that runs jobs needs at least one queue".to_owned());
+        }
         for job_type in registry.types() {
             if let Some(queue) = &job_type.options().queue
                 && !names.contains(&**queue)
@@ -166,6 +220,23 @@ impl RolesConfig {
             if let Some(error) = bounds.needs.iter().find_map(|edge| name::check(edge).err()) {
                 return refuse(&format!("job type {job_type:?}"), format!("an edge that it needs: {error}"));
             }
+            if let Some(queue) = bounds.queue.as_deref().filter(|queue| !names.contains(queue)) {
+                let problem = format!("its queue {queue:?} is not configured; there are: {}", known());
+                return refuse(&format!("job type {job_type:?}"), problem);
+            }
+        }
+        for (queue, outlet) in &self.outlets {
+            let setting = format!("outlets.{queue}");
+            if !names.contains(&**queue) {
+                return refuse(&setting, format!("there is no queue of this name; there are: {}", known()));
+            }
+            if outlet.visibility_timeout.is_zero() {
+                return refuse(&setting, "visibility_timeout must be longer than nothing".to_owned());
+            }
+        }
+        let InboundConfig { on: _, max_message, max_depth, concurrency } = self.inbound;
+        if max_message == 0 || max_depth == 0 || concurrency == 0 {
+            return refuse("inbound", "max_message, max_depth and concurrency must be at least 1".to_owned());
         }
         if self.max_backlog == 0 {
             return refuse("max_backlog", "must be at least 1".to_owned());
@@ -212,5 +283,14 @@ mod tests {
         assert!(problem(|config| config.queues[0].name = "mail".into()).contains("there are: mail"));
         assert!(problem(|config| config.heartbeat = config.session_ttl).contains("twice"));
         assert!(problem(|config| config.claim_poll = Duration::ZERO).contains("claim_poll"));
+        let outlet = OutletConfig::default();
+        assert!(
+            problem(|config| drop(config.outlets.insert("x".into(), outlet.clone()))).contains("no queue")
+        );
+        let outlet = OutletConfig { visibility_timeout: Duration::ZERO, ..outlet };
+        assert!(
+            problem(|config| drop(config.outlets.insert("default".into(), outlet))).contains("visibility")
+        );
+        assert!(problem(|config| config.inbound.concurrency = 0).contains("concurrency"));
     }
 }

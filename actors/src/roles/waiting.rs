@@ -1,11 +1,11 @@
 //! Why a job waits, in words.
 
-use callboard_contracts::JobState;
+use callboard_contracts::{JobState, Labels};
 
 use super::node::Node;
 use crate::edges::store::{
     StoreError,
-    record::{JobRecord, Limits, QueueSettings, QueueTotals, Standing},
+    record::{JobRecord, Limits, NodeRecord, QueueSettings, QueueTotals, Standing},
 };
 
 /// What a job waits for; `None` for one that runs or is finished.
@@ -19,6 +19,9 @@ pub(super) async fn reason(node: &Node, job: &JobRecord) -> Result<Option<String
         }
         JobState::Available if job.wait_reason.is_some() => job.wait_reason.clone(),
         JobState::Available => Some(turn(node, job).await?),
+        JobState::Executing if job.started_at.is_none() && node.config.outlets.contains_key(&job.queue) => {
+            Some("a worker outside to say that it runs".to_owned())
+        }
         JobState::Executing if job.started_at.is_none() => {
             Some("a free place on the node that has claimed it".to_owned())
         }
@@ -30,13 +33,52 @@ pub(super) async fn reason(node: &Node, job: &JobRecord) -> Result<Option<String
 async fn turn(node: &Node, job: &JobRecord) -> Result<String, StoreError> {
     let queues = node.store.queues().await?;
     let queue = queues.into_iter().find(|(settings, _)| settings.name == job.queue);
-    let nodes = node.store.open_sessions().await?.len();
+    let nodes = node.store.nodes().await?;
+    if let Some((_, totals)) = queue.as_ref().filter(|(_, totals)| totals.paused_at.is_none())
+        && let Some(missing) = nobody(&job.queue, &totals.labels, &nodes)
+    {
+        return Ok(missing);
+    }
+    let nodes = nodes.len();
     let limited = queue.as_ref().is_some_and(|(_, totals)| totals.limits != Limits::default());
     let standing = match limited {
         true => node.store.standing(job.queue.clone(), job.partition_key.clone()).await?,
         false => Standing::default(),
     };
     Ok(in_queue(&job.queue, job.partition_key.as_deref(), queue.as_ref(), standing, nodes))
+}
+
+/// Which node is missing, if there are some but none that could run the jobs of this queue.
+fn nobody(queue: &str, labels: &Labels, nodes: &[NodeRecord]) -> Option<String> {
+    // Of one that says nothing of its queues, since its program is older, it is not known.
+    let serves = |node: &&NodeRecord| {
+        node.description.roles.is_empty() || node.description.queues.iter().any(|(name, _)| name == queue)
+    };
+    let serving: Vec<&NodeRecord> = nodes.iter().filter(serves).collect();
+    let count =
+        |nodes: usize| if nodes == 1 { "the one node".to_owned() } else { format!("the {nodes} nodes") };
+    if nodes.is_empty() {
+        return None;
+    }
+    if serving.is_empty() {
+        return Some(format!("a node that serves queue {queue:?}: none of {} does", count(nodes.len())));
+    }
+    if !serving.iter().any(|node| node.labels.fulfil(labels)) {
+        let of = count(serving.len());
+        let plural = if serving.len() == 1 { "serves" } else { "serve" };
+        return Some(format!(
+            "a node with the labels {labels}: none of {of} that {plural} queue {queue:?} has them"
+        ));
+    }
+    let works = |node: &NodeRecord| {
+        node.labels.fulfil(labels) && !node.description.paused && !node.description.draining
+    };
+    if !serving.iter().any(|node| works(node)) {
+        return Some(
+            "a node that claims jobs: those that could run it are paused or on their way out".to_owned(),
+        );
+    }
+    None
 }
 
 fn in_queue(
@@ -111,6 +153,7 @@ mod tests {
             oldest_available_at: None,
             paused_at,
             limits: Limits::default(),
+            labels: Labels::default(),
         };
         let since = Some(Timestamp::from_micros(0));
         let paused = in_queue("q", None, Some(&(settings(5), totals(since))), NONE, 0);

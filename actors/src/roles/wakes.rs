@@ -32,9 +32,13 @@ async fn run(node: Arc<Node>) {
             Wake::Cancel { lease, queue, session } if *node.session.borrow() == Some(session) => {
                 node.call_off(lease, &queue);
             }
+            Wake::Command { node: name } if *name == *node.name => node.standing.ordered.notify_one(),
             // The readers of the log follow its newest place.
-            Wake::Cancel { .. } | Wake::Log => {}
-            Wake::Everything => node.wake_all(),
+            Wake::Cancel { .. } | Wake::Command { .. } | Wake::Log => {}
+            Wake::Everything => {
+                node.wake_all();
+                node.standing.ordered.notify_one();
+            }
         }
         wake = match wakes.recv().await {
             Ok(wake) => wake,

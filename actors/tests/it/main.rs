@@ -5,7 +5,16 @@ mod command;
 #[cfg(feature = "http")]
 mod http;
 mod metrics;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod pipeline;
 mod postgres;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "redis")]
+mod redis;
+mod remote;
+#[cfg(any(feature = "redis", feature = "mongodb"))]
+mod sink_suite;
 mod store;
 mod transfer;

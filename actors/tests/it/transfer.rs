@@ -5,6 +5,7 @@ use std::sync::Arc;
 use callboard_actors::edges::store::{
     Operation, Outcome, PostgresOptions, PostgresStore, PostgresUpkeep, SqliteOptions, SqliteStore,
     SqliteUpkeep, Store, StoreError,
+    outside::{OutsideWord, ReceivedEvent, ReceivedJob, Said},
     record::{AttemptEnd, NewJob, NewSession},
     report::{Report, ReportedLine, ReportedProgress},
     transfer::{Check, TransferError},
@@ -88,6 +89,10 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("DELETE FROM events WHERE position = 17", vec![("log", 1)]),
         ("DELETE FROM events WHERE position > 250", vec![("log's end", 1)]),
         ("UPDATE sessions SET closed_at = 1", vec![("executing jobs", 1)]),
+        (
+            "UPDATE jobs SET session = x'ffffffffffffffffffffffffffffffff' WHERE state = 3",
+            vec![("attempts outside", 1)],
+        ),
         ("UPDATE jobs SET finished_at = 1 WHERE state = 2 AND sequence < 50", vec![("states", 10)]),
         ("UPDATE jobs SET token = 1000 WHERE sequence = 5", vec![("tokens", 1)]),
         ("DELETE FROM job_tags WHERE sequence = 5", vec![("tags", 1)]),
@@ -158,6 +163,11 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "UPDATE sessions SET closed_at = 1",
             "UPDATE sessions SET closed_at = NULL",
             vec![("executing jobs", 1)],
+        ),
+        (
+            "UPDATE jobs SET session = 'ffffffff-ffff-ffff-ffff-ffffffffffff' WHERE state = 3",
+            "UPDATE jobs SET session = sessions.id FROM sessions WHERE state = 3",
+            vec![("attempts outside", 1)],
         ),
         (
             "UPDATE jobs SET finished_at = 1 WHERE state = 2",
@@ -272,4 +282,56 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
     assert_eq!(one[3]["report"]["progress"]["message"], "half \"way\"");
     assert_eq!(one, two);
     assert_eq!(one, three);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_were_dealt_with_are_known_after_a_move_and_attempts_outside_are_handed_back() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join(name)) };
+    let store = SqliteStore::open(at("first.db")).unwrap();
+    let session =
+        NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
+    let event =
+        ReceivedEvent { id: Uuid::now_v7(), occurred_at: store.now(), producer: "gateway/\u{0}1".to_owned() };
+    let received = ReceivedJob { event: event.clone(), job: NewJob { event_id: event.id, ..new_job(0) } };
+    let receive = Operation::ReceiveJob(Box::new(received.clone()));
+    let claim = Operation::ClaimOut { queue: "default".to_owned(), limit: 1, session: session.id, most: 1 };
+    let mut outcomes =
+        store.apply(vec![Operation::OpenSession(session), receive.clone(), claim]).await.unwrap();
+    let Ok(Outcome::Claimed(claimed)) = outcomes.pop().unwrap() else { panic!("{outcomes:?}") };
+    let lease = callboard_actors::edges::store::record::Lease { id: claimed[0].id, token: claimed[0].token };
+    let give = Operation::HandOver { lease, visible_for: std::time::Duration::from_secs(60) };
+    assert_eq!(store.apply(vec![give]).await.unwrap(), [Ok(Outcome::HandedOver)]);
+    drop(store);
+    let done = Operation::Hear(Box::new(OutsideWord {
+        event: ReceivedEvent { id: Uuid::now_v7(), ..event },
+        job: lease.id,
+        token: Some(lease.token),
+        started_at: None,
+        said: Said::Completed { result: None },
+        served: std::sync::Arc::new([("default".to_owned(), std::time::Duration::from_secs(60))].into()),
+    }));
+    let database = Database::create();
+    let options = PostgresOptions::new(database.url());
+    let (first, back, to) = (at("first.db"), at("back.db"), options.clone());
+    let moved = std::thread::spawn(move || {
+        let quiet = &mut |_| {};
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        SqliteUpkeep::new(first).export(true, &mut one, quiet).unwrap();
+        let postgres = PostgresUpkeep::new(to.clone());
+        postgres.import(&mut &one[..], quiet).unwrap();
+        assert_eq!(found(postgres.check().unwrap()), []);
+        postgres.export(true, &mut two, quiet).unwrap();
+        SqliteUpkeep::new(back.clone()).import(&mut &two[..], quiet).unwrap();
+        assert_eq!(found(SqliteUpkeep::new(back).check().unwrap()), []);
+        PostgresStore::open(to).unwrap()
+    });
+    let moved = moved.join().unwrap();
+    for store in [moved.clone() as Arc<dyn Store>, SqliteStore::open(at("back.db")).unwrap()] {
+        let outcomes = store.apply(vec![receive.clone(), done.clone()]).await.unwrap();
+        assert_eq!(outcomes, [Ok(Outcome::Seen), Ok(Outcome::Stale)]);
+        let job = store.job(lease.id).await.unwrap().unwrap();
+        assert_eq!((job.job.state, job.job.attempt), (callboard_contracts::JobState::Available, 0));
+    }
+    tokio::task::spawn_blocking(move || drop(moved)).await.unwrap();
 }

@@ -81,6 +81,52 @@ fn stores_that_contradict_themselves() {
 }
 
 #[test]
+fn old_ports_that_contradict_the_others() {
+    let text = [
+        "[observatory]\nports = true\ngateway_listen = \"0.0.0.0:3000\"\nmetrics_listen = \"127.0.0.1:3000\"\n",
+        "[observatory]\nports = true\nallow_unauthenticated = true\n[web]\ntoken = \"t\"\n",
+        "[observatory]\nports = 1\nallow_unauthenticated = \"yes\"\n\
+         [proxy]\nalertmanager_url = \"https://me:secret@a\"\ntimeout = \"0s\"\nmax_answer = 1\n",
+    ];
+    assert_snapshot!(text.map(errors).join("\n---\n"));
+}
+
+#[test]
+fn buses_that_contradict_themselves() {
+    let text = [
+        "[bus]\npublish = [\"jobs.created\"]\nconsume = [\"callboard.outcomes\"]\nbackoff_min = \"1m\"\n",
+        "[bus]\nurl = \"amqp://me:secret@mq/jobs\"\nca_file = \"ca.pem\"\nexchange = \"amq.topic\"\nwindow = 0\n\
+         publish = [\"jobs.created\"]\nconsume = [\"jobs.created\"]\naddresses = [\"mq2\", \"[::1]:5673\", \"mq3:0\"]\n",
+        "[bus]\nurl = \"mq:5672\"\ndeclare = \"declared\"\nevents = \"yes\"\nheartbeat = \"1ms\"\npublish = [\"jobs.done\"]\n",
+    ];
+    assert_snapshot!(text.map(errors).join("\n---\n"));
+}
+
+#[test]
+fn old_ports_that_nobody_opens_are_not_judged() {
+    let loader = Loader::new().set("observatory.gateway_listen", "0.0.0.0:8080", "--set").set(
+        "observatory.metrics_listen",
+        "0.0.0.0:8080",
+        "--set",
+    );
+    assert!(!loader.load().unwrap().settings.observatory.ports);
+}
+
+#[test]
+fn the_read_model_has_a_port_where_the_server_is_not() {
+    let listen = |own: &str| {
+        let loader = Loader::new().set("web.listen", own, "--listen").set("web.token", "t", "--set");
+        loader.load().unwrap().settings.read_model_listen().map(|address| address.to_string())
+    };
+    for own in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+        assert_eq!(listen(own), None, "{own}");
+    }
+    for own in ["127.0.0.1:80", "192.0.2.1:8080"] {
+        assert_eq!(listen(own).as_deref(), Some("127.0.0.1:8080"), "{own}");
+    }
+}
+
+#[test]
 fn variables_that_are_wrong() {
     let loader = Loader::new().environment(variables([
         ("CALLBOARD__", "1"),
@@ -169,6 +215,9 @@ fn no_error_shows_a_secret() {
         format!("[store]\nuri = \"postgres://me:{secret}@db/jobs\"\n"),
         format!("[store]\nbackend = \"postgres://me:{secret}@db/jobs\"\n"),
         format!("[web]\ntoken = \"\"\"\n{}\n{secret}\\q\n\"\"\"\n", "line\n".repeat(150)),
+        format!("[bus]\nurl = \"amqp://me:{secret}@mq\"\nca_file = \"ca.pem\"\n"),
+        format!("[bus]\nurl = \"http://me:{secret}@mq\"\n"),
+        format!("[bus]\nurls = \"amqp://me:{secret}@mq\"\n"),
     ];
     for text in texts {
         let shown = errors(&text);

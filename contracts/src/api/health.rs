@@ -23,7 +23,7 @@ pub struct Readiness {
     pub status: String,
     /// The program's version.
     pub version: String,
-    /// Why it is not ready; empty when it is.
+    /// What is not ready, and why. What is listed while the server is ready, it does its work without.
     pub reasons: Vec<ReadinessReason>,
 }
 

@@ -1,15 +1,18 @@
 //! What `/api/v1` takes and answers.
 
+pub mod audit;
 pub mod edge;
 pub mod event;
 pub mod health;
 pub mod job;
 pub mod job_log;
+pub mod node;
 pub mod problem;
 pub mod queue;
 pub mod submit;
 pub mod tree;
 
+pub use audit::{AuditPage, AuditView};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};
@@ -18,7 +21,8 @@ pub use job::{
     JobTypeView, Retried, RetryView,
 };
 pub use job_log::{JobLogEnd, JobLogLine, JobLogPage, JobLogPosition, JobLogQuery, JobProgress, LogLevel};
+pub use node::{CommandState, CommandView, NodeAction, NodeQueue, NodeState, NodeView, OrderNode};
 pub use problem::{FieldError, Problem};
-pub use queue::{QueueLimits, QueueView};
+pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -1,6 +1,8 @@
 //! `callboard bench`: measures this program on this machine.
 
+mod bus;
 mod continuous;
+mod fleet;
 mod histogram;
 mod http;
 mod jobs;
@@ -37,6 +39,13 @@ pub(super) enum BenchCommand {
     ///
     /// Fails if any of them misses an event or gets one out of order.
     Watchers(watchers::WatchersArgs),
+    /// Measure how fast fleets of workers run jobs on one PostgreSQL; print the figures as JSON.
+    ///
+    /// For each number of workers a server that runs no jobs, the workers, each a process, and a schema are made. The jobs are
+    /// there before they are due; what counts is the time from the first run's beginning to the last one's end.
+    Fleet(fleet::FleetArgs),
+    /// Measure how fast messages go to and from a RabbitMQ broker, beside the bare client library; print the figures as JSON.
+    Bus(bus::BusArgs),
     /// The server that is measured: `serve`, with the job type `bench-probe`. Ends with its standard input.
     #[command(hide = true)]
     Server(server::ServerArgs),
@@ -47,7 +56,9 @@ pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitC
         BenchCommand::Jobs(args) => interruptible(jobs::run(&args, printer), printer).await,
         BenchCommand::Queries(args) => interruptible(queries::run(&args, printer), printer).await,
         BenchCommand::Watchers(args) => interruptible(watchers::run(&args, printer), printer).await,
-        BenchCommand::Server(args) => server::run(&args).await,
+        BenchCommand::Fleet(args) => interruptible(fleet::run(&args, printer), printer).await,
+        BenchCommand::Bus(args) => interruptible(bus::run(&args, printer), printer).await,
+        BenchCommand::Server(args) => Box::pin(server::run(&args)).await,
     }
 }
 

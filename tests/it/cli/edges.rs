@@ -31,7 +31,7 @@ fn jobs_wait_for_an_edge_that_is_tripped_until_it_is_reset() {
     let tripped = server.cli(&["edges", "trip", "smtp", "--reason", "it is moved", "--for", "2h"]);
     assert_eq!(code(&tripped), 0, "{}", err(&tripped));
     let expected = "EDGE  STATE    PARKED  NEEDED BY  SINCE                        UNTIL                        SET BY  REASON\n\
-                    smtp  tripped       0  noop       TIME  TIME  api     it is moved\n";
+                    smtp  tripped       0  noop       TIME  TIME  cli     it is moved\n";
     assert_eq!(without_times(&out(&tripped)), expected);
     let id = submitted(&server);
     eventually("it is put aside", || server.json(&["edges", "--json"])[0]["parked"] == 1);

@@ -283,17 +283,15 @@ fn an_import_that_is_killed_leaves_nothing_half_done() {
 
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'callboard'";
     let mut import = begun(&Place::Postgres(&database), &export);
-    eventually("it has begun", || {
-        database.psql("SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation IS NOT NULL")
-            != "0"
-    });
+    // The server's locks are those of all its databases.
+    let locks =
+        "SELECT count(*) FROM pg_locks JOIN pg_database AS database ON database.oid = pg_locks.database
+                 WHERE datname = current_database() AND mode = 'ExclusiveLock' AND relation IS NOT NULL";
+    eventually("it has begun", || database.psql(locks) != "0");
     import.kill().expect("it runs");
     import.wait().expect("an end");
     assert_ne!(database.psql(tables), "0");
-    eventually("the server has noticed", || {
-        database.psql("SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation IS NOT NULL")
-            == "0"
-    });
+    eventually("the server has noticed", || database.psql(locks) == "0");
     assert_eq!(database.psql("SELECT count(*) FROM callboard.jobs"), "0");
 
     for place in [Place::Sqlite(&fresh), Place::Postgres(&database)] {

@@ -15,13 +15,13 @@ use callboard_actors::roles::request::GetJobTypes;
 
 use crate::{
     api::State,
+    observatory::routes_at,
     openapi,
     problem::{Kind, Trouble},
-    routes::routes,
 };
 
 /// The viewer's path; its files are below it.
-const DOCS: &str = "/docs";
+pub(crate) const DOCS: &str = "/docs";
 /// What a page may load: what this server serves, and nothing else. No script and no style stands in a page.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -67,6 +67,6 @@ async fn plain_page(state: &State) -> Result<HttpResponse, Trouble> {
         true => state.ask(&state.roles.get_job_types, GetJobTypes).await?,
         false => Vec::new(),
     };
-    let document = openapi::build(state.roles.version, &routes(), &job_types);
+    let document = openapi::build(state.roles.version, &routes_at(state.port), &job_types);
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(plain::page(&document)))
 }

@@ -18,8 +18,8 @@ use super::{
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
-        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals, Standing,
+        AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
+        JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
 };
 
@@ -222,6 +222,14 @@ impl StoreHandle {
         self.read(|store| store.totals()).await
     }
 
+    /// See [`Store::totals_at`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn totals_at(&self) -> Result<(Totals, LogCursor), StoreError> {
+        self.read(|store| store.totals_at()).await
+    }
+
     /// See [`Store::queues`].
     ///
     /// # Errors
@@ -268,5 +276,33 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn setting(&self, key: String) -> Result<Option<String>, StoreError> {
         self.read(|store| store.setting(key)).await
+    }
+
+    /// See [`Store::nodes`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        self.read(|store| store.nodes()).await
+    }
+
+    /// See [`Store::commands`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn commands(
+        &self,
+        filter: CommandFilter,
+        limit: u32,
+    ) -> Result<Vec<CommandRecord>, StoreError> {
+        self.read(|store| store.commands(filter, limit)).await
+    }
+
+    /// See [`Store::audit`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read(|store| store.audit(before, limit)).await
     }
 }

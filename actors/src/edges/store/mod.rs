@@ -13,6 +13,7 @@ mod durability;
 mod edge;
 mod handle;
 pub(crate) mod numbers;
+pub mod outside;
 pub mod port;
 #[cfg(feature = "postgres")]
 mod postgres;

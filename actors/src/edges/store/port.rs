@@ -5,10 +5,10 @@
 //! event in the same transaction. Operations are idempotent by job id, event id or token, so a batch whose outcome is
 //! unknown can be sent again. Reads see what was committed before they began.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
-    EventEnvelope, JobState, Timestamp,
+    EventEnvelope, JobState, Labels, Timestamp,
     api::{AttemptError, JobLogPage, JobLogQuery, LogCursor, QueueLimits, Totals},
 };
 use futures_util::future::BoxFuture;
@@ -16,10 +16,12 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::{
+    outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
-        AttemptEnd, ClaimedJob, CountedLog, EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord,
-        JobWithAttempts, KeyedJobs, Lease, LogPage, NewJob, NewSession, QueueSettings, QueueTotals,
-        Retention, Standing,
+        AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
+        EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs, Lease,
+        LogPage, NewAudit, NewCommand, NewJob, NewSession, NodeDescription, NodeRecord, QueueSettings,
+        QueueTotals, Retention, Standing,
     },
     report::Report,
 };
@@ -93,6 +95,43 @@ pub enum Operation {
         /// Whose they are to be.
         session: Uuid,
     },
+    /// As [`Operation::Claim`], of a queue that is served by workers outside: no more than `most` of its jobs are with anybody
+    /// then, on all nodes and outside together.
+    ClaimOut {
+        /// The queue; it must have been made known.
+        queue: String,
+        /// How many at most.
+        limit: u32,
+        /// Whose they are to be, until they are [handed over](Operation::HandOver).
+        session: Uuid,
+        /// Jobs of the queue that may be with nodes and workers.
+        most: u32,
+    },
+    /// A leased attempt was sent to a worker outside: its lease belongs to no node any more, and ends when nothing was heard
+    /// of it for so long. Of a job that is to be cancelled, the attempt ends instead.
+    HandOver {
+        /// The lease.
+        lease: Lease,
+        /// For how long nothing may be heard of it.
+        visible_for: Duration,
+    },
+    /// Store a job that another program tells of, once for its event, whose id is kept in the same transaction. An event of
+    /// which nothing could be stored leaves no id behind.
+    ReceiveJob(Box<ReceivedJob>),
+    /// A word about an attempt that is with a worker outside. One that ends the attempt, or comes too late, is dealt with once
+    /// for its event.
+    Hear(Box<OutsideWord>),
+    /// End the attempts, at most `limit`, of which nothing was heard from outside for as long as they have.
+    Lapse {
+        /// What the attempts' error says.
+        error: AttemptError,
+        /// Whether further attempts follow, and when.
+        retry: RetryPlan,
+        /// How many at most.
+        limit: u32,
+        /// The token of the [`Leadership`] under which it is done.
+        leader: u64,
+    },
     /// Give the leases again, at most `limit`, that the session has of a queue and does not know of, since the answer to
     /// their claim was lost. Nothing changes.
     Reclaim {
@@ -148,11 +187,13 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
-    /// Make jobs available that wait for a handler of one of these types, but not those in quarantine (they have
-    /// deaths). Each node does so for the types it has.
+    /// Make jobs available that wait for a handler of one of these types, or are of one of these queues, but not those in
+    /// quarantine (they have deaths). Each node does so for the types it has.
     ReleaseHeld {
         /// The types that have a handler now.
         job_types: Vec<String>,
+        /// The queues that are served by workers outside, whatever the types of their jobs.
+        queues: Vec<String>,
         /// How many at most.
         limit: u32,
     },
@@ -227,6 +268,61 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
+    /// Say what the node of a session is and has. Claims under it give jobs of those queues alone whose labels it has.
+    DescribeNode {
+        /// The session, which must be open.
+        session: Uuid,
+        /// What the node has.
+        labels: Labels,
+        /// What it is.
+        description: NodeDescription,
+    },
+    /// Say what a node must have to run the jobs of a queue. What is claimed goes on.
+    LabelQueue {
+        /// The queue; it must have been made known.
+        queue: String,
+        /// What its nodes must have; none: any may run them.
+        labels: Labels,
+    },
+    /// Tell a node to do something.
+    PutCommand(NewCommand),
+    /// Say what became of a command. The first word counts.
+    EndCommand {
+        /// The command.
+        id: Uuid,
+        /// How it ended.
+        end: CommandEnd,
+    },
+    /// Carry an operation out, and keep in the same transaction who has asked for it, and what came of it.
+    Audited {
+        /// Who, and what.
+        entry: NewAudit,
+        /// The operation: one of those that change jobs, queues, edges, settings or commands, not one that stores new jobs,
+        /// leases them, or is itself audited.
+        operation: Box<Operation>,
+    },
+    /// Keep that something was done that changes nothing in the store.
+    Audit {
+        /// Who, and what.
+        entry: NewAudit,
+        /// What came of it.
+        outcome: String,
+    },
+    /// End the commands whose time is over, and delete entries of the audit trail, and commands that have ended, that are
+    /// older than this or too many.
+    PruneAudit {
+        /// How long they are kept.
+        kept: Duration,
+        /// Rows that are deleted at most.
+        limit: u32,
+        /// The token of the [`Leadership`] under which it is done.
+        leader: u64,
+    },
+}
+
+impl Operation {
+    /// Entries of the audit trail that are kept at most, whatever their age.
+    pub const MOST_AUDITED: u64 = 1_000_000;
 }
 
 /// What an [`Operation`] did.
@@ -271,7 +367,7 @@ pub enum Outcome {
     },
     /// [`Operation::EnqueueOnce`]: another request was made under this key; nothing changed.
     KeyTaken,
-    /// [`Operation::Claim`], [`Operation::Reclaim`].
+    /// [`Operation::Claim`], [`Operation::ClaimOut`], [`Operation::Reclaim`].
     Claimed(Vec<ClaimedJob>),
     /// [`Operation::Claim`]: these and no more for now, because of a rate, or because there was much to look through.
     ClaimedInPart {
@@ -292,8 +388,8 @@ pub enum Outcome {
     },
     /// [`Operation::Report`].
     Reported,
-    /// [`Operation::Start`], [`Operation::Finish`] or [`Operation::Report`]: the lease is not the job's current one; nothing
-    /// changed.
+    /// [`Operation::Start`], [`Operation::Finish`], [`Operation::Report`], [`Operation::HandOver`] or [`Operation::Hear`]: the
+    /// lease is not the job's current one; nothing changed.
     Stale,
     /// [`Operation::Cancel`]: it is cancelled.
     Cancelled,
@@ -325,7 +421,7 @@ pub enum Outcome {
         /// The job's state.
         state: JobState,
     },
-    /// There is no such job, or no such queue; for [`Operation::Claim`] and [`Operation::Reclaim`], the session is not
+    /// There is no such job, no such queue, no such session, or no such command that has not ended; for [`Operation::Claim`] and [`Operation::Reclaim`], the session is not
     /// open; for [`Operation::Rescue`], there is no such session, or it has said too lately that it lives. Nothing changed.
     NotFound,
     /// The operation was to be done under a leadership that has ended; nothing changed.
@@ -353,8 +449,49 @@ pub enum Outcome {
         /// Whether there is more to delete.
         more: bool,
     },
+    /// [`Operation::HandOver`]: it is with the workers outside.
+    HandedOver,
+    /// [`Operation::ReceiveJob`] or [`Operation::Hear`]: the event was dealt with before; nothing changed.
+    Seen,
+    /// [`Operation::Hear`].
+    Heard {
+        /// The job's queue.
+        queue: String,
+        /// Its type.
+        job_type: String,
+        /// Its state now.
+        state: JobState,
+        /// When its next attempt may begin, if its attempt has failed and another one follows.
+        retry_at: Option<Timestamp>,
+    },
+    /// [`Operation::Hear`]: the job is of a queue that workers outside do not serve; nothing changed.
+    NotServed {
+        /// The queue.
+        queue: String,
+    },
+    /// [`Operation::Lapse`].
+    Lapsed {
+        /// How many attempts were ended, by queue.
+        ended: BTreeMap<String, u32>,
+        /// When the first of their next attempts may begin.
+        retry_at: Option<Timestamp>,
+        /// When the next attempt lapses; a time that has passed: there are more now.
+        next_at: Option<Timestamp>,
+    },
+    /// [`Operation::PutCommand`]: it waits for its node.
+    Ordered {
+        /// The node.
+        node: String,
+    },
     /// The operation has no other answer.
     Done,
+}
+
+impl Outcome {
+    /// It answers another question than was asked.
+    pub(crate) fn unexpected(&self) -> StoreError {
+        StoreError::Failed(format!("it gave an answer to another question: {self:?}"))
+    }
 }
 
 /// What became of one job of a request that has a key.
@@ -426,6 +563,11 @@ pub enum Wake {
         queue: String,
         /// Whose it is.
         session: Uuid,
+    },
+    /// A node was told to do something.
+    Command {
+        /// The node's name.
+        node: String,
     },
     /// The log may have grown.
     Log,
@@ -502,6 +644,10 @@ pub trait Store: Send + Sync + 'static {
     /// Finished jobs, ever.
     fn totals(&self) -> BoxFuture<'static, Result<Totals, StoreError>>;
 
+    /// Finished jobs up to a place in the log, and that place, in one view of the store: whoever adds to them what the log says
+    /// after it counts each job once. What is finished, and whose event has no place yet, is not among them.
+    fn totals_at(&self) -> BoxFuture<'static, Result<(Totals, LogCursor), StoreError>>;
+
     /// What the queues hold: those that were made known and those that have jobs.
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>>;
 
@@ -523,4 +669,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// A setting, JSON text.
     fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>>;
+
+    /// The nodes whose sessions have not been closed, by name.
+    fn nodes(&self) -> BoxFuture<'static, Result<Vec<NodeRecord>, StoreError>>;
+
+    /// What nodes were told to do, at most `limit`.
+    fn commands(
+        &self,
+        filter: CommandFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<CommandRecord>, StoreError>>;
+
+    /// The audit trail before this entry ([`AuditRecord::sequence`]), newest first, at most `limit`.
+    fn audit(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>>;
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use callboard_contracts::{
-    EventEnvelope, EventType, JobState, Rate, Timestamp, TraceContext,
-    api::{AttemptError, AttemptView, JobProgress, LogCursor, QueueLimits},
+    EventEnvelope, EventType, JobState, Labels, Rate, Timestamp, TraceContext,
+    api::{AttemptError, AttemptView, JobProgress, LogCursor, NodeAction, QueueLimits},
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A job to be stored. JSON values travel as compact text, parsed and checked by whoever made this.
@@ -89,6 +90,8 @@ pub struct ClaimedJob {
     pub payload: String,
     /// Metadata, a JSON object.
     pub metadata: Option<String>,
+    /// The contract document it came as, without payload and metadata.
+    pub document: Option<String>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// Attempts it may take.
@@ -237,6 +240,15 @@ pub struct JobFilter {
     pub before: Option<u64>,
 }
 
+impl JobFilter {
+    /// What may be so rare, with a state, that its jobs are gone through: columns, and what they are to be.
+    pub fn narrowing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let asked = !self.states.is_empty() && self.tag.is_none();
+        let columns = [("type", self.job_type.as_deref()), ("queue", self.queue.as_deref())];
+        columns.into_iter().filter(move |_| asked).filter_map(|(column, value)| Some((column, value?)))
+    }
+}
+
 /// An event and its place in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoggedEvent {
@@ -306,6 +318,8 @@ pub struct QueueTotals {
     pub paused_at: Option<Timestamp>,
     /// What holds for it on all nodes together.
     pub limits: Limits,
+    /// What a node must have to run its jobs.
+    pub labels: Labels,
 }
 
 /// What holds for a queue on all nodes together, as far as somebody has set it.
@@ -323,7 +337,7 @@ pub struct Limits {
 
 impl Limits {
     /// With what is to change changed.
-    pub(crate) fn changed(self, change: &QueueLimits) -> Self {
+    pub fn changed(self, change: &QueueLimits) -> Self {
         Limits {
             max_running: change.max_running.unwrap_or(self.max_running),
             max_running_per_key: change.max_running_per_key.unwrap_or(self.max_running_per_key),
@@ -480,6 +494,144 @@ pub struct Retention {
     pub events_max: u64,
     /// Keys of requests, with the answers that are given again.
     pub keys: Duration,
+    /// Ids of events of other programs that were dealt with: one that comes again after that is taken for a new one.
+    pub inbox: Duration,
+    /// Such ids at most, whatever their age.
+    pub inbox_max: u64,
     /// Rows that one transaction deletes at most.
     pub batch: u32,
+}
+
+/// The newest form of what is stored that this program reads. A store says in the setting [`MIN_READER`] from which number on
+/// a program may claim its jobs; one that has a smaller number claims nothing and says so, while newer ones beside it go on.
+pub const READER: u32 = 1;
+
+/// The setting that holds the smallest [`READER`] of a program that may claim jobs, a number.
+pub const MIN_READER: &str = "min_reader";
+
+/// What a node says of itself beside [`NewSession`], at its beginning and whenever it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDescription {
+    /// What it does.
+    pub roles: Vec<String>,
+    /// The queues whose jobs it runs, each with how many at once.
+    pub queues: Vec<(String, u32)>,
+    /// Its [`READER`].
+    pub reads: u32,
+    /// Whether somebody has told it to claim nothing.
+    #[serde(default)]
+    pub paused: bool,
+    /// Whether it is on its way out.
+    #[serde(default)]
+    pub draining: bool,
+}
+
+/// A node, as its open session says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeRecord {
+    /// Its session.
+    pub session: NewSession,
+    /// When the session was opened.
+    pub opened_at: Timestamp,
+    /// When the node last said that it lives, on the store's clock.
+    pub seen_at: Timestamp,
+    /// Attempts that it holds.
+    pub executing: u64,
+    /// Whether it leads.
+    pub leads: bool,
+    /// What it has, for queues that ask for it.
+    pub labels: Labels,
+    /// What else it has said of itself; nothing if its program is too old for that.
+    pub description: NodeDescription,
+}
+
+/// Something that a node is told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCommand {
+    /// Its id.
+    pub id: Uuid,
+    /// The node's name.
+    pub node: String,
+    /// What.
+    pub action: NodeAction,
+    /// Who says so.
+    pub by: String,
+    /// How long the node may take to begin with it.
+    pub valid_for: Duration,
+}
+
+/// A command, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// The node's name.
+    pub node: String,
+    /// What.
+    pub action: NodeAction,
+    /// Who has said so.
+    pub by: String,
+    /// When.
+    pub ordered_at: Timestamp,
+    /// Until when the node may begin with it.
+    pub valid_until: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub end: Option<CommandEnd>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandEnd {
+    /// Whether it was done.
+    pub done: bool,
+    /// In words.
+    pub outcome: String,
+}
+
+/// What [`CommandEnd::outcome`] says of a command that no node has carried out in time.
+pub const EXPIRED: &str = "expired";
+
+/// Which commands are read, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandFilter {
+    /// This one.
+    Id(Uuid),
+    /// Those that this node may still begin with, the oldest first.
+    WaitingFor(String),
+    /// The newest of all nodes.
+    Newest,
+}
+
+/// Something that somebody does, for the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAudit {
+    /// Its id: sent again, it is kept once.
+    pub id: Uuid,
+    /// Who.
+    pub by: String,
+    /// The role of whoever does it, if there are roles.
+    pub role: Option<String>,
+    /// What, such as `queue.pause`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// With which values, JSON text.
+    pub detail: Option<String>,
+}
+
+/// An entry of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Its place, by which lists page.
+    pub sequence: u64,
+    /// What was done, and by whom.
+    pub entry: NewAudit,
+    /// When.
+    pub at: Timestamp,
+    /// The node through which it was done.
+    pub node: String,
+    /// What came of it, in words.
+    pub outcome: String,
 }

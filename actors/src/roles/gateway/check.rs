@@ -60,15 +60,30 @@ struct Parsed {
 }
 
 /// Makes a job of what was submitted.
-pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Result<NewJob, Refusal> {
+pub(in crate::roles) fn check(
+    node: &Node,
+    form: Form,
+    value: Value,
+    origin: Origin,
+) -> Result<NewJob, Refusal> {
     let parsed = match form {
         Form::Api => submission(value)?,
         Form::Contract => contract(value)?,
     };
     let mut errors = Vec::new();
     let job_type = node.registry.get(&parsed.job_type);
+    let defaults = &node.config.defaults;
+    let options = job_type.map(|job_type| job_type.options());
+    let configured = node.config.job_types.get(&parsed.job_type).and_then(|bounds| bounds.queue.clone());
+    let queue = parsed
+        .queue
+        .or(configured)
+        .or_else(|| options.and_then(|options| options.queue.clone()))
+        .unwrap_or_else(|| defaults.queue.clone());
     let held = match (job_type, form, node.config.unknown_types) {
         (Some(_), ..) => None,
+        // Workers outside know it, or not: nobody here can tell.
+        (None, ..) if node.config.outlets.contains_key(&queue) => None,
         (None, Form::Contract, UnknownTypes::Hold) => {
             Some(format!("no handler for job type {:?}", parsed.job_type))
         }
@@ -76,12 +91,6 @@ pub(super) fn check(node: &Node, form: Form, value: Value, origin: Origin) -> Re
             return Err(Refusal::UnknownType { job_type: parsed.job_type, known: node.registry.names() });
         }
     };
-    let defaults = &node.config.defaults;
-    let options = job_type.map(|job_type| job_type.options());
-    let queue = parsed
-        .queue
-        .or_else(|| options.and_then(|options| options.queue.clone()))
-        .unwrap_or_else(|| defaults.queue.clone());
     let settings = node.queues.get(&queue).map(|queue| &queue.settings);
     if settings.is_none() {
         let known: Vec<&str> = node.queues.keys().map(String::as_str).collect();

@@ -10,22 +10,24 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     JobState,
-    api::{Cancelled, EdgeView, FieldError, Retried, Submitted},
+    api::{Cancelled, CommandView, EdgeView, FieldError, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    audit::{Deed, carry_out},
     bounds::max_payload,
-    edges,
+    edges, fleet,
     node::Node,
     request::{
-        CancelJob, Form, LimitQueue, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge, Submit, SubmitOnce,
-        SubmittedOnce,
+        CancelJob, Form, LabelQueue, LimitQueue, Order, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge,
+        Signed, Submit, SubmitOnce, SubmittedOnce, Who,
     },
 };
 use crate::edges::store::{Operation, Outcome, StoreError, record::NewJob};
+pub(super) use check::check as check_job;
 use keys::KeysUnderWay;
 use submit::{submit, submit_once};
 
@@ -104,67 +106,41 @@ impl PlainHandler<PrepareJob> for Gateway {
     }
 }
 
-impl PlainHandler<CancelJob> for Gateway {
-    type Reply = Later<Result<Cancelled, Refusal>>;
+/// Requests that change something and are answered later: as they are, by this node itself; and signed.
+macro_rules! changes {
+    ($($request:ty: $reply:ty = $carry_out:expr;)+) => {$(
+        impl PlainHandler<$request> for Gateway {
+            type Reply = Later<Result<$reply, Refusal>>;
 
-    fn handle(&mut self, request: CancelJob, _: &mut Context<Self>) -> Self::Reply {
-        let (node, under_way) = (self.node.clone(), self.begin(1));
-        Later::new(async move {
-            let _under_way = under_way?;
-            cancel(&node, request.id).await
-        })
-    }
-}
-
-impl PlainHandler<RetryJob> for Gateway {
-    type Reply = Later<Result<Retried, Refusal>>;
-
-    fn handle(&mut self, request: RetryJob, _: &mut Context<Self>) -> Self::Reply {
-        let (node, under_way) = (self.node.clone(), self.begin(1));
-        Later::new(async move {
-            let _under_way = under_way?;
-            if node.is_draining() {
-                return Err(Refusal::Stopping);
+            fn handle(&mut self, request: $request, cx: &mut Context<Self>) -> Self::Reply {
+                let who = Who { name: format!("node {}", self.node.name), role: None };
+                self.handle(Signed { who, request }, cx)
             }
-            retry(&node, request.id).await
-        })
-    }
+        }
+
+        impl PlainHandler<Signed<$request>> for Gateway {
+            type Reply = Later<Result<$reply, Refusal>>;
+
+            fn handle(&mut self, signed: Signed<$request>, _: &mut Context<Self>) -> Self::Reply {
+                let (node, under_way) = (self.node.clone(), self.begin(1));
+                Later::new(async move {
+                    let _under_way = under_way?;
+                    let Signed { who, request } = signed;
+                    $carry_out(&node, &who, request).await
+                })
+            }
+        }
+    )+};
 }
 
-impl PlainHandler<PauseQueue> for Gateway {
-    type Reply = Later<Result<(), Refusal>>;
-
-    fn handle(&mut self, request: PauseQueue, _: &mut Context<Self>) -> Self::Reply {
-        let (node, under_way) = (self.node.clone(), self.begin(1));
-        Later::new(async move {
-            let _under_way = under_way?;
-            pause(&node, request).await
-        })
-    }
-}
-
-impl PlainHandler<LimitQueue> for Gateway {
-    type Reply = Later<Result<(), Refusal>>;
-
-    fn handle(&mut self, request: LimitQueue, _: &mut Context<Self>) -> Self::Reply {
-        let (node, under_way) = (self.node.clone(), self.begin(1));
-        Later::new(async move {
-            let _under_way = under_way?;
-            limit(&node, request).await
-        })
-    }
-}
-
-impl PlainHandler<SetEdge> for Gateway {
-    type Reply = Later<Result<EdgeView, Refusal>>;
-
-    fn handle(&mut self, request: SetEdge, _: &mut Context<Self>) -> Self::Reply {
-        let (node, under_way) = (self.node.clone(), self.begin(1));
-        Later::new(async move {
-            let _under_way = under_way?;
-            edges::set(&node, request).await
-        })
-    }
+changes! {
+    CancelJob: Cancelled = cancel;
+    RetryJob: Retried = retry;
+    PauseQueue: () = pause;
+    LimitQueue: () = limit;
+    LabelQueue: () = label;
+    SetEdge: EdgeView = edges::set;
+    Order: CommandView = order;
 }
 
 /// Jobs of one request that are under way.
@@ -195,8 +171,14 @@ fn refuse_all(count: usize, refusal: Refusal) -> Vec<Result<Submitted, Refusal>>
     vec![Err(refusal); count]
 }
 
-async fn cancel(node: &Node, id: Uuid) -> Result<Cancelled, Refusal> {
-    match node.store.write(Operation::Cancel { id }).await? {
+async fn order(node: &Node, who: &Who, request: Order) -> Result<CommandView, Refusal> {
+    fleet::order(node, who, request.node, request.order).await
+}
+
+async fn cancel(node: &Node, who: &Who, request: CancelJob) -> Result<Cancelled, Refusal> {
+    let id = request.id;
+    let deed = Deed::new("job.cancel", id.to_string());
+    match carry_out(node, who, deed, Operation::Cancel { id }).await? {
         Outcome::Cancelled => Ok(Cancelled { id, state: JobState::Cancelled }),
         Outcome::CancelRequested { lease, queue, .. } => {
             node.call_off(lease, &queue);
@@ -207,13 +189,14 @@ async fn cancel(node: &Node, id: Uuid) -> Result<Cancelled, Refusal> {
             state,
             detail: "only a job that is not finished can be cancelled".to_owned(),
         }),
-        other => Err(unexpected(&other)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
     }
 }
 
-async fn pause(node: &Node, request: PauseQueue) -> Result<(), Refusal> {
+async fn pause(node: &Node, who: &Who, request: PauseQueue) -> Result<(), Refusal> {
     let PauseQueue { queue, paused } = request;
-    match node.store.write(Operation::PauseQueue { queue: queue.clone(), paused }).await? {
+    let deed = Deed::new(if paused { "queue.pause" } else { "queue.resume" }, &queue);
+    match carry_out(node, who, deed, Operation::PauseQueue { queue: queue.clone(), paused }).await? {
         Outcome::Done => {
             // The other nodes see it in the store.
             if let Some(queue) = node.queues.get(&queue) {
@@ -222,11 +205,25 @@ async fn pause(node: &Node, request: PauseQueue) -> Result<(), Refusal> {
             Ok(())
         }
         Outcome::NotFound => Err(Refusal::NoSuchQueue(queue)),
-        other => Err(unexpected(&other)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
     }
 }
 
-async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
+async fn label(node: &Node, who: &Who, request: LabelQueue) -> Result<(), Refusal> {
+    let LabelQueue { queue, labels } = request;
+    let deed = Deed::new("queue.label", &queue).with(json!(labels));
+    match carry_out(node, who, deed, Operation::LabelQueue { queue: queue.clone(), labels }).await? {
+        Outcome::Done => {
+            // The other nodes find what they may run now when they look next.
+            node.wake([&queue]);
+            Ok(())
+        }
+        Outcome::NotFound => Err(Refusal::NoSuchQueue(queue)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
+    }
+}
+
+async fn limit(node: &Node, who: &Who, request: LimitQueue) -> Result<(), Refusal> {
     let LimitQueue { queue, limits } = request;
     let numbers =
         [("/max_running", limits.max_running), ("/max_running_per_key", limits.max_running_per_key)];
@@ -239,7 +236,8 @@ async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
-    match node.store.write(Operation::LimitQueue { queue: queue.clone(), limits }).await? {
+    let deed = Deed::new("queue.limit", &queue).with(json!(limits));
+    match carry_out(node, who, deed, Operation::LimitQueue { queue: queue.clone(), limits }).await? {
         Outcome::Done => {
             // The other nodes see it in the store.
             if let Some(queue) = node.queues.get(&queue) {
@@ -252,11 +250,15 @@ async fn limit(node: &Node, request: LimitQueue) -> Result<(), Refusal> {
             Ok(())
         }
         Outcome::NotFound => Err(Refusal::NoSuchQueue(queue)),
-        other => Err(unexpected(&other)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
     }
 }
 
-async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
+async fn retry(node: &Node, who: &Who, request: RetryJob) -> Result<Retried, Refusal> {
+    let id = request.id;
+    if node.is_draining() {
+        return Err(Refusal::Stopping);
+    }
     let Some(found) = node.store.job(id).await? else { return Err(Refusal::NotFound(id)) };
     let job = &found.job;
     if job.state.is_final() {
@@ -277,7 +279,7 @@ async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
         max_backlog: settings.map_or(u64::MAX, |settings| settings.max_backlog),
         max_total: node.config.max_backlog,
     };
-    match node.store.write(operation).await? {
+    match carry_out(node, who, Deed::new("job.retry", id.to_string()), operation).await? {
         Outcome::MadeAvailable { queue } => {
             node.wake([&queue]);
             Ok(Retried { id, state: JobState::Available, replay_of: None })
@@ -297,7 +299,7 @@ async fn retry(node: &Node, id: Uuid) -> Result<Retried, Refusal> {
             };
             Err(Refusal::WrongState { state, detail: detail.to_owned() })
         }
-        other => Err(unexpected(&other)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
     }
 }
 
@@ -311,8 +313,4 @@ fn store_full(node: &Node, queue: &str, waiting: u64, limit: u64) -> Refusal {
     let retry_after =
         node.queues.get(queue).map(|queue| queue.retry_after_of(waiting, limit)).unwrap_or_default();
     Refusal::StoreFull { waiting, limit, retry_after }
-}
-
-pub(super) fn unexpected(outcome: &Outcome) -> Refusal {
-    Refusal::Unavailable(StoreError::Failed(format!("it gave an answer to another question: {outcome:?}")))
 }

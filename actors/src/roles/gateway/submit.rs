@@ -14,7 +14,6 @@ use super::{
     },
     backlog_full, check, store_full,
     submissions::Submissions,
-    unexpected,
 };
 use crate::{
     edges::store::{
@@ -90,7 +89,7 @@ pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<Subm
     let written = match written {
         Ok(Outcome::EnqueuedOnce { answers, note, replayed }) => Ok((answers, note, replayed)),
         Ok(Outcome::KeyTaken) => Err(Refusal::KeyTaken),
-        Ok(other) => Err(unexpected(&other)),
+        Ok(other) => Err(Refusal::Unavailable(other.unexpected())),
         Err(error) => Err(error.into()),
     };
     let (stored, note, replayed) = written.inspect_err(|refusal| seen.refuse(refusal))?;
@@ -200,6 +199,6 @@ fn answer(
         Outcome::Conflict => Err(Refusal::Conflict(id)),
         Outcome::BacklogFull { waiting, limit } => Err(backlog_full(node, queue, waiting, limit)),
         Outcome::StoreFull { waiting, limit } => Err(store_full(node, &queue, waiting, limit)),
-        other => Err(unexpected(&other)),
+        other => Err(Refusal::Unavailable(other.unexpected())),
     }
 }

@@ -140,6 +140,14 @@ impl Board {
         }
     }
 
+    /// All that were to be started and have no actor are the next ones again, in the order of their claims.
+    pub(crate) fn put_all_back(&self) {
+        let mut state = self.state.lock();
+        let mut back: Vec<_> = state.running.extract_if(|_, running| running.actor.is_none()).collect();
+        back.sort_unstable_by_key(|(token, _)| std::cmp::Reverse(*token));
+        back.into_iter().for_each(|(_, running)| state.ready.push_front(running.attempt));
+    }
+
     /// One that was started.
     pub(crate) fn running(&self, token: u64) -> Option<Arc<Attempt>> {
         Some(self.state.lock().running.get(&token)?.attempt.clone())

@@ -10,6 +10,6 @@ pub(crate) mod producer;
 mod queue_state;
 mod subtree;
 
-pub(crate) use ending::{Ending, cut};
-pub(crate) use queue_state::Queue;
+pub(crate) use ending::{Ending, MAX_MESSAGE_BYTES, cut};
+pub(crate) use queue_state::{Queue, Wake};
 pub(crate) use subtree::subtree;

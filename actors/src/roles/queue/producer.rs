@@ -47,10 +47,10 @@ pub(crate) struct ClaimAnswered {
 
 /// What a claim has given.
 #[derive(Clone, Copy, Debug)]
-struct Given {
-    jobs: usize,
+pub(crate) struct Given {
+    pub(crate) jobs: usize,
     /// When it is worth asking again, though these were fewer than were asked for.
-    again_at: Option<Timestamp>,
+    pub(crate) again_at: Option<Timestamp>,
 }
 
 /// Claims jobs in batches as places get free, starts each as an actor, and tells how those ended that could not do so
@@ -153,7 +153,7 @@ impl Producer {
             return;
         }
         // It is woken when it goes on.
-        if self.queue.is_paused() {
+        if self.queue.is_paused() || !self.node.may_claim() {
             hand_back(&self.node, &self.queue);
             return;
         }
@@ -306,7 +306,7 @@ impl Producer {
 }
 
 /// Carries out a claim; what it gives goes to the board.
-async fn claimed(
+pub(crate) async fn claimed(
     node: &Node,
     queue: &Queue,
     operation: Operation,
@@ -316,7 +316,7 @@ async fn claimed(
     reclaimed(node, queue, session).await?;
     let given = lease(node, queue, operation, session).await.inspect_err(|_| queue.board.doubt())?;
     drop(claim);
-    if node.is_draining() || queue.is_paused() {
+    if !node.may_claim() || queue.is_paused() {
         hand_back(node, queue);
     }
     Ok(given)

@@ -24,7 +24,7 @@ pub(crate) struct Queue {
     pub(crate) board: Board,
     rate: Mutex<DrainRate>,
     started: Instant,
-    pub(super) producer: OnceLock<Recipient<Wake>>,
+    producer: OnceLock<Recipient<Wake>>,
     /// A wake is on its way to the producer.
     pub(crate) waking: AtomicBool,
     /// Somebody has paused it.
@@ -45,6 +45,12 @@ impl Queue {
             paused: AtomicBool::new(false),
             limited: AtomicBool::new(false),
         }
+    }
+
+    /// Who is woken when there may be jobs.
+    pub(crate) fn served_by(&self, producer: Recipient<Wake>) {
+        // A queue is wired once a node.
+        let _ = self.producer.set(producer);
     }
 
     /// Tells the producer that there may be jobs to claim or to start. Many calls make one message.

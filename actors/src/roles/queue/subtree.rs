@@ -26,8 +26,7 @@ pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> SupervisorSpec {
         .mailbox(MailboxSpec::bounded(concurrency.saturating_mul(4).saturating_add(1024)));
     let address = producer.actor_ref();
     let exits = address.recipient();
-    // A queue's subtree is made once a node.
-    let _ = queue.producer.set(address.recipient());
+    queue.served_by(address.recipient());
     SupervisorSpec::new(format!("queue-{}", queue.settings.name))
         .on_start_failure(OnStartFailure::Retry)
         .on_exhausted(OnExhausted::RetryAtMaxBackoff)

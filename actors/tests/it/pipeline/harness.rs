@@ -7,7 +7,7 @@ use std::{
 };
 
 use callboard_actors::{
-    edges::store::{SqliteOptions, SqliteStore, Store, StoreEdge, StoreEdgeArgs, StoreHandle},
+    edges::store::{SqliteOptions, SqliteStore, Store, StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
     jobs::registry::JobRegistryBuilder,
     roles::{
         Conditions, Handles, Roles, RolesConfig,
@@ -49,8 +49,8 @@ impl Folder {
 pub(crate) struct Node {
     system: ActorSystem,
     pub(crate) handles: Handles,
-    pub(super) store: StoreHandle,
-    pub(super) conditions: Conditions,
+    pub(crate) store: StoreHandle,
+    pub(crate) conditions: Conditions,
     pub(super) stage: SharedStage,
     pub(super) trouble: Arc<Trouble>,
 }
@@ -60,7 +60,7 @@ impl Node {
         Self::configured(folder, |_| {}).await
     }
 
-    pub(super) async fn configured(folder: &Folder, change: impl FnOnce(&mut RolesConfig)) -> Self {
+    pub(crate) async fn configured(folder: &Folder, change: impl FnOnce(&mut RolesConfig)) -> Self {
         let stage = SharedStage::new(Stage::default());
         let types = jobs::builder(&stage);
         Self::launch(folder, types, stage, change).await
@@ -75,21 +75,41 @@ impl Node {
         Self::launch(folder, types, Arc::default(), |_| {}).await
     }
 
+    /// One on a store that others may have as well.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn on(
+        open: impl Fn() -> Result<Arc<dyn Store>, StoreError> + Send + Sync + 'static,
+        change: impl FnOnce(&mut RolesConfig),
+    ) -> Self {
+        let stage = SharedStage::new(Stage::default());
+        let types = jobs::builder(&stage);
+        Self::launch_on(open, types, stage, change).await
+    }
+
     async fn launch(
         folder: &Folder,
         types: JobRegistryBuilder,
         stage: SharedStage,
         change: impl FnOnce(&mut RolesConfig),
     ) -> Self {
-        let trouble = Arc::new(Trouble::default());
-        let conditions = Conditions::new();
         let options =
             SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join("test.db")) };
+        let open = move || Ok(SqliteStore::open(options.clone())? as Arc<dyn Store>);
+        Self::launch_on(open, types, stage, change).await
+    }
+
+    async fn launch_on(
+        open: impl Fn() -> Result<Arc<dyn Store>, StoreError> + Send + Sync + 'static,
+        types: JobRegistryBuilder,
+        stage: SharedStage,
+        change: impl FnOnce(&mut RolesConfig),
+    ) -> Self {
+        let trouble = Arc::new(Trouble::default());
+        let conditions = Conditions::new();
         let troubles = trouble.clone();
         let (edge, store) = StoreEdge::spec(StoreEdgeArgs {
             open: Arc::new(move || {
-                let store = SqliteStore::open(options.clone())?;
-                Ok(Arc::new(Troubled { store, trouble: troubles.clone() }) as Arc<dyn Store>)
+                Ok(Arc::new(Troubled { store: open()?, trouble: troubles.clone() }) as Arc<dyn Store>)
             }),
             conditions: conditions.clone(),
             batch_max: 1000,
@@ -108,6 +128,12 @@ impl Node {
         let system = ActorSystem::builder("test").start(root).await.unwrap();
         store.ready().await.unwrap();
         Node { system, handles: roles.handles, store, conditions, stage, trouble }
+    }
+
+    /// How many messages the actor at this path has handled.
+    pub(super) fn handled(&self, path: &str) -> u64 {
+        let tree = self.system.snapshot();
+        tree.find(path).unwrap_or_else(|| panic!("no {path}")).handled
     }
 
     pub(super) async fn answers(&self, form: Form, jobs: Vec<Value>) -> Vec<Result<Submitted, Refusal>> {

@@ -12,8 +12,8 @@ use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals, Standing,
+        AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
+        JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
 };
 use callboard_contracts::{
@@ -34,6 +34,8 @@ pub(super) struct Trouble {
     pub(super) lost_claims: AtomicU32,
     /// Another node leads, and the store refuses what this one does as the leader.
     pub(super) led_by_another: AtomicBool,
+    /// Writes wait until this is over.
+    pub(super) slow: watch::Sender<bool>,
     /// What another node says.
     pub(super) wakes: broadcast::Sender<Wake>,
 }
@@ -45,6 +47,7 @@ impl Default for Trouble {
             panics: AtomicU32::default(),
             lost_claims: AtomicU32::default(),
             led_by_another: AtomicBool::default(),
+            slow: watch::Sender::new(false),
             wakes: broadcast::Sender::new(16),
         }
     }
@@ -84,9 +87,11 @@ impl Store for Troubled {
         if self.trouble.led_by_another.load(SeqCst) && batch.iter().any(needs_leader) {
             return async move { Ok(batch.iter().map(|_| Ok(Outcome::NotLeader)).collect()) }.boxed();
         }
-        let (applied, trouble) = (self.store.apply(batch), self.trouble.clone());
+        let (store, trouble) = (self.store.clone(), self.trouble.clone());
         async move {
-            let results = applied.await?;
+            // The sender is in `trouble`, which is here.
+            let _ = trouble.slow.subscribe().wait_for(|slow| !slow).await;
+            let results = store.apply(batch).await?;
             let claimed =
                 |result: &OperationResult| matches!(result, Ok(Outcome::Claimed(jobs)) if !jobs.is_empty());
             let lose = |left: u32| left.checked_sub(1);
@@ -174,6 +179,10 @@ impl Store for Troubled {
         self.store.totals()
     }
 
+    fn totals_at(&self) -> BoxFuture<'static, Result<(Totals, LogCursor), StoreError>> {
+        self.store.totals_at()
+    }
+
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.store.queues()
     }
@@ -200,5 +209,25 @@ impl Store for Troubled {
 
     fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
         self.store.setting(key)
+    }
+
+    fn nodes(&self) -> BoxFuture<'static, Result<Vec<NodeRecord>, StoreError>> {
+        self.store.nodes()
+    }
+
+    fn commands(
+        &self,
+        filter: CommandFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<CommandRecord>, StoreError>> {
+        self.store.commands(filter, limit)
+    }
+
+    fn audit(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
+        self.store.audit(before, limit)
     }
 }

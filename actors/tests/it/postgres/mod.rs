@@ -9,3 +9,4 @@ mod rates;
 mod schema;
 mod sessions;
 mod support;
+mod totals;

@@ -74,6 +74,8 @@ async fn of_two_leaders_the_older_one_can_do_nothing_any_more() {
         events_max: u64::MAX,
         batch: 10,
         keys: DAY,
+        inbox: DAY,
+        inbox_max: u64::MAX,
     };
     let of = |leader: u64| {
         vec![

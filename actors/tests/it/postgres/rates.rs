@@ -32,6 +32,8 @@ async fn what_no_rate_looks_at_any_more_is_deleted() {
         events: day,
         events_max: u64::MAX,
         keys: day,
+        inbox: day,
+        inbox_max: u64::MAX,
         batch: 2,
     };
     let left = async |more| {

@@ -207,6 +207,12 @@ impl<B: Backend> Stage<B> {
         assert_eq!((totals.completed_jobs, totals.failed_jobs), (completed, failed));
         assert_eq!(totals.total_jobs, completed + failed);
         assert_eq!(totals.last_event_time.is_some(), completed + failed > 0);
+        // Everything has its place.
+        let (at, place) = self.store.totals_at().await.unwrap();
+        assert_eq!(at, totals);
+        if let Some(last) = log.last() {
+            assert_eq!(place, last.cursor);
+        }
     }
 }
 

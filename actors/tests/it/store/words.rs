@@ -1,11 +1,13 @@
 //! Short words for what is sent to a store.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use callboard_actors::edges::store::{
     Operation, StoreError,
+    outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
     record::{AttemptEnd, ClaimedJob, JobFilter, Lease, NewJob, NewSession, Retention},
 };
+use callboard_actors::jobs::RetryPolicy;
 use callboard_contracts::{
     JobState, Timestamp,
     api::{AttemptError, ErrorKind},
@@ -89,7 +91,8 @@ pub(super) fn retry(id: Uuid) -> Operation {
 }
 
 pub(super) fn release(job_types: &[&str], limit: u32) -> Operation {
-    Operation::ReleaseHeld { job_types: job_types.iter().map(|name| (*name).to_owned()).collect(), limit }
+    let job_types = job_types.iter().map(|name| (*name).to_owned()).collect();
+    Operation::ReleaseHeld { job_types, queues: Vec::new(), limit }
 }
 
 pub(super) fn lost() -> AttemptError {
@@ -114,6 +117,8 @@ pub(super) fn prune(batch: u32) -> Retention {
         events: DAY,
         events_max: u64::MAX,
         keys: DAY,
+        inbox: DAY,
+        inbox_max: u64::MAX,
         batch,
     }
 }
@@ -140,4 +145,30 @@ pub(super) fn kind(error: &StoreError) -> &'static str {
         StoreError::TimedOut(_) => "timed out",
         StoreError::Failed(_) => "failed",
     }
+}
+
+/// An event of another program.
+pub(super) fn event() -> ReceivedEvent {
+    ReceivedEvent { id: Uuid::now_v7(), occurred_at: Timestamp::from_micros(5), producer: "gateway/1".into() }
+}
+
+/// That an event tells of this job.
+pub(super) fn receive(event: &ReceivedEvent, job: &NewJob) -> Operation {
+    let (event, job) = (event.clone(), NewJob { event_id: event.id, ..job.clone() });
+    Operation::ReceiveJob(Box::new(ReceivedJob { event, job }))
+}
+
+/// A word of a worker outside, who serves the queue `default`; each word keeps an attempt alive for a minute.
+pub(super) fn word(job: Uuid, token: Option<u64>, said: Said) -> OutsideWord {
+    let served = Arc::new(BTreeMap::from([("default".to_owned(), 60 * SECOND)]));
+    OutsideWord { event: event(), job, token, started_at: None, said, served }
+}
+
+pub(super) fn hear(word: &OutsideWord) -> Operation {
+    Operation::Hear(Box::new(word.clone()))
+}
+
+/// A second after each failure but the last.
+pub(super) fn plan() -> RetryPlan {
+    RetryPlan { by_type: Arc::default(), other: RetryPolicy::Fixed(SECOND), random: 0.5 }
 }

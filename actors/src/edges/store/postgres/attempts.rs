@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     columns::{as_long, count, long, micros, time, wide},
     completed,
+    fleet::{lacks_labels, reads_enough},
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -28,25 +29,22 @@ pub(super) enum Of {
     QueuesWithoutRules,
 }
 
-/// Leases available jobs without a key, first come first served; none if the session is not open. Jobs that another
-/// transaction holds are passed over.
-pub(super) async fn first_come(
-    tx: &mut Transaction<'_>,
-    queue: &str,
-    limit: u32,
-    session: Uuid,
-    of: Of,
-) -> sqlx::Result<Vec<ClaimedJob>> {
-    let rows = sqlx::query(
+/// Leases the first jobs of a queue. What may hold back the whole queue is found out once a statement, in rows that each have an
+/// index or are few; jobs are read as far as they are given.
+pub(super) const FIRST_COME: &str = concat!(
         "WITH session AS (
-            SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
+            SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL AND ",
+        reads_enough!(),
+        " FOR KEY SHARE
          ), chosen AS (
             SELECT ctid AS place_of_row, priority AS rank, scheduled_at AS since, sequence AS place FROM jobs
             WHERE queue = $2 AND state = 2 AND parked IS NULL AND partition_key IS NULL AND EXISTS (SELECT FROM session)
                   AND (needs IS NULL OR NOT string_to_array(needs, ',') && ARRAY(
                         SELECT name FROM edges WHERE tripped_at IS NOT NULL AND (until IS NULL OR until > $4)))
                   AND NOT EXISTS (SELECT FROM queues WHERE name = $2 AND (
-                        paused_at IS NOT NULL OR $5 AND (max_running IS NOT NULL OR rate IS NOT NULL)))
+                        paused_at IS NOT NULL OR $5 AND (max_running IS NOT NULL OR rate IS NOT NULL) OR ",
+        lacks_labels!("$1"),
+        "))
                   AND NOT ($5 AND EXISTS (
                         SELECT FROM jobs WHERE queue = $2 AND state = 2 AND parked IS NULL AND partition_key IS NOT NULL))
             ORDER BY priority DESC, scheduled_at, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -57,17 +55,28 @@ pub(super) async fn first_come(
             RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
                       partition_key, rank, since, place
          )
-         SELECT claimed.*, body.payload, body.metadata, body.trace_context
+         SELECT claimed.*, body.payload, body.metadata, body.document, body.trace_context
          FROM claimed JOIN job_bodies AS body ON body.id = claimed.id
-         ORDER BY rank DESC, since, place",
-    )
-    .bind(session)
-    .bind(queue)
-    .bind(i64::from(limit))
-    .bind(tx.changes.now.as_micros())
-    .bind(of == Of::QueuesWithoutRules)
-    .fetch_all(&mut *tx.connection)
-    .await?;
+         ORDER BY rank DESC, since, place"
+    );
+
+/// Leases available jobs without a key, first come first served; none if the session is not open. Jobs that another
+/// transaction holds are passed over.
+pub(super) async fn first_come(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    limit: u32,
+    session: Uuid,
+    of: Of,
+) -> sqlx::Result<Vec<ClaimedJob>> {
+    let rows = sqlx::query(FIRST_COME)
+        .bind(session)
+        .bind(queue)
+        .bind(i64::from(limit))
+        .bind(tx.changes.now.as_micros())
+        .bind(of == Of::QueuesWithoutRules)
+        .fetch_all(&mut *tx.connection)
+        .await?;
     note_all(tx, &rows, queue)
 }
 
@@ -108,7 +117,7 @@ pub(super) async fn reclaim(
     tx.flush().await?;
     let known: Vec<i64> = known.iter().copied().map(as_long).collect();
     let rows = sqlx::query(
-        "SELECT leases.*, body.payload, body.metadata, body.trace_context
+        "SELECT leases.*, body.payload, body.metadata, body.document, body.trace_context
          FROM (SELECT id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, token,
                       partition_key FROM jobs
                WHERE state = 3 AND session = $1 AND queue = $2 AND token <> ALL($3) ORDER BY token LIMIT $4) AS leases
@@ -130,6 +139,7 @@ fn leased(row: &PgRow, queue: &str) -> sqlx::Result<ClaimedJob> {
         queue: queue.to_owned(),
         payload: row.try_get("payload")?,
         metadata: row.try_get("metadata")?,
+        document: row.try_get("document")?,
         attempt: count(row, "attempt")?,
         max_attempts: wide(row, "max_attempts")?,
         timeout: micros(row, "timeout")?,

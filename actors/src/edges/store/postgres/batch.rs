@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    attempts, claim, completed, control, enqueue, keyed, reports, retention, session,
+    attempts, claim, completed, control, enqueue, fleet, inbox, keyed, outside, reports, retention, session,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -25,6 +25,9 @@ pub(super) async fn run(
             Kind::Enqueue => results.extend(enqueue::run(tx, group).await?),
             Kind::Attempt => results.extend(attempts::run(tx, group, &only_completed).await?),
             Kind::Report => results.extend(reports::run(tx, group).await?),
+            Kind::Received => results.extend(inbox::receive(tx, group).await?),
+            Kind::HandOver => results.extend(outside::give(tx, group).await?),
+            Kind::Heard => results.extend(outside::hear(tx, group).await?),
             Kind::Other => {
                 for operation in group {
                     results.push(match operation {
@@ -42,13 +45,24 @@ pub(super) async fn run(
 fn job(operation: &Operation) -> Option<Uuid> {
     match operation {
         Operation::Cancel { id } | Operation::Retry { id, .. } => Some(*id),
+        Operation::Audited { operation, .. } => job(operation),
         operation => leased_job(operation),
     }
 }
 
-async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
+/// Carries one operation out that is of no kind.
+pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Result<Outcome> {
     match operation {
-        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session).await,
+        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session, None).await,
+        Operation::ClaimOut { queue, limit, session, most } => {
+            claim::claim(tx, queue, *limit, *session, Some(*most)).await
+        }
+        Operation::Lapse { error, retry, limit, leader } => {
+            if !session::leads(tx.connection, *leader).await? {
+                return Ok(Outcome::NotLeader);
+            }
+            outside::end_lapsed(tx, error, retry, *limit).await
+        }
         Operation::Reclaim { queue, limit, session, known } => {
             attempts::reclaim(tx, queue, *limit, *session, known).await
         }
@@ -57,6 +71,13 @@ async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx::Resul
                 return Ok(Outcome::NotLeader);
             }
             retention::prune(tx, *retention).await
+        }
+        Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation).await,
+        Operation::PruneAudit { kept, limit, leader } => {
+            if !session::leads(tx.connection, *leader).await? {
+                return Ok(Outcome::NotLeader);
+            }
+            fleet::prune(tx, *kept, *limit).await
         }
         other => control::run(tx, other).await,
     }

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 12] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -62,8 +62,15 @@ const RULES: [(&str, &str); 11] = [
     (
         "executing jobs",
         "SELECT format('the job %s runs in no open session', id)
-         FROM jobs WHERE state = 3
+         FROM jobs WHERE state = 3 AND session IS DISTINCT FROM 'ffffffff-ffff-ffff-ffff-ffffffffffff'
              AND NOT EXISTS (SELECT FROM sessions WHERE sessions.id = jobs.session AND closed_at IS NULL) LIMIT $1",
+    ),
+    (
+        "attempts outside",
+        "SELECT format('the job %s is with a worker outside for ever', id)
+         FROM jobs WHERE state = 3 AND session = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+             AND NOT EXISTS (SELECT FROM outside_attempts AS lent WHERE lent.job = jobs.id AND lent.token = jobs.token)
+         LIMIT $1",
     ),
     (
         "states",

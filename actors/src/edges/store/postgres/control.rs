@@ -1,6 +1,6 @@
 //! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use callboard_contracts::{
     Timestamp,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     backlog,
     columns::{self, as_long, as_micros},
-    edges, enqueue, session,
+    edges, enqueue, fleet, session,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -40,7 +40,9 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
             }
             promote(tx, *limit).await
         }
-        Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit).await,
+        Operation::ReleaseHeld { job_types, queues, limit } => {
+            release_held(tx, job_types, queues, *limit).await
+        }
         Operation::Rescue { session, error, limit, idle_for, quarantine_after, leader } => {
             if let Some(leader) = leader
                 && !session::leads(tx.connection, *leader).await?
@@ -62,14 +64,31 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         }
         Operation::PutJobTypes(job_types) => put_job_types(tx, job_types).await,
         Operation::PutSetting { key, value } => put_setting(tx, key, value).await,
+        Operation::DescribeNode { session, labels, description } => {
+            fleet::describe(tx, *session, labels, description).await
+        }
+        Operation::LabelQueue { queue, labels } => fleet::label_queue(tx, queue, labels).await,
+        Operation::PutCommand(command) => fleet::put_command(tx, command).await,
+        Operation::EndCommand { id, end } => fleet::end_command(tx, *id, end).await,
+        Operation::Audit { entry, outcome } => {
+            fleet::audit(tx, entry, outcome).await?;
+            Ok(Outcome::Done)
+        }
         // The others have modules of their own.
         Operation::Enqueue(_)
         | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
+        | Operation::ClaimOut { .. }
+        | Operation::HandOver { .. }
+        | Operation::ReceiveJob(_)
+        | Operation::Hear(_)
+        | Operation::Lapse { .. }
         | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
         | Operation::Report(_)
+        | Operation::Audited { .. }
+        | Operation::PruneAudit { .. }
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -128,17 +147,32 @@ async fn promote(tx: &mut Transaction<'_>, limit: u32) -> sqlx::Result<Outcome> 
     Ok(moved(queues, due.len(), next_at.map(Timestamp::from_micros)))
 }
 
-async fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> sqlx::Result<Outcome> {
+async fn release_held(
+    tx: &mut Transaction<'_>,
+    job_types: &[String],
+    queues: &[String],
+    limit: u32,
+) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let held: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type = ANY($1) LIMIT $2 FOR UPDATE SKIP LOCKED",
-    )
-    .bind(job_types)
-    .bind(i64::from(limit))
-    .fetch_all(&mut *tx.connection)
-    .await?;
-    let queues = each(tx, &held, release).await?;
-    Ok(moved(queues, held.len(), None))
+    let of_types = "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type = ANY($1) LIMIT $2
+                    FOR UPDATE SKIP LOCKED";
+    let of_queues = "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND queue = ANY($1) LIMIT $2
+                     FOR UPDATE SKIP LOCKED";
+    let (mut concerned, mut count) = (BTreeSet::new(), 0);
+    // Each by an index of its own.
+    for (sql, names) in [(of_types, job_types), (of_queues, queues)] {
+        if names.is_empty() {
+            continue;
+        }
+        let held: Vec<Uuid> = sqlx::query_scalar(sql)
+            .bind(names)
+            .bind(i64::from(limit.saturating_sub(count)))
+            .fetch_all(&mut *tx.connection)
+            .await?;
+        concerned.extend(each(tx, &held, release).await?);
+        count += u32::try_from(held.len()).unwrap_or(u32::MAX);
+    }
+    Ok(moved(concerned.into_iter().collect(), count as usize, None))
 }
 
 async fn rescue(

@@ -187,7 +187,7 @@ async fn transact(
     let mut transaction = Transaction::new(connection, shared, lane);
     let results = batch::run(&mut transaction, operations).await?;
     let mut wakes = transaction.changes.queues_grown().map(Wake::Available).collect::<Vec<_>>();
-    wakes.extend(results.iter().filter_map(cancel));
+    wakes.extend(results.iter().filter_map(told));
     let witness = Witness::of(begun.try_get("id")?, &transaction.changes, &results);
     let events = transaction.finish().await?;
     #[cfg(feature = "failpoints")]
@@ -214,11 +214,13 @@ impl Done {
     }
 }
 
-fn cancel(result: &OperationResult) -> Option<Wake> {
+/// What other nodes are to hear of.
+fn told(result: &OperationResult) -> Option<Wake> {
     match result {
         Ok(Outcome::CancelRequested { lease, queue, session }) => {
             Some(Wake::Cancel { lease: *lease, queue: queue.clone(), session: *session })
         }
+        Ok(Outcome::Ordered { node }) => Some(Wake::Command { node: node.clone() }),
         _ => None,
     }
 }

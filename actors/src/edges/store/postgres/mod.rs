@@ -17,10 +17,13 @@ mod edges;
 mod enqueue;
 mod enqueue_in;
 mod error;
+mod fleet;
+mod inbox;
 mod jobs;
 mod keyed;
 mod lane;
 mod migrate;
+mod outside;
 #[cfg(test)]
 mod plans;
 mod read;
@@ -64,8 +67,8 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals, Standing,
+        AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
+        JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
 };
 
@@ -399,6 +402,10 @@ impl Store for PostgresStore {
         self.read(|connection| read::totals(connection).boxed())
     }
 
+    fn totals_at(&self) -> BoxFuture<'static, Result<(Totals, LogCursor), StoreError>> {
+        self.read(|connection| read::totals_at(connection).boxed())
+    }
+
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.read(|connection| read::queues(connection).boxed())
     }
@@ -426,5 +433,27 @@ impl Store for PostgresStore {
 
     fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
         self.read(move |connection| read::setting(connection, key).boxed())
+    }
+
+    fn nodes(&self) -> BoxFuture<'static, Result<Vec<NodeRecord>, StoreError>> {
+        let said = self.shared.clock.said();
+        self.read(move |connection| fleet::nodes(connection, said).boxed())
+    }
+
+    fn commands(
+        &self,
+        filter: CommandFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<CommandRecord>, StoreError>> {
+        let now = self.now();
+        self.read(move |connection| fleet::commands(connection, filter, limit, now).boxed())
+    }
+
+    fn audit(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
+        self.read(move |connection| fleet::audit_page(connection, before, limit).boxed())
     }
 }

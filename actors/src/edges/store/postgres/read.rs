@@ -7,7 +7,7 @@ use callboard_contracts::{
     api::{AttemptView, LogCursor, Totals},
 };
 use futures_util::{TryFutureExt, future::BoxFuture};
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -24,6 +24,7 @@ use crate::edges::store::{
     },
     transition::{
         code::{event_of, outcome_of, state_of, trace_of},
+        fleet::labels_of,
         needs,
         stored_event::{StoredEvent, read_from},
         window::Window,
@@ -159,8 +160,50 @@ pub(super) async fn jobs(
     limit: u32,
 ) -> sqlx::Result<Vec<JobRecord>> {
     let mut query = QueryBuilder::<Postgres>::new("");
-    push_lists(&mut query, &filter, limit);
+    match is_of_few(connection, &filter).await? {
+        true => push_list_of_few(&mut query, &filter, limit),
+        false => push_lists(&mut query, &filter, limit),
+    }
     query.build().fetch_all(connection).await?.iter().map(record).collect()
+}
+
+/// A list by state that is also by queue or type goes through all jobs of that queue or type if they are no more than so many, which
+/// takes a tenth of a second: those of the state may be far more, with none of them among them.
+const FEW: i64 = 5_000;
+
+/// Whether few jobs have the queue or the type that the filter asks for, whatever their state.
+async fn is_of_few(connection: &mut PgConnection, filter: &JobFilter) -> sqlx::Result<bool> {
+    for (column, value) in filter.narrowing() {
+        let sql =
+            format!("SELECT count(*) FROM (SELECT FROM job_bodies WHERE {column} = $1 LIMIT $2) AS found");
+        let count = sqlx::query_scalar(AssertSqlSafe(sql)).bind(value).bind(FEW + 1);
+        let found: i64 = count.fetch_one(&mut *connection).await?;
+        if found <= FEW {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The newest jobs that a filter lets pass, by way of their bodies, each of which is looked at.
+pub(super) fn push_list_of_few(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, limit: u32) {
+    let JobFilter { states, queue, job_type, tag: _, before } = filter;
+    query.push(columns(false)).push(
+        "FROM job_bodies AS body
+            CROSS JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = body.id OFFSET 0) AS jobs WHERE true",
+    );
+    if let Some(before) = before {
+        query.push(" AND body.sequence < ").push_bind(as_long(*before));
+    }
+    if let Some(queue) = queue {
+        query.push(" AND body.queue = ").push_bind(queue.clone());
+    }
+    if let Some(job_type) = job_type {
+        query.push(" AND body.type = ").push_bind(job_type.clone());
+    }
+    let states: Vec<i16> = states.iter().map(|state| *state as i16).collect();
+    query.push(" AND jobs.state = ANY(").push_bind(states);
+    query.push(") ORDER BY body.sequence DESC LIMIT ").push_bind(i64::from(limit));
 }
 
 /// The newest jobs that a filter lets pass. A state at a time: then an index gives the order, and the list is merged of one
@@ -373,6 +416,37 @@ pub(super) async fn totals(connection: &mut PgConnection) -> sqlx::Result<Totals
     })
 }
 
+/// One statement, so one view: of what it counts, the events that have no place in the same view are taken off again. There are
+/// few: those of the last moments.
+pub(super) async fn totals_at(connection: &mut PgConnection) -> sqlx::Result<(Totals, LogCursor)> {
+    let row = sqlx::query(
+        "SELECT log.epoch, log.position, counted.completed, counted.failed, counted.last_at,
+                waiting.completed AS completed_later, waiting.failed AS failed_later
+         FROM log,
+            (SELECT coalesce(sum(count) FILTER (WHERE state = 5), 0)::bigint AS completed,
+                    coalesce(sum(count) FILTER (WHERE state > 5), 0)::bigint AS failed,
+                    max(last_at) FILTER (WHERE state >= 5) AS last_at
+             FROM totals) AS counted,
+            (SELECT count(*) FILTER (WHERE event.type = 3) AS completed, count(*) FILTER (WHERE event.type = 4) AS failed
+             FROM event_batches AS batch JOIN events AS event ON event.batch = batch.batch
+             WHERE batch.first_position IS NULL) AS waiting",
+    )
+    .fetch_one(connection)
+    .await?;
+    let less = |count: &str, later: &str| {
+        Ok::<_, sqlx::Error>(long(&row, count)?.saturating_sub(long(&row, later)?))
+    };
+    let completed_jobs = less("completed", "completed_later")?;
+    let failed_jobs = less("failed", "failed_later")?;
+    let totals = Totals {
+        total_jobs: completed_jobs + failed_jobs,
+        completed_jobs,
+        failed_jobs,
+        last_event_time: optional_time(&row, "last_at")?,
+    };
+    Ok((totals, LogCursor { epoch: long(&row, "epoch")?, position: long(&row, "position")? }))
+}
+
 pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(QueueSettings, QueueTotals)>> {
     let mut all: BTreeMap<String, (QueueSettings, QueueTotals)> = BTreeMap::new();
     let unknown = |name: &str| {
@@ -380,7 +454,9 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         (settings, QueueTotals { queue: name.to_owned(), ..QueueTotals::default() })
     };
     let known = sqlx::query(
-        "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key FROM queues",
+        "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key,
+                labels
+         FROM queues",
     )
     .fetch_all(&mut *connection);
     for row in known.await? {
@@ -388,6 +464,7 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp::from_micros);
         totals.limits = limits(&row)?;
+        totals.labels = labels_of(row.try_get("labels")?);
         settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;
     }

@@ -14,7 +14,8 @@ const LINES_A_ROW: u64 = 10;
 pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sqlx::Result<Outcome> {
     tx.flush().await?;
     tx.changes.rows.clear();
-    let Retention { completed, cancelled, discarded, events, events_max, keys, batch } = retention;
+    let Retention { completed, cancelled, discarded, events, events_max, keys, inbox, inbox_max, batch } =
+        retention;
     let kept = [
         (JobState::Completed, completed),
         (JobState::Cancelled, cancelled),
@@ -31,9 +32,10 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, retention: Retention) -> sql
     let deleted = delete_events(tx, events, events_max, batch).await?;
     let keys = delete_keys(tx, keys, batch).await?;
     let counts = delete_counts(tx, batch).await?;
+    let inbox = delete_inbox(tx, inbox, inbox_max, batch).await?;
     // Batches of events are deleted whole, so fewer than allowed can be all that went into this step.
     let more = lines_left
-        || [jobs, keys, counts].into_iter().any(|count| count >= u64::from(batch))
+        || [jobs, keys, counts, inbox].into_iter().any(|count| count >= u64::from(batch))
         || (deleted > 0 && is_first_old(tx, events, events_max).await?);
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
@@ -100,6 +102,22 @@ async fn delete_events(tx: &mut Transaction<'_>, age: Duration, max: u64, limit:
     .fetch_one(&mut *tx.connection)
     .await?;
     Ok(u64::try_from(deleted.unwrap_or(0)).unwrap_or(0))
+}
+
+/// Deletes the first of the events that were dealt with: what is too old, or too much.
+async fn delete_inbox(tx: &mut Transaction<'_>, age: Duration, max: u64, limit: u32) -> sqlx::Result<u64> {
+    let deleted = sqlx::query(
+        "WITH first AS (SELECT number, received_at FROM inbox ORDER BY number LIMIT $3)
+         DELETE FROM inbox USING first WHERE inbox.number = first.number
+            AND first.number <= greatest((SELECT max(number) FROM first WHERE received_at < $1),
+                                         (SELECT max(number) FROM inbox) - $2)",
+    )
+    .bind(tx.changes.now.saturating_sub(age).as_micros())
+    .bind(as_long(max))
+    .bind(i64::from(limit))
+    .execute(&mut *tx.connection)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 async fn delete_keys(tx: &mut Transaction<'_>, age: Duration, limit: u32) -> sqlx::Result<u64> {

@@ -20,9 +20,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, LogLine, OWN_SETTINGS,
-        Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine, TransferError, Writer,
-        hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
+        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
+        TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -93,6 +93,7 @@ pub(super) async fn export(
     export_queues(&mut snapshot, &mut writer).await?;
     export_edges(&mut snapshot, &mut writer).await?;
     export_keys(&mut snapshot, &mut writer).await?;
+    export_inbox(&mut snapshot, &mut writer).await?;
     export_jobs(&mut snapshot, &mut writer).await?;
     if events {
         export_events(&mut snapshot, &mut writer).await?;
@@ -184,6 +185,24 @@ async fn export_keys(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
             Ok(KeyLine { scope, key, fingerprint, answer, created_at })
         };
         writer.write(&Line::Key(rest().map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+async fn export_inbox(connection: &mut PgConnection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let sql = "SELECT event, job, producer, occurred_at, received_at FROM inbox ORDER BY number";
+    let mut rows = sqlx::query(sql).fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        let line = || {
+            Ok(InboxLine {
+                event: row.try_get("event")?,
+                job: row.try_get("job")?,
+                producer: row.try_get("producer")?,
+                occurred_at: time(&row, "occurred_at")?,
+                received_at: time(&row, "received_at")?,
+            })
+        };
+        writer.write(&Line::Inbox(line().map_err(failed)?))?;
     }
     Ok(())
 }
@@ -422,7 +441,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                attempt_log, attempt_reports, edges, idempotency_keys
+                attempt_log, attempt_reports, edges, idempotency_keys, inbox
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -524,6 +543,7 @@ impl Import<'_> {
             Line::Queue(queue) => self.queue(queue).await,
             Line::Edge(edge) => self.edge(edge).await,
             Line::Key(key) => self.key(key).await,
+            Line::Inbox(line) => self.inbox(line).await,
             // Of states that still can change the jobs themselves tell.
             Line::Total(total) => {
                 self.totals.extend(Some(total).filter(|total| total.state.is_final()));
@@ -614,6 +634,21 @@ impl Import<'_> {
         .bind(key.fingerprint)
         .bind(key.answer.get().to_owned())
         .bind(key.created_at.as_micros())
+        .execute(&mut *self.connection)
+        .await
+        .map_err(unfit)?;
+        Ok(())
+    }
+
+    async fn inbox(&mut self, line: InboxLine) -> Result<(), TransferError> {
+        sqlx::query(
+            "INSERT INTO inbox (event, job, producer, occurred_at, received_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(line.event)
+        .bind(line.job)
+        .bind(clean(&line.producer))
+        .bind(line.occurred_at.as_micros())
+        .bind(line.received_at.as_micros())
         .execute(&mut *self.connection)
         .await
         .map_err(unfit)?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     attempts,
     columns::{limits, long},
+    fleet::{lacks_labels, reads_enough},
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -24,15 +25,18 @@ use crate::edges::store::{
 };
 
 /// What holds for a queue, if anything does. The order has the database take the index, as below.
-const HELD: &str =
-    "SELECT paused_at IS NOT NULL AS paused, max_running, max_running_per_key, rate, rate_per_key, last_key,
+const HELD: &str = concat!(
+    "SELECT paused_at IS NOT NULL OR ",
+    lacks_labels!("$2"),
+    " AS paused, max_running, max_running_per_key, rate, rate_per_key, last_key,
             first.partition_key IS NOT NULL AS keyed
      FROM queues LEFT JOIN LATERAL (
         SELECT partition_key FROM jobs WHERE queue = $1 AND state = 2 AND parked IS NULL AND partition_key IS NOT NULL
         ORDER BY partition_key LIMIT 1
      ) AS first ON true
      WHERE name = $1 AND (max_running IS NOT NULL OR rate IS NOT NULL OR first.partition_key IS NOT NULL)
-     FOR UPDATE OF queues";
+     FOR UPDATE OF queues"
+);
 /// Whether there are available jobs without a key. The order has the database take the index, however many there seem
 /// to be.
 const WITHOUT_KEY: &str = "SELECT (
@@ -81,9 +85,16 @@ const FIRST_OF_EACH: &str = "SELECT place, id FROM (
         ) AS first WHERE wanted.key IS NULL
      ) AS all_of_them ORDER BY place, rank DESC, since, sequence";
 
+/// Locks the queue's row.
+pub(super) async fn lock(tx: &mut Transaction<'_>, queue: &str) -> sqlx::Result<()> {
+    let lock = sqlx::query("SELECT FROM queues WHERE name = $1 FOR UPDATE").bind(queue);
+    lock.execute(&mut *tx.connection).await?;
+    Ok(())
+}
+
 /// What holds for claims of a queue, if anything does; its row is locked then.
-pub(super) async fn held(tx: &mut Transaction<'_>, queue: &str) -> sqlx::Result<Option<Held>> {
-    let row = sqlx::query(HELD).bind(queue).fetch_optional(&mut *tx.connection).await?;
+pub(super) async fn held(tx: &mut Transaction<'_>, queue: &str, session: Uuid) -> sqlx::Result<Option<Held>> {
+    let row = sqlx::query(HELD).bind(queue).bind(session).fetch_optional(&mut *tx.connection).await?;
     let held = row.map(|row| {
         Ok(Held {
             paused: row.try_get("paused")?,
@@ -277,9 +288,11 @@ async fn lease(
     }
     let mut rows: Vec<(usize, PgRow)> = Vec::with_capacity(chosen.len());
     let places: HashMap<Uuid, usize> = chosen.iter().zip(0..).map(|(id, place)| (*id, place)).collect();
-    let found = sqlx::query(
+    let found = sqlx::query(concat!(
         "WITH session AS (
-            SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE
+            SELECT FROM sessions WHERE id = $1 AND closed_at IS NULL AND ",
+        reads_enough!(),
+        " FOR KEY SHARE
          ), chosen AS (
             SELECT id FROM jobs WHERE id = ANY($2) AND state = 2 AND EXISTS (SELECT FROM session) FOR UPDATE SKIP LOCKED
          ), claimed AS (
@@ -289,9 +302,9 @@ async fn lease(
             RETURNING jobs.id, type, attempt, max_attempts, timeout, correlation_id, created_at, claimed_at, claims, token,
                       partition_key
          )
-         SELECT claimed.*, body.payload, body.metadata, body.trace_context
-         FROM claimed JOIN job_bodies AS body ON body.id = claimed.id",
-    )
+         SELECT claimed.*, body.payload, body.metadata, body.document, body.trace_context
+         FROM claimed JOIN job_bodies AS body ON body.id = claimed.id"
+    ))
     .bind(session)
     .bind(&chosen)
     .bind(tx.changes.now.as_micros())
@@ -376,9 +389,38 @@ mod tests {
         reads_little(false).await;
     }
 
+    /// The usual claim, of a queue that asks for labels: of a node that has them, and of one that has not.
+    #[tokio::test]
+    async fn a_claim_of_a_queue_that_asks_for_labels_reads_what_it_gives() {
+        let (_database, mut connection) = filled(true).await;
+        for sql in [
+            "INSERT INTO queues (name, concurrency, max_backlog, updated_at, labels) VALUES ('asking', 1, 1, 1, 'gpu=yes')",
+            "INSERT INTO sessions (id, node, version, process, opened_at, seen_at, labels)
+             SELECT lpad(n::text, 32, '0')::uuid, 'node', '0', 1, 1, 1, CASE WHEN n = 1 THEN 'gpu=yes,zone=eu' ELSE 'gpu=no' END
+             FROM generate_series(1, 50) AS n",
+            "INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, correlation_id, created_at, updated_at,
+                               scheduled_at)
+             SELECT gen_random_uuid(), n, 't', 'asking', 2, 3, 1, gen_random_uuid(), n, n, n
+             FROM generate_series(70001, 90000) AS n",
+            "VACUUM ANALYZE",
+        ] {
+            sqlx::query(sql).execute(&mut connection).await.expect(sql);
+        }
+        for (session, given) in [(1, 5), (2, 0)] {
+            let (shown, read) = plan(&mut connection, attempts::FIRST_COME, |query| {
+                query.bind(Uuid::from_u128(session)).bind("asking").bind(5_i64).bind(1_i64).bind(true)
+            })
+            .await;
+            assert!(shown.contains("jobs_available ") && !shown.contains("Seq Scan on jobs"), "{shown}");
+            let gives = |line: &str| line.contains("LockRows") && line.contains(&format!("rows={given} "));
+            // Of the few sessions of nodes, all may be looked at.
+            assert!(shown.lines().any(gives) && read <= 50, "{read} rows\n{shown}");
+        }
+    }
+
     async fn reads_little(known: bool) {
         let (_database, mut connection) = filled(known).await;
-        let (shown, read) = plan(&mut connection, HELD, |query| query.bind("q")).await;
+        let (shown, read) = plan(&mut connection, HELD, |query| query.bind("q").bind(Uuid::nil())).await;
         assert!(shown.contains("jobs_available_by_key") && read <= 1, "{shown}");
         let (shown, read) = plan(&mut connection, WITHOUT_KEY, |query| query.bind("q")).await;
         assert!(shown.contains("jobs_available ") && read <= 1, "{shown}");

@@ -35,6 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 enum Word {
     Available(String),
     Cancel { id: Uuid, token: u64, queue: String, session: Uuid },
+    Command { node: String },
     Log { epoch: u64, position: u64 },
 }
 
@@ -64,6 +65,7 @@ impl Outbox {
             Wake::Cancel { lease, queue, session } => {
                 Some(Word::Cancel { id: lease.id, token: lease.token, queue, session })
             }
+            Wake::Command { node } => Some(Word::Command { node }),
             Wake::Log | Wake::Everything => None,
         });
         {
@@ -182,6 +184,7 @@ fn heard(shared: &Shared, text: &str) {
             Word::Cancel { id, token, queue, session } => {
                 shared.wake(Wake::Cancel { lease: Lease { id, token }, queue, session });
             }
+            Word::Command { node } => shared.wake(Wake::Command { node }),
             Word::Log { epoch, position } => {
                 shared.advance(LogCursor { epoch, position });
                 shared.wake(Wake::Log);

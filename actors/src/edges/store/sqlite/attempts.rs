@@ -37,7 +37,7 @@ macro_rules! leased {
     () => {
         "WHERE jobs.sequence = chosen.sequence
          RETURNING id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token,
-                   claimed_at, trace_context, partition_key, claims"
+                   claimed_at, trace_context, partition_key, document, claims"
     };
 }
 
@@ -109,7 +109,7 @@ pub(super) fn lease(
 fn read_claimed(mut rows: Rows<'_>, queue: &str) -> rusqlite::Result<Vec<(bool, ClaimedJob)>> {
     let mut claimed = Vec::new();
     while let Some(row) = rows.next()? {
-        claimed.push((row.get::<_, i64>(13)? == 1, leased(row, queue)?));
+        claimed.push((row.get::<_, i64>(14)? == 1, leased(row, queue)?));
     }
     Ok(claimed)
 }
@@ -140,7 +140,7 @@ pub(super) fn reclaim(
     tx.flush()?;
     let mut statement = tx.connection.prepare_cached(
         "SELECT id, type, payload, metadata, attempt, max_attempts, timeout, correlation_id, created_at, token, claimed_at,
-                trace_context, partition_key
+                trace_context, partition_key, document
          FROM jobs WHERE state = 3 AND session = ?1 AND queue = ?2 AND token NOT IN (SELECT value FROM json_each(?3))
          ORDER BY token LIMIT ?4",
     )?;
@@ -156,6 +156,7 @@ fn leased(row: &Row<'_>, queue: &str) -> rusqlite::Result<ClaimedJob> {
         queue: queue.to_owned(),
         payload: row.get(2)?,
         metadata: row.get(3)?,
+        document: row.get(13)?,
         attempt: row.get(4)?,
         max_attempts: row.get(5)?,
         timeout: Duration::from_micros(row.get(6)?),

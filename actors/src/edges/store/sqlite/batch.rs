@@ -1,6 +1,9 @@
 //! The operations of one transaction.
 
-use super::{attempts, claim, control, enqueue, keyed, reports, retention, transaction::Transaction};
+use super::{
+    attempts, claim, control, enqueue, fleet, inbox, keyed, outside, reports, retention,
+    transaction::Transaction,
+};
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -14,6 +17,9 @@ pub(super) fn run(
             Kind::Enqueue => results.extend(enqueue::run(tx, group)?),
             Kind::Attempt => results.extend(attempts::run(tx, group)?),
             Kind::Report => results.extend(reports::run(tx, group)?),
+            Kind::Received => results.extend(inbox::receive(tx, group)?),
+            Kind::HandOver => results.extend(outside::give(tx, group)?),
+            Kind::Heard => results.extend(outside::hear(tx, group)?),
             Kind::Other => {
                 for operation in group {
                     results.push(match operation {
@@ -27,13 +33,20 @@ pub(super) fn run(
     Ok(results)
 }
 
-fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
+/// Carries one operation out that is of no kind.
+pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::Result<Outcome> {
     match operation {
-        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session),
+        Operation::Claim { queue, limit, session } => claim::claim(tx, queue, *limit, *session, None),
+        Operation::ClaimOut { queue, limit, session, most } => {
+            claim::claim(tx, queue, *limit, *session, Some(*most))
+        }
+        Operation::Lapse { error, retry, limit, leader: _ } => outside::end_lapsed(tx, error, retry, *limit),
         Operation::Reclaim { queue, limit, session, known } => {
             attempts::reclaim(tx, queue, *limit, *session, known)
         }
         Operation::Prune { retention, .. } => retention::prune(tx, *retention),
+        Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation),
+        Operation::PruneAudit { kept, limit, .. } => fleet::prune(tx, *kept, *limit),
         other => control::run(tx, other),
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 12] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -47,8 +47,14 @@ const RULES: [(&str, &str); 11] = [
     (
         "executing jobs",
         "SELECT 'the job ' || lower(hex(id)) || ' runs in no open session'
-         FROM jobs WHERE state = 3
+         FROM jobs WHERE state = 3 AND session IS NOT x'ffffffffffffffffffffffffffffffff'
              AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.id = jobs.session AND closed_at IS NULL)",
+    ),
+    (
+        "attempts outside",
+        "SELECT 'the job ' || lower(hex(id)) || ' is with a worker outside for ever'
+         FROM jobs WHERE state = 3 AND session = x'ffffffffffffffffffffffffffffffff'
+             AND NOT EXISTS (SELECT 1 FROM outside_attempts AS lent WHERE lent.job = jobs.id AND lent.token = jobs.token)",
     ),
     (
         "states",

@@ -1,6 +1,6 @@
 //! Everything else that is written: cancel, retry, promotion, rescue, sessions, queues, job types, settings.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use callboard_contracts::{
     Timestamp,
@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    edges, enqueue,
+    edges, enqueue, fleet,
     jobs::{id, time},
     read, session,
     transaction::Transaction,
@@ -34,7 +34,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
             retry(tx, *id, *replay_id, *event_id, (*max_backlog, *max_total))
         }
         Operation::Promote { limit, .. } => promote(tx, *limit),
-        Operation::ReleaseHeld { job_types, limit } => release_held(tx, job_types, *limit),
+        Operation::ReleaseHeld { job_types, queues, limit } => release_held(tx, job_types, queues, *limit),
         Operation::Rescue { session, error, limit, idle_for, quarantine_after, leader: _ } => {
             rescue(tx, *session, error, *limit, *idle_for, *quarantine_after)
         }
@@ -49,14 +49,31 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
             tx.put_setting(key, value)?;
             Ok(Outcome::Done)
         }
+        Operation::DescribeNode { session, labels, description } => {
+            fleet::describe(tx, *session, labels, description)
+        }
+        Operation::LabelQueue { queue, labels } => fleet::label_queue(tx, queue, labels),
+        Operation::PutCommand(command) => fleet::put_command(tx, command),
+        Operation::EndCommand { id, end } => fleet::end_command(tx, *id, end),
+        Operation::Audit { entry, outcome } => {
+            fleet::audit(tx, entry, outcome)?;
+            Ok(Outcome::Done)
+        }
         // The others have modules of their own.
         Operation::Enqueue(_)
         | Operation::EnqueueOnce(_)
         | Operation::Claim { .. }
+        | Operation::ClaimOut { .. }
+        | Operation::HandOver { .. }
+        | Operation::ReceiveJob(_)
+        | Operation::Hear(_)
+        | Operation::Lapse { .. }
         | Operation::Reclaim { .. }
         | Operation::Start { .. }
         | Operation::Finish { .. }
         | Operation::Report(_)
+        | Operation::Audited { .. }
+        | Operation::PruneAudit { .. }
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -122,15 +139,26 @@ fn promote(tx: &mut Transaction<'_>, limit: u32) -> rusqlite::Result<Outcome> {
     Ok(moved(queues, due.len(), next_at.map(Timestamp::from_micros)))
 }
 
-fn release_held(tx: &mut Transaction<'_>, job_types: &[String], limit: u32) -> rusqlite::Result<Outcome> {
+fn release_held(
+    tx: &mut Transaction<'_>,
+    job_types: &[String],
+    queues: &[String],
+    limit: u32,
+) -> rusqlite::Result<Outcome> {
     tx.flush()?;
-    let held = ids(
-        tx,
-        "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2",
-        &[&json!(job_types).to_string(), &limit],
-    )?;
-    let queues = each(tx, &held, release)?;
-    Ok(moved(queues, held.len(), None))
+    let of_types = "SELECT id FROM jobs INDEXED BY jobs_held
+                    WHERE state = 0 AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2";
+    let of_queues = "SELECT id FROM jobs INDEXED BY jobs_held_by_queue
+                     WHERE state = 0 AND deaths = 0 AND queue IN (SELECT value FROM json_each(?1)) LIMIT ?2";
+    let (mut concerned, mut count) = (BTreeSet::new(), 0);
+    // Each by an index of its own.
+    for (sql, names) in [(of_types, job_types), (of_queues, queues)] {
+        let left = limit.saturating_sub(count);
+        let held = ids(tx, sql, &[&json!(names).to_string(), &left])?;
+        concerned.extend(each(tx, &held, release)?);
+        count += u32::try_from(held.len()).unwrap_or(u32::MAX);
+    }
+    Ok(moved(concerned.into_iter().collect(), count as usize, None))
 }
 
 fn rescue(

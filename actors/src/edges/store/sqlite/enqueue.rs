@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use callboard_contracts::{JobState, Timestamp};
-use rusqlite::Connection;
-use serde_json::{Value, json};
+use rusqlite::{Connection, Statement, params};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    jobs::{hex, id},
-    transaction::{Memory, Transaction},
+    jobs::{id, micros},
+    transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, StoreError,
@@ -22,7 +22,7 @@ use crate::edges::store::{
     },
 };
 
-/// Stores a group of new jobs in one statement.
+/// Stores a group of new jobs.
 pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Result<Vec<OperationResult>> {
     let jobs: Vec<&NewJob> = group
         .iter()
@@ -59,8 +59,11 @@ pub(super) fn store(
         let now = tx.changes.now;
         let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
         let first = tx.memory.sequence + 1;
-        let rows = accepted.into_iter().map(|(job, state)| row(&mut tx.memory, job, state, now)).collect();
-        insert(tx, rows)?;
+        let mut statement = tx.connection.prepare_cached(INSERT)?;
+        for (job, state) in accepted {
+            tx.memory.sequence += 1;
+            insert(&mut statement, tx.memory.sequence, job, state, now)?;
+        }
         if tagged {
             insert_tags(tx.connection, first)?;
         }
@@ -68,45 +71,42 @@ pub(super) fn store(
     Ok(Ok(outcomes))
 }
 
-fn row(memory: &mut Memory, job: &NewJob, state: JobState, now: Timestamp) -> Value {
-    memory.sequence += 1;
-    let fingerprint: String = job.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!([
-        memory.sequence,
-        hex(job.id),
+const INSERT: &str =
+    "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
+                       wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at, priority,
+                       tags, trace_context, needs, partition_key)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+
+fn insert(
+    statement: &mut Statement<'_>,
+    sequence: u64,
+    job: &NewJob,
+    state: JobState,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    statement.execute(params![
+        sequence,
+        job.id.as_bytes(),
         job.job_type,
         job.queue,
-        state as usize,
+        state as u8,
         job.payload,
         job.metadata,
         job.document,
-        fingerprint,
+        job.fingerprint,
         job.max_attempts,
-        u64::try_from(job.timeout.as_micros()).unwrap_or(u64::MAX >> 1),
+        micros(job.timeout),
         job.held,
-        hex(job.correlation_id),
-        hex(job.event_id),
+        job.correlation_id.as_bytes(),
+        job.event_id.as_bytes(),
+        now.as_micros(),
         due(job, now).unwrap_or(now).as_micros(),
         job.priority,
         (!job.tags.is_empty()).then(|| json!(job.tags).to_string()),
         job.trace.map(|trace| trace.to_string()),
         needs::stored(&job.needs),
         job.partition_key,
-    ])
-}
-
-fn insert(tx: &Transaction<'_>, rows: Vec<Value>) -> rusqlite::Result<()> {
-    let mut statement = tx.connection.prepare_cached(
-        "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts,
-                           timeout, wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at,
-                           priority, tags, trace_context, needs, partition_key)
-         SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12),
-                unhex(value ->> 13), ?2, ?2, value ->> 14, value ->> 15, value ->> 16,
-                value ->> 17, value ->> 18, value ->> 19
-         FROM json_each(?1)",
-    )?;
-    statement.execute((Value::Array(rows).to_string(), tx.changes.now.as_micros()))?;
+    ])?;
     Ok(())
 }
 
@@ -120,17 +120,18 @@ fn insert_tags(connection: &Connection, first: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn find(tx: &Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<BTreeMap<Uuid, Known>> {
-    let ids: Vec<String> = jobs.iter().map(|job| hex(job.id)).collect();
-    let mut statement = tx.connection.prepare_cached(
-        "SELECT id, fingerprint, created_event_id, state FROM jobs
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
-    )?;
-    let mut rows = statement.query([json!(ids).to_string()])?;
+pub(super) fn find(tx: &Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<BTreeMap<Uuid, Known>> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("SELECT fingerprint, created_event_id, state FROM jobs WHERE id = ?1")?;
     let mut known = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let job = Known { fingerprint: row.get(1)?, event_id: id(row, 2)?, state: state_of(row.get(3)?) };
-        known.insert(id(row, 0)?, job);
+    for job in jobs {
+        let mut rows = statement.query([job.id.as_bytes()])?;
+        if let Some(row) = rows.next()? {
+            let found =
+                Known { fingerprint: row.get(0)?, event_id: id(row, 1)?, state: state_of(row.get(2)?) };
+            known.insert(job.id, found);
+        }
     }
     Ok(known)
 }

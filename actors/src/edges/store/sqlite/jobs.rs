@@ -1,10 +1,9 @@
 //! Jobs as the writer holds them while it changes them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use callboard_contracts::Timestamp;
-use rusqlite::{Connection, Row};
-use serde_json::{Value, json};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::edges::store::transition::{JobRow, code::state_of};
@@ -12,6 +11,11 @@ use crate::edges::store::transition::{JobRow, code::state_of};
 /// An id as a multi-row statement takes it (`unhex`).
 pub(super) fn hex(id: Uuid) -> String {
     id.as_simple().to_string()
+}
+
+/// A duration as the tables have it.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 const COLUMNS: &str = "sequence, id, type, queue, correlation_id, created_at, max_attempts, state, attempt, token, \
@@ -64,53 +68,45 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
 
 /// These jobs, as far as they exist.
 pub(super) fn load(connection: &Connection, ids: BTreeSet<Uuid>) -> rusqlite::Result<Vec<JobRow>> {
-    let list: Vec<String> = ids.into_iter().map(hex).collect();
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))");
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map([json!(list).to_string()], read)?.collect()
+    let found =
+        ids.into_iter().filter_map(|id| statement.query_row([id.as_bytes()], read).optional().transpose());
+    found.collect()
 }
 
-/// Writes jobs back in one statement.
+/// Writes jobs back.
 pub(super) fn write_back<'r>(
     connection: &Connection,
     rows: impl Iterator<Item = &'r JobRow>,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
-    let rows: Vec<Value> = rows
-        .map(|row| {
-            json!([
-                row.sequence,
-                row.state as usize,
-                row.attempt,
-                row.token,
-                row.session.map(hex),
-                row.wait_reason,
-                row.last_error,
-                row.result,
-                row.scheduled_at.as_micros(),
-                micros(row.claimed_at),
-                micros(row.started_at),
-                micros(row.finished_at),
-                micros(row.cancel_requested_at),
-                i32::from(row.was_started),
-                row.deaths,
-            ])
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
     let mut statement = connection.prepare_cached(
         "UPDATE jobs SET
-            state = new.value ->> 1, attempt = new.value ->> 2, token = new.value ->> 3,
-            session = unhex(new.value ->> 4), wait_reason = new.value ->> 5, last_error = new.value ->> 6,
-            result = coalesce(new.value ->> 7, result), scheduled_at = new.value ->> 8,
-            claimed_at = new.value ->> 9, started_at = new.value ->> 10, finished_at = new.value ->> 11,
-            cancel_requested_at = new.value ->> 12, was_started = new.value ->> 13, deaths = new.value ->> 14,
-            updated_at = ?2, parked = CASE WHEN new.value ->> 1 = 2 THEN parked END
-         FROM json_each(?1) AS new WHERE jobs.sequence = new.value ->> 0",
+            state = ?2, attempt = ?3, token = ?4, session = ?5, wait_reason = ?6, last_error = ?7, result = coalesce(?8, result),
+            scheduled_at = ?9, claimed_at = ?10, started_at = ?11, finished_at = ?12, cancel_requested_at = ?13, was_started = ?14,
+            deaths = ?15, updated_at = ?16, parked = CASE WHEN ?2 = 2 THEN parked END
+         WHERE sequence = ?1",
     )?;
-    statement.execute((Value::Array(rows).to_string(), now.as_micros()))?;
+    for row in rows {
+        statement.execute(params![
+            row.sequence,
+            row.state as u8,
+            row.attempt,
+            row.token,
+            row.session.as_ref().map(Uuid::as_bytes),
+            row.wait_reason,
+            row.last_error,
+            row.result,
+            row.scheduled_at.as_micros(),
+            row.claimed_at.map(Timestamp::as_micros),
+            row.started_at.map(Timestamp::as_micros),
+            row.finished_at.map(Timestamp::as_micros),
+            row.cancel_requested_at.map(Timestamp::as_micros),
+            row.was_started,
+            row.deaths,
+            now.as_micros(),
+        ])?;
+    }
     Ok(())
 }

@@ -12,10 +12,13 @@ mod edges;
 mod ended_attempt;
 mod enqueue;
 mod error;
+mod fleet;
+mod inbox;
 mod jobs;
 mod keyed;
 mod log;
 mod open;
+mod outside;
 #[cfg(test)]
 mod plans;
 mod read;
@@ -45,8 +48,8 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     port::OpenSession,
     record::{
-        CountedLog, EdgeRecord, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, QueueSettings,
-        QueueTotals, Standing,
+        AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
+        JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
 };
 
@@ -204,6 +207,10 @@ impl Store for SqliteStore {
         self.readers.run(read::totals)
     }
 
+    fn totals_at(&self) -> BoxFuture<'static, Result<(Totals, LogCursor), StoreError>> {
+        self.readers.run(read::totals_at)
+    }
+
     fn queues(&self) -> BoxFuture<'static, Result<Vec<(QueueSettings, QueueTotals)>, StoreError>> {
         self.readers.run(read::queues)
     }
@@ -231,5 +238,26 @@ impl Store for SqliteStore {
 
     fn setting(&self, key: String) -> BoxFuture<'static, Result<Option<String>, StoreError>> {
         self.readers.run(move |connection| read::setting(connection, &key))
+    }
+
+    fn nodes(&self) -> BoxFuture<'static, Result<Vec<NodeRecord>, StoreError>> {
+        self.readers.run(fleet::nodes)
+    }
+
+    fn commands(
+        &self,
+        filter: CommandFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<CommandRecord>, StoreError>> {
+        let now = self.now();
+        self.readers.run(move |connection| fleet::commands(connection, &filter, limit, now))
+    }
+
+    fn audit(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
+        self.readers.run(move |connection| fleet::audit_page(connection, before, limit))
     }
 }

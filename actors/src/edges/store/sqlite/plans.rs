@@ -1,6 +1,6 @@
 //! The work that SQLite does for each statement must not grow with the tables.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     JobState, Timestamp,
@@ -16,9 +16,11 @@ use uuid::Uuid;
 use super::{SqliteOptions, edges, open, read, reports, transaction::Memory, writer::Work};
 use crate::edges::store::{
     Operation, Outcome,
+    outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
     record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
     report::{Report, ReportedLine, ReportedProgress},
 };
+use crate::jobs::RetryPolicy;
 
 thread_local! {
     /// Statements that have run, with the steps that each took.
@@ -84,6 +86,16 @@ fn job(job_type: &str, queue: &str) -> Operation {
     }))
 }
 
+fn event() -> ReceivedEvent {
+    ReceivedEvent { id: Uuid::now_v7(), occurred_at: Timestamp::now(), producer: "another".to_owned() }
+}
+
+/// A job that another program tells of.
+fn received(job_type: &str, queue: &str) -> Operation {
+    let Operation::Enqueue(job) = job(job_type, queue) else { unreachable!("it is one") };
+    Operation::ReceiveJob(Box::new(ReceivedJob { event: event(), job: *job }))
+}
+
 fn error() -> AttemptError {
     AttemptError { kind: ErrorKind::Failed, message: "no".to_owned(), backtrace: None, is_final: false }
 }
@@ -116,11 +128,17 @@ impl Bench {
         bench.finish("small", 10, || AttemptEnd::Failed { error: error(), retry_at: Some(soon) });
         bench.claim("small", 10);
         for _ in 0..completed / 200 {
-            bench.apply((0..200).map(|_| job("common", "default")).collect());
+            bench.apply((0..200).map(|_| received("common", "default")).collect());
             bench.finish("default", 199, || AttemptEnd::Completed { result: None });
             bench.report();
         }
         bench.apply((0..20).map(|_| job("common", "default")).collect());
+        // As many are with workers outside.
+        bench
+            .work
+            .connection
+            .execute("INSERT INTO outside_attempts SELECT id, token, 1 << 60 FROM jobs WHERE state = 5", ())
+            .unwrap();
         STEPS.with_borrow_mut(Vec::clear);
         follow(&bench.work.connection);
         follow(&bench.reader);
@@ -202,6 +220,8 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("list by state before", bench.list(&[Executing, Discarded], None, None, Some(20)));
     all.insert("list by queue", bench.list(&[], Some("small"), None, None));
     all.insert("list by type", bench.list(&[], None, Some("rare"), None));
+    all.insert("list by state and type", bench.list(&[Completed], None, Some("rare"), None));
+    all.insert("list by states and queue", bench.list(&[Completed, Executing], Some("small"), None, None));
     all.insert("list by unknown queue", bench.list(&[], Some("nowhere"), None, None));
     all.insert("list by type before", bench.list(&[], None, Some("rare"), Some(1)));
     let reader = &bench.reader;
@@ -228,6 +248,30 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("enqueue", steps(|| drop(bench.apply((0..5).map(|_| job("common", "default")).collect()))));
     all.insert("claim", steps(|| drop(bench.claim("default", 5))));
     all.insert("finish", steps(|| bench.finish("default", 5, || AttemptEnd::Completed { result: None })));
+    all.insert(
+        "receive",
+        steps(|| drop(bench.apply((0..5).map(|_| received("common", "default")).collect()))),
+    );
+    let session = bench.session;
+    let claim = Operation::ClaimOut { queue: "default".to_owned(), limit: 2, session, most: u32::MAX };
+    let mut out = Vec::new();
+    all.insert("claim out", steps(|| out = bench.apply(vec![claim.clone()])));
+    let Outcome::Claimed(out) = out.remove(0) else { panic!("it has no rate") };
+    let leases: Vec<Lease> = out.iter().map(|job| Lease { id: job.id, token: job.token }).collect();
+    let give = |lease: &Lease| Operation::HandOver { lease: *lease, visible_for: Duration::ZERO };
+    all.insert("hand over", steps(|| drop(bench.apply(leases.iter().map(give).collect()))));
+    let word = Operation::Hear(Box::new(OutsideWord {
+        event: event(),
+        job: leases[0].id,
+        token: None,
+        started_at: None,
+        said: Said::Completed { result: None },
+        served: Arc::default(),
+    }));
+    all.insert("hear", steps(|| drop(bench.apply(vec![word.clone()]))));
+    let retry = RetryPlan { by_type: Arc::default(), other: RetryPolicy::Never, random: 0.5 };
+    let lapse = Operation::Lapse { error: error(), retry, limit: 5, leader: 0 };
+    all.insert("lapse", steps(|| drop(bench.apply(vec![lapse.clone()]))));
     let mut said = one;
     all.insert("report", steps(|| said = bench.report()));
     let reader = &bench.reader;
@@ -237,7 +281,11 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     all.insert("attempt's log", steps(|| drop(reports::job_log(reader, said, &query(Some(1))).unwrap())));
     all.insert("promote", steps(|| drop(bench.apply(vec![Operation::Promote { limit: 5, leader: 0 }]))));
     all.insert("cancel", steps(|| drop(bench.apply(vec![Operation::Cancel { id: one }]))));
-    let held = || Operation::ReleaseHeld { job_types: vec!["rare".to_owned()], limit: 5 };
+    let held = || Operation::ReleaseHeld {
+        job_types: vec!["rare".to_owned()],
+        queues: vec!["outside".to_owned()],
+        limit: 5,
+    };
     all.insert("release", steps(|| drop(bench.apply(vec![held()]))));
     all.insert("edges", steps(|| drop(edges::read(&bench.reader).unwrap())));
     let trip = EdgeState::Tripped { reason: None, lasting: None };
@@ -267,6 +315,8 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         events: day,
         events_max: u64::MAX,
         keys: day,
+        inbox: day,
+        inbox_max: u64::MAX,
         batch: 5,
     };
     let prune = |retention| Operation::Prune { retention, leader: 0 };

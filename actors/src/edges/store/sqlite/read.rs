@@ -23,6 +23,7 @@ use crate::edges::store::{
     },
     transition::{
         code::{event_of, outcome_of, rate_of, state_of, trace_of},
+        fleet::labels_of,
         needs,
         stored_event::{StoredEvent, read_from},
         window::{Used, Window},
@@ -139,7 +140,7 @@ pub(super) fn jobs(
             conditions.push(format!("{column} = ?{}", values.len()));
         }
     }
-    let mut table = "jobs";
+    let mut table = few_of(connection, filter)?.unwrap_or("jobs");
     if let Some(tag) = &filter.tag {
         // The tags first, in the order of the list: nobody reads more of them than the list is long.
         table = "job_tags CROSS JOIN jobs USING (sequence)";
@@ -156,6 +157,27 @@ pub(super) fn jobs(
     let parameters: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map(&*parameters, record)?.collect()
+}
+
+/// A list by state that is also by queue or type goes through all jobs of that queue or type if they are no more than so many, which
+/// takes a tenth of a second: those of the state may be far more, with none of them among them.
+const FEW: u32 = 20_000;
+
+/// The table by the index of a column of which few jobs have what the filter asks for, if there is one.
+fn few_of(connection: &Connection, filter: &JobFilter) -> rusqlite::Result<Option<&'static str>> {
+    for (column, value) in filter.narrowing() {
+        let table = match column {
+            "type" => "jobs INDEXED BY jobs_by_type",
+            _ => "jobs INDEXED BY jobs_by_queue",
+        };
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {column} = ?1 LIMIT ?2)");
+        let mut count = connection.prepare_cached(&sql)?;
+        let found: u32 = count.query_row((value, FEW + 1), |row| row.get(0))?;
+        if found <= FEW {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
 }
 
 const EVENT: &str = "e.position, e.id, e.type, e.occurred_at, e.job, e.job_type, e.queue, e.job_created_at, \
@@ -296,6 +318,12 @@ pub(super) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
     })
 }
 
+/// Each transaction writes its events with their places, so all that is finished has one.
+pub(super) fn totals_at(connection: &Connection) -> rusqlite::Result<(Totals, LogCursor)> {
+    let (epoch, _, position) = log(connection)?;
+    Ok((totals(connection)?, LogCursor { epoch, position }))
+}
+
 pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSettings, QueueTotals)>> {
     let mut all: BTreeMap<String, (QueueSettings, QueueTotals)> = BTreeMap::new();
     let unknown = |name: &str| {
@@ -304,7 +332,7 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
     };
     let mut statement = connection
         .prepare_cached(
-            "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key
+            "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key, labels
              FROM queues",
         )?;
     let mut rows = statement.query(())?;
@@ -313,6 +341,7 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         let (settings, totals) = all.entry(name.clone()).or_insert_with(|| unknown(&name));
         totals.paused_at = optional_time(row, 3)?;
         totals.limits = limits(row, 4)?;
+        totals.labels = labels_of(row.get(8)?);
         settings.concurrency = row.get(1)?;
         settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
     }

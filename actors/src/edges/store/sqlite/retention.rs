@@ -19,7 +19,8 @@ const LINES_A_ROW: u64 = 10;
 
 pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite::Result<Outcome> {
     tx.flush()?;
-    let Retention { completed, cancelled, discarded, events, events_max, keys, batch } = retention;
+    let Retention { completed, cancelled, discarded, events, events_max, keys, inbox, inbox_max, batch } =
+        retention;
     let kept = [
         (JobState::Completed, completed),
         (JobState::Cancelled, cancelled),
@@ -36,7 +37,9 @@ pub(super) fn prune(tx: &mut Transaction<'_>, retention: Retention) -> rusqlite:
     let deleted = delete_events(tx, events, events_max, batch)?;
     let keys = delete_keys(tx, keys, batch)?;
     let counts = delete_counts(tx, batch)?;
-    let more = lines_left || [jobs, deleted, keys, counts].into_iter().any(|count| count >= u64::from(batch));
+    let inbox = delete_inbox(tx, inbox, inbox_max, batch)?;
+    let more =
+        lines_left || [jobs, deleted, keys, counts, inbox].into_iter().any(|count| count >= u64::from(batch));
     Ok(Outcome::Pruned { jobs, events: deleted, more })
 }
 
@@ -100,6 +103,22 @@ fn delete_keys(tx: &Transaction<'_>, age: Duration, batch: u32) -> rusqlite::Res
             (SELECT rowid FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
     )?;
     Ok(delete.execute(params![before, batch])? as u64)
+}
+
+/// Deletes the first of the events that were dealt with: what is too old, or too much.
+fn delete_inbox(tx: &Transaction<'_>, age: Duration, max: u64, batch: u32) -> rusqlite::Result<u64> {
+    let before = tx.changes.now.saturating_sub(age).as_micros();
+    let mut old = tx.connection.prepare_cached(
+        "SELECT coalesce(max(number), 0), (SELECT coalesce(max(number), 0) FROM inbox)
+         FROM (SELECT number, received_at FROM inbox ORDER BY number LIMIT ?2) WHERE received_at < ?1",
+    )?;
+    let (too_old, newest): (u64, u64) =
+        old.query_row(params![before, batch], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let last = too_old.max(newest.saturating_sub(max));
+    let mut delete = tx.connection.prepare_cached(
+        "DELETE FROM inbox WHERE number IN (SELECT number FROM inbox WHERE number <= ?1 ORDER BY number LIMIT ?2)",
+    )?;
+    Ok(delete.execute(params![last, batch])? as u64)
 }
 
 /// What was counted for rates and no rate looks at any more.

@@ -20,9 +20,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, JobLine, KeyLine, Line, LogLine, OWN_SETTINGS,
-        Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine, TransferError, Writer,
-        hand_back, next_epoch, raw,
+        AttemptLine, Counts, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
+        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
+        TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -77,6 +77,7 @@ pub(super) fn export(
     export_queues(&snapshot, &mut writer)?;
     export_edges(&snapshot, &mut writer)?;
     export_keys(&snapshot, &mut writer)?;
+    export_inbox(&snapshot, &mut writer)?;
     export_jobs(&snapshot, &mut writer)?;
     if events {
         export_events(&snapshot, &mut writer)?;
@@ -173,6 +174,25 @@ fn export_keys(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
             Ok(KeyLine { scope, key, fingerprint: row.get(2)?, answer, created_at: time(row, 4)? })
         };
         writer.write(&Line::Key(rest().map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+fn export_inbox(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let line = |row: &Row<'_>| {
+        Ok(InboxLine {
+            event: id(row, 0)?,
+            job: id(row, 1)?,
+            producer: row.get(2)?,
+            occurred_at: time(row, 3)?,
+            received_at: time(row, 4)?,
+        })
+    };
+    let mut statement = connection
+        .prepare("SELECT event, job, producer, occurred_at, received_at FROM inbox ORDER BY number")
+        .map_err(failed)?;
+    for line in statement.query_map((), line).map_err(failed)? {
+        writer.write(&Line::Inbox(line.map_err(failed)?))?;
     }
     Ok(())
 }
@@ -473,6 +493,7 @@ impl Import<'_> {
             Line::Edge(edge) => self.edge(edge),
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
+            Line::Inbox(line) => self.inbox(line),
             Line::Job(job) => {
                 if job.token > reader.header.token || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
@@ -544,6 +565,16 @@ impl Import<'_> {
         )?;
         let KeyLine { scope, key, fingerprint, answer, created_at } = key;
         statement.execute(params![scope, key, fingerprint, answer.get(), created_at.as_micros()])?;
+        Ok(())
+    }
+
+    fn inbox(&self, line: &InboxLine) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO inbox (event, job, producer, occurred_at, received_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let InboxLine { event, job, producer, occurred_at, received_at } = line;
+        let (occurred_at, received_at) = (occurred_at.as_micros(), received_at.as_micros());
+        statement.execute(params![event.as_bytes(), job.as_bytes(), producer, occurred_at, received_at])?;
         Ok(())
     }
 

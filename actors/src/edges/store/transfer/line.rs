@@ -21,6 +21,7 @@ pub(crate) enum Line {
     Edge(EdgeLine),
     Total(TotalLine),
     Key(KeyLine),
+    Inbox(InboxLine),
     Job(Box<JobLine>),
     Report(Box<ReportLine>),
     Event(Box<EventLine>),
@@ -108,6 +109,17 @@ pub(crate) struct KeyLine {
     pub(crate) fingerprint: Vec<u8>,
     pub(crate) answer: Box<RawValue>,
     pub(crate) created_at: Timestamp,
+}
+
+/// That an event of another program was dealt with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InboxLine {
+    pub(crate) event: Uuid,
+    pub(crate) job: Uuid,
+    pub(crate) producer: String,
+    pub(crate) occurred_at: Timestamp,
+    pub(crate) received_at: Timestamp,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -86,7 +86,12 @@ impl<'a> Reader<'a> {
                 self.end(*expected)?;
                 return Ok(None);
             }
-            Line::Setting(_) | Line::Queue(_) | Line::Edge(_) | Line::Total(_) | Line::Key(_) => {}
+            Line::Setting(_)
+            | Line::Queue(_)
+            | Line::Edge(_)
+            | Line::Total(_)
+            | Line::Key(_)
+            | Line::Inbox(_) => {}
         }
         if (self.counts.jobs + self.counts.events).is_multiple_of(STEP) {
             (self.progress)(self.counts);

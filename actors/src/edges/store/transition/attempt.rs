@@ -11,11 +11,13 @@ use crate::edges::store::{
     record::{AttemptEnd, ClaimedJob, Lease},
 };
 
-/// The job whose row a [`Operation::Start`], [`Operation::Finish`] or [`Operation::Report`] needs.
+/// The job whose row a word about an attempt needs.
 pub(crate) fn leased_job(operation: &Operation) -> Option<uuid::Uuid> {
     match operation {
         Operation::Start { lease, .. } | Operation::Finish { lease, .. } => Some(lease.id),
         Operation::Report(report) => Some(report.lease.id),
+        Operation::HandOver { lease, .. } => Some(lease.id),
+        Operation::Hear(word) => Some(word.job),
         _ => None,
     }
 }
@@ -50,13 +52,13 @@ pub(crate) fn heard(changes: &mut Changes, lease: Lease, started_at: Option<Time
 }
 
 /// The job, taken out of the changes, if the lease is its current one.
-fn leased(changes: &mut Changes, lease: Lease) -> Option<JobRow> {
+pub(super) fn leased(changes: &mut Changes, lease: Lease) -> Option<JobRow> {
     let row = changes.rows.get(&lease.id)?;
     let current = row.state == JobState::Executing && row.has_token(lease.token);
     if current { changes.rows.remove(&lease.id) } else { None }
 }
 
-fn begin(changes: &mut Changes, row: &mut JobRow, started_at: Timestamp) {
+pub(super) fn begin(changes: &mut Changes, row: &mut JobRow, started_at: Timestamp) {
     if row.started_at.is_some() {
         return;
     }
@@ -117,7 +119,12 @@ pub(crate) fn finish(
 }
 
 /// The end of an attempt that failed: another one follows, or the job is cancelled or dead.
-fn fail(changes: &mut Changes, row: &mut JobRow, error: &AttemptError, retry_at: Option<Timestamp>) {
+pub(super) fn fail(
+    changes: &mut Changes,
+    row: &mut JobRow,
+    error: &AttemptError,
+    retry_at: Option<Timestamp>,
+) {
     row.last_error = Some(error.message.clone());
     ended(changes, row, AttemptOutcome::Failed, Some(error));
     match retry_at {

@@ -5,14 +5,19 @@ use std::collections::BTreeSet;
 use callboard_contracts::{EventType, JobState, Timestamp};
 use uuid::Uuid;
 
-use super::{Changes, Event, JobRow};
-use crate::edges::store::{Outcome, record::Lease};
+use super::{Changes, Event, JobRow, outside};
+use crate::edges::store::{Outcome, outside::OUTSIDE, record::Lease};
 
 /// Calls a job off.
 pub(crate) fn cancel(changes: &mut Changes, id: Uuid) -> Outcome {
     let Some(mut row) = changes.rows.remove(&id) else { return Outcome::NotFound };
     let outcome = match (row.state, row.session) {
         (state, _) if state.is_final() => Outcome::NotPossible { state },
+        // Nobody waits for a worker that cannot be told.
+        (JobState::Executing, Some(OUTSIDE)) => {
+            outside::cancel(changes, &mut row);
+            Outcome::Cancelled
+        }
         (JobState::Executing, Some(session)) => {
             if row.cancel_requested_at.is_none() {
                 row.cancel_requested_at = Some(changes.now);

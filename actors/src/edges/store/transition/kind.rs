@@ -11,6 +11,12 @@ pub(crate) enum Kind {
     Attempt,
     /// What running attempts say.
     Report,
+    /// New jobs of other programs.
+    Received,
+    /// Attempts on their way to workers outside.
+    HandOver,
+    /// Words of those workers.
+    Heard,
     /// Each by itself.
     Other,
 }
@@ -21,6 +27,9 @@ impl Kind {
             Operation::Enqueue(_) => Kind::Enqueue,
             Operation::Start { .. } | Operation::Finish { .. } => Kind::Attempt,
             Operation::Report(_) => Kind::Report,
+            Operation::ReceiveJob(_) => Kind::Received,
+            Operation::HandOver { .. } => Kind::HandOver,
+            Operation::Hear(_) => Kind::Heard,
             _ => Kind::Other,
         }
     }

@@ -12,10 +12,13 @@ mod diagram;
 mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
+pub(crate) mod fleet;
+pub(crate) mod inbox;
 mod job_row;
 pub(crate) mod keyed;
 mod kind;
 pub(crate) mod needs;
+pub(crate) mod outside;
 pub(crate) mod report;
 pub(crate) mod stored_event;
 #[cfg(test)]

@@ -287,6 +287,7 @@ fn only_the_first_claim_is_told() {
         queue: "q".to_owned(),
         payload: "{}".to_owned(),
         metadata: None,
+        document: None,
         attempt: 1,
         max_attempts: 1,
         timeout: Duration::from_secs(1),

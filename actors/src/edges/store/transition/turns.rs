@@ -38,6 +38,15 @@ pub(crate) struct Held {
     pub(crate) keyed: bool,
 }
 
+impl Held {
+    /// With no more than `most` of its jobs with anybody.
+    pub(crate) fn with_most(mut self, most: u32) -> Self {
+        let limit = self.limits.max_running.map_or(most, |limit| limit.min(most));
+        self.limits.max_running = Some(limit);
+        self
+    }
+}
+
 /// What a claim has to know of a key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyUse {

@@ -9,9 +9,12 @@ mod choosing;
 mod concurrency;
 mod control;
 mod edges;
+mod fleet;
+mod inbox;
 mod keys;
 mod log;
 mod model;
+mod outside;
 mod reading;
 mod releases;
 mod reports;
@@ -119,6 +122,13 @@ macro_rules! conformance {
                 what_kills_its_nodes_waits_in_quarantine,
                 the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
                 nobody_is_rescued_of_a_session_that_holds_nothing;
+            fleet:
+                a_node_is_known_by_its_open_session,
+                a_queue_gives_its_jobs_only_to_nodes_that_have_its_labels,
+                labels_hold_also_with_keys_and_limits,
+                a_program_that_is_too_old_claims_nothing,
+                what_a_node_is_told_waits_for_it_until_it_is_void,
+                who_changes_what_is_kept_with_the_change;
             reports:
                 what_a_run_says_is_kept_and_told,
                 a_report_that_is_sent_again_changes_nothing,
@@ -161,6 +171,27 @@ macro_rules! conformance {
                 limits_are_changed_one_by_one,
                 the_oldest_that_waits_is_found_with_and_without_key,
                 a_paused_queue_gives_no_keys_either;
+            inbox:
+                an_event_stores_its_job_once,
+                an_event_of_which_nothing_was_stored_is_a_new_one_again,
+                our_own_event_that_comes_back_changes_nothing,
+                of_many_that_get_one_event_one_stores_its_job,
+                events_are_forgotten_by_their_age_and_by_their_number;
+            outside:
+                an_attempt_that_was_handed_over_outlives_its_session,
+                the_word_of_a_worker_ends_its_attempt_once,
+                only_the_current_token_is_heard,
+                a_word_without_a_token_is_about_the_current_attempt,
+                of_queues_that_are_not_served_outside_nothing_is_heard,
+                a_failed_attempt_is_followed_as_the_plan_says,
+                what_is_not_heard_of_lapses_in_bounded_steps,
+                a_word_keeps_an_attempt_alive_and_tells_of_its_start,
+                a_word_can_come_before_the_lease_is_handed_over,
+                a_job_that_is_cancelled_outside_is_cancelled_at_once,
+                a_job_that_was_cancelled_before_it_is_handed_over_ends,
+                of_many_that_hear_of_one_end_one_writes_it,
+                held_jobs_are_released_by_a_queue_that_is_served_outside,
+                no_more_are_out_than_may_be;
             concurrency:
                 a_limit_over_all_nodes_is_never_passed,
                 sixteen_claimers_never_share_a_job,

@@ -4,15 +4,22 @@
 //! operation may choose (which of several jobs a bounded step takes), it looks at what was chosen and whether that was
 //! allowed.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use callboard_actors::edges::store::{
     Operation, Outcome, Renewal,
+    outside::{OUTSIDE, OutsideWord, ReceivedEvent, RetryPlan, Said},
     record::{AttemptEnd, JobFilter, JobRecord, Lease, NewJob, NewSession, QueueSettings, Retention},
 };
+use callboard_actors::jobs::RetryPolicy;
 use callboard_contracts::{
     EventType, JobState, Timestamp,
-    api::{AttemptOutcome, LogCursor, QueueLimits},
+    api::{AttemptError, AttemptOutcome, LogCursor, QueueLimits},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use uuid::Uuid;
@@ -20,12 +27,17 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::{Stage, run},
-    words::{SECOND, cancelled, claim, completed, enqueue, failed, finish, job, lost, release, session},
+    words::{
+        DAY, SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lost, release, session,
+    },
 };
 
 const QUEUES: [&str; 2] = ["default", "other"];
 const KEYS: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
 const TYPES: [&str; 2] = ["noop", "mail"];
+/// The queue that workers outside serve, and for how long a word keeps an attempt alive.
+const SERVED: &str = QUEUES[1];
+const ALIVE: Duration = Duration::from_secs(2);
 /// Jobs of a limited queue that may wait.
 const LIMIT: u64 = 4;
 
@@ -55,6 +67,22 @@ enum Step {
         queue: usize,
         limit: u32,
         session: usize,
+        most: Option<u32>,
+    },
+    HandOver {
+        which: usize,
+        seconds: u32,
+    },
+    Hear {
+        which: usize,
+        said: u8,
+        token: bool,
+    },
+    HearAgain {
+        which: usize,
+    },
+    Lapse {
+        limit: u32,
     },
     Start {
         which: usize,
@@ -130,8 +158,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (which(), flag()).prop_map(|(which, other)| Step::EnqueueAgain { which, other }),
         1 => (0..2_usize, prop::option::of(1..5_u32), prop::option::of(1..3_u32))
             .prop_map(|(queue, running, per_key)| Step::Limit { queue, running, per_key }),
-        6 => (0..2_usize, 0..4_u32, which())
-            .prop_map(|(queue, limit, session)| Step::Claim { queue, limit, session }),
+        6 => (0..2_usize, 0..4_u32, which(), prop::option::weighted(0.2, 0..4_u32))
+            .prop_map(|(queue, limit, session, most)| Step::Claim { queue, limit, session, most }),
+        3 => (which(), 0..4_u32).prop_map(|(which, seconds)| Step::HandOver { which, seconds }),
+        4 => (which(), 0..5_u8, prop::bool::weighted(0.7))
+            .prop_map(|(which, said, token)| Step::Hear { which, said, token }),
+        1 => which().prop_map(|which| Step::HearAgain { which }),
+        2 => (1..4_u32).prop_map(|limit| Step::Lapse { limit }),
         4 => which().prop_map(|which| Step::Start { which }),
         8 => (which(), 0..9_u8, flag()).prop_map(|(which, end, started)| Step::Finish { which, end, started }),
         2 => (which(), 0..9_u8).prop_map(|(which, end)| Step::Stale { which, end }),
@@ -162,6 +195,8 @@ struct Known {
     /// The token of the last claim, until nothing said under it counts any more.
     token: Option<u64>,
     session: Option<Uuid>,
+    /// When it lapses, if it is with a worker outside.
+    lapses_at: Option<Timestamp>,
     created_at: Timestamp,
     due: Timestamp,
     started: bool,
@@ -272,6 +307,13 @@ impl Known {
         self.token = None;
     }
 
+    fn cancel_outside(&mut self, now: Timestamp) {
+        self.failed = true;
+        self.attempts.push((self.attempt, AttemptOutcome::Cancelled));
+        self.enter(JobState::Cancelled, now);
+        self.way.push(EventType::Failed);
+    }
+
     fn is_quarantined(&self) -> bool {
         self.state == JobState::Pending && self.deaths > 0
     }
@@ -298,6 +340,9 @@ struct Model {
     gone: BTreeMap<Uuid, Vec<EventType>>,
     sessions: Vec<KnownSession>,
     replays: Vec<Operation>,
+    /// What was heard from outside, and the events that were dealt with.
+    words: Vec<OutsideWord>,
+    inbox: BTreeSet<Uuid>,
     old: Vec<Lease>,
     newest_token: u64,
     /// By queue: the most that may be with a node, the same of a key, and the key that was served last.
@@ -339,6 +384,7 @@ impl Model {
             attempt: 0,
             token: None,
             session: None,
+            lapses_at: None,
             created_at: now,
             due: later.unwrap_or(now),
             started: false,
@@ -360,8 +406,15 @@ impl Model {
 
     /// Which of these available jobs of a queue a claim gives, which stand in the order of the queue; and the key after
     /// which the next claim begins.
-    fn turn<'k>(&'k self, queue: &str, available: Vec<&'k Known>, limit: u32) -> (Vec<&'k Known>, String) {
+    fn turn<'k>(
+        &'k self,
+        queue: &str,
+        available: Vec<&'k Known>,
+        limit: u32,
+        most: Option<u32>,
+    ) -> (Vec<&'k Known>, String) {
         let (running, per_key, last) = self.turns.get(queue).cloned().unwrap_or_default();
+        let running = running.into_iter().chain(most).min();
         let key = |job: &Known| job.new.partition_key.clone().unwrap_or_default();
         let executing = |of: Option<&str>| {
             let fits = |job: &&Known| {
@@ -435,6 +488,18 @@ impl Model {
                 self.left(lease.id);
                 Outcome::Finished { state }
             }
+            Operation::HandOver { lease, visible_for } => {
+                let Some(job) = self.leased(*lease) else { return Outcome::Stale };
+                if job.cancel_requested {
+                    job.cancel_outside(now);
+                    self.left(lease.id);
+                    return Outcome::Finished { state: JobState::Cancelled };
+                }
+                job.session = Some(OUTSIDE);
+                job.lapses_at = Some(now.saturating_add(*visible_for));
+                Outcome::HandedOver
+            }
+            Operation::Hear(word) => self.foresee_word(word, now),
             Operation::Cancel { id } => self.foresee_cancel(*id, now),
             Operation::Retry { id, replay_id, event_id, max_backlog, .. } => {
                 self.foresee_retry(*id, *replay_id, *event_id, *max_backlog, now)
@@ -480,6 +545,11 @@ impl Model {
         let Some(job) = self.jobs.get_mut(&id) else { return Outcome::NotFound };
         match (job.state, job.session) {
             (state, _) if state.is_final() => Outcome::NotPossible { state },
+            (JobState::Executing, Some(OUTSIDE)) => {
+                job.cancel_outside(now);
+                self.left(id);
+                Outcome::Cancelled
+            }
             (JobState::Executing, Some(session)) => {
                 if !job.cancel_requested {
                     job.cancel_requested = true;
@@ -496,6 +566,44 @@ impl Model {
                 Outcome::Cancelled
             }
         }
+    }
+
+    fn foresee_word(&mut self, word: &OutsideWord, now: Timestamp) -> Outcome {
+        if self.inbox.contains(&word.event.id) {
+            return Outcome::Seen;
+        }
+        let Some(job) = self.jobs.get_mut(&word.job) else { return Outcome::NotFound };
+        let (queue, job_type) = (job.new.queue.clone(), job.new.job_type.clone());
+        let served = queue == SERVED;
+        if !served && job.session != Some(OUTSIDE) {
+            return Outcome::NotServed { queue };
+        }
+        if job.state != JobState::Executing || word.token.is_some_and(|token| job.token != Some(token)) {
+            self.inbox.insert(word.event.id);
+            return Outcome::Stale;
+        }
+        job.start();
+        let mut again = None;
+        let end = match &word.said {
+            Said::Alive => {
+                if served {
+                    job.lapses_at = Some(now.saturating_add(ALIVE));
+                }
+                return Outcome::Heard { queue, job_type, state: job.state, retry_at: None };
+            }
+            Said::Completed { .. } => completed(),
+            Said::Failed { error, .. } => {
+                let another = job.attempt < job.new.max_attempts && !error.is_final;
+                again = another.then(|| now.saturating_add(SECOND));
+                failed(again)
+            }
+        };
+        job.finish(&end, now);
+        let state = job.state;
+        self.left(word.job);
+        self.inbox.insert(word.event.id);
+        let retry_at = again.filter(|_| state == JobState::Retryable);
+        Outcome::Heard { queue, job_type, state, retry_at }
     }
 
     fn foresee_retry(
@@ -650,9 +758,28 @@ async fn carry_out<B: Backend>(stage: &mut Stage<B>, model: &mut Model, step: St
             };
             model.plan(Operation::LimitQueue { queue: QUEUES[queue].into(), limits }, now);
         }
-        Step::Claim { queue, limit, session } => {
-            claim_some(stage, model, QUEUES[queue], limit, session).await
+        Step::Claim { queue, limit, session, most } => {
+            claim_some(stage, model, QUEUES[queue], limit, session, most).await
         }
+        Step::HandOver { which, seconds } => {
+            let Some(id) = model.pick(which, |job| job.state == JobState::Executing) else { return };
+            let lease = Lease { id, token: model.jobs[&id].token.unwrap() };
+            model.plan(Operation::HandOver { lease, visible_for: seconds * SECOND }, now);
+        }
+        Step::Hear { which, said, token } => {
+            let Some(id) = model.pick(which, |job| job.was_claimed) else { return };
+            let current = model.jobs[&id].token;
+            let token = if token { Some(current.unwrap_or(1)) } else { None };
+            let word = word(id, token, said, now);
+            model.words.push(word.clone());
+            model.plan(Operation::Hear(Box::new(word)), now);
+        }
+        Step::HearAgain { which } => {
+            let Some(word) = model.words.get(which % model.words.len().max(1)).cloned() else { return };
+            // A word that did nothing is a new one as long as it does nothing; a job's end makes it count.
+            model.plan(Operation::Hear(Box::new(word)), now);
+        }
+        Step::Lapse { limit } => lapse_some(stage, model, limit).await,
         Step::Promote { limit } => promote_some(stage, model, limit).await,
         Step::Release { job_type, limit } => release_some(stage, model, TYPES[job_type], limit).await,
         Step::Rescue { which, limit, idle } => rescue_some(stage, model, which, limit, idle).await,
@@ -695,8 +822,9 @@ async fn send_perhaps_again<B: Backend>(stage: &Stage<B>, model: &mut Model, aga
     let operations: Vec<Operation> = model.batch.iter().map(|(operation, _)| operation.clone()).collect();
     send(stage, model, None).await;
     // What asks for a change by what the job's state is does something else once that has changed.
-    let depends =
-        |operation: &Operation| matches!(operation, Operation::Cancel { .. } | Operation::Retry { .. });
+    let depends = |operation: &Operation| {
+        matches!(operation, Operation::Cancel { .. } | Operation::Retry { .. } | Operation::Hear(_))
+    };
     if again && (operations.len() == 1 || !operations.iter().any(depends)) {
         let before = (stage.log().await, stage.list(JobFilter::default()).await);
         stage.apply(operations.clone()).await;
@@ -705,9 +833,20 @@ async fn send_perhaps_again<B: Backend>(stage: &Stage<B>, model: &mut Model, aga
     }
 }
 
-async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str, limit: u32, which: usize) {
+async fn claim_some<B: Backend>(
+    stage: &Stage<B>,
+    model: &mut Model,
+    queue: &str,
+    limit: u32,
+    which: usize,
+    most: Option<u32>,
+) {
     let session = model.sessions[which % model.sessions.len()].clone();
-    let outcome = send(stage, model, Some(claim(queue, limit, session.new.id))).await.unwrap();
+    let operation = match most {
+        Some(most) => Operation::ClaimOut { queue: queue.into(), limit, session: session.new.id, most },
+        None => claim(queue, limit, session.new.id),
+    };
+    let outcome = send(stage, model, Some(operation)).await.unwrap();
     if !session.open {
         assert_eq!(outcome, Outcome::NotFound, "nothing is claimed for a session that is closed");
         return;
@@ -718,7 +857,7 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
     let available = |job: &&Known| job.new.queue == queue && job.state == JobState::Available;
     let mut expected: Vec<&Known> = model.jobs.values().filter(available).collect();
     expected.sort_by_key(|job| (Reverse(job.new.priority), job.due, places[&job.new.id]));
-    let (expected, last_key) = model.turn(queue, expected, limit);
+    let (expected, last_key) = model.turn(queue, expected, limit, most);
     let expected: Vec<(Uuid, u32)> = expected.iter().map(|job| (job.new.id, job.attempt + 1)).collect();
     assert_eq!(claimed.iter().map(|job| (job.id, job.attempt)).collect::<Vec<_>>(), expected);
     model.turns.entry(queue.to_owned()).or_default().2 = last_key;
@@ -737,6 +876,53 @@ async fn claim_some<B: Backend>(stage: &Stage<B>, model: &mut Model, queue: &str
             known.way.push(EventType::Validated);
         }
     }
+}
+
+/// A word of a worker outside.
+fn word(job: Uuid, token: Option<u64>, said: u8, now: Timestamp) -> OutsideWord {
+    let retry = RetryPlan { by_type: Arc::default(), other: RetryPolicy::Fixed(SECOND), random: 0.5 };
+    let final_error = AttemptError { is_final: true, ..error() };
+    let said = match said {
+        0 | 1 => Said::Alive,
+        2 => Said::Completed { result: Some("17".into()) },
+        3 => Said::Failed { error: error(), retry },
+        _ => Said::Failed { error: final_error, retry },
+    };
+    let event = ReceivedEvent { id: Uuid::now_v7(), occurred_at: now, producer: "worker/1".into() };
+    let served = Arc::new(BTreeMap::from([(SERVED.to_owned(), ALIVE)]));
+    OutsideWord { event, job, token, started_at: None, said, served }
+}
+
+/// Ends what has lapsed, in bounded steps.
+async fn lapse_some<B: Backend>(stage: &Stage<B>, model: &mut Model, limit: u32) {
+    let now = stage.now();
+    send(stage, model, None).await;
+    let outside = |job: &Known| job.state == JobState::Executing && job.session == Some(OUTSIDE);
+    let due = ids(model, |job| outside(job) && job.lapses_at.is_some_and(|at| at <= now));
+    let mut expected: BTreeMap<String, u32> = BTreeMap::new();
+    due.iter().for_each(|id| *expected.entry(model.jobs[id].new.queue.clone()).or_default() += 1);
+    let mut all: BTreeMap<String, u32> = BTreeMap::new();
+    let next_at = loop {
+        let retry = RetryPlan { by_type: Arc::default(), other: RetryPolicy::Fixed(SECOND), random: 0.5 };
+        let lapse = Operation::Lapse { error: lost(), retry, limit, leader: stage.leader };
+        let outcome = stage.one(lapse).await;
+        let Outcome::Lapsed { ended, retry_at, next_at } = outcome else { panic!("{outcome:?}") };
+        assert!(ended.values().sum::<u32>() <= limit);
+        assert!(retry_at.is_none_or(|at| at == now.saturating_add(SECOND)));
+        ended.into_iter().for_each(|(queue, count)| *all.entry(queue).or_default() += count);
+        if next_at.is_none_or(|at| at > now) {
+            break next_at;
+        }
+    };
+    assert_eq!(all, expected);
+    for id in due {
+        let job = model.job(id);
+        let another = job.attempt < job.new.max_attempts;
+        job.fail(another.then(|| now.saturating_add(SECOND)), now);
+        model.left(id);
+    }
+    let first = model.jobs.values().filter(|job| outside(job)).filter_map(|job| job.lapses_at).min();
+    assert!(first.is_none_or(|first| next_at.is_some_and(|at| at <= first)), "{next_at:?} {first:?}");
 }
 
 /// Which of these jobs are no longer in the state they were in.
@@ -855,6 +1041,8 @@ async fn prune_some<B: Backend>(stage: &Stage<B>, model: &mut Model, age: u64, e
         events: age,
         events_max,
         keys: age,
+        inbox: 36_500 * DAY,
+        inbox_max: u64::MAX,
         batch,
     };
     let before = |age: Duration| stage.now().saturating_sub(age);

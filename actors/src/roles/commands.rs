@@ -1,0 +1,194 @@
+//! The commands: does what this node is told, and says what the node is.
+
+use std::sync::Arc;
+
+use callboard_contracts::api::NodeAction;
+use callboard_supervisors::{Actor, Context, StartError};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    backoff::Backoff,
+    condition::Condition,
+    fleet::{description, min_reader},
+    node::Node,
+    queue::producer::hand_back,
+};
+use crate::edges::store::{
+    Operation, Outcome, StoreError,
+    record::{CommandEnd, CommandFilter, CommandRecord, NodeDescription, READER},
+};
+
+/// Commands that are read at a time.
+const PAGE: u32 = 16;
+
+/// Does what somebody, through whichever node, has told this node, and says in the store what became of it: woken by a word,
+/// and every heartbeat, since words get lost. What a node did whose word on it was lost, it does again.
+///
+/// It also keeps up what the store says of the node, and finds out whether the store has what this program cannot read; then
+/// the node claims nothing, and is not ready.
+pub(crate) struct Commands;
+
+impl Actor for Commands {
+    type Args = Arc<Node>;
+
+    async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
+        cx.spawn(run(node, cx.path()));
+        Ok(Commands)
+    }
+}
+
+/// What the store was told last of the node, and under which session.
+type Said = Option<(Uuid, NodeDescription)>;
+
+async fn run(node: Arc<Node>, path: String) {
+    let mut backoff = Backoff::default();
+    let mut said = None;
+    let mut stage = node.stage.subscribe();
+    loop {
+        let ordered = node.standing.ordered.notified();
+        tokio::pin!(ordered);
+        // What is ordered from now on is heard of.
+        ordered.as_mut().enable();
+        match round(&node, &path, &mut said).await {
+            Ok(()) => {
+                backoff.reset();
+                node.conditions.set(&path, condition(&node));
+                tokio::select! {
+                    () = ordered => {}
+                    Ok(()) = stage.changed() => {}
+                    () = sleep(node.config.heartbeat) => {}
+                }
+            }
+            Err(error) => {
+                node.conditions.set(&path, Condition::Degraded(error.to_string()));
+                backoff.pause().await;
+            }
+        }
+    }
+}
+
+fn condition(node: &Node) -> Condition {
+    match node.standing.too_old_for() {
+        Some(needed) => Condition::Degraded(format!(
+            "the store has what this program cannot read: reader {needed} is needed, and this is {READER}; no jobs are \
+             claimed until a newer program runs here"
+        )),
+        None => Condition::Ready,
+    }
+}
+
+async fn round(node: &Node, path: &str, said: &mut Said) -> Result<(), StoreError> {
+    let session = node.session().await;
+    let least = min_reader(node).await?;
+    if node.standing.needs_reader(least) {
+        match node.standing.too_old_for() {
+            Some(needed) => {
+                tracing::error!(
+                    needed,
+                    have = READER,
+                    "this program is too old for the store: it claims no more jobs"
+                );
+                node.served().for_each(|queue| hand_back(node, queue));
+            }
+            None => tracing::info!("this program reads what the store has: it claims jobs again"),
+        }
+        node.wake_all();
+    }
+    describe(node, session, said).await?;
+    for command in node.store.commands(CommandFilter::WaitingFor(node.name.to_string()), PAGE).await? {
+        obey(node, path, session, command, said).await?;
+    }
+    Ok(())
+}
+
+/// Says what the node is, if that has changed.
+async fn describe(node: &Node, session: Uuid, said: &mut Said) -> Result<(), StoreError> {
+    let now = (session, description(node));
+    if said.as_ref() == Some(&now) {
+        return Ok(());
+    }
+    let (labels, description) = (node.config.labels.clone(), now.1.clone());
+    match node.store.write(Operation::DescribeNode { session, labels, description }).await? {
+        // It may have ended meanwhile; the next one says it anew.
+        Outcome::Done | Outcome::NotFound => {
+            *said = Some(now);
+            Ok(())
+        }
+        other => Err(other.unexpected()),
+    }
+}
+
+/// Does what it is told, and says so.
+async fn obey(
+    node: &Node,
+    path: &str,
+    session: Uuid,
+    command: CommandRecord,
+    said: &mut Said,
+) -> Result<(), StoreError> {
+    let CommandRecord { id, action, by, .. } = command;
+    tracing::info!(command = %id, by, action = action.as_str(), object = action.object(), "told to do something");
+    // Whatever ends this actor cannot be told afterwards.
+    let ends_this = match &action {
+        NodeAction::Drain => true,
+        NodeAction::RestartActor { actor } => {
+            path == actor || path.strip_prefix(actor.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        }
+        _ => false,
+    };
+    if ends_this && node.standing.host().is_some() {
+        end(node, id, CommandEnd { done: true, outcome: "under way".to_owned() }).await?;
+        let done = carry_out(node, &action);
+        if let Err(error) = done {
+            tracing::warn!(command = %id, error, "what the node was told could not be done");
+        }
+        return describe(node, session, said).await;
+    }
+    let done = carry_out(node, &action);
+    describe(node, session, said).await?;
+    let outcome = match done {
+        Ok(outcome) => CommandEnd { done: true, outcome },
+        Err(error) => {
+            tracing::warn!(command = %id, error, "what the node was told could not be done");
+            CommandEnd { done: false, outcome: error }
+        }
+    };
+    end(node, id, outcome).await
+}
+
+/// Somebody may have said it before, or its time was over.
+async fn end(node: &Node, id: Uuid, end: CommandEnd) -> Result<(), StoreError> {
+    match node.store.write(Operation::EndCommand { id, end }).await? {
+        Outcome::Done | Outcome::NotFound => Ok(()),
+        other => Err(other.unexpected()),
+    }
+}
+
+fn carry_out(node: &Node, action: &NodeAction) -> Result<String, String> {
+    let host = || node.standing.host().ok_or_else(|| "this program leaves that to nobody".to_owned());
+    match action {
+        NodeAction::Pause => {
+            node.standing.pause(true);
+            node.served().for_each(|queue| hand_back(node, queue));
+            Ok("it claims no more jobs".to_owned())
+        }
+        NodeAction::Resume => {
+            node.standing.pause(false);
+            node.wake_all();
+            Ok("it claims jobs".to_owned())
+        }
+        NodeAction::Drain => {
+            host()?.leave();
+            Ok("it ends what runs, and exits".to_owned())
+        }
+        NodeAction::RestartActor { actor } => {
+            host()?.restart_actor(actor)?;
+            Ok(format!("{actor} is restarted"))
+        }
+        NodeAction::LogLevel { level } => {
+            host()?.set_log_level(level)?;
+            Ok(format!("the log is written as {level} says"))
+        }
+    }
+}

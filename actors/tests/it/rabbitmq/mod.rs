@@ -1,0 +1,8 @@
+//! The bus on a real broker.
+
+mod consuming;
+mod events;
+mod outages;
+mod publishing;
+mod support;
+mod topology;

@@ -1,0 +1,9 @@
+//! Totals in Redis.
+
+mod counting;
+mod subject;
+
+use self::subject::Redis;
+use crate::sink_suite::sink_suite;
+
+sink_suite! { Redis }

@@ -1,0 +1,125 @@
+//! Where servers outside are, with what it takes to get in.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::database_url::show;
+use crate::document::Node;
+use crate::key::quoted;
+use crate::value::{Fault, Setting, text};
+
+const LONGEST: usize = 2048;
+
+/// Declares the URL of a kind of server, and the error of a text that is none.
+macro_rules! server_url {
+    ($(#[$meta:meta])* pub struct $name:ident, $(#[$error_meta:meta])* $error:ident: $schemes:literal, $expected:literal) => {
+        $(#[$meta])*
+        #[derive(Clone)]
+        pub struct $name(SecretString);
+
+        $(#[$error_meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[error("expected a URL such as \"{}\", of at most {LONGEST} visible ASCII characters (others are written as %XX)", $expected)]
+        pub struct $error;
+
+        impl $name {
+            /// Takes a URL of the right scheme.
+            ///
+            /// # Errors
+            /// What a URL has that this one has not. The text itself is not shown.
+            pub fn new(url: impl Into<String>) -> Result<Self, $error> {
+                let url = url.into();
+                let scheme = $schemes.split(' ').any(|scheme| {
+                    url.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).is_some_and(|rest| !rest.is_empty())
+                });
+                let visible = url.bytes().all(|byte| byte.is_ascii_graphic());
+                if scheme && visible && url.len() <= LONGEST { Ok(Self(url.into())) } else { Err($error) }
+            }
+
+            /// The URL itself.
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// The URL itself, as a secret.
+            pub fn secret(&self) -> &SecretString {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// Shows scheme, host, port and database, and nothing at all of a URL that is not of the usual form.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                show(self.expose(), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        /// It never says what was found in its place.
+        impl Setting for $name {
+            const SECRET: bool = true;
+
+            fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+                let Some(text) = text(node) else {
+                    let found = node.value.type_name();
+                    return Err(Fault::new(format!("{}, found {found}", $error), node).into());
+                };
+                Self::new(text.into_owned()).map_err(|error| Fault::new(error.to_string(), node).into())
+            }
+
+            fn render(&self) -> String {
+                quoted(&self.to_string())
+            }
+        }
+    };
+}
+
+server_url! {
+    /// The URL of a Redis server. It may hold a password, so it shows as host and database only.
+    pub struct RedisUrl,
+    /// The text is no URL of a Redis server.
+    InvalidRedisUrl: "redis rediss", "redis://:PASSWORD@HOST:6379/0"
+}
+
+server_url! {
+    /// The URL of a MongoDB deployment. It may hold a password, so it shows as hosts and database only.
+    pub struct MongodbUrl,
+    /// The text is no URL of a MongoDB deployment.
+    InvalidMongodbUrl: "mongodb", "mongodb://USER:PASSWORD@HOST:27017/"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_where_it_is_and_no_more() {
+        for (url, shown) in [
+            ("redis://:secret@cache:6379/1", "redis://***@cache:6379/1"),
+            ("rediss://cache", "rediss://cache"),
+            ("redis://:secret/1", "redis://***"),
+        ] {
+            let url = RedisUrl::new(url).unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert!(!format!("{url:?}").contains("secret"));
+        }
+        let several = "mongodb://me:secret@one:27017,two:27018/?replicaSet=rs&authSource=secret";
+        assert_eq!(MongodbUrl::new(several).unwrap().to_string(), "mongodb://***@one:27017,two:27018/");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "redis://", "mongodb://db", "cache:6379", "redis://a b"] {
+            assert_eq!(RedisUrl::new(text).unwrap_err(), InvalidRedisUrl);
+        }
+        for text in ["", "mongodb://", "redis://db", "mongodb:db", "mongodb+srv://db"] {
+            assert_eq!(MongodbUrl::new(text).unwrap_err(), InvalidMongodbUrl);
+        }
+    }
+}
