@@ -8,6 +8,7 @@ mod crashing;
 mod deploy;
 mod events;
 mod examples;
+mod faults;
 mod fleet;
 mod fleet_nodes;
 mod interoperation;

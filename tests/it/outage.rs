@@ -5,33 +5,24 @@
 //! and writes the table in `docs/job-semantics.md` with `--update`.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    fs,
-    io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    collections::{BTreeMap, HashMap},
     thread,
     time::{Duration, Instant},
 };
 
-use callboard_testsupport::{Database, PrivatePostgres};
+use callboard_testsupport::{Database, PrivatePostgres, Weather, Wire};
 use rustix::process::Signal;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    faults::work::{Work, sleep},
     kill_matrix::{
         load::effects,
-        log::Log,
-        node::{Addresses, Node, ask},
+        node::{Node, ask},
         table,
     },
-    server::PATIENCE,
+    server::callboard,
 };
 
 const BEGIN: &str = "<!-- outages: begin (scripts/outage --update) -->";
@@ -98,172 +89,21 @@ struct Outcome {
     problems: Vec<String>,
 }
 
-/// Passes connections on to the database until they are cut.
-struct Wire {
-    address: SocketAddr,
-    cut: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-    over: Arc<AtomicBool>,
-}
-
-impl Wire {
-    fn to(port: u16) -> Wire {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let wire = Wire { address, cut: Arc::default(), open: Arc::default(), over: Arc::default() };
-        let (cut, open, over) = (wire.cut.clone(), wire.open.clone(), wire.over.clone());
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if over.load(SeqCst) {
-                    return;
-                }
-                let (false, Ok(client)) = (cut.load(SeqCst), client) else { continue };
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to) = (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
-                    thread::spawn(move || pass_on(from, to));
-                }
-                open.lock().expect("no panic").extend([client, server]);
-            }
-        });
-        wire
+fn start(work: &Work, number: usize, url: &str, times: Times) -> Node {
+    let mut command = callboard();
+    command.args(["serve", "--data"]).arg(work.folder().join(format!("data-{number}")));
+    command.args(["--allow-program", "sh", "--set", &format!("system.node_name=node-{number}")]);
+    for setting in ["store.backend=postgres", "queue_defaults.concurrency=16"].iter().chain(times.settings) {
+        command.args(["--set", setting]);
     }
-
-    fn cut(&self, cut: bool) {
-        self.cut.store(cut, SeqCst);
-        for stream in self.open.lock().expect("no panic").drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.over.store(true, SeqCst);
-        self.cut(true);
-        // Wakes whoever accepts.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn pass_on(mut from: TcpStream, mut to: TcpStream) {
-    let mut bytes = [0; 16 * 1024];
-    let mut pass = || -> io::Result<usize> {
-        let read = from.read(&mut bytes)?;
-        to.write_all(&bytes[..read])?;
-        Ok(read)
-    };
-    while matches!(pass(), Ok(1..)) {}
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
-}
-
-/// Three servers on a database, and whoever keeps them busy.
-struct Fleet {
-    folder: TempDir,
-    addresses: Addresses,
-    log: Log,
-    /// Every job that was submitted, or is about to be.
-    jobs: Mutex<Vec<Uuid>>,
-    over: AtomicBool,
-}
-
-impl Fleet {
-    fn start(&self, number: usize, url: &str, times: Times) -> Node {
-        let name = format!("system.node_name=node-{number}");
-        let data = self.folder.path().join(format!("data-{number}")).display().to_string();
-        let mut arguments = vec!["--data".to_owned(), data, "--allow-program".to_owned(), "sh".to_owned()];
-        let ours = ["store.backend=postgres", "queue_defaults.concurrency=16", &name];
-        for setting in ours.iter().chain(times.settings) {
-            arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
-        }
-        let environment = [("CALLBOARD__STORE__URL".to_owned(), url.to_owned())];
-        Node::start(number, &self.addresses, &arguments, &environment, &self.log_of(number))
-    }
-
-    fn log_of(&self, number: usize) -> std::path::PathBuf {
-        self.folder.path().join(format!("{number}.log"))
-    }
-
-    /// Submits these through one server, again and again until they are accepted.
-    fn submit(&self, number: usize, jobs: &[Value]) -> Result<(), String> {
-        let ids = jobs.iter().filter_map(|job| Uuid::try_parse(job["id"].as_str()?).ok());
-        self.jobs.lock().expect("no panic").extend(ids);
-        let body = json!({ "jobs": jobs }).to_string();
-        let deadline = Instant::now() + 2 * PATIENCE;
-        while Instant::now() < deadline {
-            let answer = self
-                .addresses
-                .of(number)
-                .and_then(|address| ask(address, "POST", "/api/v1/jobs/batch", &body));
-            if answer.is_some_and(|answer| answer.status == 200 && answer.json()["refused"] == 0) {
-                return Ok(());
-            }
-            thread::park_timeout(Duration::from_millis(50));
-        }
-        Err(format!("server {number} has not accepted jobs within {:?}", 2 * PATIENCE))
-    }
-
-    /// Keeps one server busy until it is over.
-    fn keep_busy(&self, number: usize) -> Result<(), String> {
-        while !self.over.load(SeqCst) {
-            self.submit(
-                number,
-                &[noop(), noop(), sleep(Duration::from_millis(30)), program(self.folder.path())],
-            )?;
-            // The load: not as fast as it goes.
-            thread::park_timeout(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-
-    fn ended(&self, ids: &[Uuid]) -> Result<(), String> {
-        self.log.until("jobs have ended", |events| {
-            let ended: HashSet<Uuid> =
-                events.iter().filter(|event| event.kind == "job.completed").map(|event| event.job).collect();
-            ids.iter().all(|id| ended.contains(id)).then_some(())
-        })
-    }
-}
-
-fn noop() -> Value {
-    json!({ "id": Uuid::now_v7(), "type": "noop" })
-}
-
-fn sleep(time: Duration) -> Value {
-    json!({ "id": Uuid::now_v7(), "type": "sleep", "payload": { "ms": time.as_millis() as u64 } })
-}
-
-/// Leaves a line that nobody can take back.
-fn program(folder: &Path) -> Value {
-    let script = r#"echo "$CALLBOARD_JOB_ID $CALLBOARD_ATTEMPT" >> "$1/effects""#;
-    json!({
-        "id": Uuid::now_v7(), "type": "command",
-        "payload": { "program": "sh", "args": ["-c", script, "sh", folder] },
-    })
+    command.env("CALLBOARD__STORE__URL", url);
+    Node::start(number, &work.addresses, command, &work.log_of(number))
 }
 
 /// Plays one outage.
 fn play(away: Away, times: Times) -> Outcome {
-    let fleet = Fleet {
-        folder: TempDir::new().expect("a folder"),
-        addresses: Addresses::default(),
-        log: Log::default(),
-        jobs: Mutex::default(),
-        over: AtomicBool::new(false),
-    };
-    let played = thread::scope(|scope| {
-        let done = Done(&fleet);
-        let mut turn = 0;
-        let fleet = done.0;
-        scope.spawn(move || {
-            fleet.log.follow(|| {
-                turn += 1;
-                fleet.addresses.of(turn % NODES)
-            });
-        });
-        act(fleet, scope, away, times)
-    });
+    let work = Work::new(NODES);
+    let played = work.while_followed(|scope| act(&work, scope, away, times));
     let mut outcome = played.unwrap_or_else(|problem| Outcome {
         away,
         time: times.away,
@@ -272,10 +112,10 @@ fn play(away: Away, times: Times) -> Outcome {
         attempts: 0,
         problems: vec![problem],
     });
-    outcome.problems.extend(fleet.log.broken());
+    outcome.problems.extend(work.log.broken());
     if !outcome.problems.is_empty() {
         for number in 0..NODES {
-            let log = fs::read_to_string(fleet.log_of(number)).unwrap_or_default();
+            let log = work.said_by(number);
             let last: Vec<&str> = log.lines().rev().take(40).collect();
             println!("{away:?}: the end of the log of server {number}, newest first:\n{}", last.join("\n"));
         }
@@ -283,18 +123,8 @@ fn play(away: Away, times: Times) -> Outcome {
     outcome
 }
 
-/// Ends what goes on beside, whatever happens.
-struct Done<'f>(&'f Fleet);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.over.store(true, SeqCst);
-        self.0.log.close();
-    }
-}
-
 fn act<'s>(
-    fleet: &'s Fleet,
+    work: &'s Work,
     scope: &'s thread::Scope<'s, '_>,
     away: Away,
     times: Times,
@@ -302,17 +132,17 @@ fn act<'s>(
     let mut postgres = PrivatePostgres::start();
     let database = postgres.database();
     let wire = Wire::to(postgres.port());
-    let url = format!("postgres://callboard@{}/{}", wire.address, database.name());
-    let mut nodes: Vec<Node> = (0..NODES).map(|number| fleet.start(number, &url, times)).collect();
+    let url = format!("postgres://callboard@{}/{}", wire.address(), database.name());
+    let mut nodes: Vec<Node> = (0..NODES).map(|number| start(work, number, &url, times)).collect();
     for node in &mut nodes {
         node.serving()?;
     }
     // Some run from before the outage into it, and some over it.
     let long = [times.away / 2, times.away + Duration::from_secs(2)];
     let long: Vec<Value> = (0..NODES).flat_map(|_| long.map(sleep)).collect();
-    fleet.submit(0, &long)?;
-    let busy: Vec<_> = (0..NODES).map(|number| scope.spawn(move || fleet.keep_busy(number))).collect();
-    fleet.log.until("the work is under way", |events| {
+    work.submit(0, &long)?;
+    let busy: Vec<_> = (0..NODES).map(|number| scope.spawn(move || work.keep_busy(number))).collect();
+    work.log.until("the work is under way", |events| {
         let begun = |job: &Value| {
             let id = job["id"].as_str().and_then(|id| Uuid::try_parse(id).ok());
             events.iter().any(|event| Some(event.job) == id && event.kind == "job.executed")
@@ -323,26 +153,22 @@ fn act<'s>(
     be_away(away, times.away, &mut postgres, &database, &wire);
     let returned = Instant::now();
     for number in 0..NODES {
-        let fresh = [noop(), program(fleet.folder.path())];
-        fleet.submit(number, &fresh)?;
-        let ids: Vec<Uuid> =
-            fresh.iter().filter_map(|job| Uuid::try_parse(job["id"].as_str()?).ok()).collect();
-        fleet.ended(&ids)?;
+        work.flows_through(number)?;
     }
     let flowing = returned.elapsed();
-    fleet.over.store(true, SeqCst);
+    work.end();
     for busy in busy {
         busy.join().map_err(|_| "whoever submits has panicked".to_owned())??;
     }
-    let jobs = fleet.jobs.lock().expect("no panic").clone();
-    fleet.ended(&jobs)?;
+    let jobs = work.jobs();
+    work.ended(&jobs)?;
 
     let mut outcome =
         Outcome { away, time: times.away, jobs: jobs.len(), flowing, attempts: 0, problems: Vec::new() };
     if flowing > FLOWS_WITHIN {
         outcome.problems.push(format!("work flowed only {flowing:?} after the return"));
     }
-    judge(fleet, &jobs, &mut outcome)?;
+    judge(work, &jobs, &mut outcome)?;
     for (number, node) in nodes.iter_mut().enumerate() {
         node.signal(Signal::TERM);
         let status = node.end()?;
@@ -351,7 +177,7 @@ fn act<'s>(
         }
     }
     for number in 0..NODES {
-        let log = fs::read_to_string(fleet.log_of(number)).unwrap_or_default();
+        let log = work.said_by(number);
         for word in ["a dead node's attempts were ended", "was taken for dead", "came too late"] {
             if log.contains(word) {
                 outcome.problems.push(format!("the log of server {number} says: {word}"));
@@ -382,9 +208,9 @@ fn be_away(away: Away, time: Duration, postgres: &mut PrivatePostgres, database:
             postgres.thaw();
         }
         Away::Cut => {
-            wire.cut(true);
+            wire.set(Weather { cut: true, ..Weather::default() });
             pass();
-            wire.cut(false);
+            wire.set(Weather::default());
         }
         Away::Dropped => {
             while Instant::now() < until {
@@ -396,10 +222,10 @@ fn be_away(away: Away, time: Duration, postgres: &mut PrivatePostgres, database:
 }
 
 /// Each job has one attempt, which has completed; each program has run once; each event is there once.
-fn judge(fleet: &Fleet, jobs: &[Uuid], outcome: &mut Outcome) -> Result<(), String> {
-    let address = fleet.addresses.of(0).ok_or("server 0 is gone")?;
+fn judge(work: &Work, jobs: &[Uuid], outcome: &mut Outcome) -> Result<(), String> {
+    let address = work.addresses.of(0).ok_or("server 0 is gone")?;
     let mut runs: HashMap<Uuid, usize> = HashMap::new();
-    effects(fleet.folder.path()).into_iter().for_each(|(job, _)| *runs.entry(job).or_default() += 1);
+    effects(work.folder()).into_iter().for_each(|(job, _)| *runs.entry(job).or_default() += 1);
     for id in jobs {
         let path = format!("/api/v1/jobs/{id}");
         let job = ask(address, "GET", &path, "").ok_or_else(|| format!("{path}: no answer"))?.json();
@@ -411,7 +237,7 @@ fn judge(fleet: &Fleet, jobs: &[Uuid], outcome: &mut Outcome) -> Result<(), Stri
         }
     }
     let mut kinds: BTreeMap<(Uuid, String), usize> = BTreeMap::new();
-    for event in fleet.log.events() {
+    for event in work.log.events() {
         *kinds.entry((event.job, event.kind)).or_default() += 1;
     }
     let doubled = kinds.iter().filter(|(_, count)| **count > 1);
@@ -457,6 +283,6 @@ fn the_database_is_away_and_nothing_is_lost_or_rescued_wrongly() {
 fn the_database_is_away_for_a_minute() {
     let outcomes = prove(MINUTE, &Away::ALL);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        table::write(BEGIN, &markdown(&outcomes), END);
+        table::write("docs/job-semantics.md", BEGIN, &markdown(&outcomes), END);
     }
 }

@@ -1,7 +1,7 @@
 //! Servers for tests. PostgreSQL: a database of one's own on the shared server ([`Database`]), and a server of one's own that can
 //! be stopped, killed and frozen ([`PrivatePostgres`]). RabbitMQ likewise: the shared one ([`rabbitmq_url`]), and one of one's
 //! own ([`PrivateRabbit`]). Redis and what stands in for MongoDB: where the shared server is ([`redis_url`], [`mongodb_url`]), and a
-//! server of one's own ([`PrivateServer`]).
+//! server of one's own ([`PrivateServer`]). What is between a client and a server can be made bad ([`Wire`]).
 //!
 //! Everything here blocks, works inside and outside of an async runtime, panics with what went wrong, and is gone when
 //! it is dropped. `scripts/services run -- COMMAND` makes sure that there is a shared server.
@@ -14,6 +14,7 @@ mod processes;
 mod programs;
 mod rabbitmq;
 mod redis;
+mod wire;
 
 pub use self::{
     database::Database,
@@ -22,4 +23,5 @@ pub use self::{
     private_server::PrivateServer,
     rabbitmq::{PrivateRabbit, rabbitmq_url},
     redis::redis_url,
+    wire::{Weather, Wire},
 };

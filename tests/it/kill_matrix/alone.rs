@@ -14,6 +14,7 @@ use super::{
     scene::{STOPPED, Scene},
     verdict::{self, Row},
 };
+use crate::server::callboard;
 
 pub(super) fn play<'s>(scene: &'s Scene, scope: &'s Scope<'s, '_>) -> Result<Row, String> {
     let way = scene.case.way();
@@ -62,9 +63,10 @@ pub(super) fn play<'s>(scene: &'s Scene, scope: &'s Scope<'s, '_>) -> Result<Row
 /// Passes the time for which a stopped process is away. Nobody else gets at its file meanwhile.
 fn stay_away(scene: &Scene, node: &Node) -> Result<(), String> {
     let back = Instant::now() + STOPPED;
-    let data = scene.data_of(0).display().to_string();
     let log = scene.folder().join("other.log");
-    let mut other = Node::start(0, &Addresses::default(), &["--data".to_owned(), data], &[], &log);
+    let mut command = callboard();
+    command.args(["serve", "--data"]).arg(scene.data_of(0));
+    let mut other = Node::start(0, &Addresses::default(), command, &log);
     let status = other.end()?;
     if status.success() || !other.log().contains(&format!("process {}", node.id())) {
         return Err(format!("another process on the file of a stopped one: {status}: {}", other.log()));

@@ -1,6 +1,7 @@
 //! The log of a cluster, followed over the deaths of its processes.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
     sync::{Condvar, Mutex},
@@ -33,6 +34,7 @@ pub(crate) struct Log {
 #[derive(Default)]
 struct State {
     events: Vec<Event>,
+    completed: HashSet<Uuid>,
     /// What a log must not do, and this one did.
     broken: Vec<String>,
     closed: bool,
@@ -41,6 +43,11 @@ struct State {
 impl Log {
     pub(crate) fn events(&self) -> Vec<Event> {
         self.state.lock().expect("no panic").events.clone()
+    }
+
+    /// The jobs that have completed.
+    pub(crate) fn completed(&self) -> HashSet<Uuid> {
+        self.state.lock().expect("no panic").completed.clone()
     }
 
     pub(crate) fn broken(&self) -> Vec<String> {
@@ -58,10 +65,23 @@ impl Log {
         what: &str,
         mut done: impl FnMut(&[Event]) -> Option<T>,
     ) -> Result<T, String> {
+        self.until_state(what, |state| done(&state.events))
+    }
+
+    /// Waits until all of these jobs have completed.
+    pub(crate) fn until_completed(&self, jobs: &[Uuid]) -> Result<(), String> {
+        let mut left = jobs.to_vec();
+        self.until_state("jobs have completed", |state| {
+            left.retain(|job| !state.completed.contains(job));
+            left.is_empty().then_some(())
+        })
+    }
+
+    fn until_state<T>(&self, what: &str, mut done: impl FnMut(&State) -> Option<T>) -> Result<T, String> {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.state.lock().expect("no panic");
         loop {
-            if let Some(done) = done(&state.events) {
+            if let Some(done) = done(&state) {
                 return Ok(done);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -115,6 +135,9 @@ impl Log {
         let (event_id, job) = (uuid(&event["event"]["eventId"]), uuid(&event["event"]["payload"]["id"]));
         match (event_id, job) {
             (Some(id_of_event), Some(job)) if id == expected => {
+                if kind == "job.completed" {
+                    state.completed.insert(job);
+                }
                 state.events.push(Event { id: id_of_event, kind: kind.to_owned(), job });
             }
             _ => state.broken.push(format!("the log has {kind} {id} where {expected} should be: {data}")),

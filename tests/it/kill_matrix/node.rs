@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::server::{Answer, PATIENCE, callboard};
+use crate::server::{Answer, PATIENCE};
 
 /// How long one request may take. A stopped process answers none, and whoever asked must ask again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -63,20 +63,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts a process as this number of a cluster. What it logs goes to `log`, beside what is there.
-    pub(crate) fn start(
-        number: usize,
-        addresses: &Addresses,
-        arguments: &[String],
-        environment: &[(String, String)],
-        log: &Path,
-    ) -> Node {
+    /// Starts a server or a worker as this number of a cluster. What it logs goes to `log`, beside what is there.
+    pub(crate) fn start(number: usize, addresses: &Addresses, mut command: Command, log: &Path) -> Node {
         addresses.set(number, None);
         let errors = fs::File::options().create(true).append(true).open(log).expect("a log file");
-        let mut process = callboard()
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "json"])
-            .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+        let mut process = command
+            .args(["--listen", "127.0.0.1:0", "--log", "json"])
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()

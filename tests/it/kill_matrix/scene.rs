@@ -24,7 +24,7 @@ use super::{
     node::{Addresses, Node},
     play::{Backend, Case, Servers, Way},
 };
-use crate::checksums::processes_of;
+use crate::{checksums::processes_of, server::callboard};
 
 /// The session's time to live in all cases, and how long a process is stopped: past it.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -111,7 +111,7 @@ impl Scene {
         if self.case.way() == Way::Retention {
             settings.extend(["retention.cancelled=1ms", "retention.interval=100ms"]);
         }
-        let mut environment = Vec::new();
+        let mut command = callboard();
         if let Some(database) = &self.database {
             settings.extend([
                 "store.backend=postgres",
@@ -120,19 +120,17 @@ impl Scene {
                 "store.statement_timeout=2s",
                 "store.write_timeout=3s",
             ]);
-            environment.push(("CALLBOARD__STORE__URL".to_owned(), database.url().to_owned()));
+            command.env("CALLBOARD__STORE__URL", database.url());
         }
-        let mut arguments = vec!["--data".to_owned(), self.data_of(number).display().to_string()];
-        arguments.extend(["--allow-program".to_owned(), "sh".to_owned()]);
-        arguments.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), (*setting).to_owned()]));
+        command.args(["serve", "--allow-program", "sh", "--data"]).arg(self.data_of(number));
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         if armed {
             let Case { failpoint, fault, .. } = self.case;
             let action = format!("{}={}@{}", failpoint.name, fault.word(), self.case.hit());
-            environment.push(("CALLBOARD_FAILPOINTS".to_owned(), action));
-            let log = self.folder().join("hits");
-            environment.push(("CALLBOARD_FAILPOINT_LOG".to_owned(), log.display().to_string()));
+            command.env("CALLBOARD_FAILPOINTS", action);
+            command.env("CALLBOARD_FAILPOINT_LOG", self.folder().join("hits"));
         }
-        Node::start(number, &self.addresses, &arguments, &environment, &self.log_of(number))
+        Node::start(number, &self.addresses, command, &self.log_of(number))
     }
 
     /// Waits until the victim was killed or stopped, where it should be.

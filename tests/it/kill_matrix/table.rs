@@ -65,12 +65,12 @@ fn cell(row: &Row) -> String {
 
 /// Writes the matrix.
 pub(super) fn update(rows: &[Row]) {
-    write(BEGIN, &markdown(rows), END);
+    write("docs/job-semantics.md", BEGIN, &markdown(rows), END);
 }
 
-/// Writes a table between its marks.
-pub(crate) fn write(begin: &str, table: &str, end: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/job-semantics.md");
+/// Writes a table between its marks in a page.
+pub(crate) fn write(page: &str, begin: &str, table: &str, end: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let page = fs::read_to_string(&path).expect("a page");
     let (before, rest) = page.split_once(begin).expect("a mark where the table begins");
     let (_, after) = rest.split_once(end).expect("a mark where it ends");
