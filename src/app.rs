@@ -621,7 +621,7 @@ impl App {
     #[cfg(feature = "web")]
     fn web_dependencies(&self) -> callboard_web::WebDependencies {
         let Handles { gateway, read_model, metrics, .. } = &self.handles;
-        let metrics = metrics.clone();
+        let (metrics, counted) = (metrics.clone(), metrics.clone());
         // Not the system itself: the tree must not keep itself alive.
         let (root, conditions) = (self.system.root(), self.conditions.clone());
         let same_root = root.clone();
@@ -653,6 +653,8 @@ impl App {
             metrics: std::sync::Arc::new(move || metrics.render()),
             tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
             troubles: std::sync::Arc::new(move || callboard_web::tree_troubles(&same_root.snapshot())),
+            windows: self.handles.windows(),
+            request_refused: std::sync::Arc::new(move || counted.request_refused()),
             telemetry: self.telemetry.clone(),
             version: env!("CARGO_PKG_VERSION"),
             node_roles: self.roles.clone(),

@@ -207,6 +207,7 @@ pub(crate) fn outside(
     settings: &Settings,
 ) -> Result<RolesConfig, OutsideSetupError> {
     counters(&mut config, &settings.counters)?;
+    windows(&mut config, settings)?;
     archive(&mut config, &settings.archive)?;
     Ok(config)
 }
@@ -245,6 +246,37 @@ fn counters(config: &mut RolesConfig, settings: &config::CountersSettings) -> Re
     config.sinks.extend(counters.sink());
     config.outside.edges.push(counters.edge());
     config.outside.counters = Some(counters.reader());
+    Ok(())
+}
+
+/// Windows of the limit of requests, which all nodes share where there is a Redis.
+#[cfg(feature = "redis")]
+fn windows(config: &mut RolesConfig, settings: &Settings) -> Result<(), OutsideSetupError> {
+    use callboard_actors::edges::{
+        breaker::{EdgeGuard, GuardSettings},
+        windows::RedisWindows,
+    };
+    /// A request does not wait for longer to hear whether it may be made.
+    const LIMIT: Duration = Duration::from_millis(100);
+    /// Requests that are asked about at once.
+    const CONCURRENCY: usize = 64;
+    let (Some(url), 1..) = (&settings.counters.url, settings.web.rate_limit) else { return Ok(()) };
+    let guard = EdgeGuard::new(
+        "windows",
+        GuardSettings { timeout: LIMIT, concurrency: CONCURRENCY, ..GuardSettings::default() },
+        config.outside.numbers.clone(),
+    );
+    let prefix = settings.counters.key_prefix.as_deref().unwrap_or_default();
+    let windows = RedisWindows::new(url.secret(), prefix, guard)
+        .map_err(|error| OutsideSetupError::Url { key: "counters.url", problem: error.to_string() })?;
+    config.outside.edges.push(windows.edge());
+    config.outside.windows = Some(windows.windows());
+    Ok(())
+}
+
+#[cfg(not(feature = "redis"))]
+fn windows(_: &mut RolesConfig, _: &Settings) -> Result<(), OutsideSetupError> {
+    // A URL of Redis was refused before.
     Ok(())
 }
 
@@ -541,6 +573,8 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
         workers: web.workers,
         max_connections: web.max_connections,
         sse_max_clients: web.sse_max_clients,
+        rate_limit: web.rate_limit,
+        rate_limit_window: web.rate_limit_window,
         pages_dir: web.pages_dir.clone(),
         // A worker has nothing to say there.
         old_ports: if worker { Vec::new() } else { old_ports(settings) },

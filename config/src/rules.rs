@@ -158,6 +158,10 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.range(&key("web.workers"), web.workers, 1, 1_024);
     rules.range(&key("web.max_connections"), web.max_connections, 1, 1_000_000);
     rules.range(&key("web.sse_max_clients"), web.sse_max_clients, 0, 1_000_000);
+    rules.range(&key("web.rate_limit"), web.rate_limit, 0, 1_000_000);
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+    let fits = (least..=most).contains(&web.rate_limit_window);
+    rules.require(fits, "web.rate_limit_window", "it must be from 1s to 1d");
     rules.range(&key("store.batch_max"), store.batch_max, 1, 100_000);
     rules.range(&key("store.queue_max"), store.queue_max, 1, 10_000_000);
     rules.ordered(("store.batch_max", &store.batch_max), ("store.queue_max", &store.queue_max));

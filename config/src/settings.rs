@@ -188,6 +188,10 @@ section! {
         pub max_connections: usize,
         /// Most clients that follow the event stream at a time. Default: `512`.
         pub sse_max_clients: usize,
+        /// Requests that a client may make in `rate_limit_window`; 0: as many as it likes. Default: `0`.
+        pub rate_limit: u32,
+        /// The time of `rate_limit`. Default: `1m`.
+        pub rate_limit_window: Duration,
         /// Folder that the pages were built into; none, or not there: `/docs` is a plain page. Default: `pages/dist`.
         pub pages_dir: Option<PathBuf>,
     }

@@ -22,6 +22,7 @@ mod outage;
 mod output;
 mod outside;
 mod pages;
+mod rate_limit;
 mod requests;
 mod semantics;
 mod server;

@@ -30,6 +30,7 @@ use crate::{
     observatory::OldPort,
     problem::{Kind, Trouble},
     proxy::Proxy,
+    rate_limit::RateLimit,
     seats::Seats,
     settings::{WebDependencies, WebSettings},
 };
@@ -53,6 +54,8 @@ pub(crate) struct State {
     pub(crate) port: Option<OldPort>,
     /// What passes answers of other servers on.
     pub(crate) proxy: Proxy,
+    /// How many requests a client may make, if there is a limit.
+    pub(crate) rate_limit: Option<Arc<RateLimit>>,
     /// Clients that follow the events.
     pub(crate) seats: Arc<Seats>,
     /// What they are sent.

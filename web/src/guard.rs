@@ -108,7 +108,12 @@ pub(crate) async fn guard(
         request.extensions_mut().insert(RequestSpan(span.context()));
     }
     let checked = allowed(&request, &state.settings);
-    let mut response = match checked.and_then(|()| check_node(&request, &state.roles.node_roles)) {
+    let mut checked = checked.and_then(|()| check_node(&request, &state.roles.node_roles));
+    // Also of requests that are refused, so that nobody can try tokens as fast as he likes.
+    if let Some(limit) = &state.rate_limit {
+        checked = limit.check(&request).await.and(checked);
+    }
+    let mut response = match checked {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
             let answer = trouble.answer(request.request());

@@ -21,6 +21,7 @@ mod openapi;
 mod pages;
 mod problem;
 mod proxy;
+mod rate_limit;
 mod route;
 mod routes;
 mod seats;

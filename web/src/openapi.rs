@@ -202,7 +202,7 @@ fn responses(route: &Route) -> Value {
             if said.is_empty() { kind.title().to_owned() } else { format!("{said} · {}", kind.title()) };
         response["description"] = said.into();
         response["content"][media] = json!({ "schema": schema(Schema::Named(problem)) });
-        if matches!(kind, Kind::BacklogFull | Kind::KeyUnderWay | Kind::Unavailable) {
+        if matches!(kind, Kind::BacklogFull | Kind::TooManyRequests | Kind::KeyUnderWay | Kind::Unavailable) {
             response["headers"] = json!({ "Retry-After": header("When to try again, in seconds.") });
         }
     }

@@ -1,5 +1,7 @@
 //! Problems, in the form of `/api/v1` (RFC 9457) and of the old contract.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
@@ -62,6 +64,7 @@ kinds! {
     Misdirected = 421 "misdirected" "The request names another host",
     NotHere = 421 "not-here" "This node does not do this",
     BacklogFull = 429 "backlog-full" "No more jobs are taken now",
+    TooManyRequests = 429 "too-many-requests" "This client makes too many requests",
     Unavailable = 503 "unavailable" "This cannot be done now",
 }
 
@@ -123,6 +126,12 @@ impl Trouble {
         Trouble { kind: Kind::Malformed, ..Trouble::invalid(vec![error]) }
     }
 
+    /// When it is worth trying again.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(whole_seconds(wait));
+        self
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.kind.status(false)
     }
@@ -175,6 +184,11 @@ impl Trouble {
     }
 }
 
+/// Not less than it is.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
@@ -182,14 +196,7 @@ impl From<Refusal> for Trouble {
             Refusal::Invalid(errors) => return Trouble::invalid(errors),
             Refusal::Unavailable(error) => return error.into(),
             Refusal::BacklogFull { retry_after, .. } | Refusal::StoreFull { retry_after, .. } => {
-                let seconds = retry_after.as_secs_f64().ceil().max(1.0);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "whole and positive"
-                )]
-                let retry_after = Some(seconds as u64);
-                return Trouble { retry_after, ..Trouble::new(Kind::BacklogFull, detail) };
+                return Trouble::new(Kind::BacklogFull, detail).retry_after(retry_after);
             }
             Refusal::UnknownType { .. } => Kind::UnknownType,
             Refusal::Forbidden(_) => Kind::Forbidden,

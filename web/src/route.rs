@@ -183,8 +183,14 @@ impl Route {
 
     /// Every kind of problem that it can be answered with.
     pub(crate) fn all_problems(&self) -> Vec<Kind> {
-        let mut kinds =
-            vec![Kind::Unauthorized, Kind::Misdirected, Kind::NotHere, Kind::Timeout, Kind::Unavailable];
+        let mut kinds = vec![
+            Kind::Unauthorized,
+            Kind::Misdirected,
+            Kind::NotHere,
+            Kind::Timeout,
+            Kind::TooManyRequests,
+            Kind::Unavailable,
+        ];
         if self.method != Method::GET {
             kinds.extend([Kind::Forbidden, Kind::MediaType]);
         }

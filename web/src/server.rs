@@ -26,6 +26,7 @@ use crate::{
     pages,
     problem::{Kind, Trouble},
     proxy::Proxy,
+    rate_limit::RateLimit,
     route::Route,
     seats::STALLED,
     settings::{WebDependencies, WebError, WebSettings},
@@ -62,6 +63,7 @@ pub struct ServerArgs {
     roles: WebDependencies,
     port: Option<OldPort>,
     proxy: Proxy,
+    rate_limit: Option<Arc<RateLimit>>,
     address: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -82,9 +84,23 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         return Err(WebError::NeedsToken(settings.listen));
     }
     let proxy = Proxy::new(&settings.proxy)?;
+    let rate_limit = RateLimit::new(
+        settings.rate_limit,
+        settings.rate_limit_window,
+        roles.windows.clone(),
+        roles.request_refused.clone(),
+    )
+    .map(Arc::new);
     let server = |settings: WebSettings, port| {
         let (address, local_addr) = watch::channel(None);
-        let args = ServerArgs { settings, roles: roles.clone(), port, proxy: proxy.clone(), address };
+        let args = ServerArgs {
+            settings,
+            roles: roles.clone(),
+            port,
+            proxy: proxy.clone(),
+            rate_limit: rate_limit.clone(),
+            address,
+        };
         let server = ChildSpec::<HttpServer>::new(name(port), args)
             .placement(Placement::Control)
             .shutdown(Shutdown::Timeout(STOP_LIMIT + Duration::from_secs(1)));
@@ -135,6 +151,7 @@ impl Actor for HttpServer {
             roles: args.roles.clone(),
             port: args.port,
             proxy: args.proxy.clone(),
+            rate_limit: args.rate_limit.clone(),
             seats: Arc::default(),
             feed: Arc::default(),
             streams: Arc::new(Semaphore::new(SEATS)),

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_actors::{
-    edges::telemetry::Telemetry,
+    edges::{telemetry::Telemetry, windows::CountWindows},
     roles::{
         Conditions, RoleSet,
         request::{
@@ -76,6 +76,10 @@ pub struct WebSettings {
     pub max_connections: usize,
     /// Clients that follow the event stream at most.
     pub sse_max_clients: usize,
+    /// Requests that a client may make in `rate_limit_window`; 0: as many as it likes.
+    pub rate_limit: u32,
+    /// The time of `rate_limit`.
+    pub rate_limit_window: Duration,
     /// The folder that the pages were built into. Without it, and where it is not there, `/docs` is a plain page.
     pub pages_dir: Option<PathBuf>,
     /// Ports of the old system that are open beside it, and where; port 0 lets the system choose.
@@ -122,6 +126,10 @@ pub struct WebDependencies {
     pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
     /// What the supervision tree knows to be out of order now.
     pub troubles: Arc<dyn Fn() -> Vec<ReadinessReason> + Send + Sync>,
+    /// Where requests are counted over all nodes, if not by each node for itself.
+    pub windows: Option<Arc<dyn CountWindows>>,
+    /// Told of each request that was refused because its client made too many.
+    pub request_refused: Arc<dyn Fn() + Send + Sync>,
     /// Where spans of requests are recorded.
     pub telemetry: Telemetry,
     /// The program's version.

@@ -5,7 +5,13 @@ pub mod breaker;
 pub mod bus;
 pub mod counters;
 pub mod outside;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod remote;
 pub mod sink;
 pub mod store;
 pub mod telemetry;
+pub mod windows;
+
+#[cfg(feature = "redis")]
+pub use redis::InvalidRedisUrl;

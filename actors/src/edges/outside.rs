@@ -8,6 +8,7 @@ use super::{
     archive::ReadArchive,
     breaker::{EdgeGuard, EdgeNumbers},
     counters::ReadCounters,
+    windows::CountWindows,
 };
 
 /// Something to be done with a server outside, through its guard, which knows what becomes of it.
@@ -42,6 +43,8 @@ pub struct Outside {
     pub counters: Option<Arc<dyn ReadCounters>>,
     /// Where old events are read, if not from the store's log.
     pub archive: Option<Arc<dyn ReadArchive>>,
+    /// Where limits are counted that hold over all nodes, if not by each node for itself.
+    pub windows: Option<Arc<dyn CountWindows>>,
 }
 
 /// Who writes what programs outside read: exactly one may.

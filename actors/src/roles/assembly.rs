@@ -38,7 +38,7 @@ use super::{
     wakes::Wakes,
 };
 use crate::{
-    edges::{bus::Receive, store::StoreHandle},
+    edges::{bus::Receive, store::StoreHandle, windows::CountWindows},
     jobs::JobRegistry,
 };
 
@@ -90,6 +90,11 @@ pub struct Handles {
 }
 
 impl Handles {
+    /// Where limits are counted that hold over all nodes, if anywhere.
+    pub fn windows(&self) -> Option<Arc<dyn CountWindows>> {
+        self.node.config.outside.windows.clone()
+    }
+
     /// Who does what only the process can do when the node is told to.
     pub fn set_host(&self, host: impl Host) {
         self.node.standing.set_host(Some(Arc::new(host)));

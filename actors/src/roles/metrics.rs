@@ -70,6 +70,7 @@ struct Numbers {
     start_latency: HistogramVec,
     finished: IntCounterVec,
     quarantined: IntCounterVec,
+    requests_refused: IntCounter,
     started: IntCounterVec,
     ended: IntCounterVec,
     run_seconds: HistogramVec,
@@ -291,6 +292,10 @@ impl Metrics {
             "Attempts that this node has ended because nothing was heard from the worker outside.",
         )?;
 
+        let requests_refused = all.counter(
+            "callboard_requests_refused_total",
+            "Requests that were refused because their client made more than `web.rate_limit`.",
+        )?;
         all.of_fleet = true;
         let processed = all.counter("processor_jobs_processed_total", "Jobs that were finished, however.")?;
         let completed = all.counter("processor_jobs_completed_total", "Jobs that were completed.")?;
@@ -372,6 +377,7 @@ impl Metrics {
             start_latency,
             finished,
             quarantined,
+            requests_refused,
             started,
             ended,
             run_seconds,
@@ -391,6 +397,11 @@ impl Metrics {
             sink_behind,
             sink_events,
         })))
+    }
+
+    /// A client made more requests than it may.
+    pub fn request_refused(&self) {
+        self.0.requests_refused.inc();
     }
 
     /// All of them, in Prometheus's text format.

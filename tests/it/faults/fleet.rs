@@ -51,7 +51,8 @@ pub(super) struct Fleet<'w> {
     pub(super) rabbit: PrivateRabbit,
     pub(super) redis: PrivateServer,
     pub(super) mongodb: PrivateServer,
-    nodes: Vec<(Ways, Node)>,
+    /// `None` while one is started again.
+    nodes: Vec<(Ways, Option<Node>)>,
     work: &'w Work,
     times: Times,
 }
@@ -83,9 +84,9 @@ impl<'w> Fleet<'w> {
                 archive: Wire::to(self.mongodb.port()),
             };
             let node = self.node(number, &ways, How::Usual);
-            self.nodes.push((ways, node));
+            self.nodes.push((ways, Some(node)));
         }
-        self.nodes.iter_mut().try_for_each(|(_, node)| node.serving().map(|_| ()))
+        (0..NODES).try_for_each(|number| self.running(number).serving().map(|_| ()))
     }
 
     fn node(&self, number: usize, ways: &Ways, how: How) -> Node {
@@ -135,24 +136,29 @@ impl<'w> Fleet<'w> {
     }
 
     pub(super) fn kill(&mut self, number: usize) {
-        self.nodes[number].1.kill();
+        self.running(number).kill();
     }
 
-    pub(super) fn signal(&self, number: usize, signal: Signal) {
-        self.nodes[number].1.signal(signal);
+    pub(super) fn signal(&mut self, number: usize, signal: Signal) {
+        self.running(number).signal(signal);
     }
 
     /// Starts a node again, whose process has ended, and waits until it serves.
     pub(super) fn start_again(&mut self, number: usize, how: How) -> Result<(), String> {
-        let mut node = self.node(number, &self.nodes[number].0, how);
-        node.serving()?;
-        self.nodes[number].1 = node;
-        Ok(())
+        // What is left of the old one goes before the new one says where it listens.
+        drop(self.nodes[number].1.take());
+        let node = self.node(number, &self.nodes[number].0, how);
+        self.nodes[number].1 = Some(node);
+        self.running(number).serving().map(|_| ())
+    }
+
+    fn running(&mut self, number: usize) -> &mut Node {
+        self.nodes[number].1.as_mut().expect("it was started")
     }
 
     /// Stops a node in good order.
     pub(super) fn stop(&mut self, number: usize) -> Result<(), String> {
-        let node = &mut self.nodes[number].1;
+        let node = self.running(number);
         node.signal(Signal::TERM);
         let status = node.end()?;
         if status.success() { Ok(()) } else { Err(format!("{} stopped with {status}", name(number))) }

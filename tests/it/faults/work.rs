@@ -37,6 +37,8 @@ pub(crate) struct Work {
     servers: usize,
     /// Every job that was submitted, or is about to be.
     jobs: Mutex<Vec<Uuid>>,
+    /// Those of which a server has said that it has them.
+    accepted: Mutex<Vec<Uuid>>,
     /// Nobody submits more for the moment.
     rests: AtomicBool,
     over: AtomicBool,
@@ -50,6 +52,7 @@ impl Work {
             folder: TempDir::new().expect("a folder"),
             servers,
             jobs: Mutex::default(),
+            accepted: Mutex::default(),
             rests: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
@@ -123,6 +126,7 @@ impl Work {
                 .of(number)
                 .and_then(|address| ask(address, "POST", "/api/v1/jobs/batch", &body));
             if answer.is_some_and(|answer| answer.status == 200 && answer.json()["refused"] == 0) {
+                self.accepted.lock().expect("no panic").extend(ids(jobs));
                 return Ok(());
             }
             thread::park_timeout(Duration::from_millis(50));
@@ -153,10 +157,11 @@ impl Work {
         self.log.until_completed(jobs)
     }
 
-    /// The jobs that have not ended yet.
+    /// The jobs that servers have, and that have not ended yet.
     pub(crate) fn under_way(&self) -> Vec<Uuid> {
         let completed: HashSet<Uuid> = self.log.completed();
-        self.jobs().into_iter().filter(|job| !completed.contains(job)).collect()
+        let accepted = self.accepted.lock().expect("no panic");
+        accepted.iter().filter(|job| !completed.contains(*job)).copied().collect()
     }
 }
 

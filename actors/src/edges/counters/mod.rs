@@ -13,7 +13,7 @@ use callboard_contracts::api::{LogCursor, Totals};
 use futures_util::future::BoxFuture;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{CountersSetupError, RedisCounters, RedisOptions};
+pub use self::redis::{RedisCounters, RedisOptions};
 use super::store::StoreHandle;
 
 /// Reads totals from a server outside.

@@ -7,17 +7,15 @@ use callboard_contracts::{
     api::{LogCursor, Totals},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use parking_lot::Mutex;
-use redis::{
-    AsyncConnectionConfig, Client, RedisError, Script, ScriptInvocation, aio::MultiplexedConnection,
-};
-use secrecy::{ExposeSecret, SecretString};
+use redis::{RedisError, Script, ScriptInvocation};
+use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::{ReadCounters, sink::CountersSink};
 use crate::edges::{
     breaker::{CallError, EdgeGuard},
     outside::{OutsideEdge, Writer},
+    redis::{InvalidRedisUrl, RedisServer},
     sink::{EventSink, SinkError, SinkSpec, known_owner},
     store::StoreHandle,
 };
@@ -65,11 +63,6 @@ pub struct RedisOptions {
     /// Most events of one step.
     pub batch: u32,
 }
-
-/// Redis cannot be used as it is configured.
-#[derive(Debug, thiserror::Error)]
-#[error("the URL of Redis cannot be used: {0}")]
-pub struct CountersSetupError(String);
 
 /// The names of the keys.
 #[derive(Clone, Debug)]
@@ -123,12 +116,10 @@ pub(super) fn marker(owner: &str, place: LogCursor) -> String {
 
 /// The totals in Redis. Its calls go through a guard.
 pub struct RedisCounters {
-    client: Client,
+    server: RedisServer,
     pub(super) guard: EdgeGuard,
     options: RedisOptions,
     keys: Keys,
-    /// The connection, and how many there were: whoever has found one broken drops that one only.
-    connection: Mutex<(u64, Option<MultiplexedConnection>)>,
     owner: OnceCell<String>,
 }
 
@@ -143,10 +134,8 @@ impl RedisCounters {
     ///
     /// # Errors
     /// A URL that is none.
-    pub fn new(options: RedisOptions, guard: EdgeGuard) -> Result<Arc<Self>, CountersSetupError> {
-        // What the crate says of a URL may hold a part of it.
-        let client = Client::open(options.url.expose_secret())
-            .map_err(|_| CountersSetupError("expected redis://HOST:6379/DATABASE".to_owned()))?;
+    pub fn new(options: RedisOptions, guard: EdgeGuard) -> Result<Arc<Self>, InvalidRedisUrl> {
+        let server = RedisServer::new(&options.url)?;
         let key = |name: &str| format!("{}{name}", options.prefix);
         let keys = Keys {
             marker: key("callboard:counters:position"),
@@ -155,8 +144,7 @@ impl RedisCounters {
             failed: key("metrics:jobs:failed"),
             last: key("metrics:last_event_time"),
         };
-        let connection = Mutex::new((0, None));
-        Ok(Arc::new(RedisCounters { client, guard, options, keys, connection, owner: OnceCell::new() }))
+        Ok(Arc::new(RedisCounters { server, guard, options, keys, owner: OnceCell::new() }))
     }
 
     /// What keeps the totals up to date, if this fleet does so.
@@ -195,7 +183,7 @@ impl RedisCounters {
         let Keys { marker, total, completed, failed, last } = &self.keys;
         let mut read = redis::cmd("MGET");
         read.arg(marker).arg(total).arg(completed).arg(failed).arg(last);
-        let mut borrowed = self.connection(connect).await?;
+        let mut borrowed = self.server.borrow(connect).await?;
         let found = read.query_async::<Vec<Option<String>>>(&mut borrowed.connection).await;
         let found = borrowed.give_back(found)?;
         let [marker, total, completed, failed, last] =
@@ -243,63 +231,17 @@ impl RedisCounters {
 
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<String, SinkError> {
         let invoked = async {
-            let mut borrowed = self.connection(true).await?;
+            let mut borrowed = self.server.borrow(true).await?;
             let answer = call.invoke_async::<String>(&mut borrowed.connection).await;
             borrowed.give_back(answer)
         };
         self.guard.call(invoked).await.map_err(refused)
     }
 
-    /// The connection, which is made if there is none and `connect` is set.
-    async fn connection(&self, connect: bool) -> Result<Borrowed<'_>, RedisError> {
-        let (number, known) = self.connection.lock().clone();
-        let (number, connection) = match known {
-            Some(connection) => (number, connection),
-            None if !connect => {
-                return Err(RedisError::from((redis::ErrorKind::Io, "there is no connection yet")));
-            }
-            None => {
-                // The guard has the time.
-                let config =
-                    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-                let made = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-                let mut connection = self.connection.lock();
-                *connection = (connection.0 + 1, Some(made.clone()));
-                (connection.0, made)
-            }
-        };
-        Ok(Borrowed { counters: self, number, connection, is_good: false })
-    }
-
     /// The owner of the marks that this fleet makes, if one has been made.
     async fn owner(&self, store: &StoreHandle) -> Option<&String> {
         let owner = async || known_owner(store).await.ok().flatten().ok_or(());
         self.owner.get_or_try_init(owner).await.ok()
-    }
-}
-
-/// The connection while a command is under way on it. If that does not succeed, or is given up, the connection is not used
-/// again: nobody knows what would be read from it.
-struct Borrowed<'a> {
-    counters: &'a RedisCounters,
-    number: u64,
-    connection: MultiplexedConnection,
-    is_good: bool,
-}
-
-impl Borrowed<'_> {
-    fn give_back<T>(mut self, done: Result<T, RedisError>) -> Result<T, RedisError> {
-        self.is_good = done.is_ok();
-        done
-    }
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        let mut connection = self.counters.connection.lock();
-        if !self.is_good && connection.0 == self.number {
-            connection.1 = None;
-        }
     }
 }
 

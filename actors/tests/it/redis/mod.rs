@@ -2,6 +2,7 @@
 
 mod counting;
 mod subject;
+mod windows;
 
 use self::subject::Redis;
 use crate::sink_suite::sink_suite;
