@@ -204,6 +204,15 @@ impl<M: Message> Recipient<M> {
         asking::ask(self.id(), limit, message, |envelope| self.admit(envelope), || self.0.clone()).await
     }
 
+    /// As [`ask_within`](Self::ask_within), but a full mailbox refuses at once, whatever its policy.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn ask_at_once(&self, limit: Duration, message: M) -> Result<M::Result, AskError> {
+        let offer = |envelope| std::future::ready(self.0.offer(envelope));
+        asking::ask(self.id(), limit, message, offer, || self.0.clone()).await
+    }
+
     /// Shows that whoever waits now waits for this one.
     pub(crate) fn while_waiting(&self) -> Option<Waiting> {
         while_waiting(self.0.clone(), M::LABEL)

@@ -64,6 +64,8 @@ fn blocked_senders_wait_their_turn_or_their_time() {
         let began = Instant::now();
         assert!(matches!(worker.send(Count).await, Err(SendError::Full(_))));
         assert_eq!(began.elapsed(), ms(100));
+        let refused = worker.recipient::<Count>().ask_at_once(ms(500), Count).await;
+        assert_eq!((refused, began.elapsed()), (Err(AskError::Full), ms(100)));
         let waiting = async {
             for _ in 0..20 {
                 worker.send(Count).await.expect("room in time");
@@ -75,6 +77,7 @@ fn blocked_senders_wait_their_turn_or_their_time() {
         };
         tokio::join!(waiting, resumed);
         assert_eq!(worker.ask(Count).await, Ok((0, 25)));
+        assert_eq!(worker.recipient().ask_at_once(ms(500), Count).await, Ok((0, 26)));
         system.shutdown().await;
     });
 }
