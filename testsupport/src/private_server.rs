@@ -47,6 +47,8 @@ pub struct PrivateServer {
     folder: TempDir,
     port: u16,
     server: Option<Child>,
+    /// Whether its folder is as one should be that a kill is to do no harm to.
+    prepared: bool,
     watcher: Child,
     /// Closed by the system when this process ends.
     _alive: ChildStdin,
@@ -103,7 +105,15 @@ impl PrivateServer {
             .spawn()
             .expect("sh starts");
         let alive = watcher.stdin.take().expect("a pipe");
-        PrivateServer { kind, folder, port: free_port(), server: None, watcher, _alive: alive }
+        PrivateServer {
+            kind,
+            folder,
+            port: free_port(),
+            server: None,
+            prepared: false,
+            watcher,
+            _alive: alive,
+        }
     }
 
     /// Its URL. The same after a restart.
@@ -136,7 +146,7 @@ impl PrivateServer {
                 if server.try_wait().expect("a child").is_some() {
                     break;
                 }
-                if self.answers() {
+                if self.answers() && self.prepare() {
                     self.server = Some(server);
                     return;
                 }
@@ -188,6 +198,12 @@ impl PrivateServer {
             Kind::Redis => redis::answers(self.port),
             Kind::Mongodb => mongodb::answers(self.port),
         }
+    }
+
+    /// Whether what a server needs once is done.
+    fn prepare(&mut self) -> bool {
+        self.prepared |= self.kind == Kind::Redis || mongodb::prepare(self.port).is_ok();
+        self.prepared
     }
 
     fn spawn(&self) -> Child {
