@@ -6,6 +6,7 @@ use std::{any::type_name, collections::BTreeSet, net::SocketAddr, path::Path, sy
 use callboard_actors::roles::Publisher;
 use callboard_actors::{
     edges::{
+        remote::{Remote, RemoteError, RemoteMessage, RemoteRef},
         store::{StoreEdge, StoreEdgeArgs, StoreError, StoreHandle},
         telemetry::Telemetry,
     },
@@ -15,19 +16,21 @@ use callboard_actors::{
         registry::JobRegistryBuilder,
     },
     roles::{
-        Conditions, DrainReport, Handles, Host, InvalidRoles, Role, RoleSet, Roles, RolesConfig, RolesError,
+        Backtraces, Conditions, DrainReport, GetTree, Handles, Host, INSPECTOR, InvalidRoles, Role, RoleSet,
+        Roles, RolesConfig, RolesError,
         request::{CancelJob, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge, Submit},
+        tree_node,
     },
 };
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
 use callboard_config::{InvalidDatabaseUrl, Settings};
 use callboard_contracts::api::{
-    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SubmitJob, Submitted,
+    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SubmitJob, Submitted, TreeNode,
 };
 use callboard_supervisors::{
-    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, ShutdownReport, StartChildError,
-    StartSystemError, Supervisor, SupervisorSpec,
+    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, Recipient, ShutdownReport,
+    StartChildError, StartSystemError, Supervisor, SupervisorSpec,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -40,6 +43,8 @@ use crate::{
 
 /// How long the tree has to stop once its work is handed over.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// Why nobody can be asked.
+const NO_BUS: &str = "`bus.url` is not set";
 /// How long one request to a role may take.
 pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(30);
 
@@ -88,6 +93,9 @@ pub enum AppError {
     /// A broker is configured, and this program cannot talk to any.
     #[error("`bus.url` is set, but this program was built without the feature `rabbitmq`")]
     NoBus,
+    /// An actor cannot be offered to other nodes.
+    #[error("an actor cannot be offered to other nodes: {0}")]
+    Offer(#[source] RemoteError),
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
@@ -141,6 +149,7 @@ pub struct AppBuilder {
     roles: RoleSet,
     serves: Option<BTreeSet<String>>,
     log_level: Option<SetLogLevel>,
+    offers: Vec<Offer>,
     /// What was wrong with a URL that was given in code.
     wrong_url: Option<InvalidDatabaseUrl>,
 }
@@ -157,6 +166,9 @@ enum Endpoints {
     Worker,
 }
 
+/// Offers an actor to other nodes.
+type Offer = Box<dyn FnOnce(&Remote) -> Result<(), RemoteError> + Send>;
+
 /// Writes another part of the log from now on.
 type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
@@ -164,6 +176,7 @@ type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 struct Process {
     /// Not the system itself: the tree must not keep itself alive.
     root: Supervisor,
+    conditions: Conditions,
     leaving: watch::Sender<bool>,
     log_level: Option<SetLogLevel>,
 }
@@ -190,6 +203,32 @@ impl Host for Process {
             None => Err("this program does not let its log be changed".to_owned()),
         }
     }
+
+    fn tree(&self) -> Option<TreeNode> {
+        Some(tree_node(&self.root.snapshot(), &self.conditions, Backtraces::Left))
+    }
+}
+
+/// What it takes to see the trees of all nodes. Not the system itself: the tree must not keep itself alive.
+#[derive(Clone)]
+struct Fleet {
+    root: Supervisor,
+    conditions: Conditions,
+    remote: Remote,
+}
+
+impl Fleet {
+    fn of(app: &App) -> Self {
+        Fleet { root: app.system.root(), conditions: app.conditions.clone(), remote: app.remote.clone() }
+    }
+
+    async fn tree(&self, node: &str, limit: Duration) -> Result<TreeNode, RemoteError> {
+        if node == self.remote.node() {
+            return Ok(tree_node(&self.root.snapshot(), &self.conditions, Backtraces::Left));
+        }
+        let asked = self.remote.actor::<GetTree>(node, INSPECTOR).ask_within(limit, GetTree {}).await?;
+        asked.ok_or_else(|| RemoteError::Failed("the node is on its way out".to_owned()))
+    }
 }
 
 /// Supervised actors, jobs, their store and, if wanted, the web endpoints in one tree.
@@ -201,6 +240,7 @@ pub struct App {
     pub(crate) handles: Handles,
     store: StoreHandle,
     conditions: Conditions,
+    remote: Remote,
     #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the web endpoints record spans"))]
     telemetry: Telemetry,
     settings: Settings,
@@ -229,6 +269,7 @@ impl App {
             roles: RoleSet::default(),
             serves: None,
             log_level: None,
+            offers: Vec::new(),
             wrong_url: None,
         }
     }
@@ -357,6 +398,46 @@ impl App {
         edges.map_err(|error| self.store_error(error))
     }
 
+    /// An actor that another node [offers](AppBuilder::offer), or this one. The address is good whether or not that node lives.
+    ///
+    /// What is sent is handled *at most once*, and its answer waited for within a time limit. Without a bus (`bus.url`) whatever is asked
+    /// is answered with [`RemoteError::NoBus`](crate::remote::RemoteError::NoBus).
+    ///
+    /// ```no_run
+    /// use callboard::{App, Message, remote::{RemoteError, RemoteMessage}};
+    /// use schemars::JsonSchema;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Message, Serialize, Deserialize, JsonSchema)]
+    /// #[message(reply = u64)]
+    /// struct HowMany { queue: String }
+    ///
+    /// impl RemoteMessage for HowMany {
+    ///     const TYPE: &'static str = "how-many";
+    /// }
+    ///
+    /// # async fn example(app: App) -> Result<(), RemoteError> {
+    /// let counter = app.remote::<HowMany>("w1", "counter");
+    /// println!("{}", counter.ask(HowMany { queue: "mail".to_owned() }).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remote<M: RemoteMessage>(
+        &self,
+        node: impl Into<String>,
+        actor: impl Into<String>,
+    ) -> RemoteRef<M> {
+        self.remote.actor(node, actor)
+    }
+
+    /// The supervision tree of a node, of this one without a bus, within this time (60 s at most). It has no backtraces.
+    ///
+    /// # Errors
+    /// See [`RemoteError`](crate::remote::RemoteError).
+    pub async fn tree_of(&self, node: &str, limit: Duration) -> Result<TreeNode, RemoteError> {
+        Fleet::of(self).tree(node, limit).await
+    }
+
     /// Waits until somebody has told the node to leave the fleet (`callboard nodes drain`). Whoever runs the app then
     /// [stops](Self::stop) it.
     pub async fn told_to_leave(&self) {
@@ -435,6 +516,24 @@ impl AppBuilder {
     /// Adds a supervisor of the embedding program, under the supervisor `application`.
     pub fn supervisor(mut self, supervisor: SupervisorSpec) -> Self {
         self.application = self.application.supervisor(supervisor);
+        self
+    }
+
+    /// Lets other nodes send messages of this type to an actor of this app, under this name ([`App::remote`]). What is not offered,
+    /// nobody reaches. It needs a bus (`bus.url`); without one nobody asks.
+    ///
+    /// Messages come as the actor's mailbox has room: a full one refuses at once. The latest offer of a name and type counts.
+    /// `callboard` is the name of what every node offers, and not for others.
+    pub fn offer<M: RemoteMessage>(mut self, name: impl Into<String>, actor: Recipient<M>) -> Self {
+        let name = name.into();
+        self.offers.push(Box::new(move |remote: &Remote| {
+            if name == INSPECTOR {
+                return Err(RemoteError::Malformed(format!(
+                    "the name {name:?} is taken by every node itself"
+                )));
+            }
+            remote.offer(name, actor)
+        }));
         self
     }
 
@@ -522,7 +621,23 @@ impl AppBuilder {
             config.publisher = Some(Publisher(bus.publisher()));
         }
         let telemetry = config.telemetry.clone();
-        let assembled = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
+        let node = config.node.clone();
+        let mut assembled = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
+        #[cfg(feature = "rabbitmq")]
+        let remote = match &bus {
+            Some(bus) => Remote::new(node, bus.publisher()),
+            None => Remote::without_bus(node, NO_BUS),
+        };
+        #[cfg(not(feature = "rabbitmq"))]
+        let remote = Remote::without_bus(node, NO_BUS);
+        for offer in self.offers {
+            offer(&remote).map_err(AppError::Offer)?;
+        }
+        // Others can ask where there is a bus, and only there is it started.
+        let inspector = assembled.inspector.take();
+        if let Some(inspector) = &inspector {
+            remote.offer(INSPECTOR, inspector.actor_ref().recipient()).map_err(AppError::Offer)?;
+        }
         let workers = match settings.system.executors {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -538,20 +653,32 @@ impl AppBuilder {
         #[cfg(feature = "rabbitmq")]
         let edges = match bus {
             // Whoever takes jobs in takes them from there, too.
-            Some(bus) => edges.supervisor(
-                bus.supervisor(roles.has(Role::Gateway).then(|| assembled.handles.receive.clone())),
-            ),
+            Some(bus) => {
+                let receive = roles.has(Role::Gateway).then(|| assembled.handles.receive.clone());
+                let bus = bus.with_remote(&remote).supervisor(receive);
+                let edges = match inspector {
+                    Some(inspector) => edges.child(inspector),
+                    None => edges,
+                };
+                edges.supervisor(bus)
+            }
             None => edges,
         };
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
         let (leaving, left) = watch::channel(false);
-        assembled.handles.set_host(Process { root: system.root(), leaving, log_level: self.log_level });
+        assembled.handles.set_host(Process {
+            root: system.root(),
+            conditions: conditions.clone(),
+            leaving,
+            log_level: self.log_level,
+        });
         let app = App {
             system,
             handles: assembled.handles.clone(),
             store,
             conditions,
+            remote,
             telemetry,
             settings,
             address: None,
@@ -625,6 +752,7 @@ impl App {
         // Not the system itself: the tree must not keep itself alive.
         let (root, conditions) = (self.system.root(), self.conditions.clone());
         let same_root = root.clone();
+        let fleet = Fleet::of(self);
         callboard_web::WebDependencies {
             submit: gateway.recipient(),
             submit_once: gateway.recipient(),
@@ -651,8 +779,14 @@ impl App {
             committed: self.store.committed(),
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),
-            tree: std::sync::Arc::new(move || callboard_web::tree_node(&root.snapshot(), &conditions)),
-            troubles: std::sync::Arc::new(move || callboard_web::tree_troubles(&same_root.snapshot())),
+            tree: std::sync::Arc::new(move || tree_node(&root.snapshot(), &conditions, Backtraces::Shown)),
+            node_tree: std::sync::Arc::new(move |node: String, limit| {
+                let fleet = fleet.clone();
+                Box::pin(async move { fleet.tree(&node, limit).await })
+            }),
+            troubles: std::sync::Arc::new(move || {
+                callboard_actors::roles::tree_troubles(&same_root.snapshot())
+            }),
             windows: self.handles.windows(),
             request_refused: std::sync::Arc::new(move || counted.request_refused()),
             telemetry: self.telemetry.clone(),

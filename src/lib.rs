@@ -59,6 +59,12 @@ pub mod bus {
     pub use callboard_actors::edges::bus::*;
 }
 
+/// Typed messages to actors of other nodes, over the bus: [`App::remote`](crate::App::remote).
+#[cfg(feature = "jobs")]
+pub mod remote {
+    pub use callboard_actors::edges::remote::{Remote, RemoteError, RemoteMessage, RemoteRef};
+}
+
 /// For actix-web handlers that ask actors.
 #[cfg(feature = "web")]
 pub mod web {

@@ -58,6 +58,12 @@ impl Call {
         self
     }
 
+    /// Whoever called decides whether to try again.
+    pub(crate) fn only_once(mut self) -> Self {
+        self.repeatable = false;
+        self
+    }
+
     pub(crate) fn query(mut self, query: Vec<(&'static str, String)>) -> Self {
         self.query = query;
         self

@@ -1,5 +1,7 @@
 //! Calls about the server itself: queues, job types, tree, totals, readiness.
 
+use std::time::Duration;
+
 use callboard_contracts::api::{
     AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PutEdge, QueueLabels, QueueLimits,
     QueueView, Readiness, Totals, TreeNode,
@@ -140,6 +142,17 @@ impl Client {
     /// See [`ClientError`].
     pub async fn tree(&self) -> Result<TreeNode, ClientError> {
         self.call(Call::get("/api/v1/tree")).await
+    }
+
+    /// The supervision tree of the node of this name, which has so long to answer (60 s at most); its backtraces stay there. A node that
+    /// does not answer is not asked again.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. A node that is not there, not connected to the bus, or does not answer is a problem that says so.
+    pub async fn node_tree(&self, node: &str, limit: Duration) -> Result<TreeNode, ClientError> {
+        let limit = limit.as_millis().max(1).to_string();
+        let path = format!("/api/v1/nodes/{}/tree", escaped(node));
+        self.call(Call::get(path).query(vec![("timeout_ms", limit)]).only_once()).await
     }
 
     /// Totals of finished jobs.

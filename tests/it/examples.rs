@@ -11,12 +11,13 @@ use std::{
     time::Instant,
 };
 
-use callboard_testsupport::Database;
+use callboard_testsupport::{Database, rabbitmq_url};
 
 use crate::server::PATIENCE;
 
 /// How an example is run, and a line that it writes when it has shown what it is for. `FOLDER` is an empty folder,
-/// `DATABASE` the URL of an empty database.
+/// `DATABASE` the URL of an empty database,
+/// `BROKER` that of a RabbitMQ broker.
 const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("actix_web", &[], "+ 1: 200 OK {\"sum\":201,\"generation\":1}"),
     ("adopt_actix", &[], "steady: the address is the same"),
@@ -27,6 +28,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("fair", &["FOLDER"], "it has waited for all of the large one's: false"),
     ("progress", &["FOLDER"], "100% done: page 15"),
     ("pub_sub", &[], "quick: saw [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], missed 0, subscribed"),
+    ("remote", &["BROKER", "FOLDER"], "the theatre has closed"),
     ("stream_pipeline", &[], "the sum of 200 readings is 19900"),
     ("testing", &[], "no line is lost in 100 orders of events"),
     ("transaction", &["DATABASE", "FOLDER"], "the other one is there: false"),
@@ -78,6 +80,7 @@ impl Running {
             match *argument {
                 "FOLDER" => command.arg(folder),
                 "DATABASE" => command.arg(database),
+                "BROKER" => command.arg(rabbitmq_url()),
                 argument => command.arg(argument),
             };
         }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How a process of this name is set up, that is soon taken for dead.
-fn options(database: &Database, name: &str, arguments: &[&str]) -> Options {
+pub(crate) fn options(database: &Database, name: &str, arguments: &[&str]) -> Options {
     let mut options = Options::arguments(arguments);
     for setting in [
         "store.backend=postgres",
@@ -70,12 +70,17 @@ fn node(server: &Server, name: &str) -> Option<Value> {
 
 /// The names of the actors of a process, with their paths.
 fn actors(process: &Server) -> BTreeSet<String> {
+    actors_of(&process.get("/api/v1/tree").json())
+}
+
+/// The paths of the actors of a tree.
+pub(crate) fn actors_of(tree: &Value) -> BTreeSet<String> {
     fn walk(node: &Value, found: &mut BTreeSet<String>) {
         found.insert(node["path"].as_str().unwrap_or_default().to_owned());
         node["children"].as_array().into_iter().flatten().for_each(|child| walk(child, found));
     }
     let mut found = BTreeSet::new();
-    walk(&process.get("/api/v1/tree").json(), &mut found);
+    walk(tree, &mut found);
     found
 }
 

@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod fleet;
 mod fleet_nodes;
+mod fleet_remote;
 mod interoperation;
 mod kill_matrix;
 mod life;

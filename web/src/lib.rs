@@ -30,13 +30,11 @@ mod settings;
 mod spans;
 mod sse;
 mod stream;
-mod tree;
 mod unanswered;
 mod unread;
 
 pub use observatory::OldPort;
 pub use proxy::ProxySettings;
 pub use server::{HttpServer, WebHandle, web};
-pub use settings::{Role, Token, WebDependencies, WebError, WebSettings};
-pub use tree::{tree_node, tree_troubles};
+pub use settings::{NodeTree, Role, Token, WebDependencies, WebError, WebSettings};
 pub use unanswered::Unanswered;

@@ -1,7 +1,12 @@
 //! The nodes of the fleet, what they are told, and the audit trail.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use callboard_actors::roles::request::{GetAudit, GetNodes, ListCommands, Order, Signed};
+use callboard_actors::{
+    edges::remote::Remote,
+    roles::request::{GetAudit, GetNodes, ListCommands, Order, Signed},
+};
 use callboard_contracts::api::OrderNode;
 
 use crate::{
@@ -15,9 +20,38 @@ type Answer = Result<HttpResponse, Trouble>;
 
 /// What a list gives that was not told how much.
 const PAGE: u32 = 50;
+/// How long a node may take to answer, unless that is said.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn list(state: &State) -> Answer {
     Ok(HttpResponse::Ok().json(state.ask(&state.roles.get_nodes, GetNodes).await??))
+}
+
+/// Asks a node for its tree.
+pub(crate) async fn tree(state: &State, request: &HttpRequest, name: &str) -> Answer {
+    let mut limit = ANSWERS_WITHIN;
+    for (parameter, value) in query(request) {
+        if parameter != "timeout_ms" {
+            let parameter: String = parameter.chars().take(50).collect();
+            return Err(Trouble::parameter(&parameter, "there is timeout_ms"));
+        }
+        let longest = Remote::LONGEST.as_millis();
+        let number = value.parse().ok().filter(|number| (1..=longest).contains(&u128::from(*number)));
+        let number = number.ok_or_else(|| {
+            Trouble::parameter("timeout_ms", format!("a number from 1 to {longest} is needed"))
+        })?;
+        limit = Duration::from_millis(number);
+    }
+    let known = state.ask(&state.roles.get_nodes, GetNodes).await??;
+    if !known.iter().any(|node| node.name == name) {
+        let names: Vec<&str> = known.iter().map(|node| node.name.as_str()).take(20).collect();
+        let shown: String = name.chars().take(50).collect();
+        let detail = format!("there is no node {shown:?}; there are {}", names.join(", "));
+        return Err(Trouble::new(Kind::NotFound, detail));
+    }
+    // That the node is silent is to be said before this request has taken too long itself.
+    let limit = limit.min(state.settings.request_timeout / 10 * 9);
+    Ok(HttpResponse::Ok().json((state.roles.node_tree)(name.to_owned(), limit).await?))
 }
 
 /// Tells a node to do something.

@@ -7,7 +7,10 @@ use actix_web::{
     http::{StatusCode, header},
     web::Data,
 };
-use callboard_actors::{edges::store::StoreError, roles::request::Refusal};
+use callboard_actors::{
+    edges::{remote::RemoteError, store::StoreError},
+    roles::request::Refusal,
+};
 use callboard_contracts::api::{FieldError, Problem};
 use callboard_supervisors::AskError;
 use serde::Serialize;
@@ -66,6 +69,10 @@ kinds! {
     BacklogFull = 429 "backlog-full" "No more jobs are taken now",
     TooManyRequests = 429 "too-many-requests" "This client makes too many requests",
     Unavailable = 503 "unavailable" "This cannot be done now",
+    NodeRefused = 502 "node-refused" "The node has given no answer",
+    NoBus = 503 "no-bus" "This node has no bus to ask others by",
+    NodeAway = 503 "node-away" "The node cannot be reached",
+    NodeTimeout = 504 "node-timeout" "The node has not answered in time",
 }
 
 impl Kind {
@@ -215,6 +222,19 @@ impl From<Refusal> for Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Trouble::new(Kind::Unavailable, error.to_string())
+    }
+}
+
+impl From<RemoteError> for Trouble {
+    fn from(error: RemoteError) -> Self {
+        let kind = match error {
+            RemoteError::NoBus(_) => Kind::NoBus,
+            RemoteError::NotConnected(_) | RemoteError::NoNode(_) | RemoteError::NotSent(_) => Kind::NodeAway,
+            RemoteError::Busy(_) => Kind::Unavailable,
+            RemoteError::TimedOut(_) => Kind::NodeTimeout,
+            _ => Kind::NodeRefused,
+        };
+        Trouble::new(kind, error.to_string())
     }
 }
 

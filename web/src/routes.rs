@@ -316,6 +316,22 @@ fn fleet() -> Vec<Route> {
         })
         .says("The nodes and how they are", "Every process with an open session on the store.")
         .answer(200, "The nodes, by name.", ListOf("NodeView")),
+        Route::get("/api/v1/nodes/{name}/tree", "getNodeTree", |state, request, _| {
+            Box::pin(async move { nodes::tree(&state, &request, part(&request, "name")).await })
+        })
+        .says(
+            "The supervision tree of a node",
+            "The node is asked over the bus, at most once, and the answer is what it has then, without backtraces. The node that is \
+             asked for its own tree needs no bus.",
+        )
+        .parameter("path", "name", "The node's name.", json!({ "type": "string" }))
+        .parameter("query", "timeout_ms", "How long to wait for the node.", json!({
+            "type": "integer", "minimum": 1, "maximum": 60_000, "default": 5_000,
+        }))
+        .answer(200, "Its root.", Named("TreeNode"))
+        .problems(&[
+            Kind::Malformed, Kind::NotFound, Kind::NodeRefused, Kind::NoBus, Kind::NodeAway, Kind::NodeTimeout,
+        ]),
         Route::post("/api/v1/nodes/{name}/commands", "orderNode", |state, request, payload| {
             Box::pin(async move { nodes::order(&state, &request, payload, part(&request, "name")).await })
         })

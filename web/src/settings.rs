@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_actors::{
-    edges::{telemetry::Telemetry, windows::CountWindows},
+    edges::{remote::RemoteError, telemetry::Telemetry, windows::CountWindows},
     roles::{
         Conditions, RoleSet,
         request::{
@@ -15,6 +15,7 @@ use callboard_actors::{
 };
 use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
 use callboard_supervisors::Recipient;
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -90,6 +91,10 @@ pub struct WebSettings {
     pub proxy: ProxySettings,
 }
 
+/// Asks a node for its supervision tree, within a time.
+pub type NodeTree =
+    Arc<dyn Fn(String, Duration) -> BoxFuture<'static, Result<TreeNode, RemoteError>> + Send + Sync>;
+
 /// What the endpoints need of the roles.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "each is the recipient of the message it is named after")]
@@ -124,6 +129,8 @@ pub struct WebDependencies {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The supervision tree as it is now.
     pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
+    /// The supervision tree of the node of this name, within this time.
+    pub node_tree: NodeTree,
     /// What the supervision tree knows to be out of order now.
     pub troubles: Arc<dyn Fn() -> Vec<ReadinessReason> + Send + Sync>,
     /// Where requests are counted over all nodes, if not by each node for itself.

@@ -16,6 +16,7 @@ use super::{
     edge_keeper::{EdgeKeeper, EdgeKeeperArgs},
     gateway::{Gateway, GatewayArgs},
     inbound::{Inbound, Receiver},
+    inspector::{Inspector, InspectorArgs},
     leader::Leader,
     leadership::{Leads, Sight},
     metrics::Metrics,
@@ -44,6 +45,8 @@ use crate::{
 
 /// Requests that may wait before the gateway and the read model; both answer at once or later, so few ever do.
 const REQUESTS: usize = 4096;
+/// Questions of other nodes that may wait before the inspector; further ones are refused.
+const QUESTIONS: usize = 16;
 
 /// Why the roles cannot be assembled.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,8 @@ pub struct Roles {
     pub queues: SupervisorSpec,
     /// `gateway`, to be started for the role gateway alone.
     pub gateway: ChildSpec<Gateway>,
+    /// `inspector`, for a node that others can ask.
+    pub inspector: Option<ChildSpec<Inspector>>,
     /// What the outside needs; good before anything has started.
     pub handles: Handles,
 }
@@ -162,6 +167,9 @@ impl Roles {
         let gateway = ChildSpec::<Gateway>::new("gateway", GatewayArgs(node.clone()))
             .placement(Placement::Workers)
             .mailbox(MailboxSpec::bounded(REQUESTS));
+        let inspector = ChildSpec::<Inspector>::new("inspector", InspectorArgs(node.clone()))
+            .placement(Placement::Control)
+            .mailbox(MailboxSpec::bounded(QUESTIONS));
         let bounds = MailboxSpec::bounded(node.config.inbound.concurrency);
         let inbound = ChildSpec::<Inbound>::new("inbound", node.clone())
             .placement(Placement::Workers)
@@ -244,6 +252,6 @@ impl Roles {
                 }
             }
         });
-        Ok(Roles { observers, queues, gateway, handles })
+        Ok(Roles { observers, queues, gateway, inspector: Some(inspector), handles })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
 };
 
+use callboard_contracts::api::TreeNode;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -26,6 +27,11 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// Why not, for people.
     fn set_log_level(&self, directives: &str) -> Result<(), String>;
+
+    /// The supervision tree as it is now, without backtraces. `None`, as by default: this program does not show it.
+    fn tree(&self) -> Option<TreeNode> {
+        None
+    }
 }
 
 /// What a node was told and has found out about itself. It outlives the actors that learn it.

@@ -1,26 +1,38 @@
-//! The supervision tree as the interface shows it.
+//! The supervision tree as it is shown outside.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
-use callboard_actors::roles::Conditions;
 use callboard_contracts::{
     Timestamp,
     api::{ActorKind, CrashView, ReadinessReason, TreeNode},
 };
 use callboard_supervisors::{ActorSnapshot, CrashRecord, Kind, State, StopReason};
 
+use super::condition::Conditions;
+
 /// Children of one node that are shown.
 const CHILDREN: usize = 100;
 /// Characters of a backtrace that are shown.
 const BACKTRACE: usize = 8 * 1024;
 
-/// The node and all below it. Resolving backtraces takes milliseconds: not on an executor's thread.
-pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions) -> TreeNode {
+/// What is shown of the places where actors crashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backtraces {
+    /// All of it. Resolving a backtrace takes milliseconds: not on an executor's thread.
+    Shown,
+    /// Nothing.
+    Left,
+}
+
+/// The node and all below it.
+pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions, backtraces: Backtraces) -> TreeNode {
     let supervision = node.supervision.as_ref();
+    let crash_view = |crash| crash_view(crash, backtraces);
     let last_crashes = match supervision {
         Some(supervision) => supervision.last_crashes.iter().rev().map(crash_view).collect(),
         None => node.last_crash.iter().map(crash_view).collect(),
     };
+    let children = node.children.iter().take(CHILDREN);
     TreeNode {
         path: node.path.clone(),
         name: node.name.to_string(),
@@ -42,7 +54,7 @@ pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions) -> TreeNode {
         crashes: supervision.map_or(node.panics, |supervision| supervision.crashes),
         current_message: node.current.map(|current| current.message_type.to_owned()),
         last_crashes,
-        children: node.children.iter().take(CHILDREN).map(|child| tree_node(child, conditions)).collect(),
+        children: children.map(|child| tree_node(child, conditions, backtraces)).collect(),
     }
 }
 
@@ -75,13 +87,14 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn crash_view(crash: &Arc<CrashRecord>) -> CrashView {
+fn crash_view(crash: &Arc<CrashRecord>, backtraces: Backtraces) -> CrashView {
     let micros = crash.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     let message_type = match &crash.reason {
         StopReason::Panicked { message, .. } => message.map(str::to_owned),
         _ => None,
     };
-    let backtrace = crash.backtrace.as_ref().map(|backtrace| {
+    let shown = crash.backtrace.as_ref().filter(|_| backtraces == Backtraces::Shown);
+    let backtrace = shown.map(|backtrace| {
         let text = backtrace.to_string();
         text.chars().take(BACKTRACE).collect()
     });

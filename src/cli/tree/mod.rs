@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use callboard::{client::Client, contracts::api::TreeNode};
+use callboard::{
+    client::{Client, ClientError},
+    contracts::api::TreeNode,
+};
 use clap::Args;
 
 use super::{
@@ -22,6 +25,12 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 /// How the tree is drawn.
 #[derive(Debug, Args)]
 pub(super) struct TreeArgs {
+    /// The tree of this process of the fleet, asked over the bus; `callboard nodes` lists them. Backtraces stay there.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// How long that process has to answer, up to 60s.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration, requires = "node")]
+    answer_within: Duration,
     /// Only the node with this path and what is below it, such as queues/queue-default.
     #[arg(long)]
     path: Option<String>,
@@ -45,7 +54,7 @@ pub(super) struct TreeArgs {
 
 pub(super) async fn run(client: &Client, args: &TreeArgs, printer: Printer) -> Result<ExitCode, Failure> {
     let Some(interval) = args.watch else {
-        let tree = part(client.tree().await?, args)?;
+        let tree = part(ask(client, args).await?, args)?;
         if printer.json {
             printer.document(&tree);
         } else {
@@ -56,7 +65,7 @@ pub(super) async fn run(client: &Client, args: &TreeArgs, printer: Printer) -> R
     // Ends by the signal itself: there is nothing to put in order.
     let mut seen = false;
     loop {
-        match client.tree().await.map_err(Failure::from).and_then(|tree| part(tree, args)) {
+        match ask(client, args).await.map_err(Failure::from).and_then(|tree| part(tree, args)) {
             Ok(tree) if printer.json => printer.record(&tree),
             Ok(tree) => {
                 let clear = if io::stdout().is_terminal() { CLEAR } else { "" };
@@ -70,6 +79,13 @@ pub(super) async fn run(client: &Client, args: &TreeArgs, printer: Printer) -> R
         }
         seen = true;
         tokio::time::sleep(interval.max(Duration::from_millis(100))).await;
+    }
+}
+
+async fn ask(client: &Client, args: &TreeArgs) -> Result<TreeNode, ClientError> {
+    match &args.node {
+        Some(node) => client.node_tree(node, args.answer_within).await,
+        None => client.tree().await,
     }
 }
 
@@ -115,7 +131,9 @@ mod tests {
     use super::{draw::tests::tree, *};
 
     fn asked(path: &str, depth: Option<usize>) -> Result<TreeNode, String> {
-        let args = TreeArgs { path: Some(path.to_owned()), depth, ascii: true, watch: None };
+        let path = Some(path.to_owned());
+        let args =
+            TreeArgs { node: None, answer_within: Duration::ZERO, path, depth, ascii: true, watch: None };
         part(tree(), &args).map_err(|failure| failure.message)
     }
 

@@ -12,7 +12,10 @@ pub mod rabbitmq;
 #[cfg(feature = "rabbitmq")]
 mod sink;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -37,7 +40,7 @@ pub enum Destination {
     },
 }
 
-/// A message, JSON, that survives a restart of the broker.
+/// A message, JSON. It survives a restart of the broker, unless it is of use for a time only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// Where it goes.
@@ -48,6 +51,17 @@ pub struct OutgoingMessage {
     pub body: Bytes,
     /// Correlates it with the request that it comes from.
     pub correlation_id: Uuid,
+    /// Of one that is of use for a time only: until when, and where its answer goes.
+    pub passing: Option<Passing>,
+}
+
+/// What a message has that is of use for a time only. The broker keeps it in memory alone, and drops it when its time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// Until when it is of use. One whose turn comes later is not sent.
+    pub until: Instant,
+    /// The queue that its answer goes to, if one is wanted.
+    pub reply_to: Option<String>,
 }
 
 /// Why a message was not taken.

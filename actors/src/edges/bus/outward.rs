@@ -40,6 +40,7 @@ impl Outward {
                 id: event.event_id,
                 body: body.clone(),
                 correlation_id: event.correlation_id,
+                passing: None,
             });
         }
     }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use callboard_supervisors::Recipient;
+use callboard_supervisors::{AskError, Recipient};
 use futures_util::future::BoxFuture;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{RemoteError, RemoteMessage, wire::Answer};
+use super::{RemoteError, RemoteMessage, fingerprint::fingerprint, wire::Answer};
 
 type Ask = Box<dyn Fn(Value, Duration) -> BoxFuture<'static, Answer> + Send + Sync>;
 
 /// An actor that takes messages of one type from other nodes.
 pub(super) struct Door {
+    fingerprint: String,
     schema: Validator,
     ask: Ask,
 }
@@ -30,21 +31,28 @@ impl Door {
                     Ok(message) => message,
                     Err(error) => return Answer::Refused(format!("it is no {:?}: {error}", M::TYPE)),
                 };
-                match to.ask_within(limit, message).await.map(serde_json::to_value) {
+                match to.ask_at_once(limit, message).await.map(serde_json::to_value) {
                     Ok(Ok(value)) => Answer::Value(value),
                     Ok(Err(error)) => Answer::Failed(format!("its answer cannot be sent: {error}")),
+                    // These were not handled, and the asker may ask again.
+                    Err(error @ (AskError::Full | AskError::Refused | AskError::Evicted)) => {
+                        Answer::Refused(error.to_string())
+                    }
                     Err(error) => Answer::Failed(error.to_string()),
                 }
             })
         };
-        Ok(Door { schema, ask: Box::new(ask) })
+        Ok(Door { fingerprint: fingerprint::<M>(), schema, ask: Box::new(ask) })
     }
 
-    /// Asks the actor, if the payload fits the schema that this node has for it.
-    pub(super) async fn ask(&self, payload: Value, limit: Duration) -> Answer {
+    /// Asks the actor, if the asker knows the message as this node does and the payload fits its schema.
+    pub(super) async fn ask(&self, fingerprint: &str, payload: Value, limit: Duration) -> Answer {
+        if self.fingerprint != fingerprint {
+            return Answer::OtherSchema;
+        }
         if let Err(error) = self.schema.validate(&payload) {
             let place = error.instance_path().to_string();
-            return Answer::Refused(format!("it does not fit the schema of this node at {place:?}: {error}"));
+            return Answer::Refused(format!("it does not fit the schema at {place:?}: {error}"));
         }
         (self.ask)(payload, limit).await
     }

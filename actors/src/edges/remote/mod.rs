@@ -1,15 +1,22 @@
 //! Typed messages to an actor on another node, over the bus: for questions and orders among nodes that both live.
 //!
-//! A node *exposes* actors by name ([`Remote::expose`]), each for types of message that have a name and a schema
-//! ([`RemoteMessage`]). Another node asks them by a [`RemoteRef`], which sends the message to that node's queue with where to
-//! answer, and waits so long and no longer. It is *at most once*: nothing is sent again, and a message that the broker
-//! delivers twice is handled once. Whoever needs more keeps a command in the store, as `callboard nodes` does. A payload that
-//! does not fit the schema that the exposing node has for the type is refused and reaches no actor, so two versions that
-//! understand a message differently find that out.
+//! A node *offers* actors by name ([`Remote::offer`]), each for types of message that have a name and a schema
+//! ([`RemoteMessage`]); what is not offered, nobody reaches. Another node asks them by a [`RemoteRef`], which sends the message to
+//! that node's queue with where to answer, and waits so long (60 s at most) and no longer.
 //!
-//! This is the part above the port: [`Remote`] sends by a [`Publish`], and whoever consumes the node's queue
-//! ([`Remote::queue`]) gives it what comes in ([`Remote::deliver`]). The queue should be the node's alone, lose its messages
-//! with the node, and keep none longer than [`Remote::LONGEST`].
+//! It is *at most once*: nothing is sent again, a message that the broker delivers twice is handled once, and one whose time is over
+//! before its node takes it from the broker is not handled; nor is one that a process which stood still finds 5 s later, by the
+//! clocks of both nodes. An actor whose mailbox is full refuses at once. Whoever needs more
+//! keeps a command in the store, as `callboard nodes` does.
+//!
+//! It is checked: each question carries a fingerprint of the schemas of the message and of its answer, without their descriptions, and a
+//! node that has other ones refuses it ([`RemoteError::OtherSchema`]), so two versions that understand a message differently
+//! find that out before an actor does. A payload that breaks a rule of the schema (a range, a pattern) is refused, too.
+//! A message, and an answer, has 1 MiB at most.
+//!
+//! This is the part above the port: [`Remote`] sends by a [`Publish`], and whoever reads the node's queues gives it what comes in
+//! ([`Remote::question`], [`Remote::answer`]), as the [bus on RabbitMQ](crate::edges::bus) does. The queues should be the process'
+//! alone, lose their messages with it, and keep none longer than [`Remote::LONGEST`].
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -41,76 +48,68 @@
 //! let remote = Remote::new("front", bus());
 //! let counter = remote.actor::<HowMany>("w1", "counter");
 //! let answer = counter.ask_within(Duration::from_secs(1), HowMany { queue: "mail".to_owned() }).await;
+//! assert!(matches!(answer, Err(RemoteError::NotConnected(_))), "nobody listens for answers yet");
+//! remote.listening(Ok(()));
+//! let answer = counter.ask_within(Duration::from_secs(1), HowMany { queue: "mail".to_owned() }).await;
 //! assert!(matches!(answer, Err(RemoteError::NotSent(_))), "the broker is away");
 //! # });
 //! ```
 
 mod door;
+mod error;
+mod fingerprint;
+mod known;
+mod reference;
 mod wire;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    marker::PhantomData,
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use callboard_contracts::Timestamp;
 use callboard_supervisors::{Message, Recipient};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use self::{
     door::Door,
-    wire::{Answer, Body, Envelope, Question},
+    fingerprint::digest,
+    known::Known,
+    reference::AllWaiting,
+    wire::{Answer, Question, Reply},
 };
-use crate::edges::bus::{Destination, OutgoingMessage, Publish, PublishError};
+use crate::edges::bus::{Destination, OutgoingMessage, Passing, Publish, PublishError};
 
-/// Answers that a node may wait for at a time.
-const MOST_WAITING: usize = 10_000;
-/// Messages of others that a node may have under way at a time.
+pub use self::{error::RemoteError, reference::RemoteRef};
+
+/// Messages of others that a node may have under way at a time; further ones are refused.
 const MOST_UNDER_WAY: usize = 1_000;
-/// Messages that were handled and are known again.
-const MOST_KNOWN: usize = 10_000;
-/// Bytes of a message at most.
+/// Bytes of a message at most, with what is around it.
 const MAX_BODY: usize = 1024 * 1024;
+/// How far the clocks of two nodes may be apart.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+/// What a queue begins with by which messages come in.
+const QUESTIONS: &str = "callboard.ask.";
+/// What a queue begins with by which answers come in.
+const ANSWERS: &str = "callboard.answers.";
+/// Bytes of a node's name that are a part of a queue's, which may have 255.
+const LONGEST_NAME: usize = 190;
 
 /// A message that can be sent to an actor on another node.
 pub trait RemoteMessage:
-    Message<Result: Serialize + DeserializeOwned> + Serialize + DeserializeOwned + JsonSchema
+    Message<Result: Serialize + DeserializeOwned + JsonSchema> + Serialize + DeserializeOwned + JsonSchema
 {
     /// Its name on the wire, the same on all nodes.
     const TYPE: &'static str;
-}
-
-/// Why an actor on another node gave no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// It was not sent.
-    #[error("the message was not sent: {0}")]
-    NotSent(#[from] PublishError),
-    /// It was not sent, since so many answers are waited for already.
-    #[error("{0} answers are waited for already")]
-    Busy(usize),
-    /// The message, or its answer, is nothing that can be sent.
-    #[error("the message cannot be sent: {0}")]
-    Malformed(String),
-    /// No answer came in time. The message may have been handled, or may be yet.
-    #[error("no answer within {0:?}; the message may have been handled")]
-    TimedOut(Duration),
-    /// The other node did not give it to the actor: it has no such actor, or the message does not fit its schema.
-    #[error("the other node refused the message: {0}")]
-    Refused(String),
-    /// The actor gave no answer.
-    #[error("the actor did not answer: {0}")]
-    Failed(String),
 }
 
 /// What a node says to actors of others, and what it lets others say to its own. Clones are the same.
@@ -120,158 +119,206 @@ pub struct Remote(Arc<Shared>);
 struct Shared {
     node: Arc<str>,
     publish: Arc<dyn Publish>,
-    doors: Mutex<HashMap<(String, &'static str), Arc<Door>>>,
-    waiting: Mutex<HashMap<Uuid, oneshot::Sender<Answer>>>,
+    /// By which answers come in. No other process has it, whatever its node is called.
+    answers: String,
+    doors: Mutex<HashMap<String, HashMap<&'static str, Arc<Door>>>>,
+    waiting: AllWaiting,
     under_way: AtomicUsize,
     known: Mutex<Known>,
-}
-
-/// Messages that were handled, as many as are remembered.
-#[derive(Default)]
-struct Known {
-    ids: HashSet<Uuid>,
-    order: VecDeque<Uuid>,
-}
-
-impl Known {
-    /// Whether it is new.
-    fn add(&mut self, id: Uuid) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > MOST_KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
-    }
+    listens: Mutex<Result<(), RemoteError>>,
 }
 
 impl Remote {
     /// The longest time that an answer may be waited for.
     pub const LONGEST: Duration = Duration::from_secs(60);
 
-    /// What this node says and hears.
+    /// What this node says and hears. Nothing can be asked until somebody [listens](Self::listening).
     pub fn new(node: impl Into<Arc<str>>, publish: Arc<dyn Publish>) -> Self {
-        Remote(Arc::new(Shared {
-            node: node.into(),
+        Self::with(
+            node.into(),
             publish,
+            RemoteError::NotConnected("the bus was not connected yet".to_owned()),
+        )
+    }
+
+    /// Of a node that has no bus, and why: whatever is asked is answered with that.
+    pub fn without_bus(node: impl Into<Arc<str>>, why: impl Into<String>) -> Self {
+        Self::with(node.into(), Arc::new(NoBus), RemoteError::NoBus(why.into()))
+    }
+
+    fn with(node: Arc<str>, publish: Arc<dyn Publish>, deaf: RemoteError) -> Self {
+        let answers = format!("{ANSWERS}{}.{}", part_of_name(&node), Uuid::new_v4().simple());
+        Remote(Arc::new(Shared {
+            node,
+            publish,
+            answers,
             doors: Mutex::default(),
-            waiting: Mutex::default(),
+            waiting: AllWaiting::default(),
             under_way: AtomicUsize::new(0),
             known: Mutex::default(),
+            listens: Mutex::new(Err(deaf)),
         }))
     }
 
-    /// The queue that a node's messages come in by.
-    pub fn queue(node: &str) -> String {
-        format!("callboard.remote.{node}")
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.0.node
     }
 
-    /// Lets other nodes send messages of this type to an actor of this one, under this name. The latest one counts.
+    /// The queue that messages to a node's actors come in by.
+    pub fn questions_queue(node: &str) -> String {
+        format!("{QUESTIONS}{}", part_of_name(node))
+    }
+
+    /// The queue that answers to this node come in by; this process' alone.
+    pub fn answers_queue(&self) -> &str {
+        &self.0.answers
+    }
+
+    /// Lets other nodes send messages of this type to an actor of this one, under this name. The latest one counts. What is not offered,
+    /// nobody reaches.
     ///
     /// # Errors
-    /// The schema of the type is none.
-    pub fn expose<M: RemoteMessage>(
+    /// [`RemoteError::Malformed`]: the schema of the type is none.
+    pub fn offer<M: RemoteMessage>(
         &self,
         actor: impl Into<String>,
         to: Recipient<M>,
     ) -> Result<(), RemoteError> {
         let door = Arc::new(Door::new(to)?);
-        self.0.doors.lock().insert((actor.into(), M::TYPE), door);
+        self.0.doors.lock().entry(actor.into()).or_default().insert(M::TYPE, door);
         Ok(())
     }
 
     /// An actor of another node, or of this one, that takes messages of this type.
     pub fn actor<M: RemoteMessage>(&self, node: impl Into<String>, actor: impl Into<String>) -> RemoteRef<M> {
-        RemoteRef { remote: self.clone(), node: node.into(), actor: actor.into(), message: PhantomData }
+        RemoteRef::new(self.clone(), node.into(), actor.into())
     }
 
-    /// Takes in what came by the node's [`queue`](Self::queue): a message to one of its actors, which is answered, or an answer
-    /// that somebody here waits for. What is neither is dropped. The broker may be told that it is done with at once.
+    /// Whoever reads both queues says so, or why it does not: until then what is asked is refused with that, since no answer would
+    /// come.
+    pub fn listening(&self, listening: Result<(), String>) {
+        *self.0.listens.lock() = listening.map_err(RemoteError::NotConnected);
+    }
+
+    /// Takes in what came by the node's [queue](Self::questions_queue): a message to one of its actors, which is answered by the queue
+    /// that it names. What is none is dropped. The broker is to be told before that it is done with.
     ///
     /// It ends when the message is answered; many may be under way at a time.
-    pub async fn deliver(&self, body: &[u8]) {
-        if body.len() > MAX_BODY {
-            tracing::warn!(bytes = body.len(), "a message of another node is too large, and is dropped");
+    pub async fn question(&self, body: &[u8], reply_to: Option<&str>) {
+        // Whoever can send here must not have us write into a queue of others.
+        let Some(reply_to) = reply_to.filter(|queue| queue.starts_with(ANSWERS)) else {
+            tracing::warn!(
+                ?reply_to,
+                "a message of another node does not say where its answer goes, and is dropped"
+            );
             return;
-        }
-        let envelope = match serde_json::from_slice::<Envelope>(body) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                tracing::warn!(%error, "what came by the queue of this node is no message of another, and is dropped");
-                return;
-            }
         };
-        match envelope.body {
-            Body::Answer(answer) => {
-                // Whoever asked may have stopped waiting.
-                if let Some(asker) = self.0.waiting.lock().remove(&envelope.id) {
-                    let _ = asker.send(answer);
-                }
-            }
-            Body::Question(question) => self.answer(envelope.id, question).await,
-        }
-    }
-
-    async fn answer(&self, id: Uuid, question: Question) {
+        let Some(question) = read::<Question>(body) else { return };
+        let Question { id, from, actor, message_type, schema, payload, sent_at, valid_for_ms } = question;
         if !self.0.known.lock().add(id) {
             // Delivered again: the first one is answered, or was.
             return;
         }
-        let to = question.answer_to.clone();
+        let limit = Duration::from_millis(valid_for_ms).min(Remote::LONGEST);
+        let until = Instant::now() + limit;
+        let age = Timestamp::now().saturating_since(sent_at);
         let answer = match UnderWay::begin(&self.0.under_way) {
-            Some(_under_way) => self.handle(question).await,
+            // This process has stood still with it, or the clocks of both nodes are far apart.
+            _ if age > limit + CLOCKS_DIFFER => Answer::Refused(format!(
+                "by the clock of its node it is {age:?} old, and its asker does not wait so long"
+            )),
+            Some(_under_way) => match self.door(&actor, &message_type) {
+                Some(door) => door.ask(&schema, payload, limit).await,
+                None => Answer::NotOffered,
+            },
             None => Answer::Refused(format!("{MOST_UNDER_WAY} messages are under way already")),
         };
-        let envelope = Envelope { id, body: Body::Answer(answer) };
-        if let Err(error) = self.send(&to, id, &envelope).await {
-            tracing::debug!(node = to, %error, "another node's question could not be answered");
-        }
-    }
-
-    async fn handle(&self, question: Question) -> Answer {
-        let Question { actor, message_type, payload, valid_for_ms, .. } = question;
-        let door = {
-            let doors = self.0.doors.lock();
-            let found = doors.iter().find(|((name, of), _)| *name == actor && *of == message_type);
-            found.map(|(_, door)| door.clone())
+        tracing::debug!(from, actor, message_type, "another node's message is dealt with");
+        let answer_with = async |answer: &Answer| {
+            let reply = Reply { id, answer: serde_json::to_value(answer).unwrap_or_default() };
+            let passing = Passing { until, reply_to: None };
+            self.send(&from, reply_to.to_owned(), id, &reply, passing).await
         };
-        match door {
-            Some(door) => {
-                let limit = Duration::from_millis(valid_for_ms).min(Remote::LONGEST);
-                door.ask(payload, limit).await
+        let sent = match answer_with(&answer).await {
+            Err(error @ RemoteError::TooLarge { .. }) => {
+                answer_with(&Answer::Failed(format!("its answer is too large: {error}"))).await
             }
-            None => {
-                let node = &self.0.node;
-                Answer::Refused(format!(
-                    "node {node:?} has no actor {actor:?} for messages of type {message_type:?}"
-                ))
-            }
+            sent => sent,
+        };
+        if let Err(error) = sent {
+            tracing::debug!(from, %error, "another node's message could not be answered");
         }
     }
 
-    async fn send(&self, node: &str, id: Uuid, envelope: &Envelope) -> Result<(), RemoteError> {
-        let body = serde_json::to_vec(envelope).map_err(|error| RemoteError::Malformed(error.to_string()))?;
+    /// Takes in what came by this node's queue for [answers](Self::answers_queue). What nobody waits for is dropped.
+    pub fn answer(&self, body: &[u8]) {
+        let Some(Reply { id, answer }) = read::<Reply>(body) else { return };
+        let answer = serde_json::from_value(answer).unwrap_or_else(|error| {
+            Answer::Failed(format!("its answer is of a kind that is not known here: {error}"))
+        });
+        // Whoever asked may have stopped waiting.
+        if let Some(asker) = self.0.waiting.lock().remove(&id) {
+            let _ = asker.send(answer);
+        }
+    }
+
+    fn door(&self, actor: &str, message_type: &str) -> Option<Arc<Door>> {
+        self.0.doors.lock().get(actor)?.get(message_type).cloned()
+    }
+
+    fn listens(&self) -> Result<(), RemoteError> {
+        self.0.listens.lock().clone()
+    }
+
+    fn waiting(&self) -> &AllWaiting {
+        &self.0.waiting
+    }
+
+    async fn send(
+        &self,
+        node: &str,
+        queue: String,
+        id: Uuid,
+        what: &impl Serialize,
+        passing: Passing,
+    ) -> Result<(), RemoteError> {
+        let body = serde_json::to_vec(what).map_err(|error| RemoteError::Malformed(error.to_string()))?;
         if body.len() > MAX_BODY {
-            return Err(RemoteError::Malformed(format!(
-                "it has {} bytes, and may have {MAX_BODY}",
-                body.len()
-            )));
+            return Err(RemoteError::TooLarge { bytes: body.len(), most: MAX_BODY });
         }
         let message = OutgoingMessage {
-            destination: Destination::Queue(Remote::queue(node)),
+            destination: Destination::Queue(queue),
             id: Uuid::now_v7(),
             body: Bytes::from(body),
             correlation_id: id,
+            passing: Some(passing),
         };
         match self.0.publish.publish(vec![message]).await.pop() {
-            Some(sent) => Ok(sent?),
-            None => Err(PublishError::NotReady("it gave no answer".to_owned()).into()),
+            Some(Ok(())) => Ok(()),
+            Some(Err(PublishError::NoQueue(_))) => Err(RemoteError::NoNode(node.to_owned())),
+            Some(Err(error)) => Err(RemoteError::NotSent(error)),
+            None => Err(RemoteError::NotSent(PublishError::NotReady("it gave no answer".to_owned()))),
         }
     }
+}
+
+/// A node's name as a part of a queue's.
+fn part_of_name(node: &str) -> String {
+    if node.len() <= LONGEST_NAME { node.to_owned() } else { digest(node) }
+}
+
+/// What came in, if it is what it should be.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    if body.len() > MAX_BODY {
+        tracing::warn!(bytes = body.len(), "a message of another node is too large, and is dropped");
+        return None;
+    }
+    serde_json::from_slice(body)
+        .inspect_err(|error| {
+            tracing::warn!(%error, "what came by a queue of this node is no message of another, and is dropped");
+        })
+        .ok()
 }
 
 /// A message of another node that is under way.
@@ -290,75 +337,12 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// The address of an actor on another node. It is good whether or not that node lives.
-pub struct RemoteRef<M> {
-    remote: Remote,
-    node: String,
-    actor: String,
-    message: PhantomData<fn(M)>,
-}
+/// Sends nothing.
+struct NoBus;
 
-impl<M> Clone for RemoteRef<M> {
-    fn clone(&self) -> Self {
-        RemoteRef {
-            remote: self.remote.clone(),
-            node: self.node.clone(),
-            actor: self.actor.clone(),
-            message: PhantomData,
-        }
-    }
-}
-
-/// An answer that is waited for. Dropped, it is waited for no more.
-struct Waiting<'a> {
-    all: &'a Mutex<HashMap<Uuid, oneshot::Sender<Answer>>>,
-    id: Uuid,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.id);
-    }
-}
-
-impl<M: RemoteMessage> RemoteRef<M> {
-    /// Sends the message and waits for the answer, so long (at most [`Remote::LONGEST`]) and no longer. It is sent once.
-    ///
-    /// # Errors
-    /// See [`RemoteError`]. After [`RemoteError::TimedOut`] it is not known whether the message was handled.
-    pub async fn ask_within(&self, limit: Duration, message: M) -> Result<M::Result, RemoteError> {
-        let limit = limit.min(Remote::LONGEST);
-        let shared = &self.remote.0;
-        let payload =
-            serde_json::to_value(message).map_err(|error| RemoteError::Malformed(error.to_string()))?;
-        let id = Uuid::now_v7();
-        let (asker, answered) = oneshot::channel();
-        {
-            let mut waiting = shared.waiting.lock();
-            if waiting.len() >= MOST_WAITING {
-                return Err(RemoteError::Busy(waiting.len()));
-            }
-            waiting.insert(id, asker);
-        }
-        let _waiting = Waiting { all: &shared.waiting, id };
-        let question = Question {
-            answer_to: shared.node.to_string(),
-            actor: self.actor.clone(),
-            message_type: M::TYPE.to_owned(),
-            payload,
-            valid_for_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        };
-        let envelope = Envelope { id, body: Body::Question(question) };
-        let asked = async {
-            self.remote.send(&self.node, id, &envelope).await?;
-            // The sender is in the map until it is answered, or dropped with this.
-            answered.await.map_err(|_| RemoteError::TimedOut(limit))
-        };
-        match timeout(limit, asked).await.unwrap_or(Err(RemoteError::TimedOut(limit)))? {
-            Answer::Value(value) => serde_json::from_value(value)
-                .map_err(|error| RemoteError::Malformed(format!("its answer: {error}"))),
-            Answer::Refused(why) => Err(RemoteError::Refused(why)),
-            Answer::Failed(why) => Err(RemoteError::Failed(why)),
-        }
+impl Publish for NoBus {
+    fn publish(&self, messages: Vec<OutgoingMessage>) -> BoxFuture<'static, Vec<Result<(), PublishError>>> {
+        let none = || Err(PublishError::NotReady("there is no bus".to_owned()));
+        Box::pin(std::future::ready(messages.iter().map(|_| none()).collect()))
     }
 }

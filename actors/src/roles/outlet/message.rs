@@ -46,6 +46,7 @@ pub(super) fn of(config: &RolesConfig, outlet: &OutletConfig, job: &ClaimedJob) 
         id,
         body: json!(event).to_string().into(),
         correlation_id: job.correlation_id,
+        passing: None,
     }
 }
 

@@ -4,5 +4,6 @@ mod consuming;
 mod events;
 mod outages;
 mod publishing;
+mod remote;
 mod support;
 mod topology;

@@ -150,7 +150,7 @@ pub(super) fn to_topic(exchange: &str, routing_key: &str, body: impl Into<String
 
 fn message(destination: Destination, body: impl Into<String>) -> OutgoingMessage {
     let body = body.into().into_bytes().into();
-    OutgoingMessage { destination, id: Uuid::now_v7(), body, correlation_id: Uuid::now_v7() }
+    OutgoingMessage { destination, id: Uuid::now_v7(), body, correlation_id: Uuid::now_v7(), passing: None }
 }
 
 /// A program outside, with a connection of its own.

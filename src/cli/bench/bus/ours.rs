@@ -79,6 +79,7 @@ async fn publish(task: &Task, settings: RabbitSettings) -> Result<Duration, Fail
             id: Uuid::now_v7(),
             body: task.body.clone(),
             correlation_id: Uuid::now_v7(),
+            passing: None,
         });
         let publishing = tokio::spawn(bus.publisher.publish(messages.collect()));
         if let Some(before) = under_way.replace(publishing) {

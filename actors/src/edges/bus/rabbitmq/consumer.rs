@@ -190,6 +190,7 @@ async fn put_away(args: &ConsumerArgs, letter: bytes::Bytes) -> Result<(), Strin
         id,
         body: letter,
         correlation_id: correlation_id.unwrap_or(id),
+        passing: None,
     };
     let result = args.publish.publish(vec![message]).await.pop();
     let unanswered = || Err(PublishError::NotReady("no answer".to_owned()));

@@ -1,7 +1,7 @@
 //! The bus on RabbitMQ.
 //!
 //! Three actors rest on each other, each started anew with the one before it: the connection, the publisher, and one consumer for
-//! each queue that is read. While the broker is away the connection is, as a state, being made; a channel that dies ends its
+//! each queue that is read, and for what other nodes say to this one. While the broker is away the connection is, as a state, being made; a channel that dies ends its
 //! actor, whose next generation opens another one.
 
 mod acks;
@@ -13,6 +13,7 @@ mod link;
 mod outbox;
 mod pauses;
 mod publisher;
+mod remote;
 mod settings;
 mod topology;
 mod window;
@@ -29,13 +30,17 @@ use self::{
     consumer::{Consumer, ConsumerArgs},
     link::Link,
     publisher::{Publisher, PublisherHandle},
+    remote::{RemoteArgs, RemoteConsumer},
 };
 use super::{
     BusNumbers, Publish, Receive,
     sink::{BusSink, NAME},
 };
 use crate::{
-    edges::sink::{SinkContext, SinkSpec},
+    edges::{
+        remote::Remote,
+        sink::{SinkContext, SinkSpec},
+    },
     roles::condition::Conditions,
 };
 
@@ -56,6 +61,7 @@ pub struct RabbitBus {
     brokers: Arc<[Broker]>,
     publisher: ChildSpec<Publisher>,
     handle: Arc<dyn Publish>,
+    remote: Option<Remote>,
 }
 
 impl RabbitBus {
@@ -72,12 +78,23 @@ impl RabbitBus {
         let link = Arc::new(Link::new(settings, conditions, numbers));
         let publisher = ChildSpec::<Publisher>::new("publisher", link.clone());
         let handle = Arc::new(PublisherHandle(publisher.actor_ref()));
-        Ok(RabbitBus { link, brokers, publisher, handle })
+        Ok(RabbitBus { link, brokers, publisher, handle, remote: None })
     }
 
     /// What sends messages; good before anything runs.
     pub fn publisher(&self) -> Arc<dyn Publish> {
         self.handle.clone()
+    }
+
+    /// Has other nodes ask this one, and this one them. The queues for it are declared each time, so it works only where the bus
+    /// [declares](Declare::Declare) them; elsewhere whoever asks is told that.
+    pub fn with_remote(mut self, remote: &Remote) -> Self {
+        if self.link.settings.declare == Declare::Declare {
+            self.remote = Some(remote.clone());
+        } else {
+            remote.listening(Err("it may not declare queues (`bus.declare`)".to_owned()));
+        }
+        self
     }
 
     /// What tells the bus of the log, if it is told anything.
@@ -98,7 +115,7 @@ impl RabbitBus {
     /// The tree `bus`, to be put under the edges. `receive` decides about the messages of the queues that are read; without it none
     /// is.
     pub fn supervisor(self, receive: Option<Arc<dyn Receive>>) -> SupervisorSpec {
-        let RabbitBus { link, brokers, publisher, handle } = self;
+        let RabbitBus { link, brokers, publisher, handle, remote } = self;
         let settings = &link.settings;
         let (min, max) = (settings.backoff_min, settings.backoff_max.max(settings.backoff_min));
         let backoff =
@@ -119,6 +136,13 @@ impl RabbitBus {
             let args = ConsumerArgs { link, queue, receive, publish };
             consumers.child(ChildSpec::<Consumer>::new(queue.name(), args))
         });
+        let consumers = match remote {
+            Some(remote) => consumers.child(
+                ChildSpec::<RemoteConsumer>::new("remote", RemoteArgs { link: link.clone(), remote })
+                    .placement(Placement::Workers),
+            ),
+            None => consumers,
+        };
         let connection =
             ChildSpec::<BusConnection>::new("connection", ConnectionArgs { link: link.clone(), brokers });
         subtree("bus").strategy(Strategy::RestForOne).child(connection).child(publisher).supervisor(consumers)

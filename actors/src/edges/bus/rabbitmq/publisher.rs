@@ -1,6 +1,10 @@
 //! [`Publisher`]: the actor that owns the channel on which messages are sent.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use callboard_supervisors::{Actor, ActorRef, Context, Message, PlainHandler, StartError};
 use futures_util::{
@@ -20,7 +24,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    super::{BusNumbers, Destination, OutgoingMessage, Publish, PublishError},
+    super::{BusNumbers, Destination, OutgoingMessage, Passing, Publish, PublishError},
     link::Link,
     outbox::{Answer, Next, Outbox},
     topology::{self, within},
@@ -30,6 +34,8 @@ use crate::roles::condition::Condition;
 
 /// How often it is looked whether a confirmation is overdue, and whether the channel lives.
 const LOOK: Duration = Duration::from_millis(250);
+/// Is kept in memory alone.
+const TRANSIENT: u8 = 1;
 /// Survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -172,13 +178,25 @@ impl<'a> Sending<'a> {
     }
 
     async fn send(&mut self, Next { message, batch, index }: Next) {
-        let OutgoingMessage { destination, id, body, correlation_id } = message;
-        let properties = BasicProperties::default()
+        let OutgoingMessage { destination, id, body, correlation_id, passing } = message;
+        let mut properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(PERSISTENT)
             .with_message_id(short(&id))
             .with_correlation_id(short(&correlation_id))
             .with_app_id("callboard".into());
+        if let Some(Passing { until, reply_to }) = passing {
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
+            if left == 0 {
+                let late = "it was of no use any more when its turn came".to_owned();
+                batch.settle(index, Err(PublishError::NotReady(late)));
+                return;
+            }
+            properties = properties.with_delivery_mode(TRANSIENT).with_expiration(left.to_string().into());
+            if let Some(queue) = reply_to {
+                properties = properties.with_reply_to(queue.into());
+            }
+        }
         let (exchange, routing_key, queue) = match destination {
             Destination::Queue(queue) => (ShortString::default(), queue.as_str().into(), Some(queue)),
             Destination::Topic { exchange, routing_key } => (exchange.into(), routing_key.into(), None),

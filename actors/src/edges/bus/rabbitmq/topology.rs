@@ -15,10 +15,14 @@ use super::{
     link::Link,
     pauses::Pauses,
 };
-use crate::roles::condition::Condition;
+use crate::{edges::remote::Remote, roles::condition::Condition};
 
 /// Where messages go that were delivered too often, from our own queues.
 const DEAD: &str = "callboard.dead";
+/// Messages that wait in a queue for what is of use for a time only.
+const MOST_PASSING: i64 = 10_000;
+/// Bytes of them.
+const MOST_PASSING_BYTES: i64 = 64 * 1024 * 1024;
 
 /// An exchange or a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(super) enum Place {
     Contract(&'static str),
     /// A queue of ours: a quorum queue, whose messages go to `callboard.dead` when they were delivered too often.
     Own(String),
+    /// A queue of this process alone, for what is of use for a time only: gone with the connection, or with who reads it.
+    Passing(String),
 }
 
 impl fmt::Display for Place {
@@ -36,7 +42,7 @@ impl fmt::Display for Place {
         match self {
             Place::Events(name) => write!(f, "exchange {name}"),
             Place::Contract(name) => write!(f, "queue {name}"),
-            Place::Own(name) => write!(f, "queue {name}"),
+            Place::Own(name) | Place::Passing(name) => write!(f, "queue {name}"),
         }
     }
 }
@@ -135,7 +141,28 @@ async fn see_to(channel: &Channel, settings: &RabbitSettings, place: &Place) -> 
             arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString(DEAD.into()));
             queue(channel, settings, name, arguments).await
         }
+        Place::Passing(name) => {
+            let options =
+                QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+            let declared = channel.queue_declare(name.as_str().into(), options, passing());
+            told(settings, &place.to_string(), declared).await
+        }
     }
+}
+
+/// Nothing is kept longer than anybody waits for it, nor more than can be kept in memory: who sends more is refused.
+fn passing() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    let longest = i64::try_from(Remote::LONGEST.as_millis()).unwrap_or(i64::MAX);
+    for (name, value) in [
+        ("x-message-ttl", longest),
+        ("x-max-length", MOST_PASSING),
+        ("x-max-length-bytes", MOST_PASSING_BYTES),
+    ] {
+        arguments.insert(name.into(), AMQPValue::LongLongInt(value));
+    }
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments
 }
 
 fn quorum() -> FieldTable {
@@ -187,6 +214,10 @@ async fn told<T>(
             "the broker's {place} is not as it should be (it was made by another program, or with other settings): {said}"
         ),
         404 => format!("the broker has no {place}: {said}"),
+        405 => format!(
+            "the broker's {place} is another connection's: another node has the same name, or the broker has not seen \
+             yet that an earlier connection of this one is lost"
+        ),
         403 => format!("the broker's account may not use {place}: {said}"),
         _ => format!("{place}: {said}"),
     }))
