@@ -716,9 +716,8 @@ impl App {
         root.start_supervisor(roles.observers).await?;
         root.start_supervisor(application).await?;
         // What is left to other nodes is not here.
-        let hears = self.roles.has(Role::Gateway) && self.settings.bus.url.is_some();
-        if self.roles.has(Role::Processor) || hears {
-            root.start_supervisor(roles.queues).await?;
+        if let Some(queues) = roles.queues {
+            root.start_supervisor(queues).await?;
         }
         if self.roles.has(Role::Gateway) {
             root.start_child(roles.gateway).await?;

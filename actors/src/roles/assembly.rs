@@ -68,8 +68,8 @@ pub struct Roles {
     /// lapses, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
     /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
-    /// Empty without.
-    pub queues: SupervisorSpec,
+    /// None: this node has nothing to do there.
+    pub queues: Option<SupervisorSpec>,
     /// `gateway`, to be started for the role gateway alone.
     pub gateway: ChildSpec<Gateway>,
     /// `inspector`, for a node that others can ask.
@@ -230,7 +230,8 @@ impl Roles {
             let completer = ChildSpec::<Completer>::new("completer", node.clone());
             first = first.child(completer).child(ChildSpec::<Reporter>::new("reporter", node.clone()));
         }
-        if has(Role::Gateway) && node.config.inbound.on {
+        let hears = has(Role::Gateway) && node.config.inbound.on;
+        if hears {
             first = first.child(inbound);
         }
         let queues = node.served().fold(first, |queues, one| {
@@ -252,6 +253,7 @@ impl Roles {
                 }
             }
         });
+        let queues = (has(Role::Processor) || hears).then_some(queues);
         Ok(Roles { observers, queues, gateway, inspector: Some(inspector), handles })
     }
 }

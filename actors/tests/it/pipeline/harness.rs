@@ -123,7 +123,7 @@ impl Node {
         let root = SupervisorSpec::new("root")
             .supervisor(SupervisorSpec::new("edges").child(edge))
             .supervisor(roles.observers)
-            .supervisor(roles.queues)
+            .supervisor(roles.queues.expect("it has all roles"))
             .child(roles.gateway);
         let system = ActorSystem::builder("test").start(root).await.unwrap();
         store.ready().await.unwrap();
