@@ -4,10 +4,8 @@
 //! together to [`Settings`], and knows of each value where it was set. What is wrong is reported all at once, with key,
 //! place and what would be right.
 
-mod broker_url;
 mod byte_size;
 mod choice;
-mod collector_url;
 mod database_url;
 mod defaults;
 mod document;
@@ -18,6 +16,7 @@ mod key;
 mod labels;
 mod layers;
 mod loader;
+mod plain_url;
 mod problem;
 mod reader;
 mod rules;
@@ -29,24 +28,22 @@ mod table;
 mod telemetry_header;
 mod text;
 mod token;
-mod upstream_url;
 mod value;
 
-pub use broker_url::{BrokerUrl, InvalidBrokerUrl};
 pub use byte_size::{ByteSize, ParseSizeError};
 pub use choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
     TokenRole, UnknownTypes, Writer,
 };
-pub use collector_url::{CollectorUrl, InvalidCollectorUrl};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;
 pub use job_type::JobTypeSettings;
 pub use labels::LabelSettings;
 pub use loader::{Loaded, Loader};
+pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, UpstreamUrl};
 pub use problem::{ConfigError, Problem};
-pub use server_url::{InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
+pub use server_url::{BrokerUrl, InvalidBrokerUrl, InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{
     ArchiveSettings, BusSettings, CommandSettings, CountersSettings, DataSettings, HttpSettings,
     InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings, QueueSettings,
@@ -56,4 +53,3 @@ pub use settings::{
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;
 pub use token::TokenSettings;
-pub use upstream_url::{InvalidUpstreamUrl, UpstreamUrl};

@@ -8,24 +8,22 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::broker_url::BrokerUrl;
 use crate::byte_size::ByteSize;
 use crate::choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
     UnknownTypes, Writer,
 };
-use crate::collector_url::CollectorUrl;
 use crate::database_url::DatabaseUrl;
 use crate::http_secret::HttpSecretSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::labels::LabelSettings;
+use crate::plain_url::{CollectorUrl, UpstreamUrl};
 use crate::reader::{Reader, Section};
 use crate::schema::QUEUE_DEFAULTS;
-use crate::server_url::{MongodbUrl, RedisUrl};
+use crate::server_url::{BrokerUrl, MongodbUrl, RedisUrl};
 use crate::telemetry_header::TelemetryHeaderSettings;
 use crate::token::TokenSettings;
-use crate::upstream_url::UpstreamUrl;
 
 /// Declares a section: a plain struct, and how it is read (each field from the key of its name).
 macro_rules! section {
