@@ -17,12 +17,11 @@ use uuid::Uuid;
 use super::{
     Archived, ReadArchive,
     document::{document, envelope},
-    sink::ArchiveSink,
 };
 use crate::edges::{
     breaker::{CallError, EdgeGuard},
     outside::{OutsideEdge, Writer},
-    sink::{EventSink, SinkError, SinkSpec, known_owner},
+    sink::{EventSink, PlacedSink, SinkError, SinkSpec, known_owner},
     store::{StoreHandle, record::LoggedEvent},
 };
 
@@ -93,7 +92,7 @@ impl MongodbArchive {
             batch: self.options.batch,
             timeout: self.guard.timeout() * CALLS + Duration::from_secs(30),
             open: Arc::new(move |context| {
-                Box::new(ArchiveSink::new(archive.clone(), context.store)) as Box<dyn EventSink>
+                Box::new(PlacedSink::new(archive.clone(), context.store)) as Box<dyn EventSink>
             }),
         })
     }

@@ -11,12 +11,12 @@ use redis::{RedisError, Script, ScriptInvocation};
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use super::{ReadCounters, sink::CountersSink};
+use super::ReadCounters;
 use crate::edges::{
     breaker::{CallError, EdgeGuard},
     outside::{OutsideEdge, Writer},
     redis::{InvalidRedisUrl, RedisServer},
-    sink::{EventSink, SinkError, SinkSpec, known_owner},
+    sink::{EventSink, PlacedSink, SinkError, SinkSpec, known_owner},
     store::StoreHandle,
 };
 
@@ -155,7 +155,7 @@ impl RedisCounters {
             batch: self.options.batch,
             timeout: self.guard.timeout() * CALLS + Duration::from_secs(30),
             open: Arc::new(move |context| {
-                Box::new(CountersSink::new(counters.clone(), context.store)) as Box<dyn EventSink>
+                Box::new(PlacedSink::new(counters.clone(), context.store)) as Box<dyn EventSink>
             }),
         })
     }

@@ -5,6 +5,7 @@
 //! event: it goes by the event's id or by its position.
 
 mod owner;
+mod placed;
 mod stored_position;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use super::store::{StoreError, StoreHandle, record::LogPage};
 
 pub use owner::{known_owner, owner};
+pub use placed::{Placed, PlacedSink};
 pub use stored_position::StoredPosition;
 
 /// Why a sink has not taken what it was given. It is handed over again after a pause.
