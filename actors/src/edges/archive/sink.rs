@@ -31,7 +31,7 @@ impl Placed for MongodbArchive {
         page: &LogPage,
     ) -> Result<bool, SinkError> {
         self.insert(&page.events).await?;
-        Ok(self.advance(owner, from, to).await?)
+        self.advance(owner, from, to).await
     }
 
     async fn is_as_left(&self, owner: &str, at: LogCursor) -> Result<bool, SinkError> {

@@ -44,7 +44,7 @@ impl Placed for RedisCounters {
             .filter(|event| matches!(event.event.event_type, EventType::Completed | EventType::Failed));
         let latest = finished.map(|event| event.event.occurred_at).max();
         let (from, to) = (marker(owner, from), marker(owner, to));
-        Ok(self.advance(&from, &to, of(EventType::Completed), of(EventType::Failed), latest).await?)
+        self.advance(&from, &to, of(EventType::Completed), of(EventType::Failed), latest).await
     }
 
     async fn is_as_left(&self, owner: &str, at: LogCursor) -> Result<bool, SinkError> {
