@@ -38,6 +38,7 @@ use uuid::Uuid;
 
 use crate::{
     assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
+    backends::{Backends, SameNameError},
     folder_lock::{FolderError, FolderLock},
 };
 
@@ -96,6 +97,9 @@ pub enum AppError {
     /// An actor cannot be offered to other nodes.
     #[error("an actor cannot be offered to other nodes: {0}")]
     Offer(#[source] RemoteError),
+    /// Two backends want the same place.
+    #[error(transparent)]
+    SameName(#[from] SameNameError),
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
@@ -150,6 +154,8 @@ pub struct AppBuilder {
     serves: Option<BTreeSet<String>>,
     log_level: Option<SetLogLevel>,
     offers: Vec<Offer>,
+    /// What the embedding program brings.
+    pub(crate) backends: Backends,
     /// What was wrong with a URL that was given in code.
     wrong_url: Option<InvalidDatabaseUrl>,
 }
@@ -244,6 +250,14 @@ pub struct App {
     #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the web endpoints record spans"))]
     telemetry: Telemetry,
     settings: Settings,
+    /// Where the store is, for people.
+    place: String,
+    /// Whether the embedding program has brought it.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "no transaction of a database asks for it")
+    )]
+    own_store: bool,
     address: Option<SocketAddr>,
     old_addresses: Vec<(&'static str, SocketAddr)>,
     roles: RoleSet,
@@ -270,6 +284,7 @@ impl App {
             serves: None,
             log_level: None,
             offers: Vec::new(),
+            backends: Backends::default(),
             wrong_url: None,
         }
     }
@@ -458,7 +473,12 @@ impl App {
     }
 
     pub(crate) fn store_error(&self, error: StoreError) -> AppError {
-        AppError::Store { place: assembly::store_place(&self.settings), error }
+        AppError::Store { place: self.place.clone(), error }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn has_own_store(&self) -> bool {
+        self.own_store
     }
 }
 
@@ -586,13 +606,15 @@ impl AppBuilder {
         if cfg!(not(feature = "otlp")) && settings.telemetry.endpoint.is_some() {
             return Err(AppError::NoTelemetry);
         }
-        self.roles.check(assembly::is_shared(&settings))?;
+        let backends = self.backends;
+        let shared = backends.is_shared(&settings);
+        self.roles.check(shared)?;
         if cfg!(not(feature = "rabbitmq")) && settings.bus.url.is_some() {
             return Err(AppError::NoBus);
         }
-        let open = assembly::open_store(&settings)?;
+        let (open, place) = backends.open_store(&settings)?;
         // An SQLite file has a lock of its own, and it is there that its holder is looked for.
-        let folder = match assembly::is_shared(&settings) {
+        let folder = match shared || backends.store.is_some() {
             true => Some(Arc::new(FolderLock::take(&settings.data.dir).await?)),
             false => None,
         };
@@ -612,7 +634,7 @@ impl AppBuilder {
         let roles = self.roles.clone();
         let config = RolesConfig { roles: roles.clone(), serves: self.serves, ..assembly::roles(&settings) };
         #[cfg_attr(not(feature = "rabbitmq"), expect(unused_mut, reason = "a bus adds to it"))]
-        let mut config = assembly::outside(config, &settings)?;
+        let mut config = assembly::outside(backends.apply(config, &settings), &settings)?;
         #[cfg(feature = "rabbitmq")]
         let bus = assembly::bus(&settings, &conditions, &config.bus_numbers)?;
         #[cfg(feature = "rabbitmq")]
@@ -620,6 +642,7 @@ impl AppBuilder {
             config.sinks.extend(bus.sink());
             config.publisher = Some(Publisher(bus.publisher()));
         }
+        backends.check(&config, &settings)?;
         let telemetry = config.telemetry.clone();
         let node = config.node.clone();
         let mut assembled = Roles::assemble(config, registry, store.clone(), conditions.clone())?;
@@ -664,6 +687,11 @@ impl AppBuilder {
             }
             None => edges,
         };
+        let own_store = backends.store.is_some();
+        let edges = match backends.consumers {
+            Some(consumers) if roles.has(Role::Gateway) => edges.supervisor(consumers(assembled.handles.receive.clone())),
+            _ => edges,
+        };
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
         let (leaving, left) = watch::channel(false);
@@ -681,6 +709,8 @@ impl AppBuilder {
             remote,
             telemetry,
             settings,
+            place,
+            own_store,
             address: None,
             old_addresses: Vec::new(),
             roles,

@@ -41,10 +41,15 @@ pub(crate) const DATABASE: &str = "callboard.db";
 
 /// The node's name: the configured one, or the host's. Of nodes that share a store several may be on one host.
 pub(crate) fn node_name(settings: &Settings) -> String {
+    node_name_on(settings, is_shared(settings))
+}
+
+/// The same, on a store that other nodes use as well, or not.
+pub(crate) fn node_name_on(settings: &Settings, shared: bool) -> String {
     settings.system.node_name.clone().unwrap_or_else(|| {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let name = if name.is_empty() { "node".to_owned() } else { name };
-        if is_shared(settings) { format!("{name}-{}", std::process::id()) } else { name }
+        if shared { format!("{name}-{}", std::process::id()) } else { name }
     })
 }
 
@@ -519,6 +524,11 @@ pub enum StoreSetupError {
     /// The program was built without it.
     #[error("`store.backend` is \"postgres\", but this program was built without the feature `postgres`")]
     NotBuiltIn,
+    /// The app has a store of its own, which is not PostgreSQL.
+    #[error(
+        "the app's store is one of its own (`AppBuilder::store`), not the PostgreSQL database of `store.url`"
+    )]
+    Own,
 }
 
 fn durability(settings: &Settings) -> Durability {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     app::{ASK_LIMIT, App, AppError},
-    assembly,
+    assembly::{self, StoreSetupError},
 };
 
 /// When it is worth trying again to store a job in a full queue.
@@ -61,6 +61,9 @@ impl App {
         transaction: &mut PgConnection,
         job: SubmitJob,
     ) -> Result<Submitted, AppError> {
+        if self.has_own_store() {
+            return Err(StoreSetupError::Own.into());
+        }
         let options = assembly::postgres_options(self.settings())?;
         let job = serde_json::to_value(job).unwrap_or(Value::Null);
         let prepare = PrepareJob { job, origin: Origin::here() };

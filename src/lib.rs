@@ -11,6 +11,8 @@
 mod app;
 #[cfg(feature = "sqlite")]
 mod assembly;
+#[cfg(feature = "sqlite")]
+mod backends;
 #[cfg(feature = "postgres")]
 mod enqueue_in;
 #[cfg(feature = "sqlite")]
@@ -63,6 +65,14 @@ pub mod bus {
 #[cfg(feature = "jobs")]
 pub mod remote {
     pub use callboard_actors::edges::remote::{Remote, RemoteError, RemoteMessage, RemoteRef};
+}
+
+/// The ports behind which backends of one's own can stand (`docs/ports.md`), and how [`AppBuilder`] takes them.
+#[cfg(feature = "sqlite")]
+pub mod ports {
+    pub use callboard_actors::edges::{archive, breaker, bus, counters, outside, sink, store, windows};
+
+    pub use crate::backends::{SameNameError, Sharing};
 }
 
 /// For actix-web handlers that ask actors.

@@ -5,11 +5,9 @@
 
 mod contract;
 mod numbers;
-#[cfg(feature = "rabbitmq")]
 mod outward;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
-#[cfg(feature = "rabbitmq")]
 mod sink;
 
 use std::{
@@ -23,7 +21,6 @@ use uuid::Uuid;
 
 pub use contract::{ContractQueue, DEAD_LETTERS, InboundQueue};
 pub use numbers::BusNumbers;
-#[cfg(feature = "rabbitmq")]
 pub use outward::Outward;
 
 /// Where a message goes.
@@ -82,12 +79,14 @@ pub enum PublishError {
     TimedOut(Duration),
 }
 
-/// Sends messages.
+/// Sends messages. Called by several at once; each call's own messages stay in their order.
 pub trait Publish: Send + Sync + 'static {
-    /// Sends them, in order, and waits until the broker has each of them safe. Says of each, in order, what became of it. What was not
-    /// confirmed may have arrived all the same.
+    /// Sends them, in order, and waits until the broker has each of them safe. Says of each, in order, what became of it, and of as many
+    /// as there were. What was not confirmed may have arrived all the same.
     ///
-    /// The number of messages that are sent and not confirmed is bounded; this waits for room.
+    /// The number of messages that are sent and not confirmed is bounded; this waits for room. It ends by itself, while the broker is
+    /// away too: with [`PublishError::NotReady`] when nothing was sent, with [`PublishError::TimedOut`] when it is not known. Dropping
+    /// the future gives up the answer; the messages may be sent all the same.
     fn publish(&self, messages: Vec<OutgoingMessage>) -> BoxFuture<'static, Vec<Result<(), PublishError>>>;
 }
 

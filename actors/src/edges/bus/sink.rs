@@ -1,18 +1,21 @@
 //! [`BusSink`]: tells the bus what the log says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use callboard_contracts::api::LogCursor;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{Outward, Publish, PublishError};
 use crate::edges::{
-    sink::{EventSink, SinkContext, SinkError, Standing, StoredPosition},
+    sink::{EventSink, SinkContext, SinkError, SinkSpec, Standing, StoredPosition},
     store::record::LogPage,
 };
 
 /// The sink's name, under which its position is kept.
 pub(super) const NAME: &str = "bus";
+
+/// Events of one page of a bus of somebody's own.
+const PAGE: u32 = 1000;
 
 /// Publishes the log's events, page by page. The position is kept after the broker has confirmed a page, so what was not confirmed
 /// is published again: at least once, and in the log's order but for what is repeated.
@@ -60,6 +63,24 @@ impl EventSink for BusSink {
 
     fn deliver(&mut self, page: LogPage) -> BoxFuture<'_, Result<(), SinkError>> {
         self.tell(page).boxed()
+    }
+}
+
+impl Outward {
+    /// What tells all this through `publisher`, at least once and in the log's order; `None` if there is nothing to tell. A page of at
+    /// most 1000 events may take `timeout`, which is to be longer than the publisher waits for the broker. How far it is stands in
+    /// the store.
+    ///
+    /// For a bus of one's own; [RabbitMQ's](crate::edges::bus) brings its sink.
+    pub fn sink(&self, publisher: Arc<dyn Publish>, timeout: Duration) -> Option<SinkSpec> {
+        if self.is_empty() {
+            return None;
+        }
+        let outward = self.clone();
+        let open = move |context: SinkContext| {
+            Box::new(BusSink::new(outward.clone(), publisher.clone(), context)) as Box<dyn EventSink>
+        };
+        Some(SinkSpec { name: NAME.to_owned(), open: Arc::new(open), batch: PAGE, timeout })
     }
 }
 

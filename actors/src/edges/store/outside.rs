@@ -82,14 +82,9 @@ pub struct RetryPlan {
 }
 
 impl RetryPlan {
-    /// When the attempt after this one, which has failed, may begin; `None`: none follows.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn retry_at(
-        &self,
-        job_type: &str,
-        (attempt, most): (u32, u32),
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    /// When the attempt after this one, which has failed, may begin; `None`: none follows. Of `most` attempts, this was the one of this
+    /// number, counted from 1. For backends of the store.
+    pub fn retry_at(&self, job_type: &str, (attempt, most): (u32, u32), now: Timestamp) -> Option<Timestamp> {
         let policy = self.by_type.get(job_type).unwrap_or(&self.other);
         let delay = if attempt < most { policy.delay(attempt, self.random) } else { None };
         delay.map(|delay| now.saturating_add(delay))
