@@ -15,6 +15,6 @@ mod rabbitmq;
 mod redis;
 mod remote;
 #[cfg(any(feature = "redis", feature = "mongodb"))]
-mod sink_suite;
+mod server;
 mod store;
 mod transfer;

@@ -1,14 +1,11 @@
-//! What every sink must pass: told all that the log says, through outages of a server of its own, without loss and without
-//! doubling, while the node does its work as if nothing were.
+//! The cases: a sink is told all that the log says, through outages of its server, without loss and without doubling, while the
+//! node does its work as if nothing were.
 
 use std::time::Duration;
 
 use callboard_actors::{
-    edges::{
-        breaker::{BreakerSettings, EdgeGuard, GuardSettings},
-        sink::{EventSink, SinkContext, SinkSpec, Standing},
-        store::StoreHandle,
-    },
+    edges::sink::{EventSink, SinkContext, SinkSpec, Standing},
+    jobs::{Job, JobContext, JobError, JobRegistry, Noop},
     roles::{
         Condition, RolesConfig,
         bounds::TypeBounds,
@@ -16,80 +13,38 @@ use callboard_actors::{
     },
 };
 use callboard_contracts::{
-    EventType, JobState,
+    JobState,
     api::{EdgeCondition, LogCursor},
 };
-use callboard_testsupport::PrivateServer;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::pipeline::harness::{Folder, Node};
+use super::{Server, Subject, WithoutTls};
+use crate::node::{Folder, Node};
 
-/// A backend, and what the suite needs to know of it.
-pub(crate) trait Subject: Sized {
-    /// The name of its edge.
-    const EDGE: &'static str;
-
-    /// A server that was not started yet.
-    fn server() -> PrivateServer;
-
-    /// What reads and writes at this URL.
-    fn new(url: &str) -> Self;
-
-    /// The server's URL over TLS, which it does not speak.
-    fn tls_url(server: &PrivateServer) -> String;
-
-    /// Makes the node work with it. Calls go through a guard that is made by [`guard`].
-    fn configure(&self, config: &mut RolesConfig);
-
-    /// What is there is gone, as if it had never been.
-    async fn wipe(&self);
-
-    /// Whether just what the log of this store says is there: nothing is missing, and nothing doubled.
-    async fn has_just_the_log(&self, store: &StoreHandle) -> Result<(), String>;
+/// Carries a case out.
+pub fn start(case: impl Future<Output = ()>) {
+    crate::block_on(case);
 }
 
-/// A guard that is soon through with its patience.
-pub(crate) fn guard(config: &RolesConfig, edge: &str) -> EdgeGuard {
-    let breaker = BreakerSettings {
-        failures: 3,
-        first_pause: Duration::from_millis(200),
-        longest_pause: Duration::from_secs(1),
-        probes: 1,
-    };
-    let settings = GuardSettings { breaker, timeout: Duration::from_secs(1), concurrency: 4 };
-    EdgeGuard::new(edge, settings, config.outside.numbers.clone())
-}
+/// Fails for good.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Fail {}
 
-/// Declares the suite's cases as tests of one backend.
-macro_rules! sink_suite {
-    ($subject:ty: $($case:ident)*) => {
-        $(
-            #[tokio::test]
-            async fn $case() {
-                $crate::sink_suite::$case::<$subject>().await;
-            }
-        )*
-    };
-    ($subject:ty) => {
-        $crate::sink_suite::sink_suite! { $subject:
-            what_the_log_says_is_told_once_over_restarts
-            a_server_that_is_absent_at_the_start_is_told_all_when_it_comes
-            what_a_server_missed_while_it_was_away_follows
-            a_server_that_was_killed_at_work_is_neither_behind_nor_ahead
-            a_server_that_does_not_answer_holds_up_nothing
-            what_was_wiped_comes_back
-            two_that_tell_at_once_double_nothing
-            jobs_that_need_the_edge_wait_while_it_is_tripped
-            tls_that_does_not_come_about_is_an_outage_like_others
-        }
-    };
+impl Job for Fail {
+    const TYPE: &'static str = "fail";
+    type Output = ();
+
+    async fn run(self, _: &JobContext) -> Result<(), JobError> {
+        Err(JobError::fatal("no use"))
+    }
 }
-pub(crate) use sink_suite;
 
 /// One run of a case.
-struct Run<S> {
-    server: PrivateServer,
+struct Run<S: Subject> {
+    server: S::Server,
     subject: S,
     folder: Folder,
 }
@@ -97,7 +52,7 @@ struct Run<S> {
 impl<S: Subject> Run<S> {
     fn absent() -> Self {
         let server = S::server();
-        let subject = S::new(&server.url());
+        let subject = S::new(&server);
         Run { server, subject, folder: Folder::new() }
     }
 
@@ -112,11 +67,12 @@ impl<S: Subject> Run<S> {
     }
 
     async fn node_with(&self, change: impl FnOnce(&mut RolesConfig)) -> Node {
-        Node::configured(&self.folder, |config| {
+        let types = JobRegistry::builder().register::<Noop>().register::<Fail>();
+        let configure = |config: &mut RolesConfig| {
             self.subject.configure(config);
             change(config);
-        })
-        .await
+        };
+        Node::start(self.folder.store(), types, configure).await
     }
 
     /// Waits until the relay says that all is told, and looks whether it is.
@@ -142,7 +98,7 @@ fn keeper<S: Subject>() -> String {
 /// Runs jobs of which some fail.
 async fn run_jobs(node: &Node, count: usize) {
     let job = |number: usize| match number % 3 {
-        0 => json!({"type": "fail", "payload": {"fatal": true}}),
+        0 => json!({"type": "fail"}),
         _ => json!({"type": "noop"}),
     };
     let jobs: Vec<Value> = (0..count).map(job).collect();
@@ -193,7 +149,7 @@ async fn ready<S: Subject>(node: &Node) {
     .await;
 }
 
-pub(crate) async fn what_the_log_says_is_told_once_over_restarts<S: Subject>() {
+pub async fn what_the_log_says_is_told_once_over_restarts<S: Subject>() {
     let run = Run::<S>::new();
     for _ in 0..2 {
         let node = run.node().await;
@@ -210,7 +166,7 @@ pub(crate) async fn what_the_log_says_is_told_once_over_restarts<S: Subject>() {
     }
 }
 
-pub(crate) async fn a_server_that_is_absent_at_the_start_is_told_all_when_it_comes<S: Subject>() {
+pub async fn a_server_that_is_absent_at_the_start_is_told_all_when_it_comes<S: Subject>() {
     let mut run = Run::<S>::absent();
     let node = run.node().await;
     run_jobs(&node, 5).await;
@@ -222,7 +178,7 @@ pub(crate) async fn a_server_that_is_absent_at_the_start_is_told_all_when_it_com
     node.stop().await;
 }
 
-pub(crate) async fn what_a_server_missed_while_it_was_away_follows<S: Subject>() {
+pub async fn what_a_server_missed_while_it_was_away_follows<S: Subject>() {
     let mut run = Run::<S>::new();
     let node = run.node().await;
     run_jobs(&node, 5).await;
@@ -237,7 +193,7 @@ pub(crate) async fn what_a_server_missed_while_it_was_away_follows<S: Subject>()
     node.stop().await;
 }
 
-pub(crate) async fn a_server_that_was_killed_at_work_is_neither_behind_nor_ahead<S: Subject>() {
+pub async fn a_server_that_was_killed_at_work_is_neither_behind_nor_ahead<S: Subject>() {
     let mut run = Run::<S>::new();
     let node = run.node().await;
     for _ in 0..3 {
@@ -253,7 +209,7 @@ pub(crate) async fn a_server_that_was_killed_at_work_is_neither_behind_nor_ahead
     node.stop().await;
 }
 
-pub(crate) async fn a_server_that_does_not_answer_holds_up_nothing<S: Subject>() {
+pub async fn a_server_that_does_not_answer_holds_up_nothing<S: Subject>() {
     let run = Run::<S>::new();
     let node = run.node().await;
     run_jobs(&node, 5).await;
@@ -271,7 +227,7 @@ pub(crate) async fn a_server_that_does_not_answer_holds_up_nothing<S: Subject>()
     node.stop().await;
 }
 
-pub(crate) async fn what_was_wiped_comes_back<S: Subject>() {
+pub async fn what_was_wiped_comes_back<S: Subject>() {
     let run = Run::<S>::new();
     let node = run.node().await;
     run_jobs(&node, 5).await;
@@ -291,7 +247,7 @@ pub(crate) async fn what_was_wiped_comes_back<S: Subject>() {
 }
 
 /// As after a change of leaders of which the first does not know yet.
-pub(crate) async fn two_that_tell_at_once_double_nothing<S: Subject>() {
+pub async fn two_that_tell_at_once_double_nothing<S: Subject>() {
     let run = Run::<S>::new();
     // Only we tell.
     let mut spec: Option<SinkSpec> = None;
@@ -340,7 +296,7 @@ async fn resume(sink: &mut dyn EventSink) -> LogCursor {
     }
 }
 
-pub(crate) async fn jobs_that_need_the_edge_wait_while_it_is_tripped<S: Subject>() {
+pub async fn jobs_that_need_the_edge_wait_while_it_is_tripped<S: Subject>() {
     let mut run = Run::<S>::new();
     let node = run
         .node_with(|config| {
@@ -372,34 +328,13 @@ pub(crate) async fn jobs_that_need_the_edge_wait_while_it_is_tripped<S: Subject>
     node.stop().await;
 }
 
-pub(crate) async fn tls_that_does_not_come_about_is_an_outage_like_others<S: Subject>() {
+pub async fn tls_that_does_not_come_about_is_an_outage_like_others<S: WithoutTls>() {
     let mut run = Run::<S>::new();
-    run.subject = S::new(&S::tls_url(&run.server));
+    run.subject = S::over_tls(&run.server);
     let node = run.node().await;
     run_jobs(&node, 2).await;
     tripped::<S>(&node).await;
     agrees(&node).await;
     assert!(node.handles.metrics.render().contains("callboard_actor_crashes_total 0"));
     node.stop().await;
-}
-
-/// The events that an archive is to have, and what the totals are to be, as the log says.
-pub(crate) async fn log_of(store: &StoreHandle) -> (Vec<Uuid>, [u64; 2]) {
-    let mut after = LogCursor::default();
-    let (mut ids, mut finished) = (Vec::new(), [0; 2]);
-    loop {
-        let page = store.events_after(after, None, 1000).await.unwrap();
-        let Some(last) = page.events.last() else { return (ids, finished) };
-        after = last.cursor;
-        for event in &page.events {
-            match event.event.event_type {
-                EventType::Completed => finished[0] += 1,
-                EventType::Failed => finished[1] += 1,
-                _ => {}
-            }
-            if event.event.event_type.is_original() {
-                ids.push(event.event.event_id);
-            }
-        }
-    }
 }

@@ -13,32 +13,35 @@ use super::words::{claim, finish, session};
 
 /// An open store, and short ways to use it. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Client {
-    pub(super) store: Arc<dyn Store>,
+pub struct Client {
+    /// The store itself.
+    pub store: Arc<dyn Store>,
     /// The token of the leadership that the test has.
-    pub(super) leader: u64,
+    pub leader: u64,
 }
 
 impl Client {
     /// A batch of which every member must be carried out.
-    pub(super) async fn apply(&self, batch: Vec<Operation>) -> Vec<Outcome> {
+    pub async fn apply(&self, batch: Vec<Operation>) -> Vec<Outcome> {
         let results = self.store.apply(batch).await.unwrap();
         results.into_iter().map(|result| result.unwrap()).collect()
     }
 
-    pub(super) async fn one(&self, operation: Operation) -> Outcome {
+    /// A batch of one, which must be carried out.
+    pub async fn one(&self, operation: Operation) -> Outcome {
         self.apply(vec![operation]).await.remove(0)
     }
 
     /// Opens a session.
-    pub(super) async fn session(&self) -> Uuid {
+    pub async fn session(&self) -> Uuid {
         let session = session();
         let id = session.id;
         assert_eq!(self.one(Operation::OpenSession(session)).await, Outcome::Done);
         id
     }
 
-    pub(super) async fn claim(&self, queue: &str, limit: u32, session: Uuid) -> Vec<ClaimedJob> {
+    /// Claims, and gives what was claimed.
+    pub async fn claim(&self, queue: &str, limit: u32, session: Uuid) -> Vec<ClaimedJob> {
         match self.one(claim(queue, limit, session)).await {
             Outcome::Claimed(jobs) | Outcome::ClaimedInPart { jobs, .. } => jobs,
             other => panic!("{other:?}"),
@@ -46,27 +49,30 @@ impl Client {
     }
 
     /// The end of an attempt whose lease is good; gives the job's state.
-    pub(super) async fn finish(&self, lease: Lease, end: AttemptEnd) -> JobState {
+    pub async fn finish(&self, lease: Lease, end: AttemptEnd) -> JobState {
         match self.one(finish(lease, end)).await {
             Outcome::Finished { state } => state,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) fn promotion(&self, limit: u32) -> Operation {
+    /// The operation that makes due jobs available, under the leadership that the test has.
+    pub fn promotion(&self, limit: u32) -> Operation {
         Operation::Promote { limit, leader: self.leader }
     }
 
-    pub(super) async fn promote(&self, limit: u32) -> Outcome {
+    /// Makes due jobs available, at most `limit`.
+    pub async fn promote(&self, limit: u32) -> Outcome {
         self.one(self.promotion(limit)).await
     }
 
-    pub(super) fn pruning(&self, retention: Retention) -> Operation {
+    /// The operation that deletes what is old, under the leadership that the test has.
+    pub fn pruning(&self, retention: Retention) -> Operation {
         Operation::Prune { retention, leader: self.leader }
     }
 
     /// Deletes until there is no more to delete; gives how many jobs and events.
-    pub(super) async fn prune(&self, retention: Retention) -> (u64, u64) {
+    pub async fn prune(&self, retention: Retention) -> (u64, u64) {
         let mut deleted = (0, 0);
         loop {
             let pruned = self.one(self.pruning(retention)).await;
@@ -78,16 +84,18 @@ impl Client {
         }
     }
 
-    pub(super) async fn record(&self, id: Uuid) -> JobRecord {
+    /// The job, which must be there.
+    pub async fn record(&self, id: Uuid) -> JobRecord {
         self.store.job(id).await.unwrap().unwrap().job
     }
 
-    pub(super) async fn state(&self, id: Uuid) -> JobState {
+    /// The job's state.
+    pub async fn state(&self, id: Uuid) -> JobState {
         self.record(id).await.state
     }
 
     /// All jobs that fit, newest first, page by page.
-    pub(super) async fn list(&self, filter: JobFilter) -> Vec<JobRecord> {
+    pub async fn list(&self, filter: JobFilter) -> Vec<JobRecord> {
         let mut all: Vec<JobRecord> = Vec::new();
         loop {
             let before = all.last().map(|job| job.sequence).or(filter.before);
@@ -99,12 +107,13 @@ impl Client {
         }
     }
 
-    pub(super) async fn events_after(&self, after: LogCursor, limit: u32) -> LogPage {
+    /// A page of the log.
+    pub async fn events_after(&self, after: LogCursor, limit: u32) -> LogPage {
         self.store.events_after(after, None, limit).await.unwrap()
     }
 
     /// What has its place in the log, from its beginning, page by page.
-    pub(super) async fn placed(&self) -> Vec<LoggedEvent> {
+    pub async fn placed(&self) -> Vec<LoggedEvent> {
         let mut all: Vec<LoggedEvent> = Vec::new();
         loop {
             let after = all.last().map(|event| event.cursor).unwrap_or_default();
@@ -116,7 +125,8 @@ impl Client {
         }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    /// The time on its clock.
+    pub fn now(&self) -> Timestamp {
         self.store.now()
     }
 }

@@ -20,7 +20,11 @@ use callboard_contracts::{EventType, JobState, api::LogCursor};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::{backend::Backend, client::Client, words::DAY};
+use super::{
+    backend::{Backend, Releases},
+    client::Client,
+    words::DAY,
+};
 
 /// Where the clock of a test begins, in microseconds.
 const BEGIN: i64 = 1_800_000_000_000_000;
@@ -28,13 +32,13 @@ const BEGIN: i64 = 1_800_000_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A store on a backend, with a clock that stands still until it is told to go.
-pub(super) struct Stage<B> {
+pub struct Stage<B> {
     /// `None` only while it is being opened again.
     client: Option<Client>,
     backend: B,
     clock: Arc<AtomicI64>,
     /// The session that leads, so that the test may do what is a leader's.
-    pub(super) leading: Uuid,
+    pub leading: Uuid,
 }
 
 impl<B> Deref for Stage<B> {
@@ -46,15 +50,20 @@ impl<B> Deref for Stage<B> {
 }
 
 /// Runs a test on a store of its own, looks whether all is in order afterwards, and takes the store away.
-pub(super) async fn run<B: Backend>(test: impl AsyncFnOnce(&mut Stage<B>)) {
+pub async fn run<B: Backend>(test: impl AsyncFnOnce(&mut Stage<B>)) {
     let clock = Arc::new(AtomicI64::new(BEGIN));
     run_on(B::create(clock.clone()).await, clock, test).await;
 }
 
 /// As [`run`], on what a release left in this folder.
-pub(super) async fn run_on_release<B: Backend>(left: &Path, test: impl AsyncFnOnce(&mut Stage<B>)) {
+pub async fn run_on_release<B: Releases>(left: &Path, test: impl AsyncFnOnce(&mut Stage<B>)) {
     let clock = Arc::new(AtomicI64::new(BEGIN));
     run_on(B::restore(left, clock.clone()).await, clock, test).await;
+}
+
+/// Carries a case out.
+pub fn start(case: impl Future<Output = ()>) {
+    crate::block_on(case);
 }
 
 async fn run_on<B: Backend>(backend: B, clock: Arc<AtomicI64>, test: impl AsyncFnOnce(&mut Stage<B>)) {
@@ -90,53 +99,48 @@ impl<B: Backend> Stage<B> {
     }
 
     /// The clock goes on.
-    pub(super) fn pass(&self, time: Duration) {
+    pub fn pass(&self, time: Duration) {
         self.clock.fetch_add(i64::try_from(time.as_micros()).unwrap(), SeqCst);
     }
 
     /// Closes the store in good order and opens it again.
-    pub(super) async fn reopen(&mut self) {
+    pub async fn reopen(&mut self) {
         self.client = None;
         self.open().await;
     }
 
     /// Lets the process die and another one open what it left.
-    pub(super) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         let client = self.client.take().expect("it is open");
         self.backend.kill(client.store).await;
         self.open().await;
     }
 
     /// The store as another node has it: through a process's own connections where the backend allows that.
-    pub(super) async fn another(&self, node: &str) -> Client {
+    pub async fn another(&self, node: &str) -> Client {
         let store = if B::SHARED { self.backend.open(node).await } else { self.store.clone() };
         Client { store, leader: self.leader }
     }
 
-    /// See [`Backend::schema`].
-    pub(super) async fn schema(&self) -> Vec<String> {
-        self.backend.schema().await
-    }
-
     /// Everything that is committed has its place in the log, and this store knows of it.
-    pub(super) async fn settle(&self) {
+    pub async fn settle(&self) {
         self.backend.settle(&*self.store).await;
     }
 
     /// The log from its beginning.
-    pub(super) async fn log(&self) -> Vec<LoggedEvent> {
+    pub async fn log(&self) -> Vec<LoggedEvent> {
         self.settle().await;
         self.placed().await
     }
 
     /// What has happened to a job, in the order of the log.
-    pub(super) async fn way(&self, job: Uuid) -> Vec<EventType> {
+    pub async fn way(&self, job: Uuid) -> Vec<EventType> {
         let events = self.log().await.into_iter().filter(|event| job_of(event) == job);
         events.map(|event| event.event.event_type).collect()
     }
 
     /// What must be true at every time.
-    pub(super) async fn check(&self) {
+    pub async fn check(&self) {
         let log = self.log().await;
         let complete = self.events_after(LogCursor::default(), 1).await.oldest.position == 1;
         let from = log.first().map_or(1, |event| event.cursor.position);
@@ -225,8 +229,15 @@ async fn lead(store: Arc<dyn Store>, session: Uuid) -> Client {
     }
 }
 
+impl<B: Releases> Stage<B> {
+    /// See [`Releases::schema`].
+    pub async fn schema(&self) -> Vec<String> {
+        self.backend.schema().await
+    }
+}
+
 /// The job that an event is about.
-pub(super) fn job_of(event: &LoggedEvent) -> Uuid {
+pub fn job_of(event: &LoggedEvent) -> Uuid {
     event.event.payload["id"].as_str().unwrap().parse().unwrap()
 }
 

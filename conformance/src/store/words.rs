@@ -14,12 +14,13 @@ use callboard_contracts::{
 };
 use uuid::Uuid;
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// A second.
+pub const SECOND: Duration = Duration::from_secs(1);
 /// How long [`prune`] keeps things.
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub const DAY: Duration = Duration::from_secs(86_400);
 
 /// A job of the queue `default`.
-pub(super) fn job() -> NewJob {
+pub fn job() -> NewJob {
     NewJob {
         id: Uuid::now_v7(),
         job_type: "noop".into(),
@@ -44,43 +45,53 @@ pub(super) fn job() -> NewJob {
     }
 }
 
-pub(super) fn enqueue(job: &NewJob) -> Operation {
+/// Stores the job.
+pub fn enqueue(job: &NewJob) -> Operation {
     Operation::Enqueue(Box::new(job.clone()))
 }
 
-pub(super) fn lease(job: &ClaimedJob) -> Lease {
+/// The lease of a job that was claimed.
+pub fn lease(job: &ClaimedJob) -> Lease {
     Lease { id: job.id, token: job.token }
 }
 
-pub(super) fn claim(queue: &str, limit: u32, session: Uuid) -> Operation {
+/// Claims jobs of the queue for the session, at most `limit`.
+pub fn claim(queue: &str, limit: u32, session: Uuid) -> Operation {
     Operation::Claim { queue: queue.into(), limit, session }
 }
 
-pub(super) fn start(lease: Lease, started_at: Timestamp) -> Operation {
+/// The run of the attempt has begun.
+pub fn start(lease: Lease, started_at: Timestamp) -> Operation {
     Operation::Start { lease, started_at }
 }
 
-pub(super) fn finish(lease: Lease, end: AttemptEnd) -> Operation {
+/// The attempt has ended; its beginning was told before, or is not told.
+pub fn finish(lease: Lease, end: AttemptEnd) -> Operation {
     Operation::Finish { lease, started_at: None, end }
 }
 
-pub(super) fn completed() -> AttemptEnd {
+/// An end: it is done, and the result is 17.
+pub fn completed() -> AttemptEnd {
     AttemptEnd::Completed { result: Some("17".into()) }
 }
 
-pub(super) fn error() -> AttemptError {
+/// An error that is no reason to give up.
+pub fn error() -> AttemptError {
     AttemptError { kind: ErrorKind::Failed, message: "no luck".into(), backtrace: None, is_final: false }
 }
 
-pub(super) fn failed(retry_at: Option<Timestamp>) -> AttemptEnd {
+/// An end: it has failed, and another attempt follows then, or none.
+pub fn failed(retry_at: Option<Timestamp>) -> AttemptEnd {
     AttemptEnd::Failed { error: error(), retry_at }
 }
 
-pub(super) fn cancelled() -> AttemptEnd {
+/// An end: it was called off.
+pub fn cancelled() -> AttemptEnd {
     AttemptEnd::Cancelled { error: AttemptError { kind: ErrorKind::Cancelled, ..error() } }
 }
 
-pub(super) fn retry(id: Uuid) -> Operation {
+/// Runs the job now, or once more, in a queue that is never full.
+pub fn retry(id: Uuid) -> Operation {
     Operation::Retry {
         id,
         replay_id: Uuid::now_v7(),
@@ -90,26 +101,29 @@ pub(super) fn retry(id: Uuid) -> Operation {
     }
 }
 
-pub(super) fn release(job_types: &[&str], limit: u32) -> Operation {
+/// Makes jobs available that waited for a handler of one of these types, at most `limit`.
+pub fn release(job_types: &[&str], limit: u32) -> Operation {
     let job_types = job_types.iter().map(|name| (*name).to_owned()).collect();
     Operation::ReleaseHeld { job_types, queues: Vec::new(), limit }
 }
 
-pub(super) fn lost() -> AttemptError {
+/// The error of an attempt whose node is gone.
+pub fn lost() -> AttemptError {
     AttemptError { kind: ErrorKind::Lost, ..error() }
 }
 
 /// Ends the attempts of a session whatever it says, and the session with the last of them.
-pub(super) fn rescue(session: Uuid, limit: u32) -> Operation {
+pub fn rescue(session: Uuid, limit: u32) -> Operation {
     Operation::Rescue { session, error: lost(), limit, idle_for: None, quarantine_after: 0, leader: None }
 }
 
-pub(super) fn session() -> NewSession {
+/// A session, of an id of its own, of the node `node`.
+pub fn session() -> NewSession {
     NewSession { id: Uuid::now_v7(), node: "node".into(), version: "0".into(), process: 1 }
 }
 
 /// Keeps everything for a day.
-pub(super) fn prune(batch: u32) -> Retention {
+pub fn prune(batch: u32) -> Retention {
     Retention {
         completed: DAY,
         cancelled: DAY,
@@ -123,16 +137,18 @@ pub(super) fn prune(batch: u32) -> Retention {
     }
 }
 
-pub(super) fn of_queue(queue: &str) -> JobFilter {
+/// The jobs of a queue.
+pub fn of_queue(queue: &str) -> JobFilter {
     JobFilter { queue: Some(queue.to_owned()), ..JobFilter::default() }
 }
 
-pub(super) fn in_state(state: JobState) -> JobFilter {
+/// The jobs in a state.
+pub fn in_state(state: JobState) -> JobFilter {
     JobFilter { states: vec![state], ..JobFilter::default() }
 }
 
 /// What kind of error it is, without its text.
-pub(super) fn kind(error: &StoreError) -> &'static str {
+pub fn kind(error: &StoreError) -> &'static str {
     match error {
         StoreError::NotReady(_) => "not ready",
         StoreError::Busy { .. } => "busy",
@@ -148,27 +164,28 @@ pub(super) fn kind(error: &StoreError) -> &'static str {
 }
 
 /// An event of another program.
-pub(super) fn event() -> ReceivedEvent {
+pub fn event() -> ReceivedEvent {
     ReceivedEvent { id: Uuid::now_v7(), occurred_at: Timestamp::from_micros(5), producer: "gateway/1".into() }
 }
 
 /// That an event tells of this job.
-pub(super) fn receive(event: &ReceivedEvent, job: &NewJob) -> Operation {
+pub fn receive(event: &ReceivedEvent, job: &NewJob) -> Operation {
     let (event, job) = (event.clone(), NewJob { event_id: event.id, ..job.clone() });
     Operation::ReceiveJob(Box::new(ReceivedJob { event, job }))
 }
 
 /// A word of a worker outside, who serves the queue `default`; each word keeps an attempt alive for a minute.
-pub(super) fn word(job: Uuid, token: Option<u64>, said: Said) -> OutsideWord {
+pub fn word(job: Uuid, token: Option<u64>, said: Said) -> OutsideWord {
     let served = Arc::new(BTreeMap::from([("default".to_owned(), 60 * SECOND)]));
     OutsideWord { event: event(), job, token, started_at: None, said, served }
 }
 
-pub(super) fn hear(word: &OutsideWord) -> Operation {
+/// Tells the store a word from outside.
+pub fn hear(word: &OutsideWord) -> Operation {
     Operation::Hear(Box::new(word.clone()))
 }
 
 /// A second after each failure but the last.
-pub(super) fn plan() -> RetryPlan {
+pub fn plan() -> RetryPlan {
     RetryPlan { by_type: Arc::default(), other: RetryPolicy::Fixed(SECOND), random: 0.5 }
 }

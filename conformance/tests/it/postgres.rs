@@ -1,17 +1,18 @@
 //! PostgreSQL, for the suite.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicI64},
 };
 
 use callboard_actors::edges::store::{Clock, PostgresOptions, PostgresStore, Store};
+use callboard_conformance::store::{Backend, Releases};
 use callboard_testsupport::Database;
 
-use super::backend::Backend;
+callboard_conformance::store_suite!(suite: Postgres, releases);
 
 /// A database of its own on the shared server.
-pub(super) struct Postgres {
+struct Postgres {
     database: Arc<Database>,
     clock: Arc<AtomicI64>,
 }
@@ -24,20 +25,12 @@ impl Postgres {
 }
 
 impl Backend for Postgres {
-    const NAME: &str = "postgres";
     const SHARED: bool = true;
     const CASES: u32 = 8;
 
     async fn create(clock: Arc<AtomicI64>) -> Self {
         let database = tokio::task::spawn_blocking(Database::create).await.unwrap();
         Postgres { database: Arc::new(database), clock }
-    }
-
-    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
-        let backend = Postgres::create(clock).await;
-        let (database, dump) = (backend.database.clone(), left.join("callboard.sql"));
-        tokio::task::spawn_blocking(move || database.load(&dump)).await.unwrap();
-        backend
     }
 
     async fn open(&self, node: &str) -> Arc<dyn Store> {
@@ -66,6 +59,23 @@ impl Backend for Postgres {
         committed.wait_for(|at| at.position >= newest).await.unwrap();
     }
 
+    async fn remove(self) {
+        tokio::task::spawn_blocking(move || drop(self.database)).await.unwrap();
+    }
+}
+
+impl Releases for Postgres {
+    fn left() -> Vec<PathBuf> {
+        crate::releases("postgres")
+    }
+
+    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
+        let backend = Postgres::create(clock).await;
+        let (database, dump) = (backend.database.clone(), left.join("callboard.sql"));
+        tokio::task::spawn_blocking(move || database.load(&dump)).await.unwrap();
+        backend
+    }
+
     async fn schema(&self) -> Vec<String> {
         let schema = self
             .psql(
@@ -83,9 +93,5 @@ impl Backend for Postgres {
         let mut schema: Vec<String> = schema.lines().map(|line| line.trim().to_owned()).collect();
         schema.sort();
         schema
-    }
-
-    async fn remove(self) {
-        tokio::task::spawn_blocking(move || drop(self.database)).await.unwrap();
     }
 }

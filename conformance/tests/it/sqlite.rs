@@ -7,20 +7,16 @@ use std::{
 };
 
 use callboard_actors::edges::store::{Clock, SqliteOptions, SqliteStore, Store};
+use callboard_conformance::store::{Backend, Releases};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::backend::Backend;
+callboard_conformance::store_suite!(suite: Sqlite, releases);
 
 /// A file in a folder of its own.
-pub(super) struct Sqlite {
+struct Sqlite {
     folder: TempDir,
     clock: Arc<AtomicI64>,
-}
-
-/// The options of a store in this folder.
-pub(super) fn options(folder: &Path) -> SqliteOptions {
-    SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.join("callboard.db")) }
 }
 
 impl Sqlite {
@@ -30,23 +26,16 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    const NAME: &str = "sqlite";
     const SHARED: bool = false;
-    const CASES: u32 = 64;
 
     async fn create(clock: Arc<AtomicI64>) -> Self {
         Sqlite { folder: TempDir::new().unwrap(), clock }
     }
 
-    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
-        let backend = Sqlite::create(clock).await;
-        fs::copy(left.join("callboard.db"), backend.file()).unwrap();
-        backend
-    }
-
     async fn open(&self, node: &str) -> Arc<dyn Store> {
         let clock = Clock::Manual(self.clock.clone());
-        SqliteStore::open(SqliteOptions { clock, node: node.into(), ..options(self.folder.path()) }).unwrap()
+        let options = SqliteOptions { min_free_space: 0, ..SqliteOptions::new(self.file()) };
+        SqliteStore::open(SqliteOptions { clock, node: node.into(), ..options }).unwrap()
     }
 
     async fn kill(&mut self, store: Arc<dyn Store>) {
@@ -61,6 +50,22 @@ impl Backend for Sqlite {
 
     async fn settle(&self, _: &dyn Store) {
         // The writer gives the places as it writes.
+    }
+
+    async fn remove(self) {
+        self.folder.close().unwrap();
+    }
+}
+
+impl Releases for Sqlite {
+    fn left() -> Vec<PathBuf> {
+        crate::releases("sqlite")
+    }
+
+    async fn restore(left: &Path, clock: Arc<AtomicI64>) -> Self {
+        let backend = Sqlite::create(clock).await;
+        fs::copy(left.join("callboard.db"), backend.file()).unwrap();
+        backend
     }
 
     async fn schema(&self) -> Vec<String> {
@@ -81,9 +86,5 @@ impl Backend for Sqlite {
         }
         schema.sort();
         schema
-    }
-
-    async fn remove(self) {
-        self.folder.close().unwrap();
     }
 }

@@ -6,6 +6,7 @@ use callboard_actors::{
     edges::outside::Writer,
     roles::{Condition, request::RecentEvents},
 };
+use callboard_conformance::sink::Subject;
 use callboard_contracts::{EventEnvelope, JobState, Timestamp};
 use callboard_testsupport::mongodb_url;
 use futures_util::TryStreamExt;
@@ -17,10 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::subject::Mongodb;
-use crate::{
-    pipeline::harness::{Folder, Node},
-    sink_suite::Subject,
-};
+use crate::pipeline::harness::{Folder, Node};
 
 fn mongodb() -> Mongodb {
     Mongodb::with_database(&mongodb_url(), &format!("callboard_test_{}", Uuid::new_v4().simple()))

@@ -4,6 +4,5 @@ mod archiving;
 mod subject;
 
 use self::subject::Mongodb;
-use crate::sink_suite::sink_suite;
 
-sink_suite! { Mongodb }
+callboard_conformance::sink_suite!(suite: Mongodb, tls);

@@ -10,6 +10,7 @@ use callboard_actors::{
     },
     roles::RolesConfig,
 };
+use callboard_conformance::sink::{Subject, Told, WithoutTls, guard, log_of};
 use callboard_testsupport::PrivateServer;
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -17,7 +18,9 @@ use mongodb::{
     bson::{Document, doc},
 };
 
-use crate::sink_suite::{Subject, guard, log_of};
+use crate::server::Private;
+
+const DATABASE: &str = "observatory";
 
 pub(super) struct Mongodb {
     url: String,
@@ -67,16 +70,14 @@ impl Mongodb {
 impl Subject for Mongodb {
     const EDGE: &'static str = "archive";
 
-    fn server() -> PrivateServer {
-        PrivateServer::absent_mongodb()
+    type Server = Private;
+
+    fn server() -> Private {
+        Private(PrivateServer::absent_mongodb())
     }
 
-    fn new(url: &str) -> Self {
-        Mongodb::with_database(url, "observatory")
-    }
-
-    fn tls_url(server: &PrivateServer) -> String {
-        format!("{}&tls=true", server.url())
+    fn new(server: &Private) -> Self {
+        Mongodb::with_database(&server.0.url(), DATABASE)
     }
 
     fn configure(&self, config: &mut RolesConfig) {
@@ -88,7 +89,7 @@ impl Subject for Mongodb {
     }
 
     async fn has_just_the_log(&self, store: &StoreHandle) -> Result<(), String> {
-        let (mut expected, _) = log_of(store).await;
+        let Told { events: mut expected, .. } = log_of(store).await;
         let found = self.all().await;
         let mut found: Vec<_> = found
             .iter()
@@ -97,5 +98,11 @@ impl Subject for Mongodb {
         expected.sort();
         found.sort();
         if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
+    }
+}
+
+impl WithoutTls for Mongodb {
+    fn over_tls(server: &Private) -> Self {
+        Mongodb::with_database(&format!("{}&tls=true", server.0.url()), DATABASE)
     }
 }

@@ -4,16 +4,14 @@ use callboard_actors::{
     edges::outside::Writer,
     roles::{Condition, request::GetTotals},
 };
+use callboard_conformance::sink::Subject;
 use callboard_contracts::{JobState, api::Totals};
 use callboard_testsupport::redis_url;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::subject::Redis;
-use crate::{
-    pipeline::harness::{Folder, Node},
-    sink_suite::Subject,
-};
+use crate::pipeline::harness::{Folder, Node};
 
 const KEYS: [&str; 5] = [
     "metrics:jobs:total",

@@ -5,6 +5,5 @@ mod subject;
 mod windows;
 
 use self::subject::Redis;
-use crate::sink_suite::sink_suite;
 
-sink_suite! { Redis }
+callboard_conformance::sink_suite!(suite: Redis, tls);

@@ -10,10 +10,11 @@ use callboard_actors::{
     },
     roles::RolesConfig,
 };
+use callboard_conformance::sink::{Subject, Told, WithoutTls, guard, log_of};
 use callboard_testsupport::PrivateServer;
 use redis::{Client, aio::MultiplexedConnection};
 
-use crate::sink_suite::{Subject, guard, log_of};
+use crate::server::Private;
 
 pub(super) struct Redis {
     url: String,
@@ -62,16 +63,14 @@ impl Redis {
 impl Subject for Redis {
     const EDGE: &'static str = "counters";
 
-    fn server() -> PrivateServer {
-        PrivateServer::absent_redis()
+    type Server = Private;
+
+    fn server() -> Private {
+        Private(PrivateServer::absent_redis())
     }
 
-    fn new(url: &str) -> Self {
-        Redis::with_prefix(url, "")
-    }
-
-    fn tls_url(server: &PrivateServer) -> String {
-        format!("rediss://127.0.0.1:{}", server.port())
+    fn new(server: &Private) -> Self {
+        Redis::with_prefix(&server.0.url(), "")
     }
 
     fn configure(&self, config: &mut RolesConfig) {
@@ -83,7 +82,7 @@ impl Subject for Redis {
     }
 
     async fn has_just_the_log(&self, store: &StoreHandle) -> Result<(), String> {
-        let (_, [completed, failed]) = log_of(store).await;
+        let Told { completed, failed, .. } = log_of(store).await;
         let expected = [completed + failed, completed, failed].map(|count| Some(count.to_string()));
         let found = [
             self.get("metrics:jobs:total").await,
@@ -96,5 +95,11 @@ impl Subject for Redis {
             (true, true) => Ok(()),
             _ => Err(format!("{found:?}, {found_last:?} instead of {expected:?}, {last:?}")),
         }
+    }
+}
+
+impl WithoutTls for Redis {
+    fn over_tls(server: &Private) -> Self {
+        Redis::with_prefix(&format!("rediss://127.0.0.1:{}", server.0.port()), "")
     }
 }

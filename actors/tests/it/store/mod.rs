@@ -1,12 +1,3 @@
-//! The store by itself: what every backend does in the same way, and what is a backend's own.
+//! What is SQLite's own. What every store does in the same way is in `callboard-conformance`.
 
-mod backend;
-mod chance;
-mod client;
-mod conformance;
-#[cfg(feature = "postgres")]
-mod postgres;
-mod sqlite;
-mod stage;
 mod trouble;
-mod words;

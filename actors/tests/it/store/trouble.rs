@@ -6,14 +6,12 @@ use callboard_actors::edges::store::{
     Operation, Outcome, SqliteOptions, SqliteStore, Store, StoreError,
     record::{JobFilter, NewJob},
 };
-use callboard_contracts::JobState;
-use tempfile::TempDir;
-
-use super::{
-    client::Client,
-    sqlite,
+use callboard_conformance::store::{
+    Client,
     words::{completed, enqueue, finish, job, kind, lease},
 };
+use callboard_contracts::JobState;
+use tempfile::TempDir;
 
 /// A store on a file in a folder of its own.
 struct Stage {
@@ -47,7 +45,7 @@ impl Stage {
 }
 
 fn options(folder: &TempDir) -> SqliteOptions {
-    sqlite::options(folder.path())
+    SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join("callboard.db")) }
 }
 
 fn refused(options: SqliteOptions) -> StoreError {

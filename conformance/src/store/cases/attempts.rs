@@ -18,7 +18,7 @@ use crate::store::{
     words::{SECOND, cancelled, claim, completed, enqueue, error, failed, finish, job, lease, rescue, start},
 };
 
-pub(super) async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
+pub async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs: Vec<NewJob> = (0..7).map(|_| job()).collect();
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -44,7 +44,7 @@ pub(super) async fn claims_in_order<B: Backend>(stage: &mut Stage<B>) {
     }
 }
 
-pub(super) async fn a_claim_takes_its_own_queue_only<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_claim_takes_its_own_queue_only<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let queues = ["a", "b", "a b", "A"];
     let jobs = queues.map(|queue| NewJob { queue: queue.into(), ..job() });
@@ -57,7 +57,7 @@ pub(super) async fn a_claim_takes_its_own_queue_only<B: Backend>(stage: &mut Sta
     }
 }
 
-pub(super) async fn leases_whose_claim_was_not_answered_are_given_again<B: Backend>(stage: &mut Stage<B>) {
+pub async fn leases_whose_claim_was_not_answered_are_given_again<B: Backend>(stage: &mut Stage<B>) {
     let (session, other) = (stage.session().await, stage.session().await);
     let jobs: Vec<NewJob> = (0..6).map(|_| job()).collect();
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -82,7 +82,7 @@ pub(super) async fn leases_whose_claim_was_not_answered_are_given_again<B: Backe
     assert_eq!(stage.one(again(10, &[])).await, Outcome::NotFound);
 }
 
-pub(super) async fn one_batch_can_store_claim_and_end_jobs<B: Backend>(stage: &mut Stage<B>) {
+pub async fn one_batch_can_store_claim_and_end_jobs<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs: Vec<NewJob> = (0..4).map(|_| job()).collect();
     let mut batch: Vec<Operation> = jobs.iter().map(enqueue).collect();
@@ -106,7 +106,7 @@ pub(super) async fn one_batch_can_store_claim_and_end_jobs<B: Backend>(stage: &m
     assert_eq!(outcomes[3], Outcome::Stale);
 }
 
-pub(super) async fn only_the_current_lease_can_write<B: Backend>(stage: &mut Stage<B>) {
+pub async fn only_the_current_lease_can_write<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = job();
     stage.one(enqueue(&new)).await;
@@ -141,7 +141,7 @@ pub(super) async fn only_the_current_lease_can_write<B: Backend>(stage: &mut Sta
     assert_eq!((record.attempt, record.result.as_deref()), (2, Some("17")));
 }
 
-pub(super) async fn a_lease_on_a_job_that_was_never_claimed_is_stale<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_lease_on_a_job_that_was_never_claimed_is_stale<B: Backend>(stage: &mut Stage<B>) {
     let new = job();
     stage.one(enqueue(&new)).await;
     for token in [0, 1] {
@@ -154,7 +154,7 @@ pub(super) async fn a_lease_on_a_job_that_was_never_claimed_is_stale<B: Backend>
     }
 }
 
-pub(super) async fn each_end_of_an_attempt_leads_to_its_state<B: Backend>(stage: &mut Stage<B>) {
+pub async fn each_end_of_an_attempt_leads_to_its_state<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let soon = stage.now().saturating_add(5 * SECOND);
     let original = EventType::Failed;
@@ -216,7 +216,7 @@ pub(super) async fn each_end_of_an_attempt_leads_to_its_state<B: Backend>(stage:
     }
 }
 
-pub(super) async fn a_start_is_told_once_with_how_long_the_job_had_waited<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_start_is_told_once_with_how_long_the_job_had_waited<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = job();
     stage.one(enqueue(&new)).await;
@@ -245,7 +245,7 @@ pub(super) async fn a_start_is_told_once_with_how_long_the_job_had_waited<B: Bac
     }
 }
 
-pub(super) async fn an_end_can_tell_of_the_start_as_well<B: Backend>(stage: &mut Stage<B>) {
+pub async fn an_end_can_tell_of_the_start_as_well<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = job();
     stage.one(enqueue(&new)).await;
@@ -265,7 +265,7 @@ pub(super) async fn an_end_can_tell_of_the_start_as_well<B: Backend>(stage: &mut
     assert_eq!(log.last().unwrap().duration, Some(SECOND));
 }
 
-pub(super) async fn each_event_of_the_old_contract_comes_at_most_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn each_event_of_the_old_contract_comes_at_most_once<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = NewJob { max_attempts: 9, ..job() };
     stage.one(enqueue(&new)).await;
@@ -303,9 +303,7 @@ pub(super) async fn each_event_of_the_old_contract_comes_at_most_once<B: Backend
     assert_eq!(attempts, [1, 1, 1, 1, 2, 2, 2, 3], "numbers of attempts in the events that have them");
 }
 
-pub(super) async fn what_is_handed_back_comes_first_and_what_failed_comes_last<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn what_is_handed_back_comes_first_and_what_failed_comes_last<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs: Vec<NewJob> = (0..3).map(|_| job()).collect();
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -320,7 +318,7 @@ pub(super) async fn what_is_handed_back_comes_first_and_what_failed_comes_last<B
     assert_eq!(again, [jobs[1].id, jobs[2].id, jobs[0].id]);
 }
 
-pub(super) async fn tokens_grow_over_every_attempt_and_every_life<B: Backend>(stage: &mut Stage<B>) {
+pub async fn tokens_grow_over_every_attempt_and_every_life<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     stage.apply((0..2).map(|_| enqueue(&job())).collect()).await;
     let mut newest = BTreeMap::new();
@@ -336,7 +334,7 @@ pub(super) async fn tokens_grow_over_every_attempt_and_every_life<B: Backend>(st
     assert_eq!(newest.len(), 2);
 }
 
-pub(super) async fn the_last_hundred_attempts_are_shown<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_last_hundred_attempts_are_shown<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = NewJob { max_attempts: 1_000, ..job() };
     stage.one(enqueue(&new)).await;
@@ -350,7 +348,7 @@ pub(super) async fn the_last_hundred_attempts_are_shown<B: Backend>(stage: &mut 
     assert_eq!(numbers, (4..=103).collect::<Vec<_>>());
 }
 
-pub(super) async fn whatever_an_attempt_says_is_kept<B: Backend>(stage: &mut Stage<B>) {
+pub async fn whatever_an_attempt_says_is_kept<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let said = [
         "it's \"quoted\" \\ {a,b} NULL ☃ \u{1F600} \r\n\t",
@@ -388,9 +386,7 @@ pub(super) async fn whatever_an_attempt_says_is_kept<B: Backend>(stage: &mut Sta
     assert_eq!(error().message, "no luck");
 }
 
-pub(super) async fn a_snoozed_run_is_continued_at_its_time_and_costs_no_attempt<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn a_snoozed_run_is_continued_at_its_time_and_costs_no_attempt<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = NewJob { max_attempts: 1, ..job() };
     stage.one(enqueue(&new)).await;

@@ -30,7 +30,7 @@ async fn claimed<B: Backend>(stage: &Stage<B>, limit: u32) -> Vec<Uuid> {
     stage.claim("default", limit, session).await.iter().map(|job| job.id).collect()
 }
 
-pub(super) async fn a_job_with_a_time_waits_for_it<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_job_with_a_time_waits_for_it<B: Backend>(stage: &mut Stage<B>) {
     let due = at(stage, 10);
     let later = NewJob { scheduled_at: Some(due), max_backlog: 1, ..job() };
     let scheduled = Outcome::Enqueued { state: JobState::Scheduled };
@@ -54,7 +54,7 @@ pub(super) async fn a_job_with_a_time_waits_for_it<B: Backend>(stage: &mut Stage
     assert_eq!(claimed(stage, 1).await, [later.id]);
 }
 
-pub(super) async fn a_time_that_has_passed_is_now<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_time_that_has_passed_is_now<B: Backend>(stage: &mut Stage<B>) {
     for passed in [Timestamp::MIN, stage.now().saturating_sub(SECOND), stage.now()] {
         let new = NewJob { scheduled_at: Some(passed), ..job() };
         assert_eq!(stage.one(enqueue(&new)).await, Outcome::Enqueued { state: JobState::Available });
@@ -69,7 +69,7 @@ pub(super) async fn a_time_that_has_passed_is_now<B: Backend>(stage: &mut Stage<
     assert_eq!(stage.record(never.id).await.scheduled_at, Timestamp::MAX);
 }
 
-pub(super) async fn what_fell_due_first_goes_first<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_fell_due_first_goes_first<B: Backend>(stage: &mut Stage<B>) {
     let mut jobs: Vec<NewJob> = Vec::new();
     for seconds in [30, 10, 20, 10] {
         jobs.push(NewJob { scheduled_at: Some(at(stage, seconds)), ..job() });
@@ -85,7 +85,7 @@ pub(super) async fn what_fell_due_first_goes_first<B: Backend>(stage: &mut Stage
     assert_eq!(claimed(stage, 10).await, expected);
 }
 
-pub(super) async fn the_highest_priority_goes_first<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_highest_priority_goes_first<B: Backend>(stage: &mut Stage<B>) {
     let mut jobs: Vec<NewJob> = Vec::new();
     for priority in [0, -1000, 5, 0, 1000, 5, -1] {
         let new = NewJob { priority, ..job() };
@@ -101,7 +101,7 @@ pub(super) async fn the_highest_priority_goes_first<B: Backend>(stage: &mut Stag
     assert_eq!(found, expected);
 }
 
-pub(super) async fn the_oldest_that_waits_is_found_at_every_priority<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_oldest_that_waits_is_found_at_every_priority<B: Backend>(stage: &mut Stage<B>) {
     let queue = QueueSettings { name: "default".into(), concurrency: 1, max_backlog: 10 };
     stage.one(Operation::PutQueues(vec![queue])).await;
     let oldest = async |stage: &Stage<B>| {
@@ -124,7 +124,7 @@ pub(super) async fn the_oldest_that_waits_is_found_at_every_priority<B: Backend>
     assert_eq!(oldest(stage).await, None);
 }
 
-pub(super) async fn jobs_are_found_by_their_tags<B: Backend>(stage: &mut Stage<B>) {
+pub async fn jobs_are_found_by_their_tags<B: Backend>(stage: &mut Stage<B>) {
     let mut jobs = Vec::new();
     for number in 0..30 {
         let tags = match number % 3 {
@@ -182,7 +182,7 @@ pub(super) async fn jobs_are_found_by_their_tags<B: Backend>(stage: &mut Stage<B
     }
 }
 
-pub(super) async fn a_replay_keeps_priority_tags_and_key<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_replay_keeps_priority_tags_and_key<B: Backend>(stage: &mut Stage<B>) {
     let queue = QueueSettings { name: "default".into(), concurrency: 1, max_backlog: 10 };
     stage.one(Operation::PutQueues(vec![queue])).await;
     let key = Some("customer 42".to_owned());

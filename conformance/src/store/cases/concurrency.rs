@@ -37,7 +37,7 @@ async fn nodes<B: Backend>(stage: &Stage<B>, count: usize) -> Vec<Client> {
     nodes
 }
 
-pub(super) async fn sixteen_claimers_never_share_a_job<B: Backend>(stage: &mut Stage<B>) {
+pub async fn sixteen_claimers_never_share_a_job<B: Backend>(stage: &mut Stage<B>) {
     const JOBS: usize = 2_000;
     stage.apply((0..JOBS).map(|_| enqueue(&job())).collect()).await;
     let nodes = nodes(stage, 4).await;
@@ -113,7 +113,7 @@ async fn work(client: Client, session: Uuid, held: Arc<Mutex<Held>>, mut chance:
     }
 }
 
-pub(super) async fn claimers_that_are_killed_lose_no_job_and_share_none<B: Backend>(stage: &mut Stage<B>) {
+pub async fn claimers_that_are_killed_lose_no_job_and_share_none<B: Backend>(stage: &mut Stage<B>) {
     const JOBS: u64 = 600;
     const CLAIMERS: usize = 16;
     const KILLS: u32 = 120;
@@ -173,7 +173,7 @@ pub(super) async fn claimers_that_are_killed_lose_no_job_and_share_none<B: Backe
     assert_eq!(done().await, JOBS, "each is counted once");
 }
 
-pub(super) async fn of_many_that_submit_one_job_one_stores_it<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_many_that_submit_one_job_one_stores_it<B: Backend>(stage: &mut Stage<B>) {
     let nodes = nodes(stage, 4).await;
     for _ in 0..20 {
         // Each in an order of its own, so that whoever locks rows meets the others.
@@ -196,7 +196,7 @@ pub(super) async fn of_many_that_submit_one_job_one_stores_it<B: Backend>(stage:
     assert_eq!(stage.list(JobFilter::default()).await.len(), 160);
 }
 
-pub(super) async fn of_an_end_and_a_cancel_at_a_time_one_is_first<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_an_end_and_a_cancel_at_a_time_one_is_first<B: Backend>(stage: &mut Stage<B>) {
     let nodes = nodes(stage, 3).await;
     let session = stage.session().await;
     for _ in 0..40 {
@@ -218,7 +218,7 @@ pub(super) async fn of_an_end_and_a_cancel_at_a_time_one_is_first<B: Backend>(st
     }
 }
 
-pub(super) async fn of_many_that_ask_for_one_replay_all_get_the_same<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_many_that_ask_for_one_replay_all_get_the_same<B: Backend>(stage: &mut Stage<B>) {
     let nodes = nodes(stage, 4).await;
     let session = stage.session().await;
     for _ in 0..20 {
@@ -242,7 +242,7 @@ pub(super) async fn of_many_that_ask_for_one_replay_all_get_the_same<B: Backend>
     assert_eq!(stage.list(JobFilter::default()).await.len(), 40);
 }
 
-pub(super) async fn a_backlog_is_not_overrun_by_more_than_those_who_submit_at_a_time<B: Backend>(
+pub async fn a_backlog_is_not_overrun_by_more_than_those_who_submit_at_a_time<B: Backend>(
     stage: &mut Stage<B>,
 ) {
     const LIMIT: u64 = 50;
@@ -268,7 +268,7 @@ pub(super) async fn a_backlog_is_not_overrun_by_more_than_those_who_submit_at_a_
     assert_eq!(stage.list(JobFilter::default()).await.len() as u64, stored);
 }
 
-pub(super) async fn reads_see_whole_batches_while_others_are_written<B: Backend>(stage: &mut Stage<B>) {
+pub async fn reads_see_whole_batches_while_others_are_written<B: Backend>(stage: &mut Stage<B>) {
     let writer = {
         let client = stage.another("writer").await;
         tokio::spawn(async move {
@@ -287,7 +287,7 @@ pub(super) async fn reads_see_whole_batches_while_others_are_written<B: Backend>
     writer.await.unwrap();
 }
 
-pub(super) async fn readers_of_the_log_miss_nothing_while_many_write<B: Backend>(stage: &mut Stage<B>) {
+pub async fn readers_of_the_log_miss_nothing_while_many_write<B: Backend>(stage: &mut Stage<B>) {
     const JOBS: usize = 400;
     let nodes = nodes(stage, 4).await;
     let mut writers = JoinSet::new();
@@ -329,7 +329,7 @@ pub(super) async fn readers_of_the_log_miss_nothing_while_many_write<B: Backend>
     }
 }
 
-pub(super) async fn a_limit_over_all_nodes_is_never_passed<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_limit_over_all_nodes_is_never_passed<B: Backend>(stage: &mut Stage<B>) {
     const LIMIT: u32 = 3;
     let limit = |most| {
         let limits = QueueLimits { max_running: Some(most), ..QueueLimits::default() };

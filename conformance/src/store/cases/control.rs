@@ -51,7 +51,7 @@ async fn job_in<B: Backend>(stage: &Stage<B>, state: JobState, session: Uuid) ->
     (new, claimed)
 }
 
-pub(super) async fn cancel_in_every_state<B: Backend>(stage: &mut Stage<B>) {
+pub async fn cancel_in_every_state<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     assert_eq!(stage.one(Operation::Cancel { id: Uuid::now_v7() }).await, Outcome::NotFound);
     for state in REACHED {
@@ -93,7 +93,7 @@ pub(super) async fn cancel_in_every_state<B: Backend>(stage: &mut Stage<B>) {
     }
 }
 
-pub(super) async fn a_cancelled_run_ends_as_it_wants_but_does_not_go_on<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_cancelled_run_ends_as_it_wants_but_does_not_go_on<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let later = stage.now().saturating_add(SECOND);
     let cases = [
@@ -130,7 +130,7 @@ pub(super) async fn a_cancelled_run_ends_as_it_wants_but_does_not_go_on<B: Backe
     }
 }
 
-pub(super) async fn retry_in_every_state<B: Backend>(stage: &mut Stage<B>) {
+pub async fn retry_in_every_state<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     assert_eq!(stage.one(retry(Uuid::now_v7())).await, Outcome::NotFound);
     for state in REACHED {
@@ -180,7 +180,7 @@ pub(super) async fn retry_in_every_state<B: Backend>(stage: &mut Stage<B>) {
     }
 }
 
-pub(super) async fn a_replay_needs_room_and_its_first_one<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_replay_needs_room_and_its_first_one<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let (new, _) = job_in(stage, JobState::Completed, session).await;
     let queue = new.queue.clone();
@@ -215,7 +215,7 @@ pub(super) async fn a_replay_needs_room_and_its_first_one<B: Backend>(stage: &mu
     assert_eq!(stage.record(id).await.replay_of, Some(replay.id));
 }
 
-pub(super) async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
+pub async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let nothing = Outcome::Moved { queues: vec![], count: 0, next_at: None };
     assert_eq!(stage.promote(10).await, nothing);
@@ -258,7 +258,7 @@ pub(super) async fn due_jobs_become_available_in_bounded_steps<B: Backend>(stage
     assert_eq!(stage.list(in_state(JobState::Available)).await.len(), 6);
 }
 
-pub(super) async fn held_jobs_are_released_by_their_type<B: Backend>(stage: &mut Stage<B>) {
+pub async fn held_jobs_are_released_by_their_type<B: Backend>(stage: &mut Stage<B>) {
     let held =
         |job_type: &str| NewJob { job_type: job_type.into(), held: Some("no handler".into()), ..job() };
     stage.apply(["a", "a", "a", "b", "it's {,}"].map(|name| enqueue(&held(name))).into()).await;
@@ -284,7 +284,7 @@ pub(super) async fn held_jobs_are_released_by_their_type<B: Backend>(stage: &mut
     assert_eq!(stage.list(JobFilter::default()).await.len(), 5);
 }
 
-pub(super) async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<B>) {
+pub async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let pause = |queue: &str, paused| Operation::PauseQueue { queue: queue.into(), paused };
     assert_eq!(stage.one(pause("default", true)).await, Outcome::NotFound);

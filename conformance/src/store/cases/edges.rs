@@ -56,7 +56,7 @@ async fn edge(client: &Client, name: &str) -> EdgeRecord {
     edges.into_iter().find(|edge| edge.name == name).expect("it is known")
 }
 
-pub(super) async fn jobs_of_a_tripped_edge_wait_and_keep_their_places<B: Backend>(stage: &mut Stage<B>) {
+pub async fn jobs_of_a_tripped_edge_wait_and_keep_their_places<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs = [needing(&["smtp"]), job(), needing(&["db", "smtp"]), needing(&["db"]), needing(&["smtp2"])];
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -103,7 +103,7 @@ pub(super) async fn jobs_of_a_tripped_edge_wait_and_keep_their_places<B: Backend
     assert_eq!((claimed.state, claimed.attempt), (JobState::Executing, 1));
 }
 
-pub(super) async fn an_edge_is_ready_by_itself_when_its_time_is_over<B: Backend>(stage: &mut Stage<B>) {
+pub async fn an_edge_is_ready_by_itself_when_its_time_is_over<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs = [needing(&["smtp"]), needing(&["smtp"])];
     stage.one(trip("smtp", Some(10 * SECOND))).await;
@@ -126,7 +126,7 @@ pub(super) async fn an_edge_is_ready_by_itself_when_its_time_is_over<B: Backend>
     assert_eq!(edge(stage, "smtp").await.trip.unwrap().since, stage.now());
 }
 
-pub(super) async fn a_job_waits_for_each_edge_that_it_needs<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_job_waits_for_each_edge_that_it_needs<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let both = needing(&["b", "a"]);
     stage.one(enqueue(&both)).await;
@@ -144,9 +144,7 @@ pub(super) async fn a_job_waits_for_each_edge_that_it_needs<B: Backend>(stage: &
     assert_eq!(ids(stage, 10, session).await, [both.id]);
 }
 
-pub(super) async fn whatever_becomes_available_waits_too_and_what_runs_goes_on<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn whatever_becomes_available_waits_too_and_what_runs_goes_on<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let mut jobs: Vec<NewJob> = (0..5).map(|_| needing(&["smtp"])).collect();
     jobs.push(NewJob { scheduled_at: Some(stage.now().saturating_add(SECOND)), ..needing(&["smtp"]) });
@@ -182,7 +180,7 @@ pub(super) async fn whatever_becomes_available_waits_too_and_what_runs_goes_on<B
     assert_eq!(stage.claim("default", 10, session).await.len(), 4);
 }
 
-pub(super) async fn what_stands_behind_many_parked_jobs_is_claimed<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_stands_behind_many_parked_jobs_is_claimed<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     for _ in 0..3 {
         stage.apply((0..1000).map(|_| enqueue(&needing(&["smtp"]))).collect()).await;
@@ -205,9 +203,7 @@ pub(super) async fn what_stands_behind_many_parked_jobs_is_claimed<B: Backend>(s
     assert_eq!(ids(stage, 5, session).await.len(), 5);
 }
 
-pub(super) async fn edges_are_known_once_they_were_tripped_and_not_without_bound<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn edges_are_known_once_they_were_tripped_and_not_without_bound<B: Backend>(stage: &mut Stage<B>) {
     // Ready is what an edge is of which nothing was said.
     assert_eq!(stage.one(reset("unheard-of")).await, Outcome::Done);
     assert!(stage.store.edges().await.unwrap().is_empty());
@@ -234,7 +230,7 @@ pub(super) async fn edges_are_known_once_they_were_tripped_and_not_without_bound
 }
 
 /// Whoever begins a claim after the trip was answered, and before the edge is to be ready, is given nothing that needs it.
-pub(super) async fn no_claim_after_a_trip_gives_what_needs_the_edge<B: Backend>(stage: &mut Stage<B>) {
+pub async fn no_claim_after_a_trip_gives_what_needs_the_edge<B: Backend>(stage: &mut Stage<B>) {
     const JOBS: usize = 600;
     let jobs = (0..JOBS).map(|number| if number % 3 == 0 { job() } else { needing(&["smtp"]) });
     stage.apply(jobs.map(|job| enqueue(&job)).collect()).await;
@@ -281,7 +277,7 @@ pub(super) async fn no_claim_after_a_trip_gives_what_needs_the_edge<B: Backend>(
     assert_eq!(stage.store.totals().await.unwrap().completed_jobs, JOBS as u64);
 }
 
-pub(super) async fn jobs_with_keys_wait_for_their_edges_too<B: Backend>(stage: &mut Stage<B>) {
+pub async fn jobs_with_keys_wait_for_their_edges_too<B: Backend>(stage: &mut Stage<B>) {
     let queue = QueueSettings { name: "default".into(), concurrency: 50, max_backlog: 1_000 };
     stage.one(Operation::PutQueues(vec![queue])).await;
     let session = stage.session().await;

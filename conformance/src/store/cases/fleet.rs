@@ -42,7 +42,7 @@ fn label(queue: &str, needed: &str) -> Operation {
     Operation::LabelQueue { queue: queue.into(), labels: labels(needed) }
 }
 
-pub(super) async fn a_node_is_known_by_its_open_session<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_node_is_known_by_its_open_session<B: Backend>(stage: &mut Stage<B>) {
     let (one, other) = (stage.session().await, stage.session().await);
     assert_eq!(stage.one(describe(one, "zone=eu,gpu=yes")).await, Outcome::Done);
     let opened = stage.now();
@@ -77,9 +77,7 @@ pub(super) async fn a_node_is_known_by_its_open_session<B: Backend>(stage: &mut 
     }
 }
 
-pub(super) async fn a_queue_gives_its_jobs_only_to_nodes_that_have_its_labels<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn a_queue_gives_its_jobs_only_to_nodes_that_have_its_labels<B: Backend>(stage: &mut Stage<B>) {
     assert_eq!(stage.one(label("gpu", "gpu=yes")).await, Outcome::NotFound);
     stage.apply(vec![put_queue("gpu"), label("gpu", "gpu=yes,zone=eu")]).await;
     let of_queue = async |stage: &Stage<B>| {
@@ -125,7 +123,7 @@ pub(super) async fn a_queue_gives_its_jobs_only_to_nodes_that_have_its_labels<B:
     assert_eq!(stage.claim("gpu", 1, plain).await.len(), 0);
 }
 
-pub(super) async fn labels_hold_also_with_keys_and_limits<B: Backend>(stage: &mut Stage<B>) {
+pub async fn labels_hold_also_with_keys_and_limits<B: Backend>(stage: &mut Stage<B>) {
     let limits = callboard_contracts::api::QueueLimits {
         max_running: Some(Some(10)),
         max_running_per_key: Some(Some(2)),
@@ -147,7 +145,7 @@ pub(super) async fn labels_hold_also_with_keys_and_limits<B: Backend>(stage: &mu
     assert_eq!(stage.claim("gpu", 10, without).await.len(), 0);
 }
 
-pub(super) async fn a_program_that_is_too_old_claims_nothing<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_program_that_is_too_old_claims_nothing<B: Backend>(stage: &mut Stage<B>) {
     let needs = |reader: u32| Operation::PutSetting { key: MIN_READER.to_owned(), value: reader.to_string() };
     let session = stage.session().await;
     stage.one(describe(session, "")).await;
@@ -178,7 +176,7 @@ fn order(node: &str, action: NodeAction) -> NewCommand {
     }
 }
 
-pub(super) async fn what_a_node_is_told_waits_for_it_until_it_is_void<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_a_node_is_told_waits_for_it_until_it_is_void<B: Backend>(stage: &mut Stage<B>) {
     let mut wakes = stage.store.wakes();
     let other = stage.another("other").await;
     let restart = NodeAction::RestartActor { actor: "observers/metrics".to_owned() };
@@ -240,7 +238,7 @@ pub(super) async fn what_a_node_is_told_waits_for_it_until_it_is_void<B: Backend
     }
 }
 
-pub(super) async fn who_changes_what_is_kept_with_the_change<B: Backend>(stage: &mut Stage<B>) {
+pub async fn who_changes_what_is_kept_with_the_change<B: Backend>(stage: &mut Stage<B>) {
     let entry = |action: &str, target: String| NewAudit {
         id: Uuid::now_v7(),
         by: "ci".to_owned(),

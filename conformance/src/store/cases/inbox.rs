@@ -14,7 +14,7 @@ use crate::store::{
 
 const STORED: Outcome = Outcome::Enqueued { state: JobState::Available };
 
-pub(super) async fn an_event_stores_its_job_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn an_event_stores_its_job_once<B: Backend>(stage: &mut Stage<B>) {
     let (event, new, other) = (event(), job(), job());
     // Twice in one batch, and beside others.
     let batch = vec![enqueue(&job()), receive(&event, &new), receive(&event, &new), receive(&event, &other)];
@@ -49,9 +49,7 @@ pub(super) async fn an_event_stores_its_job_once<B: Backend>(stage: &mut Stage<B
     assert!(stage.list(JobFilter::default()).await.is_empty());
 }
 
-pub(super) async fn an_event_of_which_nothing_was_stored_is_a_new_one_again<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn an_event_of_which_nothing_was_stored_is_a_new_one_again<B: Backend>(stage: &mut Stage<B>) {
     let (event, new) = (event(), job());
     let full = NewJob { max_backlog: 0, ..new.clone() };
     let refused = Outcome::BacklogFull { waiting: 0, limit: 0 };
@@ -67,7 +65,7 @@ pub(super) async fn an_event_of_which_nothing_was_stored_is_a_new_one_again<B: B
     assert_eq!(stage.one(receive(&other, &job())).await, STORED);
 }
 
-pub(super) async fn our_own_event_that_comes_back_changes_nothing<B: Backend>(stage: &mut Stage<B>) {
+pub async fn our_own_event_that_comes_back_changes_nothing<B: Backend>(stage: &mut Stage<B>) {
     let new = job();
     stage.one(enqueue(&new)).await;
     let ours = crate::store::words::event();
@@ -80,7 +78,7 @@ pub(super) async fn our_own_event_that_comes_back_changes_nothing<B: Backend>(st
     assert_eq!(stage.log().await.len(), 1);
 }
 
-pub(super) async fn of_many_that_get_one_event_one_stores_its_job<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_many_that_get_one_event_one_stores_its_job<B: Backend>(stage: &mut Stage<B>) {
     let (shared, new) = (event(), job());
     let mut tasks = Vec::new();
     for number in 0..12 {
@@ -102,7 +100,7 @@ pub(super) async fn of_many_that_get_one_event_one_stores_its_job<B: Backend>(st
     assert_eq!(stage.list(JobFilter::default()).await.len(), 25);
 }
 
-pub(super) async fn events_are_forgotten_by_their_age_and_by_their_number<B: Backend>(stage: &mut Stage<B>) {
+pub async fn events_are_forgotten_by_their_age_and_by_their_number<B: Backend>(stage: &mut Stage<B>) {
     let events: Vec<_> = (0..6).map(|_| (event(), job())).collect();
     for (event, job) in &events {
         stage.one(receive(event, job)).await;

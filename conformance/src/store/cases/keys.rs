@@ -38,7 +38,7 @@ fn answered(outcome: Outcome) -> (Vec<KeyedAnswer>, String, bool) {
 
 const AVAILABLE: Outcome = Outcome::Enqueued { state: JobState::Available };
 
-pub(super) async fn a_request_with_a_key_is_answered_as_it_was_at_first<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_request_with_a_key_is_answered_as_it_was_at_first<B: Backend>(stage: &mut Stage<B>) {
     let known = job();
     stage.one(enqueue(&known)).await;
     let other = NewJob { fingerprint: [9; 32], ..known.clone() };
@@ -81,7 +81,7 @@ pub(super) async fn a_request_with_a_key_is_answered_as_it_was_at_first<B: Backe
     assert_eq!(stage.list(JobFilter::default()).await.len(), 3);
 }
 
-pub(super) async fn another_request_under_a_key_is_refused<B: Backend>(stage: &mut Stage<B>) {
+pub async fn another_request_under_a_key_is_refused<B: Backend>(stage: &mut Stage<B>) {
     let first = request("api", "k", vec![job()]);
     stage.one(once(&first)).await;
     let mut other = again(&first);
@@ -95,7 +95,7 @@ pub(super) async fn another_request_under_a_key_is_refused<B: Backend>(stage: &m
     assert_eq!(stage.list(JobFilter::default()).await.len(), 4);
 }
 
-pub(super) async fn a_request_that_stores_nothing_leaves_no_key<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_request_that_stores_nothing_leaves_no_key<B: Backend>(stage: &mut Stage<B>) {
     let full = request("api", "k", vec![NewJob { max_backlog: 0, ..job() }]);
     for _ in 0..2 {
         let (answers, _, replayed) = answered(stage.one(once(&full)).await);
@@ -112,7 +112,7 @@ pub(super) async fn a_request_that_stores_nothing_leaves_no_key<B: Backend>(stag
     assert_eq!((answers[0].id, replayed), (room.jobs[0].id, true));
 }
 
-pub(super) async fn twice_in_one_batch_is_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn twice_in_one_batch_is_once<B: Backend>(stage: &mut Stage<B>) {
     let first = request("api", "k", vec![job(), job()]);
     let second = again(&first);
     let outcomes = stage.apply(vec![enqueue(&job()), once(&first), once(&second), enqueue(&job())]).await;
@@ -121,7 +121,7 @@ pub(super) async fn twice_in_one_batch_is_once<B: Backend>(stage: &mut Stage<B>)
     assert_eq!(stage.list(JobFilter::default()).await.len(), 4);
 }
 
-pub(super) async fn of_many_that_send_one_request_one_stores_it<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_many_that_send_one_request_one_stores_it<B: Backend>(stage: &mut Stage<B>) {
     let first = request("api", "k", vec![job(), job(), job()]);
     let mut tasks = Vec::new();
     for number in 0..16 {
@@ -138,7 +138,7 @@ pub(super) async fn of_many_that_send_one_request_one_stores_it<B: Backend>(stag
     assert_eq!(stage.list(JobFilter::default()).await.len(), 3);
 }
 
-pub(super) async fn keys_are_deleted_when_they_are_old<B: Backend>(stage: &mut Stage<B>) {
+pub async fn keys_are_deleted_when_they_are_old<B: Backend>(stage: &mut Stage<B>) {
     let requests: Vec<KeyedJobs> =
         (0..5).map(|number| request("api", &number.to_string(), vec![job()])).collect();
     for request in &requests {

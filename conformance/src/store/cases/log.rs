@@ -27,7 +27,7 @@ async fn some_life<B: Backend>(stage: &Stage<B>) -> Vec<NewJob> {
     jobs
 }
 
-pub(super) async fn a_reader_goes_on_behind_what_it_saw<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_reader_goes_on_behind_what_it_saw<B: Backend>(stage: &mut Stage<B>) {
     some_life(stage).await;
     let log = stage.log().await;
     assert_eq!(log.len(), 8);
@@ -51,7 +51,7 @@ pub(super) async fn a_reader_goes_on_behind_what_it_saw<B: Backend>(stage: &mut 
     }
 }
 
-pub(super) async fn a_cursor_that_is_not_of_this_log_is_reset<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_cursor_that_is_not_of_this_log_is_reset<B: Backend>(stage: &mut Stage<B>) {
     // An empty log has nothing that could be missed.
     let page = stage.events_after(LogCursor::default(), 10).await;
     assert!(!page.reset && page.events.is_empty());
@@ -74,7 +74,7 @@ pub(super) async fn a_cursor_that_is_not_of_this_log_is_reset<B: Backend>(stage:
     assert!(!stage.events_after(newest, 10).await.reset);
 }
 
-pub(super) async fn the_log_of_one_job_is_a_part_of_the_log<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_log_of_one_job_is_a_part_of_the_log<B: Backend>(stage: &mut Stage<B>) {
     let jobs = some_life(stage).await;
     let log = stage.log().await;
     for job in &jobs {
@@ -89,7 +89,7 @@ pub(super) async fn the_log_of_one_job_is_a_part_of_the_log<B: Backend>(stage: &
     assert!(nobody.events.is_empty() && !nobody.reset);
 }
 
-pub(super) async fn who_waits_is_told_of_new_events<B: Backend>(stage: &mut Stage<B>) {
+pub async fn who_waits_is_told_of_new_events<B: Backend>(stage: &mut Stage<B>) {
     let mut committed = stage.store.committed();
     let before = *committed.borrow_and_update();
     assert_eq!(before.position, 0);
@@ -110,7 +110,7 @@ pub(super) async fn who_waits_is_told_of_new_events<B: Backend>(stage: &mut Stag
     }
 }
 
-pub(super) async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>) {
+pub async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = NewJob {
         job_type: "mail".into(),
@@ -177,7 +177,7 @@ pub(super) async fn an_event_says_what_happened<B: Backend>(stage: &mut Stage<B>
     assert!(stage.store.recent_events(None, 0).await.unwrap().is_empty());
 }
 
-pub(super) async fn what_is_counted_is_what_is_read<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_is_counted_is_what_is_read<B: Backend>(stage: &mut Stage<B>) {
     some_life(stage).await;
     let log = stage.log().await;
     let key = |event_type: EventType, queue: &str, job_type: &str| {

@@ -1177,7 +1177,7 @@ async fn scenario<B: Backend>(stage: &mut Stage<B>, steps: Vec<Step>) {
     compare_ways(stage, &model).await;
 }
 
-pub(super) fn any_operations_agree_with_the_model<B: Backend>() {
+pub fn any_operations_agree_with_the_model<B: Backend>() {
     let config = ProptestConfig {
         cases: B::CASES,
         // A case that fails is told in full; a file that is left behind would tell no more.
@@ -1187,9 +1187,7 @@ pub(super) fn any_operations_agree_with_the_model<B: Backend>() {
         ..ProptestConfig::default()
     };
     let tested = TestRunner::new(config).run(&prop::collection::vec(step(), 1..120), |steps| {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(run::<B>(async |stage| scenario(stage, steps).await));
+        crate::block_on(run::<B>(async |stage| scenario(stage, steps).await));
         Ok(())
     });
     if let Err(failure) = tested {

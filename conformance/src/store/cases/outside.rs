@@ -63,7 +63,7 @@ async fn lapse<B: Backend>(stage: &Stage<B>, limit: u32) -> (u32, Option<Timesta
     }
 }
 
-pub(super) async fn an_attempt_that_was_handed_over_outlives_its_session<B: Backend>(stage: &mut Stage<B>) {
+pub async fn an_attempt_that_was_handed_over_outlives_its_session<B: Backend>(stage: &mut Stage<B>) {
     stage.apply(vec![enqueue(&job()), enqueue(&job())]).await;
     let session = stage.session().await;
     let claimed = stage.claim("default", 2, session).await;
@@ -87,7 +87,7 @@ pub(super) async fn an_attempt_that_was_handed_over_outlives_its_session<B: Back
     assert_eq!(stage.one(rescue(outside, 10)).await, Outcome::NotFound);
 }
 
-pub(super) async fn the_word_of_a_worker_ends_its_attempt_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_word_of_a_worker_ends_its_attempt_once<B: Backend>(stage: &mut Stage<B>) {
     let job = one(stage).await;
     stage.pass(3 * SECOND);
     let word = done(&job);
@@ -108,7 +108,7 @@ pub(super) async fn the_word_of_a_worker_ends_its_attempt_once<B: Backend>(stage
     assert_eq!(lapse(stage, 10).await, (0, None, None), "nothing is left of it");
 }
 
-pub(super) async fn only_the_current_token_is_heard<B: Backend>(stage: &mut Stage<B>) {
+pub async fn only_the_current_token_is_heard<B: Backend>(stage: &mut Stage<B>) {
     let first = one(stage).await;
     let guess = OutsideWord { token: Some(first.token + 1), ..done(&first) };
     assert_eq!(stage.one(hear(&guess)).await, Outcome::Stale);
@@ -132,7 +132,7 @@ pub(super) async fn only_the_current_token_is_heard<B: Backend>(stage: &mut Stag
     assert_eq!(stage.one(hear(&unknown)).await, Outcome::NotFound);
 }
 
-pub(super) async fn a_word_without_a_token_is_about_the_current_attempt<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_word_without_a_token_is_about_the_current_attempt<B: Backend>(stage: &mut Stage<B>) {
     let first = one(stage).await;
     let failed = OutsideWord { token: None, said: failed_with(error()), ..done(&first) };
     let again = stage.now().saturating_add(SECOND);
@@ -152,7 +152,7 @@ pub(super) async fn a_word_without_a_token_is_about_the_current_attempt<B: Backe
     assert_eq!(stage.one(hear(&done)).await, heard(JobState::Completed, None));
 }
 
-pub(super) async fn of_queues_that_are_not_served_outside_nothing_is_heard<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_queues_that_are_not_served_outside_nothing_is_heard<B: Backend>(stage: &mut Stage<B>) {
     let mail = NewJob { queue: "mail".into(), ..job() };
     stage.one(enqueue(&mail)).await;
     let session = stage.session().await;
@@ -176,7 +176,7 @@ pub(super) async fn of_queues_that_are_not_served_outside_nothing_is_heard<B: Ba
     }
 }
 
-pub(super) async fn a_failed_attempt_is_followed_as_the_plan_says<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_failed_attempt_is_followed_as_the_plan_says<B: Backend>(stage: &mut Stage<B>) {
     let jobs = [NewJob { max_attempts: 1, ..job() }, job(), job()];
     let given = given(stage, &jobs).await;
     let say = |number: usize, error| word(given[number].id, Some(given[number].token), failed_with(error));
@@ -189,7 +189,7 @@ pub(super) async fn a_failed_attempt_is_followed_as_the_plan_says<B: Backend>(st
     assert_eq!(stage.record(given[2].id).await.last_error.as_deref(), Some("no luck"));
 }
 
-pub(super) async fn what_is_not_heard_of_lapses_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_is_not_heard_of_lapses_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
     let last = NewJob { max_attempts: 1, ..job() };
     let given = given(stage, &[job(), job(), last, job()]).await;
     stage.one(hear(&done(&given[3]))).await;
@@ -216,7 +216,7 @@ pub(super) async fn what_is_not_heard_of_lapses_in_bounded_steps<B: Backend>(sta
     }
 }
 
-pub(super) async fn a_word_keeps_an_attempt_alive_and_tells_of_its_start<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_word_keeps_an_attempt_alive_and_tells_of_its_start<B: Backend>(stage: &mut Stage<B>) {
     let job = one(stage).await;
     let alive = |started_at| OutsideWord { started_at, ..word(job.id, Some(job.token), Said::Alive) };
     stage.pass(MINUTE / 2);
@@ -246,7 +246,7 @@ pub(super) async fn a_word_keeps_an_attempt_alive_and_tells_of_its_start<B: Back
     assert_eq!(stage.record(third.id).await.started_at, Some(third.claimed_at));
 }
 
-pub(super) async fn a_word_can_come_before_the_lease_is_handed_over<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_word_can_come_before_the_lease_is_handed_over<B: Backend>(stage: &mut Stage<B>) {
     stage.apply(vec![enqueue(&job()), enqueue(&job())]).await;
     let session = stage.session().await;
     let claimed = stage.claim("default", 2, session).await;
@@ -259,7 +259,7 @@ pub(super) async fn a_word_can_come_before_the_lease_is_handed_over<B: Backend>(
     assert_eq!(lapse(stage, 10).await.0, 1);
 }
 
-pub(super) async fn a_job_that_is_cancelled_outside_is_cancelled_at_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_job_that_is_cancelled_outside_is_cancelled_at_once<B: Backend>(stage: &mut Stage<B>) {
     let job = one(stage).await;
     assert_eq!(stage.one(Operation::Cancel { id: job.id }).await, Outcome::Cancelled);
     assert_eq!(stage.one(hear(&done(&job))).await, Outcome::Stale);
@@ -275,7 +275,7 @@ pub(super) async fn a_job_that_is_cancelled_outside_is_cancelled_at_once<B: Back
     assert_eq!(lapse(stage, 10).await, (0, None, None));
 }
 
-pub(super) async fn a_job_that_was_cancelled_before_it_is_handed_over_ends<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_job_that_was_cancelled_before_it_is_handed_over_ends<B: Backend>(stage: &mut Stage<B>) {
     stage.one(enqueue(&job())).await;
     let session = stage.session().await;
     let claimed = stage.claim("default", 1, session).await.remove(0);
@@ -285,7 +285,7 @@ pub(super) async fn a_job_that_was_cancelled_before_it_is_handed_over_ends<B: Ba
     assert_eq!(stage.one(hear(&done(&claimed))).await, Outcome::Stale);
 }
 
-pub(super) async fn of_many_that_hear_of_one_end_one_writes_it<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_many_that_hear_of_one_end_one_writes_it<B: Backend>(stage: &mut Stage<B>) {
     let given = given(stage, &[job(), job()]).await;
     let shared = done(&given[0]);
     let mut tasks = Vec::new();
@@ -316,9 +316,7 @@ pub(super) async fn of_many_that_hear_of_one_end_one_writes_it<B: Backend>(stage
     assert_eq!((count(&second, &ended), count(&second, &Outcome::Stale)), (1, 9), "{second:?}");
 }
 
-pub(super) async fn held_jobs_are_released_by_a_queue_that_is_served_outside<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn held_jobs_are_released_by_a_queue_that_is_served_outside<B: Backend>(stage: &mut Stage<B>) {
     let held = |queue: &str| NewJob { queue: queue.into(), held: Some("no handler".to_owned()), ..job() };
     let (ours, other) = (held("default"), held("mail"));
     let killer = NewJob { max_attempts: 9, ..job() };
@@ -348,7 +346,7 @@ pub(super) async fn held_jobs_are_released_by_a_queue_that_is_served_outside<B: 
     }
 }
 
-pub(super) async fn no_more_are_out_than_may_be<B: Backend>(stage: &mut Stage<B>) {
+pub async fn no_more_are_out_than_may_be<B: Backend>(stage: &mut Stage<B>) {
     let queue = QueueSettings { name: "default".into(), concurrency: 5, max_backlog: 1000 };
     stage.one(Operation::PutQueues(vec![queue])).await;
     let keyed =

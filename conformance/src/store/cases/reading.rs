@@ -15,7 +15,7 @@ use crate::store::{
     words::{SECOND, completed, enqueue, failed, job, lease},
 };
 
-pub(super) async fn lists_are_filtered_and_paged_without_gaps_while_jobs_are_added<B: Backend>(
+pub async fn lists_are_filtered_and_paged_without_gaps_while_jobs_are_added<B: Backend>(
     stage: &mut Stage<B>,
 ) {
     let session = stage.session().await;
@@ -66,7 +66,7 @@ pub(super) async fn lists_are_filtered_and_paged_without_gaps_while_jobs_are_add
     assert_eq!(stage.store.jobs(far, 3).await.unwrap().len(), 3);
 }
 
-pub(super) async fn jobs_are_found_by_their_ids<B: Backend>(stage: &mut Stage<B>) {
+pub async fn jobs_are_found_by_their_ids<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let jobs: Vec<NewJob> = (0..5).map(|_| NewJob { payload: r#"{"a":1}"#.into(), ..job() }).collect();
     stage.apply(jobs.iter().map(enqueue).collect()).await;
@@ -94,7 +94,7 @@ pub(super) async fn jobs_are_found_by_their_ids<B: Backend>(stage: &mut Stage<B>
     );
 }
 
-pub(super) async fn queues_are_those_made_known_and_those_with_jobs<B: Backend>(stage: &mut Stage<B>) {
+pub async fn queues_are_those_made_known_and_those_with_jobs<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     assert!(stage.store.queues().await.unwrap().is_empty());
     let settings =
@@ -131,7 +131,7 @@ pub(super) async fn queues_are_those_made_known_and_those_with_jobs<B: Backend>(
     assert_eq!((totals.backlog(), oldest(stage, "mail").await), (1, None));
 }
 
-pub(super) async fn job_types_and_settings_are_kept<B: Backend>(stage: &mut Stage<B>) {
+pub async fn job_types_and_settings_are_kept<B: Backend>(stage: &mut Stage<B>) {
     assert!(stage.store.job_types().await.unwrap().is_empty());
     let record = |name: &str, description: &str| JobTypeRecord {
         job_type: name.into(),
@@ -160,7 +160,7 @@ pub(super) async fn job_types_and_settings_are_kept<B: Backend>(stage: &mut Stag
     assert_eq!(kept.as_deref(), Some(r#"{"b": 1.0,"a":[]}"#));
 }
 
-pub(super) async fn the_totals_say_when_the_last_job_ended<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_totals_say_when_the_last_job_ended<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     assert_eq!(stage.store.totals().await.unwrap(), callboard_contracts::api::Totals::default());
     stage.apply((0..3).map(|_| enqueue(&job())).collect()).await;

@@ -14,23 +14,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::store::{
-    backend::Backend,
+    backend::{Backend, Releases},
     stage::{Stage, run, run_on_release},
     words::{DAY, completed, enqueue, in_state, job, lease, release, rescue, retry},
 };
 
-const RELEASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/releases");
-
-pub(super) async fn what_a_release_left_is_opened_without_loss<B: Backend>() {
+pub async fn what_a_release_left_is_opened_without_loss<B: Releases>() {
     let mut schema = Vec::new();
     run::<B>(async |stage| schema = stage.schema().await).await;
-    let mut folders: Vec<_> = fs::read_dir(RELEASES).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    for folder in folders {
-        let left = folder.join(B::NAME);
-        if !left.exists() {
-            continue;
-        }
+    let folders = B::left();
+    assert!(!folders.is_empty(), "there is a release to begin with");
+    for left in folders {
         println!("{}", left.display());
         run_on_release::<B>(&left, async |stage| {
             nothing_is_lost(stage, &left).await;

@@ -64,7 +64,7 @@ async fn numbers(client: &Client, job: Uuid) -> Vec<u64> {
     page(client, job, query).await.lines.iter().map(|line| line.position.number).collect()
 }
 
-pub(super) async fn what_a_run_says_is_kept_and_told<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_a_run_says_is_kept_and_told<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     stage.one(start(lease, at)).await;
@@ -105,7 +105,7 @@ pub(super) async fn what_a_run_says_is_kept_and_told<B: Backend>(stage: &mut Sta
     assert_eq!(stage.store.job_log(Uuid::now_v7(), JobLogQuery::default()).await.unwrap(), None);
 }
 
-pub(super) async fn a_report_that_is_sent_again_changes_nothing<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_report_that_is_sent_again_changes_nothing<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     let report =
@@ -118,7 +118,7 @@ pub(super) async fn a_report_that_is_sent_again_changes_nothing<B: Backend>(stag
     assert_eq!(numbers(stage, lease.id).await, [1, 2, 3]);
 }
 
-pub(super) async fn of_two_words_on_the_progress_the_later_one_counts<B: Backend>(stage: &mut Stage<B>) {
+pub async fn of_two_words_on_the_progress_the_later_one_counts<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     let report = |fraction, at| operation(&Report { progress: progress(fraction, at), ..nothing(lease) });
@@ -134,7 +134,7 @@ pub(super) async fn of_two_words_on_the_progress_the_later_one_counts<B: Backend
     assert_eq!(told.count(), 2);
 }
 
-pub(super) async fn only_the_current_lease_can_report<B: Backend>(stage: &mut Stage<B>) {
+pub async fn only_the_current_lease_can_report<B: Backend>(stage: &mut Stage<B>) {
     let at = stage.now();
     let report = |lease| {
         let report = Report { progress: progress(0.5, at), lines: lines(at, 1..=3), ..nothing(lease) };
@@ -157,7 +157,7 @@ pub(super) async fn only_the_current_lease_can_report<B: Backend>(stage: &mut St
     assert!(log.lines.iter().all(|line| line.position.token == held.token) && log.lines.len() == 3);
 }
 
-pub(super) async fn a_report_can_tell_of_the_start_as_well<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_report_can_tell_of_the_start_as_well<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     let report = Report { started_at: Some(at), progress: progress(1.0, at), ..nothing(lease) };
@@ -168,9 +168,7 @@ pub(super) async fn a_report_can_tell_of_the_start_as_well<B: Backend>(stage: &m
     assert_eq!(stage.record(lease.id).await.started_at, Some(at));
 }
 
-pub(super) async fn each_run_has_a_log_of_its_own_and_begins_without_progress<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn each_run_has_a_log_of_its_own_and_begins_without_progress<B: Backend>(stage: &mut Stage<B>) {
     let first = claimed(stage).await;
     let at = stage.now();
     let report = |lease, fraction| {
@@ -207,7 +205,7 @@ pub(super) async fn each_run_has_a_log_of_its_own_and_begins_without_progress<B:
     assert!(of(None).await.ended && of(Some(7)).await.ended);
 }
 
-pub(super) async fn a_log_is_read_page_by_page_and_shows_its_gaps<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_log_is_read_page_by_page_and_shows_its_gaps<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     let all = Report { lines: lines(at, (1..=5).chain(10..=20)), first: true, ..nothing(lease) };
@@ -232,7 +230,7 @@ pub(super) async fn a_log_is_read_page_by_page_and_shows_its_gaps<B: Backend>(st
     assert_eq!(end.next, after);
 }
 
-pub(super) async fn a_report_and_the_end_of_its_run_can_come_together<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_report_and_the_end_of_its_run_can_come_together<B: Backend>(stage: &mut Stage<B>) {
     let lease = claimed(stage).await;
     let at = stage.now();
     let last = Report {
@@ -252,9 +250,7 @@ pub(super) async fn a_report_and_the_end_of_its_run_can_come_together<B: Backend
     assert_eq!(way[way.len() - 2..], [EventType::Progressed, EventType::Completed]);
 }
 
-pub(super) async fn what_runs_said_is_deleted_with_their_job_in_bounded_steps<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn what_runs_said_is_deleted_with_their_job_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
     let mut jobs = Vec::new();
     for _ in 0..2 {
         let lease = claimed(stage).await;
@@ -285,7 +281,7 @@ pub(super) async fn what_runs_said_is_deleted_with_their_job_in_bounded_steps<B:
     assert!(numbers(stage, jobs[0]).await.is_empty());
 }
 
-pub(super) async fn the_last_hundred_runs_keep_what_they_said<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_last_hundred_runs_keep_what_they_said<B: Backend>(stage: &mut Stage<B>) {
     stage.one(enqueue(&job())).await;
     let session = stage.session().await;
     let mut tokens = Vec::new();

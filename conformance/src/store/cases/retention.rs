@@ -28,9 +28,7 @@ async fn ended(
     }
 }
 
-pub(super) async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     ended(stage, session, &vec![completed(); 6]).await;
     stage.one(enqueue(&job())).await;
@@ -70,7 +68,7 @@ pub(super) async fn what_is_old_is_deleted_in_bounded_steps_and_totals_stay<B: B
     assert_eq!(page.events.len(), 1);
 }
 
-pub(super) async fn a_log_that_was_emptied_goes_on<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_log_that_was_emptied_goes_on<B: Backend>(stage: &mut Stage<B>) {
     stage.apply((0..3).map(|_| enqueue(&job())).collect()).await;
     stage.settle().await;
     stage.pass(DAY + SECOND);
@@ -87,7 +85,7 @@ pub(super) async fn a_log_that_was_emptied_goes_on<B: Backend>(stage: &mut Stage
     assert_eq!(stage.log().await[0].cursor.position, 4);
 }
 
-pub(super) async fn each_final_state_has_its_own_age<B: Backend>(stage: &mut Stage<B>) {
+pub async fn each_final_state_has_its_own_age<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     ended(stage, session, &[completed(), cancelled(), failed(None), completed(), cancelled(), failed(None)])
         .await;
@@ -105,7 +103,7 @@ pub(super) async fn each_final_state_has_its_own_age<B: Backend>(stage: &mut Sta
     assert_eq!(stage.log().await.len(), 3 * 6);
 }
 
-pub(super) async fn a_long_log_is_cut_to_its_number<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_long_log_is_cut_to_its_number<B: Backend>(stage: &mut Stage<B>) {
     for _ in 0..9 {
         stage.one(enqueue(&job())).await;
     }

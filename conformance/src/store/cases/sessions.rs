@@ -28,7 +28,7 @@ async fn seen<B: Backend>(stage: &Stage<B>, id: Uuid) -> Option<OpenSession> {
 
 const ALIVE: Renewal = Renewal::Alive { cancels: vec![] };
 
-pub(super) async fn a_session_is_opened_renewed_and_closed<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_session_is_opened_renewed_and_closed<B: Backend>(stage: &mut Stage<B>) {
     let known = stage.store.open_sessions().await.unwrap().len();
     let new = session();
     let id = new.id;
@@ -75,7 +75,7 @@ pub(super) async fn a_session_is_opened_renewed_and_closed<B: Backend>(stage: &m
     assert_eq!(outcomes[2], Outcome::NotFound);
 }
 
-pub(super) async fn a_renewal_tells_of_the_attempts_that_are_to_end<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_renewal_tells_of_the_attempts_that_are_to_end<B: Backend>(stage: &mut Stage<B>) {
     let (session, other) = (stage.session().await, stage.session().await);
     stage.apply((0..3).map(|_| enqueue(&job())).collect()).await;
     let held = stage.claim("default", 2, session).await;
@@ -91,7 +91,7 @@ pub(super) async fn a_renewal_tells_of_the_attempts_that_are_to_end<B: Backend>(
     assert_eq!(stage.store.renew(session).await.unwrap(), ALIVE);
 }
 
-pub(super) async fn a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked<B: Backend>(
+pub async fn a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked<B: Backend>(
     stage: &mut Stage<B>,
 ) {
     let session = stage.session().await;
@@ -122,7 +122,7 @@ pub(super) async fn a_session_is_ended_only_after_it_was_silent_for_as_long_as_w
     assert_eq!(stage.store.renew(session).await.unwrap(), Renewal::Lost);
 }
 
-pub(super) async fn one_session_leads_until_it_ends_or_is_silent<B: Backend>(stage: &mut Stage<B>) {
+pub async fn one_session_leads_until_it_ends_or_is_silent<B: Backend>(stage: &mut Stage<B>) {
     let ttl = 10 * SECOND;
     let lead = async |stage: &Stage<B>, session: Uuid| stage.store.lead(session, ttl).await.unwrap();
     let old = stage.leader;
@@ -172,7 +172,7 @@ pub(super) async fn one_session_leads_until_it_ends_or_is_silent<B: Backend>(sta
     }
 }
 
-pub(super) async fn a_store_for_several_processes_has_one_leader_of_many<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_store_for_several_processes_has_one_leader_of_many<B: Backend>(stage: &mut Stage<B>) {
     stage.one(rescue(stage.leading, 10)).await;
     let mut asking = tokio::task::JoinSet::new();
     for number in 0..6 {
@@ -185,7 +185,7 @@ pub(super) async fn a_store_for_several_processes_has_one_leader_of_many<B: Back
     assert_eq!(leaders, if B::SHARED { 1 } else { 6 }, "{answers:?}");
 }
 
-pub(super) async fn other_nodes_are_told<B: Backend>(stage: &mut Stage<B>) {
+pub async fn other_nodes_are_told<B: Backend>(stage: &mut Stage<B>) {
     assert!(stage.store.lanes() >= 1);
     let mut own = stage.store.wakes();
     let other = stage.another("other").await;
@@ -214,9 +214,7 @@ pub(super) async fn other_nodes_are_told<B: Backend>(stage: &mut Stage<B>) {
     }
 }
 
-pub(super) async fn the_attempts_of_a_dead_session_are_ended_in_bounded_steps<B: Backend>(
-    stage: &mut Stage<B>,
-) {
+pub async fn the_attempts_of_a_dead_session_are_ended_in_bounded_steps<B: Backend>(stage: &mut Stage<B>) {
     let (dead, alive) = (stage.session().await, stage.session().await);
     // Of the last job this is the only attempt.
     let mut jobs: Vec<NewJob> = (0..4).map(|_| job()).collect();
@@ -260,7 +258,7 @@ pub(super) async fn the_attempts_of_a_dead_session_are_ended_in_bounded_steps<B:
     }
 }
 
-pub(super) async fn nobody_is_rescued_of_a_session_that_holds_nothing<B: Backend>(stage: &mut Stage<B>) {
+pub async fn nobody_is_rescued_of_a_session_that_holds_nothing<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let nothing = Outcome::Moved { queues: vec![], count: 0, next_at: None };
     assert_eq!(stage.one(rescue(session, 0)).await, nothing);
@@ -271,7 +269,7 @@ pub(super) async fn nobody_is_rescued_of_a_session_that_holds_nothing<B: Backend
     assert!(stage.log().await.is_empty());
 }
 
-pub(super) async fn what_kills_its_nodes_waits_in_quarantine<B: Backend>(stage: &mut Stage<B>) {
+pub async fn what_kills_its_nodes_waits_in_quarantine<B: Backend>(stage: &mut Stage<B>) {
     let leader = Some(stage.leader);
     let judge = |session| Operation::Rescue {
         session,

@@ -20,7 +20,7 @@ use crate::store::{
 
 const AVAILABLE: Outcome = Outcome::Enqueued { state: JobState::Available };
 
-pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stage<B>) {
     let new = NewJob {
         job_type: "Ärger's \"type\"; DROP TABLE jobs; --\\".into(),
         queue: "{a,NULL,\"b\"} 'queue' \\ ☃".into(),
@@ -73,7 +73,7 @@ pub(super) async fn a_new_job_is_kept_to_the_letter<B: Backend>(stage: &mut Stag
     assert!(stage.record(endless.id).await.timeout > 365 * 100 * DAY);
 }
 
-pub(super) async fn a_job_is_stored_once_whoever_sends_it_again<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_job_is_stored_once_whoever_sends_it_again<B: Backend>(stage: &mut Stage<B>) {
     let first = job();
     assert_eq!(stage.one(enqueue(&first)).await, AVAILABLE);
     let again = NewJob { event_id: Uuid::now_v7(), ..first.clone() };
@@ -95,7 +95,7 @@ pub(super) async fn a_job_is_stored_once_whoever_sends_it_again<B: Backend>(stag
     assert_eq!(stage.list(JobFilter::default()).await.len(), 1);
 }
 
-pub(super) async fn doubles_within_a_batch_are_told_apart<B: Backend>(stage: &mut Stage<B>) {
+pub async fn doubles_within_a_batch_are_told_apart<B: Backend>(stage: &mut Stage<B>) {
     let [one, two] = [job(), job()];
     let other = NewJob { fingerprint: [8; 32], event_id: Uuid::now_v7(), ..one.clone() };
     let again = NewJob { event_id: Uuid::now_v7(), ..one.clone() };
@@ -108,7 +108,7 @@ pub(super) async fn doubles_within_a_batch_are_told_apart<B: Backend>(stage: &mu
     assert_eq!(places, [one.event_id, two.event_id], "told in the order of the batch");
 }
 
-pub(super) async fn a_double_says_the_state_of_the_first<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_double_says_the_state_of_the_first<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let later = stage.now().saturating_add(SECOND);
     let ends = [
@@ -140,7 +140,7 @@ pub(super) async fn a_double_says_the_state_of_the_first<B: Backend>(stage: &mut
     assert!(new.is_empty());
 }
 
-pub(super) async fn a_deleted_job_can_be_stored_anew<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_deleted_job_can_be_stored_anew<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let new = job();
     stage.one(enqueue(&new)).await;
@@ -157,7 +157,7 @@ pub(super) async fn a_deleted_job_can_be_stored_anew<B: Backend>(stage: &mut Sta
     assert_eq!(stage.one(finish(claimed, completed())).await, Outcome::Stale);
 }
 
-pub(super) async fn a_full_backlog_refuses_new_jobs_and_no_others<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_full_backlog_refuses_new_jobs_and_no_others<B: Backend>(stage: &mut Stage<B>) {
     let limited = || NewJob { max_backlog: 3, ..job() };
     let held = NewJob { held: Some("no handler".into()), ..limited() };
     let mut batch: Vec<_> = (0..4).map(|_| enqueue(&limited())).collect();
@@ -181,7 +181,7 @@ pub(super) async fn a_full_backlog_refuses_new_jobs_and_no_others<B: Backend>(st
     assert_eq!(stage.list(of_queue("default")).await.len(), 5);
 }
 
-pub(super) async fn a_full_store_refuses_new_jobs_of_every_queue<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_full_store_refuses_new_jobs_of_every_queue<B: Backend>(stage: &mut Stage<B>) {
     let limited = |queue: &str| NewJob { max_total: 4, queue: queue.into(), ..job() };
     let held = NewJob { held: Some("no handler".into()), ..limited("third") };
     let later = NewJob { scheduled_at: Some(stage.now().saturating_add(SECOND)), ..limited("fourth") };
@@ -209,7 +209,7 @@ pub(super) async fn a_full_store_refuses_new_jobs_of_every_queue<B: Backend>(sta
     );
 }
 
-pub(super) async fn a_held_job_waits_and_says_why<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_held_job_waits_and_says_why<B: Backend>(stage: &mut Stage<B>) {
     let held = NewJob { held: Some("no handler for \"x\"".into()), ..job() };
     let pending = Outcome::Enqueued { state: JobState::Pending };
     assert_eq!(stage.one(enqueue(&held)).await, pending);
@@ -221,7 +221,7 @@ pub(super) async fn a_held_job_waits_and_says_why<B: Backend>(stage: &mut Stage<
     assert!(stage.claim("default", 10, session).await.is_empty());
 }
 
-pub(super) async fn a_large_batch_is_stored_whole_and_in_its_order<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_large_batch_is_stored_whole_and_in_its_order<B: Backend>(stage: &mut Stage<B>) {
     let text = "x".repeat(200);
     let jobs: Vec<NewJob> = (0..3_000)
         .map(|number| NewJob { payload: format!(r#"{{"n":{number},"t":"{text}"}}"#), ..job() })
@@ -243,7 +243,7 @@ pub(super) async fn a_large_batch_is_stored_whole_and_in_its_order<B: Backend>(s
     assert!(matches!(stage.store.apply(Vec::new()).await, Ok(none) if none.is_empty()));
 }
 
-pub(super) async fn a_batch_that_nobody_waits_for_is_carried_out<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_batch_that_nobody_waits_for_is_carried_out<B: Backend>(stage: &mut Stage<B>) {
     let new = job();
     let applied = stage.store.apply(vec![enqueue(&new)]);
     drop(applied);
@@ -257,7 +257,7 @@ pub(super) async fn a_batch_that_nobody_waits_for_is_carried_out<B: Backend>(sta
     assert_eq!(stage.state(new.id).await, JobState::Available);
 }
 
-pub(super) async fn a_held_job_with_a_time_waits_for_both<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_held_job_with_a_time_waits_for_both<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
     let later = stage.now().saturating_add(20 * SECOND);
     let held = || NewJob { scheduled_at: Some(later), held: Some("no handler".into()), ..job() };
@@ -290,7 +290,7 @@ pub(super) async fn a_held_job_with_a_time_waits_for_both<B: Backend>(stage: &mu
     }
 }
 
-pub(super) async fn a_trace_stays_with_its_job_in_every_attempt_and_replay<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_trace_stays_with_its_job_in_every_attempt_and_replay<B: Backend>(stage: &mut Stage<B>) {
     let new = NewJob { trace: Some(TraceContext::begin(Uuid::now_v7())), ..job() };
     stage.one(enqueue(&new)).await;
     let session = stage.session().await;

@@ -60,7 +60,7 @@ fn per_key(most: u32) -> QueueLimits {
     QueueLimits { max_running_per_key: Some(Some(most)), ..QueueLimits::default() }
 }
 
-pub(super) async fn keys_take_turns<B: Backend>(stage: &mut Stage<B>) {
+pub async fn keys_take_turns<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     let first = store(stage, "a", 20).await;
     for (key, count) in [("b", 3), ("", 2), ("ä", 1)] {
@@ -87,7 +87,7 @@ pub(super) async fn keys_take_turns<B: Backend>(stage: &mut Stage<B>) {
     assert!(stage.claim("default", 1, session).await.is_empty());
 }
 
-pub(super) async fn small_claims_are_as_fair_as_large_ones<B: Backend>(stage: &mut Stage<B>) {
+pub async fn small_claims_are_as_fair_as_large_ones<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     let mut chance = Chance::new();
     let heavy = ["", "a", "b", "c"];
@@ -115,7 +115,7 @@ pub(super) async fn small_claims_are_as_fair_as_large_ones<B: Backend>(stage: &m
     }
 }
 
-pub(super) async fn keys_at_their_limit_do_not_hold_up_the_others<B: Backend>(stage: &mut Stage<B>) {
+pub async fn keys_at_their_limit_do_not_hold_up_the_others<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     limit(stage, per_key(1)).await;
     let jobs =
@@ -149,7 +149,7 @@ pub(super) async fn keys_at_their_limit_do_not_hold_up_the_others<B: Backend>(st
     assert_eq!(free, JobState::Completed);
 }
 
-pub(super) async fn many_keys_are_served_one_by_one<B: Backend>(stage: &mut Stage<B>) {
+pub async fn many_keys_are_served_one_by_one<B: Backend>(stage: &mut Stage<B>) {
     const KEYS: usize = 700;
     known(stage).await;
     let jobs = (0..KEYS * 3).map(|number| keyed(&format!("key {:04}", number % KEYS)));
@@ -169,7 +169,7 @@ pub(super) async fn many_keys_are_served_one_by_one<B: Backend>(stage: &mut Stag
 
 /// Eight claimers, of which one after the other is killed, on a queue whose keys may have two jobs at once and which may
 /// have seven.
-pub(super) async fn limits_by_key_are_never_passed<B: Backend>(stage: &mut Stage<B>) {
+pub async fn limits_by_key_are_never_passed<B: Backend>(stage: &mut Stage<B>) {
     const JOBS: usize = 300;
     const CLAIMERS: usize = 8;
     known(stage).await;
@@ -251,7 +251,7 @@ fn passes(times: &[Timestamp], jobs: usize, period: Duration) -> bool {
     })
 }
 
-pub(super) async fn rates_are_never_passed_and_always_reached<B: Backend>(stage: &mut Stage<B>) {
+pub async fn rates_are_never_passed_and_always_reached<B: Backend>(stage: &mut Stage<B>) {
     const PERIOD: Duration = Duration::from_secs(60);
     known(stage).await;
     let rates = QueueLimits {
@@ -316,7 +316,7 @@ pub(super) async fn rates_are_never_passed_and_always_reached<B: Backend>(stage:
     assert_eq!(stage.claim("default", 20, session).await.len(), 10);
 }
 
-pub(super) async fn rates_hold_for_many_claimers_at_once<B: Backend>(stage: &mut Stage<B>) {
+pub async fn rates_hold_for_many_claimers_at_once<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     let rates = QueueLimits {
         rate: Some("20/1m".parse().ok()),
@@ -347,7 +347,7 @@ pub(super) async fn rates_hold_for_many_claimers_at_once<B: Backend>(stage: &mut
     assert!(counts.values().all(|count| (3..=6).contains(count)), "{counts:?}");
 }
 
-pub(super) async fn a_rate_says_when_to_ask_again<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_rate_says_when_to_ask_again<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     // A slice is a second long here.
     stage.pass(Duration::from_micros(1_000_000 - stage.now().as_micros() as u64 % 1_000_000));
@@ -387,7 +387,7 @@ pub(super) async fn a_rate_says_when_to_ask_again<B: Backend>(stage: &mut Stage<
     assert_eq!(stage.claim("default", 99, session).await.len(), 16);
 }
 
-pub(super) async fn a_rate_holds_also_for_jobs_without_keys<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_rate_holds_also_for_jobs_without_keys<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     stage.apply((0..10).map(|_| enqueue(&job())).collect()).await;
     limit(stage, QueueLimits { rate: Some(Some("4/1h".parse().unwrap())), ..per_key(1) }).await;
@@ -403,7 +403,7 @@ pub(super) async fn a_rate_holds_also_for_jobs_without_keys<B: Backend>(stage: &
     assert_eq!(claims(stage, 9, session).await.0.len(), 4);
 }
 
-pub(super) async fn limits_are_changed_one_by_one<B: Backend>(stage: &mut Stage<B>) {
+pub async fn limits_are_changed_one_by_one<B: Backend>(stage: &mut Stage<B>) {
     let unknown = Operation::LimitQueue { queue: "default".into(), limits: per_key(1) };
     assert_eq!(stage.one(unknown).await, Outcome::NotFound);
     known(stage).await;
@@ -432,7 +432,7 @@ pub(super) async fn limits_are_changed_one_by_one<B: Backend>(stage: &mut Stage<
     assert_eq!(limits(stage).await, Limits { rate: None, ..expected });
 }
 
-pub(super) async fn the_oldest_that_waits_is_found_with_and_without_key<B: Backend>(stage: &mut Stage<B>) {
+pub async fn the_oldest_that_waits_is_found_with_and_without_key<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     let oldest = async |stage: &Stage<B>| stage.store.queues().await.unwrap().remove(0).1.oldest_available_at;
     let session = stage.session().await;
@@ -450,7 +450,7 @@ pub(super) async fn the_oldest_that_waits_is_found_with_and_without_key<B: Backe
     assert_eq!(oldest(stage).await, Some(since[3]));
 }
 
-pub(super) async fn a_paused_queue_gives_no_keys_either<B: Backend>(stage: &mut Stage<B>) {
+pub async fn a_paused_queue_gives_no_keys_either<B: Backend>(stage: &mut Stage<B>) {
     known(stage).await;
     store(stage, "a", 3).await;
     let session = stage.session().await;

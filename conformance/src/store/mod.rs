@@ -1,0 +1,262 @@
+//! The store by itself: what every backend does in the same way.
+//!
+//! Every operation in every state, once and sent again; reads, paging, the log; many nodes at once, some of them killed; random
+//! operations, restarts and deaths against a model that knows every answer beforehand. After each test the log must have no
+//! gaps, each job must have gone a way that a job can go, and the totals must be what a recount gives.
+//!
+//! Describe the backend ([`Backend`]) and declare the suite ([`store_suite!`](crate::store_suite)). For tests of what is the
+//! backend's own, [`Client`] and [`words`] are short ways to use a store.
+
+mod backend;
+#[doc(hidden)]
+pub mod cases;
+mod chance;
+mod client;
+#[doc(hidden)]
+pub mod stage;
+pub mod words;
+
+pub use self::{
+    backend::{Backend, Releases},
+    client::Client,
+};
+
+/// Declares the suite's cases as tests of one backend, in a module of this name.
+///
+/// ```no_run
+/// use std::sync::{Arc, atomic::AtomicI64};
+///
+/// use callboard_actors::edges::store::{Clock, SqliteOptions, SqliteStore, Store};
+/// use callboard_conformance::store::Backend;
+///
+/// /// A file in a folder of its own, as an author of SQLite's store would describe it.
+/// struct Sqlite {
+///     folder: tempfile::TempDir,
+///     clock: Arc<AtomicI64>,
+/// }
+///
+/// impl Backend for Sqlite {
+///     const SHARED: bool = false;
+///
+///     async fn create(clock: Arc<AtomicI64>) -> Self {
+///         Sqlite { folder: tempfile::tempdir().unwrap(), clock }
+///     }
+///
+///     async fn open(&self, node: &str) -> Arc<dyn Store> {
+///         let options = SqliteOptions::new(self.folder.path().join("callboard.db"));
+///         let clock = Clock::Manual(self.clock.clone());
+///         SqliteStore::open(SqliteOptions { clock, node: node.into(), ..options }).unwrap()
+///     }
+///
+///     async fn kill(&mut self, store: Arc<dyn Store>) {
+///         // The file and its log as they stand, neither closed.
+///         let copy = tempfile::tempdir().unwrap();
+///         for name in ["callboard.db", "callboard.db-wal"] {
+///             std::fs::copy(self.folder.path().join(name), copy.path().join(name)).unwrap();
+///         }
+///         drop(store);
+///         self.folder = copy;
+///     }
+///
+///     async fn settle(&self, _: &dyn Store) {}
+///
+///     async fn remove(self) {}
+/// }
+///
+/// callboard_conformance::store_suite!(sqlite: Sqlite);
+/// # fn main() {}
+/// ```
+///
+/// A backend that has been released before is also held to open what its past versions left ([`Releases`](store::Releases)):
+/// `store_suite!(sqlite: Sqlite, releases);`
+///
+/// `CALLBOARD_SEED` repeats what a test with chance did.
+#[macro_export]
+macro_rules! store_suite {
+    ($name:ident: $backend:ty, releases) => {
+        $crate::store_suite! { $name: $backend; {
+            #[test]
+            fn what_a_release_left_is_opened_without_loss() {
+                $crate::store::stage::start($crate::store::cases::releases::what_a_release_left_is_opened_without_loss::<$backend>());
+            }
+        } }
+    };
+    ($name:ident: $backend:ty) => {
+        $crate::store_suite! { $name: $backend; {} }
+    };
+    ($name:ident: $backend:ty; { $($more:item)* }) => {
+        $crate::store_suite! { $name: $backend; { $($more)* };
+            submitting:
+                a_new_job_is_kept_to_the_letter,
+                a_trace_stays_with_its_job_in_every_attempt_and_replay,
+                a_job_is_stored_once_whoever_sends_it_again,
+                doubles_within_a_batch_are_told_apart,
+                a_double_says_the_state_of_the_first,
+                a_deleted_job_can_be_stored_anew,
+                a_full_backlog_refuses_new_jobs_and_no_others,
+                a_full_store_refuses_new_jobs_of_every_queue,
+                a_held_job_waits_and_says_why,
+                a_held_job_with_a_time_waits_for_both,
+                a_large_batch_is_stored_whole_and_in_its_order,
+                a_batch_that_nobody_waits_for_is_carried_out;
+            choosing:
+                a_job_with_a_time_waits_for_it,
+                a_time_that_has_passed_is_now,
+                what_fell_due_first_goes_first,
+                the_highest_priority_goes_first,
+                the_oldest_that_waits_is_found_at_every_priority,
+                jobs_are_found_by_their_tags,
+                a_replay_keeps_priority_tags_and_key;
+            keys:
+                a_request_with_a_key_is_answered_as_it_was_at_first,
+                another_request_under_a_key_is_refused,
+                a_request_that_stores_nothing_leaves_no_key,
+                twice_in_one_batch_is_once,
+                of_many_that_send_one_request_one_stores_it,
+                keys_are_deleted_when_they_are_old;
+            attempts:
+                claims_in_order,
+                a_claim_takes_its_own_queue_only,
+                leases_whose_claim_was_not_answered_are_given_again,
+                one_batch_can_store_claim_and_end_jobs,
+                only_the_current_lease_can_write,
+                a_lease_on_a_job_that_was_never_claimed_is_stale,
+                each_end_of_an_attempt_leads_to_its_state,
+                a_start_is_told_once_with_how_long_the_job_had_waited,
+                an_end_can_tell_of_the_start_as_well,
+                each_event_of_the_old_contract_comes_at_most_once,
+                what_is_handed_back_comes_first_and_what_failed_comes_last,
+                tokens_grow_over_every_attempt_and_every_life,
+                the_last_hundred_attempts_are_shown,
+                a_snoozed_run_is_continued_at_its_time_and_costs_no_attempt,
+                whatever_an_attempt_says_is_kept;
+            control:
+                cancel_in_every_state,
+                a_cancelled_run_ends_as_it_wants_but_does_not_go_on,
+                retry_in_every_state,
+                a_replay_needs_room_and_its_first_one,
+                due_jobs_become_available_in_bounded_steps,
+                nothing_is_claimed_of_a_paused_queue,
+                held_jobs_are_released_by_their_type;
+            edges:
+                jobs_of_a_tripped_edge_wait_and_keep_their_places,
+                an_edge_is_ready_by_itself_when_its_time_is_over,
+                a_job_waits_for_each_edge_that_it_needs,
+                jobs_with_keys_wait_for_their_edges_too,
+                whatever_becomes_available_waits_too_and_what_runs_goes_on,
+                what_stands_behind_many_parked_jobs_is_claimed,
+                edges_are_known_once_they_were_tripped_and_not_without_bound,
+                no_claim_after_a_trip_gives_what_needs_the_edge;
+            sessions:
+                a_session_is_opened_renewed_and_closed,
+                a_renewal_tells_of_the_attempts_that_are_to_end,
+                a_session_is_ended_only_after_it_was_silent_for_as_long_as_was_asked,
+                one_session_leads_until_it_ends_or_is_silent,
+                a_store_for_several_processes_has_one_leader_of_many,
+                other_nodes_are_told,
+                what_kills_its_nodes_waits_in_quarantine,
+                the_attempts_of_a_dead_session_are_ended_in_bounded_steps,
+                nobody_is_rescued_of_a_session_that_holds_nothing;
+            fleet:
+                a_node_is_known_by_its_open_session,
+                a_queue_gives_its_jobs_only_to_nodes_that_have_its_labels,
+                labels_hold_also_with_keys_and_limits,
+                a_program_that_is_too_old_claims_nothing,
+                what_a_node_is_told_waits_for_it_until_it_is_void,
+                who_changes_what_is_kept_with_the_change;
+            reports:
+                what_a_run_says_is_kept_and_told,
+                a_report_that_is_sent_again_changes_nothing,
+                of_two_words_on_the_progress_the_later_one_counts,
+                only_the_current_lease_can_report,
+                a_report_can_tell_of_the_start_as_well,
+                each_run_has_a_log_of_its_own_and_begins_without_progress,
+                a_log_is_read_page_by_page_and_shows_its_gaps,
+                a_report_and_the_end_of_its_run_can_come_together,
+                what_runs_said_is_deleted_with_their_job_in_bounded_steps,
+                the_last_hundred_runs_keep_what_they_said;
+            retention:
+                what_is_old_is_deleted_in_bounded_steps_and_totals_stay,
+                a_log_that_was_emptied_goes_on,
+                each_final_state_has_its_own_age,
+                a_long_log_is_cut_to_its_number;
+            log:
+                a_reader_goes_on_behind_what_it_saw,
+                a_cursor_that_is_not_of_this_log_is_reset,
+                the_log_of_one_job_is_a_part_of_the_log,
+                what_is_counted_is_what_is_read,
+                who_waits_is_told_of_new_events,
+                an_event_says_what_happened;
+            reading:
+                lists_are_filtered_and_paged_without_gaps_while_jobs_are_added,
+                jobs_are_found_by_their_ids,
+                queues_are_those_made_known_and_those_with_jobs,
+                job_types_and_settings_are_kept,
+                the_totals_say_when_the_last_job_ended;
+            turns:
+                keys_take_turns,
+                small_claims_are_as_fair_as_large_ones,
+                keys_at_their_limit_do_not_hold_up_the_others,
+                many_keys_are_served_one_by_one,
+                limits_by_key_are_never_passed,
+                rates_are_never_passed_and_always_reached,
+                rates_hold_for_many_claimers_at_once,
+                a_rate_says_when_to_ask_again,
+                a_rate_holds_also_for_jobs_without_keys,
+                limits_are_changed_one_by_one,
+                the_oldest_that_waits_is_found_with_and_without_key,
+                a_paused_queue_gives_no_keys_either;
+            inbox:
+                an_event_stores_its_job_once,
+                an_event_of_which_nothing_was_stored_is_a_new_one_again,
+                our_own_event_that_comes_back_changes_nothing,
+                of_many_that_get_one_event_one_stores_its_job,
+                events_are_forgotten_by_their_age_and_by_their_number;
+            outside:
+                an_attempt_that_was_handed_over_outlives_its_session,
+                the_word_of_a_worker_ends_its_attempt_once,
+                only_the_current_token_is_heard,
+                a_word_without_a_token_is_about_the_current_attempt,
+                of_queues_that_are_not_served_outside_nothing_is_heard,
+                a_failed_attempt_is_followed_as_the_plan_says,
+                what_is_not_heard_of_lapses_in_bounded_steps,
+                a_word_keeps_an_attempt_alive_and_tells_of_its_start,
+                a_word_can_come_before_the_lease_is_handed_over,
+                a_job_that_is_cancelled_outside_is_cancelled_at_once,
+                a_job_that_was_cancelled_before_it_is_handed_over_ends,
+                of_many_that_hear_of_one_end_one_writes_it,
+                held_jobs_are_released_by_a_queue_that_is_served_outside,
+                no_more_are_out_than_may_be;
+            concurrency:
+                a_limit_over_all_nodes_is_never_passed,
+                sixteen_claimers_never_share_a_job,
+                claimers_that_are_killed_lose_no_job_and_share_none,
+                of_many_that_submit_one_job_one_stores_it,
+                of_an_end_and_a_cancel_at_a_time_one_is_first,
+                of_many_that_ask_for_one_replay_all_get_the_same,
+                a_backlog_is_not_overrun_by_more_than_those_who_submit_at_a_time,
+                reads_see_whole_batches_while_others_are_written,
+                readers_of_the_log_miss_nothing_while_many_write;
+        }
+    };
+    ($name:ident: $backend:ty; { $($more:item)* }; $($topic:ident: $($test:ident),+;)+) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the backend may be named by a path from the root")]
+            use super::*;
+
+            $($(
+                #[test]
+                fn $test() {
+                    $crate::store::stage::start($crate::store::stage::run::<$backend>($crate::store::cases::$topic::$test));
+                }
+            )+)+
+
+            #[test]
+            fn any_operations_agree_with_the_model() {
+                $crate::store::cases::model::any_operations_agree_with_the_model::<$backend>();
+            }
+
+            $($more)*
+        }
+    };
+}
