@@ -1,6 +1,8 @@
 //! The suites, run on this repository's own backends as anybody outside would run them on his.
 #![allow(clippy::unwrap_used, reason = "a test says by its panic what is wrong, also in its helpers")]
 
+#[cfg(feature = "sinks")]
+mod file_archive;
 mod postgres;
 mod sqlite;
 
