@@ -124,8 +124,8 @@ impl fmt::Debug for Backends {
 /// Backends of one's own (`docs/ports.md`).
 impl AppBuilder {
     /// Keeps jobs in a store of one's own, whatever the settings say of `store.backend`. `place` names it for people, in errors.
-    /// `open` is called on a thread that may block: at the start, and again whenever a store that was open is of no more use
-    /// ([`StoreEdge`](callboard_actors::edges::store::StoreEdge)).
+    /// `open` is called on a thread that may block, until it succeeds: after [`StoreError::NotReady`] again and again, while any other error
+    /// ends the start. What is open is kept until the app stops, and makes its own connections anew.
     ///
     /// What looks after a store ([`Upkeep`](crate::store::Upkeep), `callboard store`) knows nothing of it.
     pub fn store(

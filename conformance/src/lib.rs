@@ -21,6 +21,11 @@ pub mod node;
 pub mod sink;
 pub mod store;
 
+/// What stands in `docs/ports.md` is compiled.
+#[cfg(all(doctest, feature = "sinks"))]
+#[doc = include_str!("../../docs/ports.md")]
+struct Ports;
+
 /// Carries out what a case does.
 fn block_on<T>(case: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
