@@ -10,16 +10,27 @@
     feature = "sinks",
     doc = "| [`EventSink`](callboard_actors::edges::sink::EventSink) | [`sink_suite!`] | [`sink::Subject`] |"
 )]
+#![cfg_attr(
+    feature = "bus",
+    doc = "| [`Publish`](callboard_actors::edges::bus::Publish) and who calls [`Receive`](callboard_actors::edges::bus::Receive) | [`bus_suite!`] | [`bus::Subject`] |"
+)]
 //!
 //! The cases use nothing but public API, so a backend of another repository is held to what Callboard's own are held to.
 //! Callboard's own run the same suites: `conformance/tests`, and for Redis and MongoDB `actors/tests`.
 #![allow(clippy::unwrap_used, reason = "a test says by its panic what is wrong, also in its helpers")]
 
+#[cfg(feature = "bus")]
+pub mod bus;
 #[cfg(feature = "sinks")]
 pub mod node;
+#[cfg(any(feature = "bus", feature = "sinks"))]
+mod server;
 #[cfg(feature = "sinks")]
 pub mod sink;
 pub mod store;
+
+#[cfg(any(feature = "bus", feature = "sinks"))]
+pub use server::Server;
 
 /// What stands in `docs/ports.md` is compiled.
 #[cfg(all(doctest, feature = "sinks"))]

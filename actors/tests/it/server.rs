@@ -1,6 +1,6 @@
 //! Servers of a test's own, as the suite of sinks sees them.
 
-use callboard_conformance::sink::Server;
+use callboard_conformance::Server;
 use callboard_testsupport::PrivateServer;
 
 /// One that can be made to fail.

@@ -21,8 +21,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Server, Subject, WithoutTls};
-use crate::node::{Folder, Node};
+use super::{Subject, WithoutTls};
+use crate::{
+    Server,
+    node::{Folder, Node},
+};
 
 /// Carries a case out.
 pub fn start(case: impl Future<Output = ()>) {

@@ -1,7 +1,7 @@
 //! Sinks: servers outside that are told what the log says.
 //!
 //! Absent at the start, stopped, killed at work, frozen, wiped, told by two at once: in the end a sink has just what the log says,
-//! nothing twice, and the node has done its work all the while. Describe the backend ([`Subject`]) and its server ([`Server`]), and
+//! nothing twice, and the node has done its work all the while. Describe the backend ([`Subject`]) and its server ([`Server`](crate::Server)), and
 //! declare the suite ([`sink_suite!`](crate::sink_suite)).
 
 #[doc(hidden)]
@@ -11,7 +11,7 @@ mod subject;
 
 pub use self::{
     log::{Told, log_of},
-    subject::{Server, Subject, WithoutTls, guard},
+    subject::{Subject, WithoutTls, guard},
 };
 
 /// Declares the suite's cases as tests of one backend, in a module of this name.

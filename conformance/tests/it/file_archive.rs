@@ -18,8 +18,9 @@ use callboard::ports::{
 };
 use callboard_actors::{jobs::JobRegistry, roles::RolesConfig};
 use callboard_conformance::{
+    Server,
     node::{self, Node},
-    sink::{Server, Subject, guard, log_of},
+    sink::{Subject, guard, log_of},
 };
 use tempfile::TempDir;
 

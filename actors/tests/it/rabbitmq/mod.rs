@@ -5,5 +5,6 @@ mod events;
 mod outages;
 mod publishing;
 mod remote;
+mod suite;
 mod support;
 mod topology;
