@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test says by its panic what is wrong, also in its helpers")]
 
 #[cfg(feature = "sinks")]
+mod app;
+#[cfg(feature = "sinks")]
 mod file_archive;
 mod postgres;
 mod sqlite;
