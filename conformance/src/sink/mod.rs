@@ -17,7 +17,7 @@ pub use self::{
 /// Declares the suite's cases as tests of one backend, in a module of this name.
 ///
 /// `sink_suite!(suite: Redis);` are all but TLS; `sink_suite!(suite: Redis, tls);` also has a server that does not speak it
-/// ([`WithoutTls`](sink::WithoutTls)).
+/// ([`WithoutTls`](crate::sink::WithoutTls)).
 ///
 /// `examples/file_archive/` is a backend, and `conformance/tests/it/file_archive.rs` what describes it.
 #[macro_export]

@@ -67,7 +67,7 @@ pub use self::{
 /// # fn main() {}
 /// ```
 ///
-/// A backend that has been released before is also held to open what its past versions left ([`Releases`](store::Releases)):
+/// A backend that has been released before is also held to open what its past versions left ([`Releases`](crate::store::Releases)):
 /// `store_suite!(sqlite: Sqlite, releases);`
 ///
 /// `CALLBOARD_SEED` repeats what a test with chance did.
