@@ -1,6 +1,8 @@
 //! TOML as a tree of owned values, each with its place in the text.
 
+use std::any::Any;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -25,6 +27,39 @@ pub(crate) enum Value {
     Datetime,
     Array(Vec<Node>),
     Table(Vec<Member>),
+    /// A setting that a program has made itself.
+    Made(Arc<dyn Any + Send + Sync>),
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Text without a type may be meant as a string.
+            (Self::Untyped(one) | Self::String(one), Self::Untyped(other) | Self::String(other)) => {
+                one == other
+            }
+            (Self::Integer(one), Self::Integer(other)) => one == other,
+            (Self::Float(one), Self::Float(other)) => one == other,
+            (Self::Boolean(one), Self::Boolean(other)) => one == other,
+            (Self::Datetime, Self::Datetime) => true,
+            (Self::Array(one), Self::Array(other)) => one == other,
+            (Self::Table(one), Self::Table(other)) => one == other,
+            (Self::Made(one), Self::Made(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.node == other.node
+    }
 }
 
 /// A key with its value, in a table.
@@ -60,6 +95,7 @@ impl Value {
             Self::Datetime => "a date or time",
             Self::Array(_) => "an array",
             Self::Table(_) => "a table",
+            Self::Made(_) => "a setting of the program",
         }
     }
 }

@@ -22,9 +22,11 @@ const NOWHERE: Range<usize> = 0..0;
 #[derive(Clone)]
 pub(crate) enum Origin {
     Default,
+    Code,
     File(Arc<SourceText>),
     Environment(Arc<str>),
     Flag(Arc<str>),
+    Request(Arc<str>),
 }
 
 /// A value that a layer sets.
@@ -45,12 +47,14 @@ impl Origin {
     pub(crate) fn source(&self, span: &Range<usize>) -> Source {
         match self {
             Self::Default => Source::Default,
+            Self::Code => Source::Code,
             Self::File(text) => {
                 let Position { line, column } = text.position(span.start);
                 Source::File { path: text.path.clone(), line, column }
             }
             Self::Environment(variable) => Source::Environment { variable: variable.clone() },
             Self::Flag(flag) => Source::Flag { flag: flag.clone() },
+            Self::Request(by) => Source::Request { by: by.clone() },
         }
     }
 
@@ -82,6 +86,30 @@ impl Layers {
     /// The names of the queues that have a table.
     pub(crate) fn queues(&self) -> impl Iterator<Item = &str> {
         self.queues.iter().map(String::as_str)
+    }
+
+    /// What is wrong with a key that there is not; `None` of one that there is.
+    pub(crate) fn unknown_key(key: &Key) -> Option<Problem> {
+        let layers = Layers::new(crate::defaults::members());
+        let known = layers.schema.place(&key.segments()) != Place::Unknown;
+        (!known).then(|| layers.unknown("key", key, &Origin::Code))
+    }
+
+    /// Adds what a program has made itself, with the names of its queues, which are all that there are below files.
+    pub(crate) fn add_code(&mut self, values: &[(Key, Node)], queues: impl Iterator<Item = String>) {
+        for (key, node) in values {
+            self.values.insert(key.clone(), Entry { node: node.clone(), origin: Origin::Code });
+        }
+        self.queues = queues.collect();
+    }
+
+    /// Adds a queue whose table may say nothing.
+    pub(crate) fn add_queue(&mut self, name: &str, origin: &Origin, problems: &mut Problems) {
+        if is_queue_name(name) {
+            self.queues.insert(name.to_owned());
+        } else {
+            problems.push(|| origin.locate(no_queue_name(&Key::from([QUEUES, name]), name), &NOWHERE, false));
+        }
     }
 
     /// Adds a file. Returns whether it is TOML at all.

@@ -2,10 +2,13 @@
 //!
 //! A [`Loader`] puts `default.toml`, files, environment variables (`CALLBOARD__SECTION__KEY`) and flags, in rising order,
 //! together to [`Settings`], and knows of each value where it was set. What is wrong is reported all at once, with key,
-//! place and what would be right.
+//! place and what would be right. A [`Configuration`] reads them again while the program runs, and says what of a change is taken
+//! up at once and what needs a restart.
 
 mod byte_size;
+mod change;
 mod choice;
+mod configuration;
 mod database_url;
 mod defaults;
 mod document;
@@ -15,6 +18,7 @@ mod job_type;
 mod key;
 mod labels;
 mod layers;
+mod live;
 mod loader;
 mod plain_url;
 mod problem;
@@ -31,15 +35,18 @@ mod token;
 mod value;
 
 pub use byte_size::{ByteSize, ParseSizeError};
+pub use change::Change;
 pub use choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
     TokenRole, UnknownTypes, Writer,
 };
+pub use configuration::{Configuration, Plan};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;
 pub use job_type::JobTypeSettings;
 pub use labels::LabelSettings;
+pub use live::is_live;
 pub use loader::{Loaded, Loader};
 pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, UpstreamUrl};
 pub use problem::{ConfigError, Problem};

@@ -238,10 +238,11 @@ impl Problems {
         } else {
             self.list.sort_by_key(|problem| match &problem.source {
                 None => (0, 0, 0),
-                Some(Source::Default) => (1, 0, 0),
+                Some(Source::Default | Source::Code) => (1, 0, 0),
                 Some(Source::File { line, column, .. }) => (2, *line, *column),
                 Some(Source::Environment { .. }) => (3, 0, 0),
                 Some(Source::Flag { .. }) => (4, 0, 0),
+                Some(Source::Request { .. }) => (5, 0, 0),
             });
             Err(ConfigError { problems: self.list, omitted: self.omitted })
         }

@@ -1,7 +1,9 @@
 //! Reads sections out of the layers, and notes what each value is and where it comes from.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use crate::document::{Node, Value};
 use crate::key::Key;
 use crate::layers::{Entry, Layers};
 use crate::problem::{Problem, Problems};
@@ -13,6 +15,12 @@ use crate::value::{Fault, Setting};
 pub(crate) trait Section {
     /// Reads every field; a value that cannot be read is reported, and its default stands in for it.
     fn read(reader: &mut Reader<'_>, section: &Key) -> Self;
+
+    /// Lists every field with its key, its value, and that as text.
+    fn list(&self, section: &Key, to: &mut dyn FnMut(Key, Node, String));
+
+    /// Takes those fields of another that are chosen by their keys.
+    fn take(&mut self, from: &Self, section: &Key, chosen: &mut dyn FnMut(&Key) -> bool);
 }
 
 /// A key with its value as text.
@@ -21,6 +29,25 @@ pub(crate) struct Effective {
     pub(crate) key: String,
     pub(crate) value: String,
     pub(crate) source: Source,
+    /// What stands behind a value that is masked.
+    pub(crate) secret: Option<Hidden>,
+}
+
+impl Effective {
+    /// Whether the value is the same as another.
+    pub(crate) fn is_same(&self, other: &Effective) -> bool {
+        self.value == other.value && self.secret == other.secret
+    }
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Hidden(Node);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// Reads settings from layers.
@@ -52,10 +79,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn value<T: Setting>(&mut self, section: &Key, name: &str) -> T {
         let key = section.join(name);
         let (own, entry) = self.entry(&key);
-        match T::read(&entry.node) {
+        match read::<T>(&entry.node) {
             Ok(value) => {
                 let source = entry.origin.source(&entry.node.span);
-                self.effective.push(Effective { key: key.to_string(), value: value.render(), source });
+                let secret = T::SECRET.then(|| Hidden(entry.node.clone()));
+                self.effective.push(Effective {
+                    key: key.to_string(),
+                    value: value.render(),
+                    source,
+                    secret,
+                });
                 value
             }
             Err(faults) => {
@@ -87,6 +120,16 @@ impl<'a> Reader<'a> {
     /// What was read, and the keys that could not be.
     pub(crate) fn finish(self) -> (Vec<Effective>, BTreeSet<Key>) {
         (self.effective, self.unread)
+    }
+}
+
+/// Reads a value, or takes it as a program has made it.
+fn read<T: Setting>(node: &Node) -> Result<T, Vec<Fault>> {
+    match &node.value {
+        Value::Made(made) => {
+            Ok(made.downcast_ref::<T>().expect("it was made from the field that it is read to").clone())
+        }
+        _ => T::read(node),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -14,16 +15,18 @@ use crate::choice::{
     UnknownTypes, Writer,
 };
 use crate::database_url::DatabaseUrl;
+use crate::document::{Node, Value};
 use crate::http_secret::HttpSecretSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::labels::LabelSettings;
 use crate::plain_url::{CollectorUrl, UpstreamUrl};
 use crate::reader::{Reader, Section};
-use crate::schema::QUEUE_DEFAULTS;
+use crate::schema::{QUEUE_DEFAULTS, QUEUES};
 use crate::server_url::{BrokerUrl, MongodbUrl, RedisUrl};
 use crate::telemetry_header::TelemetryHeaderSettings;
 use crate::token::TokenSettings;
+use crate::value::Setting;
 
 /// Declares a section: a plain struct, and how it is read (each field from the key of its name).
 macro_rules! section {
@@ -37,6 +40,19 @@ macro_rules! section {
         impl Section for $name {
             fn read(reader: &mut Reader<'_>, section: &Key) -> Self {
                 Self { $($field: reader.value(section, stringify!($field)),)+ }
+            }
+
+            fn list(&self, section: &Key, to: &mut dyn FnMut(Key, Node, String)) {
+                $({
+                    let made = Node { value: Value::Made(Arc::new(self.$field.clone())), span: 0..0 };
+                    to(section.join(stringify!($field)), made, self.$field.render());
+                })+
+            }
+
+            fn take(&mut self, from: &Self, section: &Key, chosen: &mut dyn FnMut(&Key) -> bool) {
+                $(if chosen(&section.join(stringify!($field))) {
+                    self.$field = from.$field.clone();
+                })+
             }
         }
     };
@@ -119,6 +135,72 @@ impl Settings {
             counters: reader.section("counters"),
             archive: reader.section("archive"),
             worker: reader.section("worker"),
+        }
+    }
+
+    /// Lists every setting with its key, its value, and that as text; of a queue what it does not have from `queue_defaults`.
+    pub(crate) fn list(&self, to: &mut dyn FnMut(Key, Node, String)) {
+        self.data.list(&Key::from(["data"]), to);
+        self.log.list(&Key::from(["log"]), to);
+        self.web.list(&Key::from(["web"]), to);
+        self.store.list(&Key::from(["store"]), to);
+        self.retention.list(&Key::from(["retention"]), to);
+        self.retry.list(&Key::from(["retry"]), to);
+        self.queue_defaults.list(&Key::from([QUEUE_DEFAULTS]), to);
+        self.jobs.list(&Key::from(["jobs"]), to);
+        self.command.list(&Key::from(["command"]), to);
+        self.http.list(&Key::from(["http"]), to);
+        self.observatory.list(&Key::from(["observatory"]), to);
+        self.system.list(&Key::from(["system"]), to);
+        self.scheduler.list(&Key::from(["scheduler"]), to);
+        self.rescuer.list(&Key::from(["rescuer"]), to);
+        self.telemetry.list(&Key::from(["telemetry"]), to);
+        self.proxy.list(&Key::from(["proxy"]), to);
+        self.inbound.list(&Key::from(["inbound"]), to);
+        self.bus.list(&Key::from(["bus"]), to);
+        self.counters.list(&Key::from(["counters"]), to);
+        self.archive.list(&Key::from(["archive"]), to);
+        self.worker.list(&Key::from(["worker"]), to);
+        for (name, queue) in &self.queues {
+            let mut inherited = Vec::new();
+            let defaults = Key::from([QUEUE_DEFAULTS]);
+            self.queue_defaults.list(&defaults, &mut |_, _, text| inherited.push(text));
+            let mut inherited = inherited.into_iter();
+            queue.list(&Key::from([QUEUES, name]), &mut |key, node, text| {
+                if inherited.next().as_ref() != Some(&text) {
+                    to(key, node, text);
+                }
+            });
+        }
+    }
+
+    /// Takes those settings of others that are chosen by their keys; those of queues that both have.
+    pub(crate) fn take(&mut self, from: &Settings, chosen: &mut dyn FnMut(&Key) -> bool) {
+        self.data.take(&from.data, &Key::from(["data"]), chosen);
+        self.log.take(&from.log, &Key::from(["log"]), chosen);
+        self.web.take(&from.web, &Key::from(["web"]), chosen);
+        self.store.take(&from.store, &Key::from(["store"]), chosen);
+        self.retention.take(&from.retention, &Key::from(["retention"]), chosen);
+        self.retry.take(&from.retry, &Key::from(["retry"]), chosen);
+        self.queue_defaults.take(&from.queue_defaults, &Key::from([QUEUE_DEFAULTS]), chosen);
+        self.jobs.take(&from.jobs, &Key::from(["jobs"]), chosen);
+        self.command.take(&from.command, &Key::from(["command"]), chosen);
+        self.http.take(&from.http, &Key::from(["http"]), chosen);
+        self.observatory.take(&from.observatory, &Key::from(["observatory"]), chosen);
+        self.system.take(&from.system, &Key::from(["system"]), chosen);
+        self.scheduler.take(&from.scheduler, &Key::from(["scheduler"]), chosen);
+        self.rescuer.take(&from.rescuer, &Key::from(["rescuer"]), chosen);
+        self.telemetry.take(&from.telemetry, &Key::from(["telemetry"]), chosen);
+        self.proxy.take(&from.proxy, &Key::from(["proxy"]), chosen);
+        self.inbound.take(&from.inbound, &Key::from(["inbound"]), chosen);
+        self.bus.take(&from.bus, &Key::from(["bus"]), chosen);
+        self.counters.take(&from.counters, &Key::from(["counters"]), chosen);
+        self.archive.take(&from.archive, &Key::from(["archive"]), chosen);
+        self.worker.take(&from.worker, &Key::from(["worker"]), chosen);
+        for (name, queue) in &mut self.queues {
+            if let Some(other) = from.queues.get(name) {
+                queue.take(other, &Key::from([QUEUES, name]), chosen);
+            }
         }
     }
 

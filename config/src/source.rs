@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub enum Source {
     /// Nobody set it: the value of `default.toml`.
     Default,
+    /// The program has set it itself.
+    Code,
     /// A configuration file.
     File {
         /// The file, as it was named.
@@ -29,15 +31,22 @@ pub enum Source {
         /// The flag as people write it, such as `--listen`.
         flag: Arc<str>,
     },
+    /// Somebody has set it while the program runs; so it stays until that ends.
+    Request {
+        /// Who.
+        by: Arc<str>,
+    },
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Code => f.write_str("set by the program"),
             Self::File { path, line, .. } => write!(f, "{}:{line}", path.display()),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::Flag { flag } => write!(f, "flag {flag}"),
+            Self::Request { by } => write!(f, "set while it runs, by {by}"),
         }
     }
 }
@@ -51,4 +60,6 @@ pub struct EffectiveValue<'a> {
     pub value: &'a str,
     /// Where it was set.
     pub source: &'a Source,
+    /// Whether a running program takes a change of it up; else it needs a restart.
+    pub live: bool,
 }

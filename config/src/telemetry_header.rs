@@ -31,6 +31,7 @@ impl Setting for TelemetryHeaderSettings {
 }
 
 /// What a header says. Unlike a token it may have spaces: `Bearer …`.
+#[derive(Clone)]
 struct Content(SecretString);
 
 impl Setting for Content {

@@ -23,7 +23,7 @@ pub(crate) struct Fault {
 }
 
 /// A type of setting.
-pub(crate) trait Setting: Sized {
+pub(crate) trait Setting: Clone + Send + Sync + Sized + 'static {
     /// Whether its values are, or hold, secrets.
     const SECRET: bool = false;
 
@@ -304,7 +304,7 @@ impl Setting for ByteSize {
     }
 }
 
-impl<T: Choice + std::fmt::Display> Setting for T {
+impl<T: Choice + std::fmt::Display + Send + Sync> Setting for T {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let words = || T::ALL.iter().map(|(word, _)| *word);
         let text = text(node);

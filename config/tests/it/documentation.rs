@@ -131,10 +131,12 @@ fn reference() -> String {
         if section.keys.is_empty() {
             continue;
         }
-        text.push_str("| key | default | meaning |\n|---|---|---|\n");
+        text.push_str("| key | default | a change takes effect | meaning |\n|---|---|---|---|\n");
         for key in section.keys {
             let comment = key.comment.replace('|', "\\|");
-            text.push_str(&format!("| `{}` | `{}` | {comment} |\n", key.name, key.default));
+            let live = callboard_config::is_live(&format!("{}.{}", section.name, key.name));
+            let when = if live { "at once" } else { "at a restart" };
+            text.push_str(&format!("| `{}` | `{}` | {when} | {comment} |\n", key.name, key.default));
         }
     }
     text

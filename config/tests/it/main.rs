@@ -5,4 +5,5 @@ mod errors;
 mod files;
 mod folder;
 mod layering;
+mod live;
 mod robustness;
