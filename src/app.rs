@@ -1,6 +1,13 @@
 //! [`App`]: the whole tree, assembled.
 
-use std::{any::type_name, collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    any::type_name,
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 #[cfg(feature = "rabbitmq")]
 use callboard_actors::roles::Publisher;
@@ -18,20 +25,25 @@ use callboard_actors::{
     roles::{
         Backtraces, Conditions, DrainReport, GetTree, Handles, Host, INSPECTOR, InvalidRoles, Role, RoleSet,
         Roles, RolesConfig, RolesError,
-        request::{CancelJob, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge, Submit},
+        request::{
+            CancelJob, ChangeSettings, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge,
+            Signed, Submit, Who,
+        },
         tree_node,
     },
 };
+use callboard_config::{Configuration, InvalidDatabaseUrl, Settings};
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
-use callboard_config::{InvalidDatabaseUrl, Settings};
 use callboard_contracts::api::{
-    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SubmitJob, Submitted, TreeNode,
+    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SettingChange,
+    SettingsChanged, SettingsView, SubmitJob, Submitted, TreeNode,
 };
 use callboard_supervisors::{
-    Actor, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, Recipient, ShutdownReport,
+    Actor, ActorRef, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, Recipient, ShutdownReport,
     StartChildError, StartSystemError, Supervisor, SupervisorSpec,
 };
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -40,6 +52,7 @@ use crate::{
     assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
     backends::{Backends, SameNameError},
     folder_lock::{FolderError, FolderLock},
+    settings::{Keeper, KeeperArgs, Kept, Reread, SetLogLevel, SettingsError, check_keys},
 };
 
 /// How long the tree has to stop once its work is handed over.
@@ -125,6 +138,9 @@ pub enum AppError {
         /// The Rust type.
         job_type: &'static str,
     },
+    /// The settings stay as they are.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A role did not answer.
     #[error("the server did not answer: {0}")]
     Unanswered(#[from] AskError),
@@ -147,6 +163,8 @@ pub struct StopReport {
 #[must_use = "an app runs when it is started"]
 pub struct AppBuilder {
     settings: Settings,
+    /// Where they come from, if they are to be read again.
+    configuration: Option<Configuration>,
     registry: JobRegistryBuilder,
     application: SupervisorSpec,
     web: Endpoints,
@@ -175,16 +193,13 @@ enum Endpoints {
 /// Offers an actor to other nodes.
 type Offer = Box<dyn FnOnce(&Remote) -> Result<(), RemoteError> + Send>;
 
-/// Writes another part of the log from now on.
-type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
-
 /// What the node's roles leave to the process.
 struct Process {
     /// Not the system itself: the tree must not keep itself alive.
     root: Supervisor,
     conditions: Conditions,
     leaving: watch::Sender<bool>,
-    log_level: Option<SetLogLevel>,
+    keeper: ActorRef<Keeper>,
 }
 
 impl Host for Process {
@@ -203,11 +218,30 @@ impl Host for Process {
         self.leaving.send_replace(true);
     }
 
-    fn set_log_level(&self, directives: &str) -> Result<(), String> {
-        match &self.log_level {
-            Some(set) => set(directives),
-            None => Err("this program does not let its log be changed".to_owned()),
-        }
+    fn check_settings(&self, keys: &[&str]) -> Result<(), String> {
+        check_keys(keys)
+    }
+
+    fn change_settings(
+        &self,
+        settings: BTreeMap<String, Option<String>>,
+        who: Who,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let keeper = self.keeper.clone();
+        Box::pin(async move {
+            let request = Signed { who, request: ChangeSettings { settings } };
+            let changed = keeper.ask_within(ASK_LIMIT, request).await.map_err(|error| error.to_string())?;
+            let SettingsChanged { applied, .. } = changed.map_err(|refusal| refusal.to_string())?;
+            let none = || "none".to_owned();
+            let one = |change: &SettingChange| {
+                let (old, new) = (change.old.clone(), change.new.clone());
+                format!("{}: {} -> {}", change.key, old.unwrap_or_else(none), new.unwrap_or_else(none))
+            };
+            Ok(match applied.is_empty() {
+                true => "it was so already".to_owned(),
+                false => applied.iter().map(one).collect::<Vec<_>>().join(", "),
+            })
+        })
     }
 
     fn tree(&self) -> Option<TreeNode> {
@@ -258,6 +292,8 @@ pub struct App {
         expect(dead_code, reason = "no transaction of a database asks for it")
     )]
     own_store: bool,
+    kept: Arc<Kept>,
+    keeper: ActorRef<Keeper>,
     address: Option<SocketAddr>,
     old_addresses: Vec<(&'static str, SocketAddr)>,
     roles: RoleSet,
@@ -275,6 +311,7 @@ impl App {
         let registry = registry.register::<callboard_actors::jobs::http::HttpRequest>();
         AppBuilder {
             settings: Settings::default(),
+            configuration: None,
             registry,
             application: SupervisorSpec::new("application")
                 .on_start_failure(OnStartFailure::Retry)
@@ -299,9 +336,60 @@ impl App {
         &self.conditions
     }
 
-    /// The settings it runs with.
+    /// The settings it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The settings it runs with, of which some can [change](Self::change_settings) since its start.
+    pub fn running_settings(&self) -> Arc<Settings> {
+        self.kept.running()
+    }
+
+    /// Every setting it runs with and where it is set, what needs a restart, and what is wrong with the sources, if they were
+    /// read again and could not be taken. Secrets are masked.
+    pub fn settings_view(&self) -> SettingsView {
+        self.kept.view(self.handles.node_name())
+    }
+
+    /// Sets settings while it runs, above all their sources, until it stops; `None` takes back what was set so. Values are
+    /// written as in environment variables. Which keys can be set, [`is_live`](crate::config::is_live) tells. All of it is
+    /// done, or nothing. It is carried out when this returns; dropping the future before may or may not prevent that.
+    ///
+    /// ```
+    /// use callboard::App;
+    ///
+    /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let app = App::builder().data_dir(folder.path()).start().await?;
+    /// let changed = app.change_settings([("queues.default.concurrency", Some("5"))]).await?;
+    /// assert_eq!(changed.applied[0].old.as_deref(), Some("50"));
+    /// assert_eq!(app.running_settings().queue("default").concurrency, 5);
+    /// assert!(app.change_settings([("web.listen", Some("127.0.0.1:0"))]).await.is_err());
+    /// # app.stop().await;
+    /// # Ok::<(), callboard::AppError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] says what is wrong; nothing has changed then.
+    pub async fn change_settings<K: Into<String>, V: Into<String>>(
+        &self,
+        settings: impl IntoIterator<Item = (K, Option<V>)>,
+    ) -> Result<SettingsChanged, AppError> {
+        let one = |(key, value): (K, Option<V>)| (key.into(), value.map(Into::into));
+        let request = ChangeSettings { settings: settings.into_iter().map(one).collect() };
+        let who = Who { name: format!("node {}", self.handles.node_name()), role: None };
+        Ok(self.keeper.ask_within(ASK_LIMIT, Signed { who, request }).await??)
+    }
+
+    /// Reads the sources of its [configuration](AppBuilder::configuration) again, and takes up what can change while it runs.
+    /// Files are watched: this is for those who do not want to wait, and for other sources.
+    ///
+    /// # Errors
+    /// [`AppError::Settings`] says what is wrong; nothing has changed then.
+    pub async fn reread_settings(&self) -> Result<SettingsChanged, AppError> {
+        Ok(self.keeper.ask_within(ASK_LIMIT, Reread { quiet: false }).await??)
     }
 
     /// Where the web endpoints are, if there are any.
@@ -466,7 +554,7 @@ impl App {
     /// Stops in good order: no new jobs, running ones may finish within `jobs.shutdown_grace`, the rest is handed back;
     /// then the tree stops.
     pub async fn stop(&self) -> StopReport {
-        let jobs = self.handles.drain.run(self.settings.jobs.shutdown_grace).await;
+        let jobs = self.handles.drain.run(self.kept.running().jobs.shutdown_grace).await;
         let tree = self.system.shutdown(STOP_LIMIT).await;
         self.handles.forget_host();
         StopReport { jobs, tree }
@@ -486,12 +574,23 @@ impl AppBuilder {
     /// All settings at once. Later calls change single ones.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self.configuration = None;
+        self
+    }
+
+    /// All settings at once, with their sources: changes of the files are taken up while the app runs, as far as they can be
+    /// ([`is_live`](crate::config::is_live)); [`App::settings_view`] says what of them needs a restart. Settings that are changed in
+    /// code after this are settings alone.
+    pub fn configuration(mut self, configuration: Configuration) -> Self {
+        self.settings = configuration.running().settings.clone();
+        self.configuration = Some(configuration);
         self
     }
 
     /// Changes the settings.
     pub fn configure(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
+        self.configuration = None;
         self
     }
 
@@ -508,6 +607,7 @@ impl AppBuilder {
             Ok(url) => {
                 self.settings.store.backend = StoreBackend::Postgres;
                 self.settings.store.url = Some(url);
+                self.configuration = None;
                 self.wrong_url = None;
             }
             Err(error) => self.wrong_url = Some(error),
@@ -603,6 +703,10 @@ impl AppBuilder {
             return Err(StoreSetupError::from(error).into());
         }
         let settings = self.settings;
+        let mut configuration = self.configuration.unwrap_or_else(|| Configuration::of(settings.clone()));
+        if self.log_level.is_none() {
+            configuration.fix("log.level");
+        }
         if cfg!(not(feature = "otlp")) && settings.telemetry.endpoint.is_some() {
             return Err(AppError::NoTelemetry);
         }
@@ -695,11 +799,22 @@ impl AppBuilder {
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);
         let system = ActorSystem::builder("callboard").executors(workers).start(root).await?;
         let (leaving, left) = watch::channel(false);
+        let kept = Arc::new(Kept::new(configuration));
+        let keeper = ChildSpec::<Keeper>::new(
+            "settings",
+            KeeperArgs {
+                kept: kept.clone(),
+                handles: assembled.handles.clone(),
+                conditions: conditions.clone(),
+                log_level: self.log_level,
+            },
+        );
+        let keeper_ref = keeper.actor_ref();
         assembled.handles.set_host(Process {
             root: system.root(),
             conditions: conditions.clone(),
             leaving,
-            log_level: self.log_level,
+            keeper: keeper_ref.clone(),
         });
         let app = App {
             system,
@@ -711,13 +826,15 @@ impl AppBuilder {
             settings,
             place,
             own_store,
+            kept,
+            keeper: keeper_ref,
             address: None,
             old_addresses: Vec::new(),
             roles,
             leaving: left,
             _folder: folder,
         };
-        match app.clone().begin(assembled, self.application, runner, self.web).await {
+        match app.clone().begin(assembled, keeper, self.application, runner, self.web).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 app.system.shutdown(STOP_LIMIT).await;
@@ -733,6 +850,7 @@ impl App {
     async fn begin(
         mut self,
         roles: Roles,
+        keeper: ChildSpec<Keeper>,
         application: SupervisorSpec,
         runner: CommandRunner,
         web: Endpoints,
@@ -752,6 +870,8 @@ impl App {
         if self.roles.has(Role::Gateway) {
             root.start_child(roles.gateway).await?;
         }
+        // Whom it tells of changes is there.
+        root.start_child(keeper).await?;
         if web != Endpoints::None {
             self.serve(web).await?;
         }
@@ -805,6 +925,8 @@ impl App {
             get_nodes: read_model.recipient(),
             list_commands: read_model.recipient(),
             get_audit: read_model.recipient(),
+            get_settings: self.keeper.recipient(),
+            change_settings: self.keeper.recipient(),
             committed: self.store.committed(),
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),

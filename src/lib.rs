@@ -18,6 +18,8 @@ mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
 #[cfg(feature = "sqlite")]
+mod settings;
+#[cfg(feature = "sqlite")]
 mod upkeep;
 
 pub use callboard_supervisors::CallboardMessage as Message;
@@ -35,6 +37,8 @@ pub use callboard_config as config;
 pub use callboard_contracts as contracts;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
+#[cfg(feature = "sqlite")]
+pub use settings::SettingsError;
 
 /// What a node of a fleet does.
 #[cfg(feature = "sqlite")]

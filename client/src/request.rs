@@ -48,6 +48,11 @@ impl Call {
         Ok(Call { method: Method::PUT, repeatable: true, ..Call::post(path, body)? })
     }
 
+    /// A request that says how a part of something is to be, which can be said again.
+    pub(crate) fn patch(path: impl Into<String>, body: &impl Serialize) -> Result<Self, ClientError> {
+        Ok(Call { method: Method::PATCH, ..Call::put(path, body)? })
+    }
+
     pub(crate) fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self

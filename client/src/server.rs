@@ -1,10 +1,10 @@
 //! Calls about the server itself: queues, job types, tree, totals, readiness.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::api::{
     AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PutEdge, QueueLabels, QueueLimits,
-    QueueView, Readiness, Totals, TreeNode,
+    QueueView, Readiness, SettingsChanged, SettingsView, Totals, TreeNode,
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -102,6 +102,25 @@ impl Client {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         self.call(Call::get("/api/v1/audit").query(query)).await
+    }
+
+    /// The settings that the server runs with.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn settings(&self) -> Result<SettingsView, ClientError> {
+        self.call(Call::get("/api/v1/settings")).await
+    }
+
+    /// Sets settings of the server while it runs, until it ends; `None` takes back what was set so. All of it or nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 422 if it cannot be so, or needs a restart.
+    pub async fn change_settings(
+        &self,
+        settings: &BTreeMap<String, Option<String>>,
+    ) -> Result<SettingsChanged, ClientError> {
+        self.call(Call::patch("/api/v1/settings", settings)?).await
     }
 
     /// The queues and what they hold.

@@ -100,9 +100,9 @@ enum Command {
     Edges(EdgesArgs),
     /// Draw the supervision tree.
     Tree(tree::TreeArgs),
-    /// Show the settings and where each comes from.
+    /// Show the settings and where each comes from, change those of running servers.
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(config::ConfigCommand),
     /// Look after the store: its version, its health, copies of it.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -132,12 +132,6 @@ struct NodesArgs {
 struct EdgesArgs {
     #[command(subcommand)]
     command: Option<edges::EdgesCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Every key with its value and its source; secrets are masked.
-    Show(ServeArgs),
 }
 
 /// How a server is set up.
@@ -194,7 +188,10 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
             runtime.block_on(nodes::run(&client()?, command, printer))
         }
         Command::Audit(args) => runtime.block_on(audit::run(&client()?, &args, printer)),
-        Command::Config(ConfigCommand::Show(args)) => config::show(&args, printer),
+        Command::Config(config::ConfigCommand::Show(args)) => config::show(&args, printer),
+        Command::Config(config::ConfigCommand::OfServer(command)) => {
+            runtime.block_on(config::run(&client()?, command, printer))
+        }
         Command::Store(command) => store::run(&command, printer),
         Command::Bench(command) => runtime.block_on(bench::run(command, printer)),
         Command::Completions(args) => completions::run(args),

@@ -89,9 +89,21 @@ pub(super) async fn run(
         NodesCommand::Restart { node, actor } => (node, NodeAction::RestartActor { actor }),
         NodesCommand::LogLevel { node, level } => (node, NodeAction::LogLevel { level }),
     };
-    let valid_for_ms = Some(u64::try_from(node.valid_for.as_millis()).unwrap_or(u64::MAX));
-    let mut command = client.order_node(&node.node, &OrderNode { action, valid_for_ms }).await?;
-    let deadline = Instant::now() + node.wait;
+    tell(client, &node.node, action, Some(node.valid_for), node.wait, printer).await
+}
+
+/// Tells a node to do something, and waits for its word.
+pub(super) async fn tell(
+    client: &Client,
+    node: &str,
+    action: NodeAction,
+    valid_for: Option<Duration>,
+    wait: Duration,
+    printer: Printer,
+) -> Result<ExitCode, Failure> {
+    let valid_for_ms = valid_for.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let mut command = client.order_node(node, &OrderNode { action, valid_for_ms }).await?;
+    let deadline = Instant::now() + wait;
     while command.state == CommandState::Waiting && Instant::now() < deadline {
         sleep(LOOK).await;
         command = client.command(command.id).await?;
@@ -112,7 +124,7 @@ fn show(commands: &[CommandView], printer: Printer) {
         vec![
             command.node.as_str().into(),
             command.action.as_str().into(),
-            command.action.object().unwrap_or_default().into(),
+            command.action.object().unwrap_or_default().into_owned().into(),
             command.state.as_str().into(),
             command.outcome.clone().unwrap_or_default().into(),
             command.by.as_str().into(),

@@ -10,10 +10,12 @@ use super::{
     output::{Failure, INTERRUPTED, try_line},
 };
 
-/// The signals that end the server.
+/// The signals that the server obeys.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The one that lets it read its configuration again.
+    hangup: Signal,
 }
 
 impl Signals {
@@ -21,7 +23,22 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// The next one that ends it; each of the others is obeyed meanwhile.
+    async fn end(&mut self, app: &App) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    // It says in the log what came of it.
+                    let _ = app.reread_settings().await;
+                }
+            }
+        }
     }
 
     async fn next(&mut self) {
@@ -40,7 +57,8 @@ pub(super) async fn run(
     if observatory {
         args.set.push("observatory.ports=true".to_owned());
     }
-    let settings = config::load(&args)?.settings;
+    let configuration = config::load(config::loader(&args)?)?;
+    let settings = &configuration.running().settings;
     let roles = roles.unwrap_or_default();
     roles
         .check(settings.store.backend == StoreBackend::Postgres)
@@ -52,7 +70,7 @@ pub(super) async fn run(
         )));
     }
     logging::begin(&settings.log).map_err(Failure::usage)?;
-    let builder = App::builder().settings(settings).roles(roles).web();
+    let builder = App::builder().configuration(configuration).roles(roles).web();
     Box::pin(run_until_ended(builder)).await
 }
 
@@ -68,7 +86,7 @@ pub(super) async fn run_until_ended(builder: AppBuilder) -> Result<ExitCode, Fai
         try_line(&format!("the old {port} on http://{address}"));
     }
     tokio::select! {
-        () = signals.next() => {}
+        () = signals.end(&app) => {}
         () = app.told_to_leave() => tracing::info!("told to leave the fleet"),
         reason = app.system().terminated() => {
             return Err(Failure::failed(format!("the supervision tree ended: {reason}")));

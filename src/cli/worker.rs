@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use callboard::{
     App,
-    config::{Settings, StoreBackend},
+    config::{Loader, StoreBackend},
     contracts::{InvalidLabels, Labels, name},
     roles::RoleSet,
 };
@@ -81,35 +81,43 @@ pub(super) async fn run(args: WorkerArgs) -> Result<ExitCode, Failure> {
     ];
     set.extend(values.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))));
     let server = ServeArgs { config, listen: None, data, allow_program, set, log };
-    let mut settings = config::load(&server)?.settings;
+    let (loader, serves) = serve_queues(config::loader(&server)?, &queues, concurrency)?;
+    let configuration = config::load(loader)?;
+    let settings = &configuration.running().settings;
     if settings.store.backend != StoreBackend::Postgres {
         return Err(Failure::usage(
             "a worker shares the store with other processes, and an SQLite file is used by one: set store.backend to \
              \"postgres\" and CALLBOARD__STORE__URL to the database, or let `callboard serve` run the jobs itself",
         ));
     }
-    let serves = serve_queues(&mut settings, &queues, concurrency);
     logging::begin(&settings.log).map_err(Failure::usage)?;
-    let builder = App::builder().settings(settings).roles(RoleSet::worker()).serves(serves).probes();
+    let builder =
+        App::builder().configuration(configuration).roles(RoleSet::worker()).serves(serves).probes();
     Box::pin(run_until_ended(builder)).await
 }
 
-/// Puts into the settings what the flags say of queues; those that are to be served.
+/// Adds to the settings what the flags say of queues; those that are to be served.
 fn serve_queues(
-    settings: &mut Settings,
+    mut loader: Loader,
     queues: &[ServedQueue],
     concurrency: Option<u32>,
-) -> BTreeSet<String> {
-    let all = || settings.queues.keys().map(|name| ServedQueue { name: name.clone(), concurrency: None });
-    let queues = if queues.is_empty() { all().collect() } else { queues.to_vec() };
+) -> Result<(Loader, BTreeSet<String>), Failure> {
+    let queues = if queues.is_empty() {
+        let settings = loader.clone().load().map_err(|error| Failure::usage(error.to_string()))?.settings;
+        settings.queues.into_keys().map(|name| ServedQueue { name, concurrency: None }).collect()
+    } else {
+        queues.to_vec()
+    };
     for queue in &queues {
-        let defaults = &settings.queue_defaults;
-        let known = settings.queues.entry(queue.name.clone()).or_insert_with(|| defaults.clone());
-        if let Some(jobs) = queue.concurrency.or(concurrency) {
-            known.concurrency = jobs as usize;
-        }
+        loader = loader.queue(&queue.name, "--queues");
+        let (jobs, flag) = match (queue.concurrency, concurrency) {
+            (Some(jobs), _) => (jobs, "--queues"),
+            (None, Some(jobs)) => (jobs, "--concurrency"),
+            (None, None) => continue,
+        };
+        loader = loader.set(&format!("queues.\"{}\".concurrency", queue.name), jobs.to_string(), flag);
     }
-    queues.into_iter().map(|queue| queue.name).collect()
+    Ok((loader, queues.into_iter().map(|queue| queue.name).collect()))
 }
 
 #[cfg(test)]
@@ -124,11 +132,16 @@ mod tests {
         for bad in ["", "a b", "gpu=", "gpu=0", "gpu=x", "=2"] {
             assert!(queue(bad).is_err(), "{bad:?}");
         }
-        let mut settings = Settings::default();
-        let serves = serve_queues(&mut settings, &[served("mail", None), served("gpu", Some(2))], Some(7));
+        let of_flags = |queues: &[ServedQueue], concurrency| {
+            let (loader, serves) = serve_queues(Loader::new(), queues, concurrency).unwrap();
+            (loader.load().unwrap().settings, serves)
+        };
+        let (settings, serves) = of_flags(&[served("mail", None), served("gpu", Some(2))], Some(7));
         assert_eq!(serves, BTreeSet::from(["gpu".to_owned(), "mail".to_owned()]));
         let of = |name: &str| settings.queues[name].concurrency;
         assert_eq!((of("mail"), of("gpu"), of("default")), (7, 2, settings.queue_defaults.concurrency));
-        assert_eq!(serve_queues(&mut Settings::default(), &[], None), BTreeSet::from(["default".to_owned()]));
+        assert_eq!(of_flags(&[], None).1, BTreeSet::from(["default".to_owned()]));
+        let dotted = of_flags(&[served("mail.bulk", Some(3))], None).0;
+        assert_eq!(dotted.queues["mail.bulk"].concurrency, 3);
     }
 }

@@ -57,10 +57,16 @@ pub(crate) fn who(request: &HttpRequest) -> Who {
     Who { name: name.to_owned(), role: None }
 }
 
+/// The settings of the node that is asked.
+const SETTINGS: &str = "/api/v1/settings";
+
 /// What the node must be for a request: whoever asks another node is told so.
 fn needed_of_node(method: &Method, path: &str) -> &'static [NodeRole] {
     const ANY: [&str; 2] = ["/metrics", "/api/v1/tree"];
     if is_probe(path) || ANY.contains(&path) || *method == Method::OPTIONS {
+        &[]
+    } else if path == SETTINGS && is_safe(method) {
+        // They are those of the node itself.
         &[]
     } else if is_safe(method) || READS.contains(&path) {
         &[NodeRole::ReadModel]

@@ -27,6 +27,7 @@ mod routes;
 mod seats;
 mod server;
 mod settings;
+mod settings_of_node;
 mod spans;
 mod sse;
 mod stream;

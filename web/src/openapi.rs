@@ -7,8 +7,8 @@ use callboard_contracts::{
     api::{
         AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
         JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
-        QueueView, Readiness, Retried, RetryView, SubmitAnswer, SubmitJob, SubmitMany, Submitted,
-        SubmittedItem, Totals, TreeNode,
+        QueueView, Readiness, Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView,
+        SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};
@@ -54,6 +54,10 @@ use crate::{
     Readiness,
     RecentJob,
     Retried,
+    SettingChange,
+    SettingView,
+    SettingsChanged,
+    SettingsView,
     SubmitAnswer,
     SubmitJob,
     SubmitMany,

@@ -107,6 +107,11 @@ impl Route {
         Route { method: Method::PUT, ..Route::get(path, id, handler) }
     }
 
+    /// A request that changes a part of something.
+    pub(crate) fn patch(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route { method: Method::PATCH, ..Route::get(path, id, handler) }
+    }
+
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {
         self.tag = tag;
         self

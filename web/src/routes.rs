@@ -12,7 +12,7 @@ use crate::{
     openapi,
     problem::Kind,
     route::{Route, Schema::*},
-    sse, stream,
+    settings_of_node, sse, stream,
 };
 
 /// Every route, in the order in which they are described.
@@ -359,6 +359,28 @@ fn fleet() -> Vec<Route> {
         .parameter("path", "id", "The command's id.", uuid())
         .answer(200, "The command.", Named("CommandView"))
         .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::get("/api/v1/settings", "getSettings", |state, _, _| {
+            Box::pin(async move { settings_of_node::show(&state).await })
+        })
+        .says(
+            "The settings of this node",
+            "Every setting that it runs with and where it is set, with secrets masked; what its sources say now and needs a \
+             restart; and what is wrong with them, if it could not take them when it read them last. Every node answers this, \
+             for itself.",
+        )
+        .answer(200, "The settings.", Named("SettingsView")),
+        Route::patch("/api/v1/settings", "changeSettings", |state, request, payload| {
+            Box::pin(async move { settings_of_node::change(&state, &request, payload).await })
+        })
+        .says(
+            "Change settings of this node while it runs",
+            "An object of keys and values; `null` takes back what was set so. All of it is done, or nothing, and the whole \
+             configuration is checked with it. It stands above the file and the environment until the node ends, and is \
+             written nowhere. What needs a restart is refused. For another node there is the command `set`.",
+        )
+        .body(Object, json!({ "retention.completed": "3d", "queues.mail.concurrency": 5, "log.level": null }))
+        .answer(200, "What the node runs with from now on, and what waits for a restart.", Named("SettingsChanged"))
+        .problems(&[Kind::Malformed, Kind::Invalid]),
         Route::get("/api/v1/audit", "listAudit", |state, request, _| {
             Box::pin(async move { nodes::audit(&state, &request).await })
         })

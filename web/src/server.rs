@@ -257,6 +257,7 @@ fn methods(method: &Method) -> &'static [&'static str] {
     match *method {
         Method::GET => &["GET", "HEAD"],
         Method::PUT => &["PUT"],
+        Method::PATCH => &["PATCH"],
         _ => &["POST"],
     }
 }

@@ -7,9 +7,9 @@ use callboard_actors::{
     roles::{
         Conditions, RoleSet,
         request::{
-            CancelJob, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues,
-            GetTotals, LabelQueue, LimitQueue, ListCommands, ListJobs, Order, PauseQueue, ReadLog,
-            RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
+            CancelJob, ChangeSettings, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
+            GetQueues, GetSettings, GetTotals, LabelQueue, LimitQueue, ListCommands, ListJobs, Order,
+            PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
         },
     },
 };
@@ -121,6 +121,8 @@ pub struct WebDependencies {
     pub get_nodes: Recipient<GetNodes>,
     pub list_commands: Recipient<ListCommands>,
     pub get_audit: Recipient<GetAudit>,
+    pub get_settings: Recipient<GetSettings>,
+    pub change_settings: Recipient<Signed<ChangeSettings>>,
     /// The newest place in the log, told after each commit.
     pub committed: watch::Receiver<LogCursor>,
     /// What the actors say about themselves.

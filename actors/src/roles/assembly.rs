@@ -36,10 +36,15 @@ use super::{
     session::Session,
     settings::{InvalidSetting, RolesConfig},
     standing::{Host, Standing},
+    tuning::{self, Tuned, Tuning},
     wakes::Wakes,
 };
 use crate::{
-    edges::{bus::Receive, store::StoreHandle, windows::CountWindows},
+    edges::{
+        bus::Receive,
+        store::{Operation, StoreError, StoreHandle, record::NewAudit},
+        windows::CountWindows,
+    },
     jobs::JobRegistry,
 };
 
@@ -92,12 +97,38 @@ pub struct Handles {
     /// Decides about messages of other programs.
     pub receive: Arc<dyn Receive>,
     node: Arc<Node>,
+    tuned: Arc<Vec<Tuned>>,
 }
 
 impl Handles {
     /// Where limits are counted that hold over all nodes, if anywhere.
     pub fn windows(&self) -> Option<Arc<dyn CountWindows>> {
         self.node.config.outside.windows.clone()
+    }
+
+    /// Changes what of the node's settings can change while it runs, as `config` has it: of the queues that there are their
+    /// numbers and payloads, the limits of jobs and of their logs, what holds for job types that do not say otherwise,
+    /// retention, and how often there is a look for what is due, lost or old. The rest of `config` is passed over. The actors
+    /// that it concerns are told, and have answered when this does; given are the paths of those that have not in time (5 s),
+    /// because they have crashed, say: they have it when they are back. The store is told soon after.
+    ///
+    /// # Errors
+    /// A setting that cannot work. Then nothing has changed.
+    pub async fn retune(&self, config: &RolesConfig) -> Result<Vec<String>, InvalidSetting> {
+        tuning::retune(&self.node, &self.tuned, config).await
+    }
+
+    /// The node's name.
+    pub fn node_name(&self) -> &str {
+        &self.node.name
+    }
+
+    /// Keeps in the audit trail that something was done that changes nothing in the store.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn note(&self, entry: NewAudit, outcome: String) -> Result<(), StoreError> {
+        self.node.store.write(Operation::Audit { entry, outcome }).await.map(drop)
     }
 
     /// Who does what only the process can do when the node is told to.
@@ -140,6 +171,7 @@ impl Roles {
         let node = Arc::new(Node {
             name: config.node.as_str().into(),
             queues: queues.collect(),
+            tuning: Tuning::new(&config),
             config,
             registry,
             store,
@@ -175,13 +207,15 @@ impl Roles {
             .placement(Placement::Workers)
             .mailbox(bounds.concurrent_replies(node.config.inbound.concurrency));
         let receiver = Receiver { inbound: inbound.actor_ref().recipient(), limit: node.store.limit() };
-        let handles = Handles {
+        let mut tuned: Vec<Tuned> = Vec::new();
+        let mut handles = Handles {
             gateway: gateway.actor_ref(),
             read_model: read_model.actor_ref(),
             metrics,
             drain: Drain { node: node.clone() },
             receive: Arc::new(receiver),
             node: node.clone(),
+            tuned: Arc::default(),
         };
         let subtree = |name: &str| {
             SupervisorSpec::new(name)
@@ -200,20 +234,26 @@ impl Roles {
                 .child(ChildSpec::<Wakes>::new("wakes", node.clone()))
                 .child(ChildSpec::<Commands>::new("commands", node.clone()));
         if has(Role::Leader) {
-            observers = observers.child(ChildSpec::<Rescuer>::new("rescuer", node.clone()));
+            let rescuer = ChildSpec::<Rescuer>::new("rescuer", node.clone());
+            tuned.push(("observers/rescuer".to_owned(), rescuer.actor_ref().recipient()));
+            observers = observers.child(rescuer);
         }
         // It also releases what waits for a handler, which each node does that has one.
         if has(Role::Leader) || has(Role::Processor) {
-            observers = observers.child(ChildSpec::<Scheduler>::new("scheduler", node.clone()));
+            let scheduler = ChildSpec::<Scheduler>::new("scheduler", node.clone());
+            tuned.push(("observers/scheduler".to_owned(), scheduler.actor_ref().recipient()));
+            observers = observers.child(scheduler);
         }
         if has(Role::Leader) {
-            observers =
-                observers
-                    .child(ChildSpec::<Pruner>::new("pruner", node.clone()))
-                    .child(ChildSpec::<Lapses>::new("lapses", node.clone()));
+            let pruner = ChildSpec::<Pruner>::new("pruner", node.clone());
+            let lapses = ChildSpec::<Lapses>::new("lapses", node.clone());
+            tuned.push(("observers/pruner".to_owned(), pruner.actor_ref().recipient()));
+            tuned.push(("observers/lapses".to_owned(), lapses.actor_ref().recipient()));
+            observers = observers.child(pruner).child(lapses);
         }
         observers = observers.child(metrics_engine);
         if has(Role::ReadModel) {
+            tuned.push(("observers/read-model".to_owned(), read_model.actor_ref().recipient()));
             observers = observers.child(read_model);
         }
         let sinks = node.config.sinks.iter().filter(|_| has(Role::Leader));
@@ -235,16 +275,24 @@ impl Roles {
             first = first.child(inbound);
         }
         let queues = node.served().fold(first, |queues, one| {
-            match (node.config.outlets.get(&one.settings.name), &node.config.publisher) {
-                (None, _) => queues.supervisor(queue::subtree(&node, one).on_exit(exits.clone())),
-                (Some(outlet), Some(publisher)) => queues.child(Outlet::spec(OutletArgs {
-                    node: node.clone(),
-                    queue: one.clone(),
-                    outlet: outlet.clone(),
-                    publisher: publisher.clone(),
-                })),
+            match (node.config.outlets.get(&one.name), &node.config.publisher) {
+                (None, _) => {
+                    let (subtree, actor) = queue::subtree(&node, one);
+                    tuned.push(actor);
+                    queues.supervisor(subtree.on_exit(exits.clone()))
+                }
+                (Some(outlet), Some(publisher)) => {
+                    let (outlet, actor) = Outlet::spec(OutletArgs {
+                        node: node.clone(),
+                        queue: one.clone(),
+                        outlet: outlet.clone(),
+                        publisher: publisher.clone(),
+                    });
+                    tuned.push(actor);
+                    queues.child(outlet)
+                }
                 (Some(_), None) => {
-                    let queue = &one.settings.name;
+                    let queue = &one.name;
                     tracing::warn!(
                         queue,
                         "the queue is served by the bus, and this node has none: others must send its jobs"
@@ -253,6 +301,10 @@ impl Roles {
                 }
             }
         });
+        if has(Role::Gateway) {
+            tuned.push(("gateway".to_owned(), gateway.actor_ref().recipient()));
+        }
+        handles.tuned = Arc::new(tuned);
         let queues = (has(Role::Processor) || hears).then_some(queues);
         Ok(Roles { observers, queues, gateway, inspector: Some(inspector), handles })
     }

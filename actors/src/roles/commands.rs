@@ -1,6 +1,6 @@
 //! The commands: does what this node is told, and says what the node is.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use callboard_contracts::api::NodeAction;
 use callboard_supervisors::{Actor, Context, StartError};
@@ -13,6 +13,8 @@ use super::{
     fleet::{description, min_reader},
     node::Node,
     queue::producer::hand_back,
+    request::Who,
+    tuning,
 };
 use crate::edges::store::{
     Operation, Outcome, StoreError,
@@ -95,6 +97,7 @@ async fn round(node: &Node, path: &str, said: &mut Said) -> Result<(), StoreErro
         }
         node.wake_all();
     }
+    tuning::store(node).await?;
     describe(node, session, said).await?;
     for command in node.store.commands(CommandFilter::WaitingFor(node.name.to_string()), PAGE).await? {
         obey(node, path, session, command, said).await?;
@@ -128,7 +131,7 @@ async fn obey(
     said: &mut Said,
 ) -> Result<(), StoreError> {
     let CommandRecord { id, action, by, .. } = command;
-    tracing::info!(command = %id, by, action = action.as_str(), object = action.object(), "told to do something");
+    tracing::info!(command = %id, by, action = action.as_str(), object = action.object().as_deref(), "told to do something");
     // Whatever ends this actor cannot be told afterwards.
     let ends_this = match &action {
         NodeAction::Drain => true,
@@ -139,13 +142,13 @@ async fn obey(
     };
     if ends_this && node.standing.host().is_some() {
         end(node, id, CommandEnd { done: true, outcome: "under way".to_owned() }).await?;
-        let done = carry_out(node, &action);
+        let done = carry_out(node, &action, &by).await;
         if let Err(error) = done {
             tracing::warn!(command = %id, error, "what the node was told could not be done");
         }
         return describe(node, session, said).await;
     }
-    let done = carry_out(node, &action);
+    let done = carry_out(node, &action, &by).await;
     describe(node, session, said).await?;
     let outcome = match done {
         Ok(outcome) => CommandEnd { done: true, outcome },
@@ -165,7 +168,7 @@ async fn end(node: &Node, id: Uuid, end: CommandEnd) -> Result<(), StoreError> {
     }
 }
 
-fn carry_out(node: &Node, action: &NodeAction) -> Result<String, String> {
+async fn carry_out(node: &Node, action: &NodeAction, by: &str) -> Result<String, String> {
     let host = || node.standing.host().ok_or_else(|| "this program leaves that to nobody".to_owned());
     match action {
         NodeAction::Pause => {
@@ -187,8 +190,12 @@ fn carry_out(node: &Node, action: &NodeAction) -> Result<String, String> {
             Ok(format!("{actor} is restarted"))
         }
         NodeAction::LogLevel { level } => {
-            host()?.set_log_level(level)?;
+            let settings = BTreeMap::from([("log.level".to_owned(), Some(level.clone()))]);
+            host()?.change_settings(settings, Who { name: by.to_owned(), role: None }).await?;
             Ok(format!("the log is written as {level} says"))
+        }
+        NodeAction::Set { settings } => {
+            host()?.change_settings(settings.clone(), Who { name: by.to_owned(), role: None }).await
         }
     }
 }

@@ -25,10 +25,12 @@ const VALID_FOR: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Characters of a path or of directives at most.
 const MAX_OBJECT: usize = 500;
+/// Characters of settings at most.
+const MAX_SETTINGS: usize = 4000;
 
 /// What this node says of itself.
 pub(super) fn description(node: &Node) -> NodeDescription {
-    let queues = node.served().map(|queue| (queue.settings.name.clone(), queue.settings.concurrency));
+    let queues = node.served().map(|queue| (queue.name.clone(), queue.concurrency()));
     NodeDescription {
         roles: node.config.roles.iter().map(|role| role.to_string()).collect(),
         queues: queues.collect(),
@@ -96,9 +98,24 @@ pub(super) async fn order(
     if valid_for.is_zero() || valid_for > LONGEST {
         wrong("/valid_for_ms", format!("must be from 1 to {} (a day)", LONGEST.as_millis()));
     }
-    let pointer = if matches!(action, NodeAction::LogLevel { .. }) { "/level" } else { "/actor" };
-    if action.object().is_some_and(|object| object.trim().is_empty() || object.len() > MAX_OBJECT) {
-        wrong(pointer, format!("1 to {MAX_OBJECT} bytes are needed"));
+    let (pointer, most) = match &action {
+        NodeAction::LogLevel { .. } => ("/level", MAX_OBJECT),
+        NodeAction::Set { .. } => ("/settings", MAX_SETTINGS),
+        _ => ("/actor", MAX_OBJECT),
+    };
+    if action.object().is_some_and(|object| object.trim().is_empty() || object.len() > most) {
+        wrong(pointer, format!("1 to {most} bytes are needed"));
+    }
+    // The command is kept, and shown: no secret may get into it.
+    if let NodeAction::Set { settings } = &action {
+        let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
+        let checked = match node.standing.host() {
+            Some(host) => host.check_settings(&keys),
+            None => Err("this program keeps no settings, and cannot tell which can change".to_owned()),
+        };
+        if let Err(error) = checked {
+            wrong(pointer, error);
+        }
     }
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
@@ -113,6 +130,7 @@ pub(super) async fn order(
         NodeAction::Drain => Deed::new("node.drain", &name),
         NodeAction::RestartActor { .. } => Deed::new("node.restart_actor", &name),
         NodeAction::LogLevel { .. } => Deed::new("node.log_level", &name),
+        NodeAction::Set { .. } => Deed::new("node.set", &name),
     };
     let deed = deed.with(serde_json::json!({ "command": id, "object": action.object() }));
     let command = NewCommand { id, node: name.clone(), action, by: who.name.clone(), valid_for };

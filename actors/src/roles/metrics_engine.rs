@@ -6,7 +6,7 @@ use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartErro
 use tokio::time::{Instant, sleep};
 
 use super::{backoff::Backoff, condition::Condition, node::Node, queue::Queue};
-use crate::edges::store::{StoreError, record::QueueSettings};
+use crate::edges::store::StoreError;
 
 /// Places of the log that one read counts at most.
 const PAGE: u32 = 10_000;
@@ -57,11 +57,10 @@ async fn run(node: Arc<Node>, path: String) {
                 }
                 node.metrics.edges(&node.store.edges().await?, node.store.now());
                 // Of the others nothing runs here.
-                let own = |queue: &&Arc<Queue>| !node.config.outlets.contains_key(&queue.settings.name);
+                let own = |queue: &&Arc<Queue>| !node.config.outlets.contains_key(&queue.name);
                 for queue in node.served().filter(own) {
                     let (held, running) = queue.board.counts();
-                    let QueueSettings { name, concurrency, .. } = &queue.settings;
-                    node.metrics.board(name, *concurrency, held - running, running);
+                    node.metrics.board(&queue.name, queue.concurrency(), held - running, running);
                 }
                 node.metrics.stands(node.leads.now().is_some(), *committed.borrow());
                 queues_seen = Some(Instant::now());

@@ -40,6 +40,7 @@ mod settings;
 mod spans;
 mod standing;
 mod tree;
+mod tuning;
 mod waiting;
 mod wakes;
 

@@ -28,6 +28,7 @@ use super::{
     settings::RolesConfig,
     spans,
     standing::Standing,
+    tuning::Tuning,
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
@@ -45,7 +46,9 @@ pub(crate) enum Stage {
 
 /// What the roles of one node share. None of it is lost when one of them crashes.
 pub(crate) struct Node {
+    /// As it was set at the start. What can change since then is to be asked of [`tuned`](Self::tuned).
     pub(crate) config: RolesConfig,
+    pub(crate) tuning: Tuning,
     pub(crate) name: Arc<str>,
     pub(crate) registry: JobRegistry,
     pub(crate) store: StoreHandle,
@@ -80,6 +83,11 @@ pub(crate) struct Drained {
 }
 
 impl Node {
+    /// The settings as they are now.
+    pub(crate) fn tuned(&self) -> Arc<RolesConfig> {
+        self.tuning.now()
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.stage.borrow() == Stage::Draining
     }
@@ -91,7 +99,7 @@ impl Node {
 
     /// The queues whose jobs run here.
     pub(crate) fn served(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.queues.values().filter(|queue| self.config.serves(&queue.settings.name))
+        self.queues.values().filter(|queue| self.config.serves(&queue.name))
     }
 
     /// Decides what follows from the end of an attempt, and hands that to the completer. The first word about an
@@ -123,7 +131,7 @@ impl Node {
             self.metrics.ran(&job.queue, &job.job_type, took);
         }
         let policy = self.registry.get(&job.job_type).and_then(|job_type| job_type.options().retry);
-        let policy = policy.unwrap_or(self.config.defaults.retry);
+        let policy = policy.unwrap_or_else(|| self.tuned().defaults.retry);
         let random = if matches!(ending, Ending::Failed { .. }) { retry::random() } else { 0.0 };
         let end = ending.decide(job.attempt, job.max_attempts, policy, now, random);
         self.outcomes.finished(attempt, end, report);

@@ -40,7 +40,7 @@ impl Looked {
     /// node does not lead any more.
     pub(crate) async fn look(&mut self, node: &Node, leader: u64) -> Result<Option<Timestamp>, StoreError> {
         let due = self.next_at.is_some_and(|at| at <= node.store.now());
-        let long_ago = self.at.is_none_or(|at| at.elapsed() >= node.config.schedule_poll);
+        let long_ago = self.at.is_none_or(|at| at.elapsed() >= node.tuned().schedule_poll);
         if !node.parking.changed.swap(false, SeqCst) && !due && !long_ago {
             return Ok(self.next_at);
         }

@@ -2,25 +2,36 @@
 
 use std::sync::Arc;
 
-use callboard_supervisors::{Actor, Context, StartError};
-use tokio::time::sleep;
+use callboard_supervisors::{Actor, Context, PlainHandler, StartError};
+use tokio::{sync::Notify, time::sleep};
 
-use super::{backoff::Backoff, condition::Condition, node::Node};
+use super::{backoff::Backoff, condition::Condition, node::Node, tuning::Retune};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Deletes finished jobs and old events, a bounded number in each write, if this node leads.
-pub(crate) struct Pruner;
+pub(crate) struct Pruner {
+    retuned: Arc<Notify>,
+}
 
 impl Actor for Pruner {
     type Args = Arc<Node>;
 
     async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
-        cx.spawn(run(node, cx.path()));
-        Ok(Pruner)
+        let retuned = Arc::<Notify>::default();
+        cx.spawn(run(node, cx.path(), retuned.clone()));
+        Ok(Pruner { retuned })
     }
 }
 
-async fn run(node: Arc<Node>, path: String) {
+impl PlainHandler<Retune> for Pruner {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.retuned.notify_one();
+    }
+}
+
+async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
     let mut backoff = Backoff::default();
     loop {
         let Some(leader) = node.leads.now() else {
@@ -32,7 +43,10 @@ async fn run(node: Arc<Node>, path: String) {
             Ok(()) => {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
-                sleep(node.config.retention_interval).await;
+                tokio::select! {
+                    () = sleep(node.tuned().retention_interval) => {}
+                    () = retuned.notified() => {}
+                }
             }
             Err(error) => {
                 node.conditions.set(&path, Condition::Degraded(error.to_string()));
@@ -44,9 +58,10 @@ async fn run(node: Arc<Node>, path: String) {
 
 /// Deletes until there is nothing more to delete, or this node does not lead any more.
 async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
-    let (kept, limit) = (node.config.audit_kept, node.config.retention.batch);
+    let tuned = node.tuned();
+    let (kept, limit) = (tuned.audit_kept, tuned.retention.batch);
     delete(node, leader, &Operation::PruneAudit { kept, limit, leader }).await?;
-    delete(node, leader, &Operation::Prune { retention: node.config.retention, leader }).await
+    delete(node, leader, &Operation::Prune { retention: tuned.retention, leader }).await
 }
 
 async fn delete(node: &Node, leader: u64, operation: &Operation) -> Result<(), StoreError> {

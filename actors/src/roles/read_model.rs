@@ -22,6 +22,7 @@ use super::{
         GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
         ListCommands, ListJobs, ReadLog, RecentEvents,
     },
+    tuning::Retune,
     waiting,
 };
 use crate::edges::store::{
@@ -54,14 +55,27 @@ impl Actor for ReadModel {
 
     async fn start(args: ReadModelArgs, _: &mut Context<Self>) -> Result<Self, StartError> {
         let node = args.0;
-        let mut job_types = node.registry.views(&node.config.defaults);
-        for view in &mut job_types {
-            let options = node.registry.get(&view.job_type).map(|job_type| job_type.options());
-            view.needs = needs(&node.config, &view.job_type, options);
-            view.max_payload = type_payload(&node.config, &view.job_type, options)
-                .map(|most| u64::try_from(most).unwrap_or(u64::MAX));
-        }
+        let job_types = job_types(&node);
         Ok(ReadModel { node, job_types, under_way: Rc::default() })
+    }
+}
+
+fn job_types(node: &Node) -> Vec<JobTypeView> {
+    let mut job_types = node.registry.views(&node.tuned().defaults);
+    for view in &mut job_types {
+        let options = node.registry.get(&view.job_type).map(|job_type| job_type.options());
+        view.needs = needs(&node.config, &view.job_type, options);
+        view.max_payload = type_payload(&node.config, &view.job_type, options)
+            .map(|most| u64::try_from(most).unwrap_or(u64::MAX));
+    }
+    job_types
+}
+
+impl PlainHandler<Retune> for ReadModel {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.job_types = job_types(&self.node);
     }
 }
 
@@ -211,13 +225,13 @@ impl PlainHandler<GetQueues> for ReadModel {
         self.read(|store| async move {
             let mut views = BTreeMap::new();
             for (known, totals) in store.queues().await? {
-                let served = node.queues.get(&known.name).map(|queue| &queue.settings);
+                let served = node.queues.get(&known.name).map(|queue| queue.settings());
                 let runs = node.config.serves(&known.name);
-                views.insert(known.name.clone(), queue(&known, served, &totals, runs));
+                views.insert(known.name.clone(), queue(&known, served.as_ref(), &totals, runs));
             }
-            for served in node.queues.values().map(|queue| &queue.settings) {
+            for served in node.queues.values().map(|queue| queue.settings()) {
                 let runs = node.config.serves(&served.name);
-                let empty = || queue(served, Some(served), &QueueTotals::default(), runs);
+                let empty = || queue(&served, Some(&served), &QueueTotals::default(), runs);
                 views.entry(served.name.clone()).or_insert_with(empty);
             }
             Ok(views.into_values().collect())

@@ -1,13 +1,13 @@
 //! What the outside may ask of the roles. The web and an embedding program use nothing else.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, JobState, Labels, TraceContext,
     api::{
         AuditPage, Cancelled, CommandView, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery,
-        JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried, Submitted,
-        Totals,
+        JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
+        SettingsChanged, SettingsView, Submitted, Totals,
     },
 };
 use callboard_supervisors::Message;
@@ -323,6 +323,20 @@ pub struct Who {
     /// The role of the token.
     pub role: Option<String>,
 }
+
+/// To whoever keeps the settings of the node: set these, above all sources, until the process ends; `None` takes back what was
+/// set so. All of it is done, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[message(reply = Result<SettingsChanged, Refusal>)]
+pub struct ChangeSettings {
+    /// The values by their keys.
+    pub settings: BTreeMap<String, Option<String>>,
+}
+
+/// To whoever keeps the settings of the node: what are they?
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = SettingsView)]
+pub struct GetSettings;
 
 /// A request that changes something, and who makes it. Without this, it counts as made by the node that takes it.
 #[derive(Clone, Debug, Message)]

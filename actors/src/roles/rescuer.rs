@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use callboard_supervisors::{Actor, Context, StartError};
-use tokio::time::sleep;
+use callboard_supervisors::{Actor, Context, PlainHandler, StartError};
+use tokio::{sync::Notify, time::sleep};
 
 use super::{
     backoff::Backoff,
     condition::Condition,
     node::Node,
     session::{Verdict, end_session},
+    tuning::Retune,
 };
 use crate::edges::store::StoreError;
 
@@ -20,18 +21,29 @@ use crate::edges::store::StoreError;
 /// other store, one is dead that has not said for the session's time to live, on the store's clock, that it lives; that
 /// is judged only after this node has itself seen the store without a gap for as long, so that an outage of the store
 /// kills nobody.
-pub(crate) struct Rescuer;
+pub(crate) struct Rescuer {
+    retuned: Arc<Notify>,
+}
 
 impl Actor for Rescuer {
     type Args = Arc<Node>;
 
     async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
-        cx.spawn(run(node, cx.path()));
-        Ok(Rescuer)
+        let retuned = Arc::<Notify>::default();
+        cx.spawn(run(node, cx.path(), retuned.clone()));
+        Ok(Rescuer { retuned })
     }
 }
 
-async fn run(node: Arc<Node>, path: String) {
+impl PlainHandler<Retune> for Rescuer {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.retuned.notify_one();
+    }
+}
+
+async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
     // Without a session of its own the node could not tell which one that is.
     node.session().await;
     let mut backoff = Backoff::default();
@@ -47,7 +59,10 @@ async fn run(node: Arc<Node>, path: String) {
                 others_are_dead = false;
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
-                sleep(node.config.rescue_interval).await;
+                tokio::select! {
+                    () = sleep(node.tuned().rescue_interval) => {}
+                    () = retuned.notified() => {}
+                }
             }
             Err(error) => {
                 node.conditions.set(&path, Condition::Degraded(error.to_string()));

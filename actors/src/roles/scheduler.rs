@@ -6,10 +6,10 @@ use std::{
 };
 
 use callboard_contracts::Timestamp;
-use callboard_supervisors::{Actor, Context, StartError};
-use tokio::time::sleep;
+use callboard_supervisors::{Actor, Context, PlainHandler, StartError};
+use tokio::{sync::Notify, time::sleep};
 
-use super::{backoff::Backoff, condition::Condition, node::Node, parking::Looked};
+use super::{backoff::Backoff, condition::Condition, node::Node, parking::Looked, tuning::Retune};
 use crate::edges::store::{Operation, Outcome, StoreError};
 
 /// Jobs that are made available in one write.
@@ -21,18 +21,29 @@ const RELEASE: Duration = Duration::from_secs(10);
 /// node leads; and on every node those that
 /// wait for a handler that it has: at its start, and now and then after it, since other nodes may have taken them in that
 /// have none. It sleeps until the next job falls due, or until the poll interval is over.
-pub(crate) struct Scheduler;
+pub(crate) struct Scheduler {
+    retuned: Arc<Notify>,
+}
 
 impl Actor for Scheduler {
     type Args = Arc<Node>;
 
     async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
-        cx.spawn(run(node, cx.path()));
-        Ok(Scheduler)
+        let retuned = Arc::<Notify>::default();
+        cx.spawn(run(node, cx.path(), retuned.clone()));
+        Ok(Scheduler { retuned })
     }
 }
 
-async fn run(node: Arc<Node>, path: String) {
+impl PlainHandler<Retune> for Scheduler {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.retuned.notify_one();
+    }
+}
+
+async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
     node.session().await;
     let mut backoff = Backoff::default();
     let mut released: Option<Instant> = None;
@@ -42,7 +53,10 @@ async fn run(node: Arc<Node>, path: String) {
             Ok((next, condition)) => {
                 backoff.reset();
                 node.conditions.set(&path, condition);
-                wait(&node, next).await;
+                tokio::select! {
+                    () = wait(&node, next) => {}
+                    () = retuned.notified() => {}
+                }
             }
             Err(error) => {
                 node.conditions.set(&path, Condition::Degraded(error.to_string()));
@@ -120,7 +134,7 @@ async fn moved(node: &Node, operation: Operation) -> Result<Option<(u32, Option<
 
 /// Sleeps until the next job is due, as the store has said or as it is noted meanwhile.
 async fn wait(node: &Node, next: Option<Timestamp>) {
-    let longest = node.config.schedule_poll;
+    let longest = node.tuned().schedule_poll;
     let mut next = next.unwrap_or(Timestamp::MAX);
     loop {
         let time = next.saturating_since(node.store.now()).min(longest).max(Duration::from_millis(1));

@@ -7,13 +7,17 @@ use callboard_supervisors::{Actor, Context, StartError};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{backoff::Backoff, condition::Condition, fleet::description, node::Node, role_set::Role};
+use super::{
+    backoff::Backoff, condition::Condition, fleet::description, node::Node, role_set::Role,
+    settings::RolesConfig, tuning::Known,
+};
 use crate::{
     edges::store::{
         Operation, Outcome, Renewal, StoreError,
         record::{JobTypeRecord, NewSession},
     },
     failpoint,
+    jobs::JobDefaults,
 };
 
 /// Attempts that one write ends.
@@ -86,14 +90,11 @@ async fn open(node: &Node) -> Result<(), StoreError> {
         version: node.config.version.clone(),
         process: std::process::id(),
     };
-    // A node that only runs jobs says nothing of queues that are none of its business.
-    let mut known = node.config.queues.clone();
-    known.retain(|queue| node.config.roles.has(Role::Gateway) || node.config.serves(&queue.name));
+    let tuned = node.tuned();
     let labels = node.config.queue_labels.iter();
-    let labels = labels
-        .filter(|(queue, labels)| !labels.is_empty() && known.iter().any(|known| known.name == **queue));
+    let labels = labels.filter(|(queue, labels)| !labels.is_empty() && is_known(node, queue));
     let labels = labels.map(|(queue, labels)| (queue.clone(), labels.clone())).collect::<Vec<_>>();
-    let mut operations = vec![Operation::PutQueues(known), Operation::PutJobTypes(job_types(node))];
+    let mut operations = Vec::from(known(node, &tuned));
     operations.extend(labels.into_iter().map(|(queue, labels)| Operation::LabelQueue { queue, labels }));
     operations.push(Operation::OpenSession(session));
     // With it, so that the first claim knows what the node has.
@@ -102,6 +103,7 @@ async fn open(node: &Node) -> Result<(), StoreError> {
     for result in node.store.write_all(operations).await? {
         result?;
     }
+    node.tuning.is_stored(tuned);
     tracing::info!(session = %id, node = node.config.node, "the node's session is open");
     // Nothing that this node does comes before this place in the log.
     node.counted.lock().get_or_insert(*node.store.committed().borrow());
@@ -110,8 +112,18 @@ async fn open(node: &Node) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn job_types(node: &Node) -> Vec<JobTypeRecord> {
-    let defaults = &node.config.defaults;
+/// Says in the store what the node's queues and job types are.
+pub(super) fn known(node: &Node, config: &RolesConfig) -> Known {
+    let queues = config.queues.iter().filter(|queue| is_known(node, &queue.name)).cloned().collect();
+    [Operation::PutQueues(queues), Operation::PutJobTypes(job_types(node, &config.defaults))]
+}
+
+/// A node that only runs jobs says nothing of queues that are none of its business.
+fn is_known(node: &Node, queue: &str) -> bool {
+    node.queues.contains_key(queue) && (node.config.roles.has(Role::Gateway) || node.config.serves(queue))
+}
+
+fn job_types(node: &Node, defaults: &JobDefaults) -> Vec<JobTypeRecord> {
     let record = |job_type: &crate::jobs::registry::JobType| {
         let view = job_type.view(defaults);
         JobTypeRecord {
@@ -184,7 +196,7 @@ pub(crate) async fn end_session(
             limit: BATCH,
             idle_for: verdict.map(|verdict| verdict.idle_for),
             leader: verdict.map(|verdict| verdict.leader),
-            quarantine_after: verdict.map_or(0, |_| node.config.quarantine_after),
+            quarantine_after: verdict.map_or(0, |_| node.tuned().quarantine_after),
         };
         match (node.store.write(rescue).await?, verdict) {
             (Outcome::Moved { queues, count, .. }, _) => {

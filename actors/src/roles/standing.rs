@@ -1,14 +1,19 @@
 //! What a node was told to be, and who in its process can do what the roles cannot.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    },
 };
 
 use callboard_contracts::api::TreeNode;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::request::Who;
 use crate::edges::store::record::READER;
 
 /// What only the process knows how to do: the roles do not know the tree that they are in.
@@ -22,11 +27,22 @@ pub trait Host: Send + Sync + 'static {
     /// Ends the process in good order, soon.
     fn leave(&self);
 
-    /// Writes this part of the log from now on.
+    /// Whether settings of these keys can be set while a program runs.
     ///
     /// # Errors
-    /// Why not, for people.
-    fn set_log_level(&self, directives: &str) -> Result<(), String>;
+    /// Which cannot, and why, for people.
+    fn check_settings(&self, keys: &[&str]) -> Result<(), String>;
+
+    /// Sets settings while the program runs, above all their sources; `None` takes back what was set so. What came of it, for
+    /// people.
+    ///
+    /// # Errors
+    /// Why not, for people. Nothing has changed then.
+    fn change_settings(
+        &self,
+        settings: BTreeMap<String, Option<String>>,
+        who: Who,
+    ) -> BoxFuture<'static, Result<String, String>>;
 
     /// The supervision tree as it is now, without backtraces. `None`, as by default: this program does not show it.
     fn tree(&self) -> Option<TreeNode> {

@@ -1,5 +1,7 @@
 //! The nodes of a fleet, and what they are told to do.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -102,6 +104,11 @@ pub enum NodeAction {
         /// Filter directives, as those of `log.level`.
         level: String,
     },
+    /// Set settings that can change while the node runs, above all its sources, until it ends; all of it or nothing.
+    Set {
+        /// The values by their keys, as of environment variables; `null` takes back what was set so.
+        settings: BTreeMap<String, Option<String>>,
+    },
 }
 
 impl NodeAction {
@@ -113,14 +120,22 @@ impl NodeAction {
             NodeAction::Drain => "drain",
             NodeAction::RestartActor { .. } => "restart_actor",
             NodeAction::LogLevel { .. } => "log_level",
+            NodeAction::Set { .. } => "set",
         }
     }
 
     /// What it is done to, if it is not the node itself.
-    pub fn object(&self) -> Option<&str> {
+    pub fn object(&self) -> Option<Cow<'_, str>> {
         match self {
-            NodeAction::RestartActor { actor } => Some(actor),
-            NodeAction::LogLevel { level } => Some(level),
+            NodeAction::RestartActor { actor } => Some(actor.into()),
+            NodeAction::LogLevel { level } => Some(level.into()),
+            NodeAction::Set { settings } => {
+                let one = |(key, value): (&String, &Option<String>)| match value {
+                    Some(value) => format!("{key}={value}"),
+                    None => format!("{key} taken back"),
+                };
+                Some(settings.iter().map(one).collect::<Vec<_>>().join(", ").into())
+            }
             NodeAction::Pause | NodeAction::Resume | NodeAction::Drain => None,
         }
     }
@@ -209,5 +224,7 @@ mod tests {
         assert_eq!(read(text), order);
         assert_eq!(serde_json::to_string(&order).unwrap(), text);
         assert!(serde_json::from_str::<OrderNode>(r#"{"action":"explode"}"#).is_err());
+        let set = read(r#"{"action":"set","settings":{"retention.batch":"5","log.level":null}}"#);
+        assert_eq!(set.action.object().as_deref(), Some("log.level taken back, retention.batch=5"));
     }
 }

@@ -59,7 +59,8 @@ impl WhichStore {
             set: self.set.clone(),
             log: None,
         };
-        Upkeep::new(&config::load(&args)?.settings).map_err(|error| Failure::usage(error.to_string()))
+        Upkeep::new(&config::load(config::loader(&args)?)?.running().settings)
+            .map_err(|error| Failure::usage(error.to_string()))
     }
 }
 

@@ -72,7 +72,8 @@ pub(in crate::roles) fn check(
     };
     let mut errors = Vec::new();
     let job_type = node.registry.get(&parsed.job_type);
-    let defaults = &node.config.defaults;
+    let tuned = node.tuned();
+    let defaults = &tuned.defaults;
     let options = job_type.map(|job_type| job_type.options());
     let configured = node.config.job_types.get(&parsed.job_type).and_then(|bounds| bounds.queue.clone());
     let queue = parsed
@@ -91,8 +92,8 @@ pub(in crate::roles) fn check(
             return Err(Refusal::UnknownType { job_type: parsed.job_type, known: node.registry.names() });
         }
     };
-    let settings = node.queues.get(&queue).map(|queue| &queue.settings);
-    if settings.is_none() {
+    let served = node.queues.get(&queue);
+    if served.is_none() {
         let known: Vec<&str> = node.queues.keys().map(String::as_str).collect();
         errors.push(error("/queue", format!("there is no queue {queue:?}; there are: {}", known.join(", "))));
     }
@@ -102,7 +103,7 @@ pub(in crate::roles) fn check(
     let metadata = parsed.metadata.map(|metadata| Value::Object(metadata).to_string());
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let size = text.len() + length(&metadata) + length(&parsed.document);
-    let (limit, of) = max_payload(&node.config, &parsed.job_type, options, &queue);
+    let (limit, of) = max_payload(&tuned, &parsed.job_type, options, &queue);
     if size > limit {
         return Err(Refusal::TooLarge { size, limit, of });
     }
@@ -120,7 +121,7 @@ pub(in crate::roles) fn check(
             }
         }
     }
-    let (Some(settings), true) = (settings, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
+    let (Some(served), true) = (served, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
     let needs = needs(&node.config, &parsed.job_type, options);
     Ok(NewJob {
         id: parsed.id.unwrap_or_else(Uuid::now_v7),
@@ -142,8 +143,8 @@ pub(in crate::roles) fn check(
         correlation_id: origin.correlation_id,
         trace: origin.trace,
         event_id: Uuid::now_v7(),
-        max_backlog: settings.max_backlog,
-        max_total: node.config.max_backlog,
+        max_backlog: served.max_backlog(),
+        max_total: tuned.max_backlog,
         scheduled_at: parsed.scheduled_at,
         priority: parsed.priority,
         tags: parsed.tags,

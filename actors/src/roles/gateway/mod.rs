@@ -25,6 +25,7 @@ use super::{
         CancelJob, Form, LabelQueue, LimitQueue, Order, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge,
         Signed, Submit, SubmitOnce, SubmittedOnce, Who,
     },
+    tuning::Retune,
 };
 use crate::edges::store::{Operation, Outcome, StoreError, record::NewJob};
 pub(super) use check::check as check_job;
@@ -89,6 +90,13 @@ impl PlainHandler<SubmitOnce> for Gateway {
             submit_once(&node, request).await
         })
     }
+}
+
+impl PlainHandler<Retune> for Gateway {
+    type Reply = ();
+
+    /// What was asked before has the limits of before.
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {}
 }
 
 impl PlainHandler<PrepareJob> for Gateway {
@@ -266,18 +274,18 @@ async fn retry(node: &Node, who: &Who, request: RetryJob) -> Result<Retried, Ref
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let size = job.payload.len() + length(&job.metadata) + length(&job.document);
         let options = node.registry.get(&job.job_type).map(|job_type| job_type.options());
-        let (limit, of) = max_payload(&node.config, &job.job_type, options, &job.queue);
+        let (limit, of) = max_payload(&node.tuned(), &job.job_type, options, &job.queue);
         if size > limit {
             return Err(Refusal::TooLarge { size, limit, of });
         }
     }
-    let settings = node.queues.get(&found.job.queue).map(|queue| &queue.settings);
+    let queue = node.queues.get(&found.job.queue);
     let operation = Operation::Retry {
         id,
         replay_id: Uuid::now_v7(),
         event_id: Uuid::now_v7(),
-        max_backlog: settings.map_or(u64::MAX, |settings| settings.max_backlog),
-        max_total: node.config.max_backlog,
+        max_backlog: queue.map_or(u64::MAX, |queue| queue.max_backlog()),
+        max_total: node.tuned().max_backlog,
     };
     match carry_out(node, who, Deed::new("job.retry", id.to_string()), operation).await? {
         Outcome::MadeAvailable { queue } => {

@@ -124,7 +124,7 @@ fn word(node: &Node, from: From, mut envelope: EventEnvelope) -> Result<OutsideW
             let is_final = attempt.as_ref().is_some_and(|attempt| attempt.is_final == Some(true));
             Said::Failed {
                 error: error(reason(envelope.payload.remove("error")), is_final),
-                retry: node.outside.retry_plan(),
+                retry: node.outside.retry_plan(node.tuned().defaults.retry),
             }
         }
         EventType::Executed | EventType::AttemptStarted | EventType::Progressed if attempt.is_some() => {
@@ -153,12 +153,12 @@ fn attempt(payload: &Map<String, Value>) -> Result<Option<WorkerAttempt>, String
 /// A completion with this result. One that is too large cannot be kept, and another attempt would not make it smaller.
 fn completed(node: &Node, result: Option<Value>) -> Said {
     let result = result.map(|result| result.to_string());
-    let (size, limit) = (result.as_ref().map_or(0, String::len), node.config.max_result);
+    let (size, limit) = (result.as_ref().map_or(0, String::len), node.tuned().max_result);
     if size <= limit {
         return Said::Completed { result };
     }
     let message = format!("its result has {size} bytes, and {limit} are allowed");
-    Said::Failed { error: error(message, true), retry: node.outside.retry_plan() }
+    Said::Failed { error: error(message, true), retry: node.outside.retry_plan(node.tuned().defaults.retry) }
 }
 
 /// What a worker says went wrong: text, or something with a `message`.

@@ -6,12 +6,12 @@ use callboard_contracts::{
     Timestamp,
     api::{AttemptError, ErrorKind},
 };
-use callboard_supervisors::{Actor, Context, StartError};
-use tokio::time::sleep;
+use callboard_supervisors::{Actor, Context, PlainHandler, StartError};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     edges::store::{Operation, Outcome, StoreError},
-    roles::{backoff::Backoff, condition::Condition, node::Node},
+    roles::{backoff::Backoff, condition::Condition, node::Node, tuning::Retune},
 };
 
 /// Attempts that one write ends.
@@ -22,18 +22,29 @@ const BATCH: u32 = 1000;
 ///
 /// It does so only after this node has seen the store without a gap for as long as a session lives: what workers say while the
 /// store, or all nodes, are away waits in the broker, and has that long to come in.
-pub(crate) struct Lapses;
+pub(crate) struct Lapses {
+    retuned: Arc<Notify>,
+}
 
 impl Actor for Lapses {
     type Args = Arc<Node>;
 
     async fn start(node: Arc<Node>, cx: &mut Context<Self>) -> Result<Self, StartError> {
-        cx.spawn(run(node, cx.path()));
-        Ok(Lapses)
+        let retuned = Arc::<Notify>::default();
+        cx.spawn(run(node, cx.path(), retuned.clone()));
+        Ok(Lapses { retuned })
     }
 }
 
-async fn run(node: Arc<Node>, path: String) {
+impl PlainHandler<Retune> for Lapses {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.retuned.notify_one();
+    }
+}
+
+async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
     let mut backoff = Backoff::default();
     loop {
         let Some(leader) = node.leads.now() else {
@@ -46,10 +57,13 @@ async fn run(node: Arc<Node>, path: String) {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
                 // While there are such attempts another one may lapse before the next that is known.
-                let longest =
-                    if next.is_some() { node.config.schedule_poll } else { node.config.rescue_interval };
+                let tuned = node.tuned();
+                let longest = if next.is_some() { tuned.schedule_poll } else { tuned.rescue_interval };
                 let until = next.map_or(longest, |at| at.saturating_since(node.store.now()));
-                sleep(until.clamp(Duration::from_millis(1), longest)).await;
+                tokio::select! {
+                    () = sleep(until.clamp(Duration::from_millis(1), longest)) => {}
+                    () = retuned.notified() => {}
+                }
             }
             Err(error) => {
                 node.conditions.set(&path, Condition::Degraded(error.to_string()));
@@ -63,7 +77,7 @@ async fn run(node: Arc<Node>, path: String) {
 async fn look(node: &Node, leader: u64) -> Result<Option<Timestamp>, StoreError> {
     let config = &node.config;
     if !node.sight.lasted(config.session_ttl, 2 * config.heartbeat) {
-        return Ok(Some(node.store.now().saturating_add(config.schedule_poll)));
+        return Ok(Some(node.store.now().saturating_add(node.tuned().schedule_poll)));
     }
     let error = AttemptError {
         kind: ErrorKind::TimedOut,
@@ -72,8 +86,12 @@ async fn look(node: &Node, leader: u64) -> Result<Option<Timestamp>, StoreError>
         is_final: false,
     };
     loop {
-        let operation =
-            Operation::Lapse { error: error.clone(), retry: node.outside.retry_plan(), limit: BATCH, leader };
+        let operation = Operation::Lapse {
+            error: error.clone(),
+            retry: node.outside.retry_plan(node.tuned().defaults.retry),
+            limit: BATCH,
+            leader,
+        };
         let (ended, retry_at, next_at) = match node.store.write(operation).await? {
             Outcome::Lapsed { ended, retry_at, next_at } => (ended, retry_at, next_at),
             Outcome::NotLeader => {

@@ -30,7 +30,6 @@ pub(crate) struct Outside {
     /// The queues that they serve, each with its visibility timeout.
     pub(crate) served: Arc<BTreeMap<String, Duration>>,
     policies: Arc<BTreeMap<String, RetryPolicy>>,
-    other: RetryPolicy,
 }
 
 impl Outside {
@@ -40,15 +39,11 @@ impl Outside {
             let policy = job_type.options().retry?;
             Some((job_type.name().to_owned(), policy))
         });
-        Outside {
-            served: Arc::new(served.collect()),
-            policies: Arc::new(policies.collect()),
-            other: config.defaults.retry,
-        }
+        Outside { served: Arc::new(served.collect()), policies: Arc::new(policies.collect()) }
     }
 
-    /// When what fails from now on is followed by another attempt.
-    pub(crate) fn retry_plan(&self) -> RetryPlan {
-        RetryPlan { by_type: self.policies.clone(), other: self.other, random: retry::random() }
+    /// When what fails from now on is followed by another attempt; `other`: of types that do not say it.
+    pub(crate) fn retry_plan(&self, other: RetryPolicy) -> RetryPlan {
+        RetryPlan { by_type: self.policies.clone(), other, random: retry::random() }
     }
 }

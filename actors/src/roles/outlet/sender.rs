@@ -29,6 +29,7 @@ use crate::{
             attempt::{Attempt, EndReason},
             producer::{claimed, hand_back},
         },
+        tuning::{Retune, Tuned},
     },
 };
 
@@ -59,12 +60,14 @@ pub(crate) struct OutletArgs {
 }
 
 impl Outlet {
-    /// The outlet of a queue.
-    pub(crate) fn spec(args: OutletArgs) -> ChildSpec<Outlet> {
-        let (queue, name) = (args.queue.clone(), format!("outlet-{}", args.queue.settings.name));
+    /// The outlet of a queue, and how it is told of other settings.
+    pub(crate) fn spec(args: OutletArgs) -> (ChildSpec<Outlet>, Tuned) {
+        let (queue, name) = (args.queue.clone(), format!("outlet-{}", args.queue.name));
+        let path = format!("queues/{name}");
         let spec = ChildSpec::<Outlet>::new(name, args).placement(Placement::Control);
         queue.served_by(spec.actor_ref().recipient());
-        spec
+        let tuned = (path, spec.actor_ref().recipient());
+        (spec, tuned)
     }
 }
 
@@ -79,6 +82,14 @@ impl Actor for Outlet {
         queue.board.doubt();
         cx.spawn(run(Sender { args, awake: awake.clone() }, cx.path()));
         Ok(Outlet { queue, awake })
+    }
+}
+
+impl PlainHandler<Retune> for Outlet {
+    type Reply = ();
+
+    fn handle(&mut self, _: Retune, _: &mut Context<Self>) {
+        self.awake.notify_one();
     }
 }
 
@@ -121,7 +132,7 @@ async fn run(sender: Sender, path: String) {
             Ok(next) => {
                 backoff.reset();
                 if node.conditions.set(&path, Condition::Ready) {
-                    tracing::info!(queue = queue.settings.name, "jobs go out to workers outside");
+                    tracing::info!(queue = queue.name, "jobs go out to workers outside");
                 }
                 if let Next::Wait(again_at) = next {
                     sender.wait(again_at).await;
@@ -129,7 +140,7 @@ async fn run(sender: Sender, path: String) {
             }
             Err(error) => {
                 if node.conditions.set(&path, Condition::Degraded(error.to_string())) {
-                    tracing::warn!(queue = queue.settings.name, %error, "jobs do not go out to workers outside");
+                    tracing::warn!(queue = queue.name, %error, "jobs do not go out to workers outside");
                 }
                 backoff.pause().await;
             }
@@ -151,14 +162,14 @@ impl Sender {
         let mut full = false;
         if queue.board.counts().0 == 0 && !node.outcomes.is_full() && queue.board.begin_claim() {
             let operation = Operation::ClaimOut {
-                queue: queue.settings.name.clone(),
+                queue: queue.name.clone(),
                 limit: BATCH,
                 session,
-                most: queue.settings.concurrency,
+                most: queue.concurrency(),
             };
             let began = Instant::now();
             let given = claimed(node, queue, operation, session).await?;
-            node.metrics.claimed(&queue.settings.name, began.elapsed());
+            node.metrics.claimed(&queue.name, began.elapsed());
             (again_at, full) = (given.again_at, given.jobs == BATCH as usize);
         }
         let batch = self.next_batch();
@@ -202,10 +213,10 @@ impl Sender {
                 // It may be this message alone, which must not stand in the way of the others.
                 Err(error @ PublishError::Refused(_)) => {
                     tracing::warn!(
-                        %error, jobId = %attempt.job.id, attempt = attempt.job.attempt, queue = queue.settings.name,
+                        %error, jobId = %attempt.job.id, attempt = attempt.job.attempt, queue = queue.name,
                         correlationId = %attempt.job.correlation_id, "a job's message was refused; it is sent again later"
                     );
-                    node.metrics.outlet(&queue.settings.name, "refused", 1);
+                    node.metrics.outlet(&queue.name, "refused", 1);
                     node.report(&attempt, Ending::Snoozed(REFUSED_PAUSE));
                     queue.board.remove(attempt.job.token);
                 }
@@ -214,7 +225,7 @@ impl Sender {
                     queue.board.put_back(attempt.job.token);
                 }
                 Err(_) => {
-                    node.metrics.outlet(&queue.settings.name, "handed_back", 1);
+                    node.metrics.outlet(&queue.name, "handed_back", 1);
                     node.report(&attempt, Ending::Released);
                     queue.board.remove(attempt.job.token);
                 }
@@ -238,7 +249,7 @@ impl Sender {
                 // Its attempts ended with it.
                 Err(_) if *node.session.borrow() != Some(session) => break Vec::new(),
                 Err(error) => {
-                    tracing::debug!(queue = queue.settings.name, %error, "leases cannot be handed over for now");
+                    tracing::debug!(queue = queue.name, %error, "leases cannot be handed over for now");
                     backoff.pause().await;
                 }
             }
@@ -254,7 +265,7 @@ impl Sender {
             }
             queue.board.remove(attempt.job.token);
         }
-        node.metrics.outlet(&queue.settings.name, "sent", count);
+        node.metrics.outlet(&queue.name, "sent", count);
     }
 
     /// Waits until there may be something to do.

@@ -143,7 +143,7 @@ fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timesta
         started_at,
         queue: job.queue.clone(),
         job_type: job.job_type.clone(),
-        limits: node.config.log_limits,
+        limits: node.tuned().log_limits,
         inbox: node.inbox.clone(),
         clock: Box::new(move || store.now()),
         counters: Box::new(move |queue, job_type| metrics.log_lines(queue, job_type)),
@@ -184,7 +184,7 @@ async fn end_of(
 }
 
 fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunError>) -> Ending {
-    let limit = node.config.max_result;
+    let limit = node.tuned().max_result;
     match result {
         Ok(Some(result)) if result.len() > limit => {
             let message = format!("the result has {} bytes; {limit} are allowed", result.len());

@@ -29,7 +29,10 @@ use crate::{
     edges::store::{Operation, Outcome, StoreError},
     failpoint,
     jobs::retry,
-    roles::node::{Node, Stage},
+    roles::{
+        node::{Node, Stage},
+        tuning::Retune,
+    },
 };
 
 /// Jobs that one claim asks for at most.
@@ -110,6 +113,22 @@ impl PlainHandler<Wake> for Producer {
     }
 }
 
+impl PlainHandler<Retune> for Producer {
+    type Reply = ();
+
+    /// With more places more is claimed. With fewer, what runs goes on, and nothing is claimed before there is room again; what
+    /// was claimed for places that are no more is handed back, so that it does not wait for them.
+    fn handle(&mut self, _: Retune, cx: &mut Context<Self>) {
+        let concurrency = self.queue.concurrency();
+        let most = concurrency as usize + self.prefetch.amount(concurrency) as usize;
+        if self.queue.board.counts().0 > most {
+            hand_back(&self.node, &self.queue);
+        }
+        self.more = true;
+        self.work(cx);
+    }
+}
+
 impl PlainHandler<ClaimAnswered> for Producer {
     type Reply = ();
 
@@ -117,14 +136,14 @@ impl PlainHandler<ClaimAnswered> for Producer {
         match answer.given {
             Ok(given) => {
                 self.prefetch.claimed(answer.took);
-                self.node.metrics.claimed(&self.queue.settings.name, answer.took);
+                self.node.metrics.claimed(&self.queue.name, answer.took);
                 self.more |= given.jobs == answer.asked;
                 if let Some(at) = given.again_at {
                     self.ask_again(at, cx);
                 }
             }
             Err(error) => {
-                tracing::debug!(queue = self.queue.settings.name, %error, "a claim failed");
+                tracing::debug!(queue = self.queue.name, %error, "a claim failed");
                 self.more = true;
                 self.rebuff(cx);
             }
@@ -157,13 +176,13 @@ impl Producer {
             hand_back(&self.node, &self.queue);
             return;
         }
-        let concurrency = self.queue.settings.concurrency as usize;
+        let concurrency = self.queue.concurrency() as usize;
         while let Some(attempt) = self.queue.board.next(concurrency) {
             let token = attempt.job.token;
             match self.jobs.spawn_child(job_actor::job(&self.node, &attempt)) {
                 Ok(actor) => self.queue.board.started(token, actor.handle()),
                 Err(error) => {
-                    tracing::warn!(queue = self.queue.settings.name, %error, "a job's actor could not be started");
+                    tracing::warn!(queue = self.queue.name, %error, "a job's actor could not be started");
                     self.queue.board.put_back(token);
                     self.rebuff(cx);
                     return;
@@ -176,7 +195,7 @@ impl Producer {
     fn claim(&mut self, cx: &Context<Self>) {
         let session = *self.node.session.borrow();
         let (true, Some(session)) = (self.more, session) else { return };
-        let concurrency = self.queue.settings.concurrency;
+        let concurrency = self.queue.concurrency();
         let prefetch = self.prefetch.amount(concurrency) as usize;
         let (held, _) = self.queue.board.counts();
         let room = (concurrency as usize + prefetch).saturating_sub(held).min(LARGEST_CLAIM);
@@ -186,7 +205,7 @@ impl Producer {
         }
         self.more = false;
         let operation = Operation::Claim {
-            queue: self.queue.settings.name.clone(),
+            queue: self.queue.name.clone(),
             // At most `LARGEST_CLAIM`.
             limit: room as u32,
             session,
@@ -330,14 +349,10 @@ async fn reclaimed(node: &Node, queue: &Queue, session: Uuid) -> Result<(), Stor
     // After those on the board: what leaves it is here then.
     known.extend(node.outcomes.tokens());
     let limit = LARGEST_CLAIM as u32;
-    let again = Operation::Reclaim { queue: queue.settings.name.clone(), limit, session, known };
+    let again = Operation::Reclaim { queue: queue.name.clone(), limit, session, known };
     let given = lease(node, queue, again, session).await?.jobs;
     if given > 0 {
-        tracing::warn!(
-            queue = queue.settings.name,
-            given,
-            "jobs were claimed by a claim whose answer was lost"
-        );
+        tracing::warn!(queue = queue.name, given, "jobs were claimed by a claim whose answer was lost");
     }
     if settled && given < LARGEST_CLAIM {
         queue.board.settle(since);

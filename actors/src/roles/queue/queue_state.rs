@@ -3,7 +3,7 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -20,7 +20,9 @@ pub(crate) struct Wake;
 
 /// A queue on this node.
 pub(crate) struct Queue {
-    pub(crate) settings: QueueSettings,
+    pub(crate) name: String,
+    concurrency: AtomicU32,
+    max_backlog: AtomicU64,
     pub(crate) board: Board,
     rate: Mutex<DrainRate>,
     started: Instant,
@@ -36,7 +38,9 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new(settings: QueueSettings) -> Self {
         Queue {
-            settings,
+            name: settings.name,
+            concurrency: AtomicU32::new(settings.concurrency),
+            max_backlog: AtomicU64::new(settings.max_backlog),
             board: Board::default(),
             rate: Mutex::default(),
             started: Instant::now(),
@@ -45,6 +49,27 @@ impl Queue {
             paused: AtomicBool::new(false),
             limited: AtomicBool::new(false),
         }
+    }
+
+    /// Its jobs that run at a time at most.
+    pub(crate) fn concurrency(&self) -> u32 {
+        self.concurrency.load(SeqCst)
+    }
+
+    /// Waiting jobs after which new ones are refused.
+    pub(crate) fn max_backlog(&self) -> u64 {
+        self.max_backlog.load(SeqCst)
+    }
+
+    pub(crate) fn settings(&self) -> QueueSettings {
+        let (concurrency, max_backlog) = (self.concurrency(), self.max_backlog());
+        QueueSettings { name: self.name.clone(), concurrency, max_backlog }
+    }
+
+    /// It has other numbers from now on.
+    pub(crate) fn set_numbers(&self, concurrency: u32, max_backlog: u64) {
+        self.concurrency.store(concurrency, SeqCst);
+        self.max_backlog.store(max_backlog, SeqCst);
     }
 
     /// Who is woken when there may be jobs.
@@ -72,7 +97,7 @@ impl Queue {
     /// It was paused, or is not any more.
     pub(crate) fn set_paused(&self, paused: bool) {
         if self.paused.swap(paused, SeqCst) != paused {
-            let queue = &self.settings.name;
+            let queue = &self.name;
             tracing::info!(queue, "{}", if paused { "the queue is paused" } else { "the queue goes on" });
             self.wake();
         }
@@ -96,7 +121,7 @@ impl Queue {
 
     /// When it is worth trying again for one whose job found `waiting` jobs in the queue.
     pub(crate) fn retry_after(&self, waiting: u64) -> Duration {
-        self.retry_after_of(waiting, self.settings.max_backlog)
+        self.retry_after_of(waiting, self.max_backlog())
     }
 
     /// Likewise for one whose job found `waiting` of `limit` jobs, of whatever queues.

@@ -10,11 +10,15 @@ use super::{
     Queue,
     producer::{Producer, ProducerArgs},
 };
-use crate::roles::node::Node;
+use crate::roles::{node::Node, tuning::Tuned};
 
-/// The queue's subtree: its running jobs, and the producer that starts them.
-pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> SupervisorSpec {
-    let concurrency = queue.settings.concurrency as usize;
+/// The largest number of jobs at a time that a configuration can give a queue.
+const MOST_CONCURRENT: u32 = 100_000;
+
+/// The queue's subtree: its running jobs, and the producer that starts them; and who is told of other settings.
+pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> (SupervisorSpec, Tuned) {
+    // It can change while they run.
+    let concurrency = queue.concurrency().max(MOST_CONCURRENT) as usize;
     let jobs = DynamicSupervisorSpec::new("jobs")
         // The producer keeps the concurrency; children that are on their way out, or do not go, come on top.
         .max_children(concurrency.saturating_mul(2).saturating_add(16))
@@ -27,9 +31,11 @@ pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> SupervisorSpec {
     let address = producer.actor_ref();
     let exits = address.recipient();
     queue.served_by(address.recipient());
-    SupervisorSpec::new(format!("queue-{}", queue.settings.name))
+    let tuned = (format!("queues/queue-{}/producer", queue.name), address.recipient());
+    let subtree = SupervisorSpec::new(format!("queue-{}", queue.name))
         .on_start_failure(OnStartFailure::Retry)
         .on_exhausted(OnExhausted::RetryAtMaxBackoff)
         .dynamic(jobs.on_exit(exits))
-        .child(producer)
+        .child(producer);
+    (subtree, tuned)
 }

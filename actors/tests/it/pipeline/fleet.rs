@@ -1,6 +1,7 @@
 //! One node among others.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
@@ -21,6 +22,7 @@ use callboard_contracts::{
     JobState,
     api::{CommandState, CommandView, NodeAction, NodeState, NodeView, OrderNode},
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -200,8 +202,23 @@ impl Host for TestHost {
         self.0.notify_one();
     }
 
-    fn set_log_level(&self, directives: &str) -> Result<(), String> {
-        Err(format!("{directives} is no level"))
+    fn check_settings(&self, keys: &[&str]) -> Result<(), String> {
+        match keys.iter().find(|key| **key == "store.url") {
+            Some(key) => Err(format!("{key} needs a restart")),
+            None => Ok(()),
+        }
+    }
+
+    fn change_settings(
+        &self,
+        settings: BTreeMap<String, Option<String>>,
+        who: Who,
+    ) -> BoxFuture<'static, Result<String, String>> {
+        let answer = match settings.get("log.level").cloned().flatten() {
+            Some(level) => Err(format!("{level} is no level")),
+            None => Ok(format!("{settings:?} by {}", who.name)),
+        };
+        async move { answer }.boxed()
     }
 }
 
@@ -226,6 +243,21 @@ async fn what_only_the_process_can_do_is_left_to_it() {
     host.0.notified().await;
     let level = told(&node, NodeAction::LogLevel { level: "loud".to_owned() }).await;
     assert_eq!(outcome(level), (CommandState::Failed, "loud is no level".to_owned()));
+    let set =
+        |key: &str| NodeAction::Set { settings: BTreeMap::from([(key.to_owned(), Some("5".to_owned()))]) };
+    assert_eq!(
+        outcome(told(&node, set("retention.batch")).await),
+        (CommandState::Done, "{\"retention.batch\": Some(\"5\")} by node test".to_owned())
+    );
+    // What may hold a secret is not even kept as a command.
+    let order = OrderNode { action: set("store.url"), valid_for_ms: None };
+    let refused = node.handles.gateway.ask(Order { node: "test".to_owned(), order }).await.unwrap();
+    assert!(refused.unwrap_err().to_string().contains("store.url needs a restart"));
+    assert!(trail(&node).await.contains(&(
+        "node test".to_owned(),
+        "node.set.end".to_owned(),
+        "done: {\"retention.batch\": Some(\"5\")} by node test".to_owned()
+    )));
     node.stop().await;
 }
 

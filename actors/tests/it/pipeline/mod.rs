@@ -12,3 +12,4 @@ mod reports;
 mod running;
 mod sinks;
 mod trouble;
+mod tuning;
