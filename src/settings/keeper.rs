@@ -99,9 +99,8 @@ impl Handler<Reread> for Keeper {
                 (Some(reason), condition)
             }
         };
-        let problem_text = problem.clone();
-        if self.0.kept.set_problem(problem)
-            && let Some(reason) = problem_text
+        if self.0.kept.set_problem(problem.clone())
+            && let Some(reason) = problem
         {
             tracing::error!(
                 "the configuration cannot be taken up, and the settings stay as they were\n{reason}"
@@ -116,14 +115,18 @@ impl Handler<Signed<ChangeSettings>> for Keeper {
     async fn handle(
         &mut self,
         Signed { who, request }: Signed<ChangeSettings>,
-        _: &mut Context<Self>,
+        cx: &mut Context<Self>,
     ) -> Result<SettingsChanged, Refusal> {
         check_size(&request.settings)?;
         let waited = self.0.kept.configuration().waiting();
         let (settings, by) = (request.settings, who.name.clone());
         let plan = self.plan(move |configuration| configuration.set(settings, &by)).await;
         let plan = plan.map_err(|error| refusal(&error))?;
-        self.carry_out(plan, &waited, &who).await.map_err(|error| refusal(&error))
+        let changed = self.carry_out(plan, &waited, &who).await.map_err(|error| refusal(&error))?;
+        // The sources were read for it, too.
+        self.0.kept.set_problem(None);
+        self.0.conditions.set(&cx.path(), Condition::Ready);
+        Ok(changed)
     }
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod fleet;
 mod fleet_nodes;
 mod fleet_remote;
+mod hot_settings;
 mod interoperation;
 mod kill_matrix;
 mod life;

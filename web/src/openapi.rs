@@ -21,6 +21,7 @@ use crate::{
     idempotency::REPLAYED,
     problem::{ContractProblem, Kind, Trouble},
     route::{Body, Parameter, Route, Schema},
+    settings_of_node,
 };
 
 #[derive(OpenApi)]
@@ -85,6 +86,7 @@ pub(crate) fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) 
     }
     let mut components = serde_json::to_value(Schemas::openapi()).unwrap_or_default()["components"].take();
     components["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+    components["schemas"]["SettingsPatch"] = settings_of_node::schema();
     payloads(&mut components["schemas"], job_types);
     json!({
         "openapi": "3.1.0",

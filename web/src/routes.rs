@@ -378,7 +378,7 @@ fn fleet() -> Vec<Route> {
              configuration is checked with it. It stands above the file and the environment until the node ends, and is \
              written nowhere. What needs a restart is refused. For another node there is the command `set`.",
         )
-        .body(Object, json!({ "retention.completed": "3d", "queues.mail.concurrency": 5, "log.level": null }))
+        .body(Named("SettingsPatch"), json!({ "retention.completed": "3d", "queues.default.concurrency": 5, "retention.events": null }))
         .answer(200, "What the node runs with from now on, and what waits for a restart.", Named("SettingsChanged"))
         .problems(&[Kind::Malformed, Kind::Invalid]),
         Route::get("/api/v1/audit", "listAudit", |state, request, _| {

@@ -108,7 +108,7 @@ fn settings_are_shown_with_their_sources() {
         let line = shown.lines().find(|line| line.split_whitespace().next() == Some(key));
         line.unwrap_or_else(|| panic!("{key} in {shown}")).split_whitespace().map(str::to_owned).collect()
     };
-    assert_eq!(row("web.workers")[1..], ["3", "flag", "--set"]);
+    assert_eq!(row("web.workers")[1..], ["3", "at", "a", "restart", "flag", "--set"]);
     assert!(row("log.level").join(" ").contains("CALLBOARD__LOG__LEVEL"), "{:?}", row("log.level"));
     assert!(!shown.contains("a-long-enough-secret"), "secrets are masked");
 }
