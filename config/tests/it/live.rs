@@ -21,7 +21,7 @@ fn keys(changes: &[Change]) -> Vec<&str> {
 fn of_file(text: &str) -> (Folder, Configuration) {
     let folder = Folder::new();
     let path = folder.write("callboard.toml", text);
-    let configuration = Configuration::load(Loader::new().file(path)).unwrap();
+    let configuration = Configuration::load(Loader::new().file(path)).expect("a good file");
     (folder, configuration)
 }
 
@@ -197,7 +197,7 @@ fn a_file_that_is_gone_is_an_error_and_one_that_comes_is_read() {
     let folder = Folder::new();
     let path = folder.path("callboard.toml");
     let mut configuration = Configuration::load(Loader::new().default_files([&path])).unwrap();
-    assert_eq!(configuration.files(), [path.clone()]);
+    assert_eq!(configuration.files(), std::slice::from_ref(&path));
     folder.write("callboard.toml", "[retention]\nbatch = 3\n");
     let plan = configuration.reread().unwrap();
     assert_eq!(keys(plan.applied()), ["retention.batch"]);
