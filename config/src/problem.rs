@@ -141,12 +141,12 @@ impl Excerpt {
     }
 }
 
-/// Whether a line (its first characters, when only they are to be shown) may hold a secret: it names a token or a URL, or the line
+/// Whether a line (its first characters, when only they are to be shown) may hold a secret: it names one, a token, a header or a URL, or the line
 /// above it in which its value may have begun does, or its table.
 fn may_hold_secret(text: &SourceText, line: usize, shown: Option<usize>) -> bool {
     let names_secret = |text: &str| {
         let text = text.to_ascii_lowercase();
-        ["token", "url"].iter().any(|word| text.contains(word))
+        ["token", "url", "secret", "password", "header"].iter().any(|word| text.contains(word))
             || (text.contains("://") && text.contains('@'))
     };
     let own = text.line(line);

@@ -251,3 +251,16 @@ fn problems_beyond_a_hundred_are_counted() {
     assert_eq!(error.omitted(), 150);
     assert!(error.to_string().ends_with("error: there are 150 more problems"));
 }
+
+#[test]
+fn a_broken_line_of_a_secret_is_not_shown() {
+    for text in [
+        "[[http.secrets]]\nname = \"api\"\nvalue = \"hush\n",
+        "[telemetry]\nheaders = [{ name = \"authorization\", value = \"hush\n",
+        "[[telemetry.headers]]\nvalue = \"hush\n",
+        "[counters]\npassword = \"hush\n",
+    ] {
+        let said = errors(text);
+        assert!(said.contains("this is no TOML") && !said.contains("hush"), "{said}");
+    }
+}
