@@ -196,7 +196,14 @@ impl Keeper {
             tracing::info!(key, old, new, source, by = by.name, "a setting is another one from now on");
             kept.trail.note(change, &by.name, by.role.as_deref());
         }
-        for change in waiting.iter().filter(|change| !waited.contains(change)) {
+        // It may only have moved in its file.
+        let is_new = |change: &&Change| {
+            let same = |other: &Change| {
+                (&other.key, &other.old, &other.new) == (&change.key, &change.old, &change.new)
+            };
+            !waited.iter().any(same)
+        };
+        for change in waiting.iter().filter(is_new) {
             tracing::warn!(change = %change, "this change of the settings needs a restart");
         }
         match held_back {

@@ -1,8 +1,17 @@
 //! Settings of a running server that change: by its file, by request, by the command line, through another node.
 
-use std::{fs, path::PathBuf, thread};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread,
+};
 
-use callboard_testsupport::Database;
+use callboard::{
+    App,
+    config::{Configuration, Loader},
+};
+use callboard_testsupport::{Database, PrivatePostgres};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -324,4 +333,83 @@ fn a_node_is_set_through_another_one() {
     let unset = front.cli(&["config", "unset", "queues.\"mail.bulk\".concurrency", "--node", "w1"]);
     assert_eq!(code(&unset), 0, "{}", err(&unset));
     assert_eq!(setting(&worker, "queues.\"mail.bulk\".concurrency")["value"], "2");
+}
+
+#[tokio::test]
+async fn an_app_changes_its_settings_and_reads_its_files_again() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("app.toml");
+    fs::write(&file, "[queues.default]\nconcurrency = 4\n").expect("a file");
+    let loader =
+        Loader::new().file(&file).set("data.dir", folder.path().join("data").to_string_lossy(), "a test");
+    let levels = Arc::new(Mutex::new(Vec::new()));
+    let written = levels.clone();
+    let app = App::builder()
+        .configuration(Configuration::load(loader).expect("settings"))
+        .log_level(move |level| {
+            if level == "trace" {
+                return Err("that is too much".to_owned());
+            }
+            written.lock().expect("no panic").push(level.to_owned());
+            Ok(())
+        })
+        .start()
+        .await
+        .expect("an app");
+    let changed = app.change_settings([("log.level", Some("debug"))]).await.expect("a change");
+    assert_eq!((changed.applied.len(), changed.late.len()), (1, 0), "{changed:?}");
+    assert_eq!(*levels.lock().expect("no panic"), ["debug"]);
+    // What cannot be carried out takes nothing else with it.
+    let refused = app.change_settings([("log.level", Some("trace")), ("retention.batch", Some("5"))]).await;
+    assert!(refused.unwrap_err().to_string().contains("that is too much"));
+    let running = app.running_settings();
+    assert_eq!((running.log.level.as_str(), running.retention.batch), ("debug", 1000));
+    fs::write(&file, "[queues.default]\nconcurrency = 9\n[web]\nworkers = 7\n").expect("a file");
+    let changed = app.reread_settings().await.expect("a change");
+    // The watcher may have been faster.
+    assert!(changed.applied.len() <= 1, "{changed:?}");
+    assert_eq!(changed.waiting[0].key, "web.workers");
+    assert_eq!(app.running_settings().queue("default").concurrency, 9);
+    assert_eq!(app.settings().queue("default").concurrency, 4, "as it was started");
+    fs::write(&file, "[queues.default]\nconcurrency = \"many\"\n").expect("a file");
+    let error = app.reread_settings().await.unwrap_err().to_string();
+    assert!(error.contains("expected a whole number"), "{error}");
+    assert!(app.settings_view().problem.is_some());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_whose_log_is_its_own_says_so() {
+    let folder = TempDir::new().expect("a folder");
+    let app = App::builder().data_dir(folder.path()).start().await.expect("an app");
+    let refused = app.change_settings([("log.level", Some("debug"))]).await.unwrap_err().to_string();
+    assert!(refused.contains("`log.level` needs a restart"), "{refused}");
+    let view = app.settings_view();
+    let level = view.settings.iter().find(|setting| setting.key == "log.level").expect("the level");
+    assert!(!level.live);
+    app.change_settings([("retention.batch", Some("5"))]).await.expect("a change");
+    assert_eq!(app.running_settings().retention.batch, 5);
+    app.stop().await;
+}
+
+#[test]
+fn a_change_while_the_store_is_away_is_made_and_stands_in_the_trail_when_it_is_back() {
+    let mut postgres = PrivatePostgres::start();
+    let database = postgres.database();
+    let mut options = Options::arguments(&["--set", "store.backend=postgres"]);
+    options.environment.push(("CALLBOARD__STORE__URL".to_owned(), database.url().to_owned()));
+    let server = Server::start(&options);
+    eventually("it is ready", || server.get("/api/v1/ready").status == 200);
+    postgres.kill();
+    eventually("the store is away", || server.get("/api/v1/ready").status == 503);
+    let changed =
+        patch(&server, &json!({ "queues.default.concurrency": 7, "log.level": "info,callboard=debug" }));
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert_eq!(changed.json()["late"], Value::Null, "{changed:?}");
+    assert_eq!(setting(&server, "queues.default.concurrency")["value"], "7");
+    postgres.start_again();
+    eventually("the store is back", || server.get("/api/v1/audit").status == 200);
+    let targets: Vec<_> = trail(&server, 2).iter().map(|entry| entry["target"].clone()).collect();
+    assert_eq!(targets, ["queues.default.concurrency", "log.level"]);
+    eventually("the fleet knows it", || server.get("/api/v1/nodes").json()[0]["capacity"] == 7);
 }
