@@ -40,8 +40,8 @@ use callboard_contracts::api::{
     SettingsChanged, SettingsView, SubmitJob, Submitted, TreeNode,
 };
 use callboard_supervisors::{
-    Actor, ActorRef, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, Recipient, ShutdownReport,
-    StartChildError, StartSystemError, Supervisor, SupervisorSpec,
+    Actor, ActorRef, ActorSystem, AskError, ChildSpec, OnExhausted, OnStartFailure, Recipient,
+    ShutdownReport, StartChildError, StartSystemError, Supervisor, SupervisorSpec,
 };
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -793,7 +793,9 @@ impl AppBuilder {
         };
         let own_store = backends.store.is_some();
         let edges = match backends.consumers {
-            Some(consumers) if roles.has(Role::Gateway) => edges.supervisor(consumers(assembled.handles.receive.clone())),
+            Some(consumers) if roles.has(Role::Gateway) => {
+                edges.supervisor(consumers(assembled.handles.receive.clone()))
+            }
             _ => edges,
         };
         let root = SupervisorSpec::new("root").on_exhausted(OnExhausted::RetryAtMaxBackoff).supervisor(edges);

@@ -90,6 +90,7 @@ fn message(queue: &str, number: usize) -> OutgoingMessage {
         id: Uuid::now_v7(),
         body: number.to_string().into(),
         correlation_id: Uuid::now_v7(),
+        passing: None,
     }
 }
 
