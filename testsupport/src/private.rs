@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     Database,
-    processes::{children, is_alive, signal},
+    processes::{children, freeze, is_alive, signal},
     programs::{open_to_all, program, psql, unprivileged_account},
 };
 
@@ -167,10 +167,8 @@ impl PrivatePostgres {
     /// Stops all its processes where they are (SIGSTOP): connections stay open and nothing answers.
     pub fn freeze(&self) {
         if let Some(server) = &self.server {
-            signal(server.id(), Signal::STOP);
-            for id in children(server.id()) {
-                signal(id, Signal::STOP);
-            }
+            freeze(server.id());
+            children(server.id()).into_iter().for_each(freeze);
         }
     }
 

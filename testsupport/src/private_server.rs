@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     mongodb,
     private::{eventually, free_port},
-    processes::signal,
+    processes::{freeze, signal},
     redis,
 };
 
@@ -177,7 +177,7 @@ impl PrivateServer {
     /// Stops it where it is (SIGSTOP): connections stay open and nothing answers.
     pub fn freeze(&self) {
         if let Some(server) = &self.server {
-            signal(server.id(), Signal::STOP);
+            freeze(server.id());
         }
     }
 

@@ -4,6 +4,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::private::eventually;
+
 /// The process's children.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("the list of processes").flatten();
@@ -23,6 +25,17 @@ pub(crate) fn signal(id: u32, signal: Signal) {
     if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
         let _ = kill_process(id, signal);
     }
+}
+
+/// Stops a process where it is, and waits until it stands still: a busy machine takes its time.
+pub(crate) fn freeze(id: u32) {
+    signal(id, Signal::STOP);
+    let stands = || {
+        let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // Stopped, traced, dead or gone.
+        status.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+    };
+    eventually("the process stands still", stands);
 }
 
 /// Whether the process is there and has not ended.

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
-    processes::{children, signal},
+    processes::{children, freeze, signal},
     programs::{account, open_to_all},
 };
 
@@ -228,7 +228,7 @@ impl PrivateRabbit {
     /// Stops it where it is (SIGSTOP): connections stay open and nothing answers.
     pub fn freeze(&self) {
         if let Some(server) = &self.server {
-            signal(server.id(), Signal::STOP);
+            freeze(server.id());
         }
     }
 

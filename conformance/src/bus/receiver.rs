@@ -41,10 +41,12 @@ impl Receive for Receiving {
         let receiver = self.0.clone();
         async move {
             let text = String::from_utf8_lossy(&delivery.body).into_owned();
+            // Looked at first: who sees that it was asked about, and then makes it well, is asked again.
+            let well = *receiver.well.borrow();
             receiver.asked.send_modify(|asked| asked.push((delivery.inbound, text.clone())));
             match &*text {
                 "\"invalid\"" => Verdict::Invalid(LETTER.into()),
-                "\"later\"" if !*receiver.well.borrow() => Verdict::Later("not now".to_owned()),
+                "\"later\"" if !well => Verdict::Later("not now".to_owned()),
                 "\"never\"" => std::future::pending().await,
                 _ => Verdict::Done,
             }

@@ -257,14 +257,14 @@ async fn what_cannot_be_asked_is_told_with_the_reason() {
 async fn a_full_mailbox_refuses_at_once() {
     let (front, back) = (Node::start("front").await, Node::start("back").await);
     let wait = front.asks::<Wait>(&back);
-    let waiting: Vec<_> = (0..6)
-        .map(|_| {
-            let wait = wait.clone();
-            tokio::spawn(async move { wait.ask_within(PATIENCE, Wait).await })
-        })
-        .collect();
-    // Two are under way, and further ones wait in the mailbox.
-    until("the mailbox is full", async || (back.counter.depth() >= 4).then_some(())).await;
+    let mut waiting = Vec::new();
+    // Two are under way, and further ones wait in the mailbox; those that came too soon for that were refused.
+    until("the mailbox is full", async || {
+        let wait = wait.clone();
+        waiting.push(tokio::spawn(async move { wait.ask_within(PATIENCE, Wait).await }));
+        (back.counter.depth() >= 4).then_some(())
+    })
+    .await;
     let began = Instant::now();
     let error = front.asks::<Add>(&back).ask_within(PATIENCE, add(1)).await.unwrap_err();
     assert!(matches!(&error, RemoteError::Refused(why) if why.contains("full")), "{error}");
