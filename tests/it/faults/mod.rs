@@ -111,6 +111,8 @@ impl Play<'_> {
         let counts = verdict::count(self.work, &self.fleet, &self.heard, &mut row.problems);
         row.counts = counts.since(self.before);
         self.before = counts;
+        // As soon as it is known: a run takes half an hour.
+        print!("{}", row.line());
         Ok(row)
     }
 

@@ -18,7 +18,10 @@ use lapin::{
 };
 use mongodb::{Client, bson::Document};
 use serde_json::{Value, json};
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    runtime::Runtime,
+    time::{error::Elapsed, timeout},
+};
 use uuid::Uuid;
 
 use super::work::Work;
@@ -52,36 +55,40 @@ pub(super) fn prepare(broker: &str) -> Result<(), String> {
         let durable = QueueDeclareOptions { durable: true, ..Default::default() };
         channel.queue_declare(queue, durable, FieldTable::default()).await?;
         let bind = QueueBindOptions::default();
-        channel.queue_bind(EVERYTHING.into(), EXCHANGE.into(), "#".into(), bind, FieldTable::default()).await
+        channel
+            .queue_bind(EVERYTHING.into(), EXCHANGE.into(), "#".into(), bind, FieldTable::default())
+            .await?;
+        Ok(())
     };
-    runtime().block_on(declared).map_err(|error: lapin::Error| format!("the broker: {error}"))
+    runtime().block_on(declared).map_err(|error: Unanswered| format!("the broker: {error}"))
 }
 
 /// Reads all events until the work is over, through all that the broker does.
 pub(super) fn listen(work: &Work, broker: &str, heard: &Heard) {
     runtime().block_on(async {
         while !work.is_over() {
-            // It is away, or went away: there is another try.
+            // It is away, went away, or does not answer: there is another try.
             let _ = read(work, broker, heard).await;
             tokio::time::sleep(AGAIN).await;
         }
     });
 }
 
-async fn read(work: &Work, broker: &str, heard: &Heard) -> lapin::Result<()> {
+async fn read(work: &Work, broker: &str, heard: &Heard) -> Result<(), Unanswered> {
     let channel = channel(broker).await?;
-    channel.basic_qos(500, BasicQosOptions::default()).await?;
+    answered(channel.basic_qos(500, BasicQosOptions::default())).await?;
     let (queue, tag) = (EVERYTHING.into(), "outsiders".into());
-    let mut deliveries =
-        channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
+    let consume = channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default());
+    let mut deliveries = answered(consume).await?;
     while !work.is_over() {
-        let Ok(delivery) = timeout(AGAIN, deliveries.next()).await else { continue };
-        let Some(delivery) = delivery.transpose()? else { return Ok(()) };
+        // Who hears nothing for so long looks whether the broker is still there.
+        let Some(delivery) = timeout(ANSWER_WITHIN, deliveries.next()).await? else { return Ok(()) };
+        let delivery = delivery?;
         let event: Value = serde_json::from_slice(&delivery.data).unwrap_or_default();
         if let Some(id) = event["eventId"].as_str().and_then(|id| Uuid::try_parse(id).ok()) {
             *heard.0.lock().expect("no panic").entry(id).or_default() += 1;
         }
-        delivery.ack(BasicAckOptions::default()).await?;
+        answered(delivery.ack(BasicAckOptions::default())).await?;
     }
     Ok(())
 }
@@ -97,9 +104,9 @@ pub(super) fn give_jobs(work: &Work, broker: &str) {
     });
 }
 
-async fn publish(work: &Work, broker: &str, waiting: &mut Option<Vec<u8>>) -> lapin::Result<()> {
+async fn publish(work: &Work, broker: &str, waiting: &mut Option<Vec<u8>>) -> Result<(), Unanswered> {
     let channel = channel(broker).await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
     while !work.is_over() {
         if waiting.is_none() && !work.rests() {
             let (job, event) = created();
@@ -109,10 +116,9 @@ async fn publish(work: &Work, broker: &str, waiting: &mut Option<Vec<u8>>) -> la
         if let Some(event) = waiting.as_ref() {
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
             let properties = BasicProperties::default().with_delivery_mode(2);
-            let confirm =
-                channel.basic_publish("".into(), "jobs.created".into(), options, event, properties).await?;
+            let publish = channel.basic_publish("".into(), "jobs.created".into(), options, event, properties);
             // Nobody has declared the queue yet if it comes back.
-            if let Ok(Ok(Confirmation::Ack(None))) = timeout(ANSWER_WITHIN, confirm).await {
+            if let Confirmation::Ack(None) = answered(answered(publish).await?).await? {
                 *waiting = None;
             }
         }
@@ -133,9 +139,23 @@ fn created() -> (Uuid, Vec<u8>) {
     (job, event.to_string().into_bytes())
 }
 
-async fn channel(broker: &str) -> lapin::Result<Channel> {
-    let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
-    connection.create_channel().await
+/// The broker refuses, is away, or says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error(transparent)]
+    Refused(#[from] lapin::Error),
+    #[error("no answer: {0}")]
+    Late(#[from] Elapsed),
+}
+
+/// The client waits without end for a broker that goes while it is asked.
+async fn answered<T>(asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Unanswered> {
+    Ok(timeout(ANSWER_WITHIN, asked).await??)
+}
+
+async fn channel(broker: &str) -> Result<Channel, Unanswered> {
+    let connection = answered(Connection::connect(broker, ConnectionProperties::default())).await?;
+    answered(connection.create_channel()).await
 }
 
 fn runtime() -> Runtime {

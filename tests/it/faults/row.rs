@@ -28,6 +28,19 @@ impl Row {
             problems: Vec::new(),
         }
     }
+
+    pub(super) fn line(&self) -> String {
+        let Row { words, lasted, counts, taken_over, flows, problems } = self;
+        let Counts { jobs, lost, doubled, repeated, programs, stale, heard_again } = counts;
+        let broken = if problems.is_empty() { "" } else { " **broken**" };
+        let taken_over = taken_over.map_or("–".to_owned(), seconds);
+        format!(
+            "| {words}{broken} | {} s | {jobs} | {lost} | {doubled} | {repeated} | {programs} | {stale} | {heard_again} | \
+             {taken_over} | {} |\n",
+            lasted.as_secs(),
+            seconds(*flows)
+        )
+    }
 }
 
 pub(super) fn markdown(rows: &[Row]) -> String {
@@ -35,17 +48,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
                     | events heard again | a dead node's jobs done after | work flows after |\n\
                     |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         .to_owned();
-    for Row { words, lasted, counts, taken_over, flows, problems } in rows {
-        let Counts { jobs, lost, doubled, repeated, programs, stale, heard_again } = counts;
-        let broken = if problems.is_empty() { "" } else { " **broken**" };
-        let taken_over = taken_over.map_or("–".to_owned(), seconds);
-        text.push_str(&format!(
-            "| {words}{broken} | {} s | {jobs} | {lost} | {doubled} | {repeated} | {programs} | {stale} | {heard_again} | \
-             {taken_over} | {} |\n",
-            lasted.as_secs(),
-            seconds(*flows)
-        ));
-    }
+    rows.iter().for_each(|row| text.push_str(&row.line()));
     text
 }
 
