@@ -9,7 +9,7 @@ use std::{
 use callboard_testsupport::{Database, PrivatePostgres, PrivateRabbit, PrivateServer, Weather, Wire};
 use rustix::process::Signal;
 
-use super::{Times, work::Work};
+use super::{Times, verdict::until, work::Work};
 use crate::{
     kill_matrix::node::{Node, ask},
     server::callboard,
@@ -164,8 +164,12 @@ impl<'w> Fleet<'w> {
         if status.success() { Ok(()) } else { Err(format!("{} stopped with {status}", name(number))) }
     }
 
-    /// The node that leads now, as a server says.
+    /// The node that leads now, as soon as a server says so.
     pub(super) fn leader(&self) -> Result<usize, String> {
+        until("a server says who leads", || self.leader_now())
+    }
+
+    fn leader_now(&self) -> Result<usize, String> {
         let servers = (0..SERVERS).filter_map(|number| self.work.addresses.of(number));
         let nodes = servers.filter_map(|address| ask(address, "GET", "/api/v1/nodes", "")).next();
         let nodes = nodes.ok_or("no server says who leads")?.json();

@@ -160,6 +160,8 @@ impl Play<'_> {
                 if second.subject() != chosen[0].subject() {
                     chosen.push(second);
                 }
+                // Who leads can be asked while all servers are there.
+                chosen.sort_by_key(|fault| fault.subject() != fault::Subject::Nodes);
                 let time = Duration::from_millis(200 + random.below(play.times.lasts.as_millis() as u64));
                 println!("  for {time:?}: {chosen:?}");
                 let struck: Result<Vec<_>, _> =

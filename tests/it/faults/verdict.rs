@@ -88,11 +88,12 @@ fn told(work: &Work) -> Result<(), String> {
     })
 }
 
-fn until(what: &str, mut done: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+/// Asks until there is an answer, but not without end.
+pub(super) fn until<T>(what: &str, mut done: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
         match done() {
-            Ok(()) => return Ok(()),
+            Ok(answer) => return Ok(answer),
             Err(why) if Instant::now() > deadline => return Err(format!("waited for this: {what}: {why}")),
             Err(_) => thread::park_timeout(Duration::from_millis(50)),
         }
