@@ -5,7 +5,7 @@ use std::{any::type_name, time::Duration};
 use callboard_actors::{
     edges::store::{Outcome, StoreError, enqueue_in},
     jobs::Job,
-    roles::request::{Origin, PrepareJob, Refusal},
+    roles::request::{Origin, PrepareJob, Refusal, submitted},
     sqlx::PgConnection,
 };
 use callboard_contracts::api::{SubmitJob, Submitted};
@@ -70,20 +70,15 @@ impl App {
         let job = self.handles.gateway.ask_within(ASK_LIMIT, prepare).await??;
         let stored =
             enqueue_in(transaction, &options, &job).await.map_err(|error| self.store_error(error))?;
-        let id = job.id;
-        match stored {
-            Outcome::Enqueued { state } => {
-                Ok(Submitted { id, event_id: job.event_id, state, duplicate: false })
-            }
-            Outcome::Duplicate { event_id, state } => Ok(Submitted { id, event_id, state, duplicate: true }),
-            Outcome::Conflict => Err(Refusal::Conflict(id).into()),
-            Outcome::BacklogFull { waiting, limit } => {
+        match submitted(job.id, job.event_id, stored) {
+            Ok(answer) => Ok(answer?),
+            Err(Outcome::BacklogFull { waiting, limit }) => {
                 Err(Refusal::BacklogFull { queue: job.queue, waiting, limit, retry_after: FULL }.into())
             }
-            Outcome::StoreFull { waiting, limit } => {
+            Err(Outcome::StoreFull { waiting, limit }) => {
                 Err(Refusal::StoreFull { waiting, limit, retry_after: FULL }.into())
             }
-            other => {
+            Err(other) => {
                 let problem = format!("it gave an answer to another question: {other:?}");
                 Err(self.store_error(StoreError::Failed(problem)))
             }

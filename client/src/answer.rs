@@ -89,5 +89,6 @@ fn foreign(status: StatusCode, body: &[u8]) -> Problem {
         detail: if detail.is_empty() { "it has no text".to_owned() } else { detail },
         instance: None,
         errors: Vec::new(),
+        job: None,
     }
 }

@@ -149,6 +149,7 @@ mod tests {
             detail: String::new(),
             instance: None,
             errors: Vec::new(),
+            job: None,
         };
         ClientError::Refused { problem: Box::new(problem), retry_after: after.map(Duration::from_secs) }
     }

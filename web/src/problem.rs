@@ -15,6 +15,7 @@ use callboard_contracts::api::{FieldError, Problem};
 use callboard_supervisors::AskError;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{api::State, correlation::correlation_of};
 
@@ -27,6 +28,7 @@ pub(crate) struct Trouble {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
+    job: Option<Uuid>,
     /// In seconds.
     retry_after: Option<u64>,
 }
@@ -59,6 +61,7 @@ kinds! {
     MethodNotAllowed = 405 "method-not-allowed" "This cannot be done here",
     Timeout = 408 "timeout" "The request took too long",
     Conflict = 409 "conflict" "Another job has this id",
+    NotUnique = 409 "not-unique" "There is another job of its kind",
     KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
     KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
@@ -117,7 +120,7 @@ pub(crate) struct ContractDetail {
 impl Trouble {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let retry_after = matches!(kind, Kind::Unavailable | Kind::KeyUnderWay).then_some(SOON);
-        Trouble { kind, detail: detail.into(), errors: Vec::new(), retry_after }
+        Trouble { kind, detail: detail.into(), errors: Vec::new(), job: None, retry_after }
     }
 
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
@@ -152,6 +155,7 @@ impl Trouble {
             detail: self.detail,
             instance,
             errors: self.errors,
+            job: self.job,
         }
     }
 
@@ -208,6 +212,9 @@ impl From<Refusal> for Trouble {
             Refusal::UnknownType { .. } => Kind::UnknownType,
             Refusal::Forbidden(_) => Kind::Forbidden,
             Refusal::Conflict(_) => Kind::Conflict,
+            Refusal::NotUnique { id, .. } => {
+                return Trouble { job: Some(id), ..Trouble::new(Kind::NotUnique, detail) };
+            }
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,

@@ -109,6 +109,7 @@ impl ResponseError for Unanswered {
             detail: self.to_string(),
             instance: None,
             errors: Vec::new(),
+            job: None,
         })
     }
 }

@@ -16,6 +16,7 @@ pub mod registry;
 pub mod retry;
 pub mod sleep;
 pub mod states;
+pub(crate) mod unique;
 
 pub use context::JobContext;
 pub use error::{CheckError, JobError};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use callboard_contracts::api::Unique;
+
 use super::retry::RetryPolicy;
 
 /// Attempts a job may be given at most.
@@ -26,6 +28,9 @@ pub struct JobOptions {
     pub max_payload: Option<usize>,
     /// The edges, services outside, that its jobs need: while one of them is tripped they wait, and no attempt is spent.
     pub needs: Vec<String>,
+    /// That a job is to be the only one of its kind, unless it says so itself. Jobs in the form of the event contract are not
+    /// held to it.
+    pub unique: Option<Unique>,
 }
 
 impl JobOptions {
@@ -81,6 +86,25 @@ impl JobOptions {
     #[must_use]
     pub fn needs(mut self, edges: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.needs.extend(edges.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets a job be the only one of its kind: the store takes no second one, however many are submitted at once. A
+    /// submission may say something else for itself.
+    ///
+    /// ```
+    /// # use callboard_actors::jobs::JobOptions;
+    /// use callboard_contracts::api::{Unique, UniquePolicy};
+    ///
+    /// // One welcome a person a day, whoever asks for it.
+    /// let day = std::time::Duration::from_secs(86_400);
+    /// let options =
+    ///     JobOptions::new().unique(Unique::with(UniquePolicy::Throttle).fields(["/person"]).period(day));
+    /// # assert_eq!(options.unique.unwrap().period_ms, Some(86_400_000));
+    /// ```
+    #[must_use]
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
         self
     }
 }

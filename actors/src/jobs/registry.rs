@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{
     CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States,
     options::{MAX_ATTEMPTS, MAX_NEEDS},
+    unique,
 };
 
 /// The bytes of an empty object.
@@ -103,6 +104,11 @@ impl JobType {
         if let Some(error) = options.needs.iter().find_map(|edge| name::check(edge).err()) {
             return refuse(format!("an edge that it needs: {error}"));
         }
+        if let Some(error) =
+            options.unique.iter().find_map(|unique| unique::check(unique, "").into_iter().next())
+        {
+            return refuse(format!("unique{}: {}", error.pointer, error.message));
+        }
         if options.max_payload.is_some_and(|most| most < LEAST_PAYLOAD) {
             return refuse(format!("max_payload must be at least {LEAST_PAYLOAD}: no object is shorter"));
         }
@@ -147,6 +153,7 @@ impl JobType {
             retry: Some(settings.retry.view()),
             max_payload: self.options.max_payload.map(|most| u64::try_from(most).unwrap_or(u64::MAX)),
             needs: self.options.needs.clone(),
+            unique: self.options.unique.clone(),
             payload_schema: self.payload_schema.clone(),
             result_schema: self.result_schema.clone(),
         }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::bounds::PayloadLimit;
 use crate::{
     edges::store::{
-        StoreError,
+        Outcome, StoreError,
         record::{JobFilter, LogPage, NewJob, RequestKey},
     },
     jobs::JobContext,
@@ -117,6 +117,16 @@ pub enum Refusal {
     /// Another job has this id.
     #[error("another job has the id {0}: choose a new one, or submit the very same job")]
     Conflict(Uuid),
+    /// It is to be the only one of its kind, and another one has the place.
+    #[error(
+        "job {id} has the place of its kind, and is {state}: wait for it, or let the policy keep or replace it"
+    )]
+    NotUnique {
+        /// The job that has it.
+        id: Uuid,
+        /// Its state.
+        state: JobState,
+    },
     /// It is larger than a job may be.
     #[error("the payload has {size} bytes; {limit} {of}")]
     TooLarge {
@@ -391,4 +401,25 @@ pub struct GetAudit {
     pub before: Option<u64>,
     /// How many at most, 1 to 1000.
     pub limit: u32,
+}
+
+/// What a new job was answered, if that does not depend on how full the store is.
+///
+/// # Errors
+/// The outcome itself, if it does, or is no answer about a new job.
+pub fn submitted(id: Uuid, event_id: Uuid, outcome: Outcome) -> Result<Result<Submitted, Refusal>, Outcome> {
+    let stored = |state| Submitted { id, event_id, state, duplicate: false, kept: false, replaced: None };
+    Ok(match outcome {
+        Outcome::Enqueued { state } => Ok(stored(state)),
+        Outcome::EnqueuedInstead { state, replaced } => {
+            Ok(Submitted { replaced: Some(replaced), ..stored(state) })
+        }
+        Outcome::Duplicate { event_id, state } => {
+            Ok(Submitted { event_id, duplicate: true, ..stored(state) })
+        }
+        Outcome::Kept { id, event_id, state } => Ok(Submitted { id, event_id, kept: true, ..stored(state) }),
+        Outcome::NotUnique { id, state } => Err(Refusal::NotUnique { id, state }),
+        Outcome::Conflict => Err(Refusal::Conflict(id)),
+        other => return Err(other),
+    })
 }

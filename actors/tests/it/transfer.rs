@@ -6,11 +6,11 @@ use callboard_actors::edges::store::{
     Operation, Outcome, PostgresOptions, PostgresStore, PostgresUpkeep, SqliteOptions, SqliteStore,
     SqliteUpkeep, Store, StoreError,
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, Said},
-    record::{AttemptEnd, NewJob, NewSession},
+    record::{AttemptEnd, IfTaken, NewJob, NewSession, Uniqueness},
     report::{Report, ReportedLine, ReportedProgress},
     transfer::{Check, TransferError},
 };
-use callboard_contracts::api::LogLevel;
+use callboard_contracts::{JobState, api::LogLevel};
 use callboard_testsupport::Database;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -36,6 +36,7 @@ fn new_job(number: u32) -> NewJob {
         priority: 0,
         tags: vec!["a".to_owned()],
         partition_key: None,
+        unique: None,
         trace: None,
     }
 }
@@ -331,7 +332,50 @@ async fn events_that_were_dealt_with_are_known_after_a_move_and_attempts_outside
         let outcomes = store.apply(vec![receive.clone(), done.clone()]).await.unwrap();
         assert_eq!(outcomes, [Ok(Outcome::Seen), Ok(Outcome::Stale)]);
         let job = store.job(lease.id).await.unwrap().unwrap();
-        assert_eq!((job.job.state, job.job.attempt), (callboard_contracts::JobState::Available, 0));
+        assert_eq!((job.job.state, job.job.attempt), (JobState::Available, 0));
+    }
+    tokio::task::spawn_blocking(move || drop(moved)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_place_of_its_kind_has_it_after_a_move() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join(name)) };
+    let only = |number: u32, key: u8, period: Option<std::time::Duration>| {
+        let states = [JobState::Available, JobState::Cancelled].into_iter().collect();
+        let unique = Uniqueness { key: [key; 32], states, period, if_taken: IfTaken::Refuse };
+        NewJob { unique: Some(unique), ..new_job(number) }
+    };
+    let enqueue = |job: &NewJob| Operation::Enqueue(Box::new(job.clone()));
+    let store = SqliteStore::open(at("first.db")).unwrap();
+    let hour = Some(std::time::Duration::from_secs(3600));
+    let (first, second, none) = (only(0, 1, None), only(1, 2, hour), new_job(2));
+    let stored = store.apply([&first, &second, &none].map(enqueue).to_vec()).await.unwrap();
+    assert!(stored.iter().all(|outcome| matches!(outcome, Ok(Outcome::Enqueued { .. }))), "{stored:?}");
+    drop(store);
+    let database = Database::create();
+    let options = PostgresOptions::new(database.url());
+    let (from, back, to) = (at("first.db"), at("back.db"), options.clone());
+    let moved = std::thread::spawn(move || {
+        let quiet = &mut |_| {};
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        SqliteUpkeep::new(from).export(true, &mut one, quiet).unwrap();
+        PostgresUpkeep::new(to.clone()).import(&mut &one[..], quiet).unwrap();
+        PostgresUpkeep::new(to.clone()).export(true, &mut two, quiet).unwrap();
+        SqliteUpkeep::new(back).import(&mut &two[..], quiet).unwrap();
+        PostgresStore::open(to).unwrap()
+    });
+    let moved = moved.join().unwrap();
+    for store in [moved.clone() as Arc<dyn Store>, SqliteStore::open(at("back.db")).unwrap()] {
+        let outcomes =
+            store.apply([(3, 1), (4, 2), (5, 3)].map(|(n, key)| enqueue(&only(n, key, None))).to_vec());
+        let state = JobState::Available;
+        let expected = [
+            Ok(Outcome::NotUnique { id: first.id, state }),
+            Ok(Outcome::NotUnique { id: second.id, state }),
+            Ok(Outcome::Enqueued { state }),
+        ];
+        assert_eq!(outcomes.await.unwrap(), expected);
     }
     tokio::task::spawn_blocking(move || drop(moved)).await.unwrap();
 }

@@ -114,6 +114,16 @@ macro_rules! store_suite {
                 twice_in_one_batch_is_once,
                 of_many_that_send_one_request_one_stores_it,
                 keys_are_deleted_when_they_are_old;
+            unique:
+                the_first_of_a_kind_has_the_place_and_the_others_hear_of_it,
+                a_place_is_kept_in_its_states_and_free_in_the_others,
+                a_place_is_free_when_its_time_is_over,
+                what_is_replaced_is_called_off_in_the_same_step,
+                a_replacement_needs_no_room_but_its_own,
+                jobs_of_one_kind_in_a_batch_see_each_other,
+                of_many_that_want_one_place_one_has_it,
+                a_request_with_a_key_remembers_whose_place_it_was,
+                what_comes_from_outside_can_have_a_place_too;
             attempts:
                 claims_in_order,
                 a_claim_takes_its_own_queue_only,

@@ -41,6 +41,7 @@ pub fn job() -> NewJob {
         priority: 0,
         tags: Vec::new(),
         partition_key: None,
+        unique: None,
         trace: None,
     }
 }

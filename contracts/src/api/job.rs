@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::JobProgress;
+use super::{JobProgress, Unique};
 use crate::{JobState, JobStatus, Timestamp};
 
 /// What kind of end an attempt came to, other than success.
@@ -225,6 +225,9 @@ pub struct JobTypeView {
     /// The edges that its jobs need: while one of them is tripped they wait.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
+    /// That a job is to be the only one of its kind, unless it says so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
     /// JSON Schema of its payload.
     pub payload_schema: Value,
     /// JSON Schema of its result.

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod setting;
 pub mod submit;
 pub mod tree;
+pub mod unique;
 
 pub use audit::{AuditPage, AuditView};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
@@ -28,3 +29,4 @@ pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};
+pub use unique::{MAX_UNIQUE_FIELDS, MAX_UNIQUE_PERIOD_MS, Unique, UniquePolicy};

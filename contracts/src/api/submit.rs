@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::Problem;
+use super::{Problem, Unique};
 use crate::{
     JobState, Timestamp,
     tag::{MAX_TAGS, TAG_PATTERN},
@@ -57,6 +57,9 @@ pub struct SubmitJob {
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     #[schemars(length(min = 1, max = 200))]
     pub partition_key: Option<String>,
+    /// That it is to be the only one of its kind. Default: the job type's, mostly none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
     /// What its maker wants to remember about it. It counts towards the size of the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
@@ -86,6 +89,12 @@ pub struct Submitted {
     pub state: JobState,
     /// Whether this very job had been accepted before, under the same id.
     pub duplicate: bool,
+    /// Whether nothing was stored because another job has the place of its kind: all of this is that job's then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+    /// The job that had the place of its kind, and was cancelled for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Uuid>,
 }
 
 /// What became of one of many.

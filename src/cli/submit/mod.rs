@@ -10,7 +10,7 @@ use std::{fs::File, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use callboard::{
     client::{ClientError, RetryPolicy},
-    contracts::Timestamp,
+    contracts::{Timestamp, api::UniquePolicy},
 };
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -62,6 +62,19 @@ pub(super) struct SubmitArgs {
     /// Whom or what it is for: jobs take turns by their keys, and can be limited by them.
     #[arg(long, value_name = "KEY", conflicts_with = "file")]
     partition_key: Option<String>,
+    /// Be the only unfinished job of its type with its payload. What becomes of one whose place is taken: it is refused
+    /// (reject), the other stands for it (keep) or is cancelled (replace), it runs a period after the last of its kind
+    /// (debounce), or once in a period (throttle).
+    #[arg(long, value_name = "POLICY", conflicts_with = "file", num_args = 0..=1, require_equals = true,
+          default_missing_value = "reject", value_parser = UniquePolicy::ALL.map(UniquePolicy::as_str))]
+    unique: Option<String>,
+    /// With --unique: a value of the payload that makes the kind, such as /customer/id; may be given more than once
+    /// [default: the whole payload].
+    #[arg(long = "unique-field", value_name = "POINTER", requires = "unique")]
+    unique_fields: Vec<String>,
+    /// With --unique: for how long the first job has the place at most [default: until it has ended].
+    #[arg(long, value_name = "DURATION", requires = "unique", value_parser = values::duration)]
+    unique_period: Option<Duration>,
     /// What is to be remembered about the job, a JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
     metadata: Option<String>,
@@ -167,6 +180,7 @@ fn source(args: &SubmitArgs) -> Result<(Source, Option<u64>), Failure> {
         || args.priority.is_some()
         || !args.tags.is_empty()
         || args.partition_key.is_some()
+        || args.unique.is_some()
         || args.count.is_some()
         || !args.program.is_empty();
     if (from_stdin || args.file.is_some()) && one_job {
@@ -229,9 +243,22 @@ fn one(job_type: &str, args: &SubmitArgs) -> Result<Map<String, Value>, Failure>
         ("scheduled_at", at.map(|at| json!(at))),
         ("priority", args.priority.map(|priority| json!(priority))),
         ("tags", (!args.tags.is_empty()).then(|| json!(args.tags))),
+        ("unique", unique(args)),
         ("partition_key", args.partition_key.as_ref().map(|key| json!(key))),
         ("metadata", object("--metadata", &args.metadata)?.map(Value::Object)),
     ];
     job.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(job)
+}
+
+/// The place of its kind that the flags ask for.
+fn unique(args: &SubmitArgs) -> Option<Value> {
+    let mut unique = Map::from_iter([("policy".to_owned(), json!(args.unique.as_ref()?))]);
+    if !args.unique_fields.is_empty() {
+        unique.insert("payload".to_owned(), json!(args.unique_fields));
+    }
+    if let Some(period) = args.unique_period {
+        unique.insert("period_ms".to_owned(), json!(u64::try_from(period.as_millis()).unwrap_or(u64::MAX)));
+    }
+    Some(Value::Object(unique))
 }

@@ -340,6 +340,29 @@ pub enum Outcome {
         /// Its state now.
         state: JobState,
     },
+    /// [`Operation::Enqueue`]: stored, and the job that had the place of its kind is cancelled.
+    EnqueuedInstead {
+        /// Its state.
+        state: JobState,
+        /// The job that was cancelled.
+        replaced: Uuid,
+    },
+    /// [`Operation::Enqueue`]: another job has the place of its kind, and stands for it; nothing changed.
+    Kept {
+        /// The job that has the place.
+        id: Uuid,
+        /// Its `job.created` event.
+        event_id: Uuid,
+        /// Its state now.
+        state: JobState,
+    },
+    /// [`Operation::Enqueue`]: another job has the place of its kind; nothing changed.
+    NotUnique {
+        /// The job that has the place.
+        id: Uuid,
+        /// Its state now.
+        state: JobState,
+    },
     /// [`Operation::Enqueue`]: another job has this id; nothing changed.
     Conflict,
     /// [`Operation::Enqueue`] or [`Operation::Retry`]: the queue's backlog is full; nothing changed.

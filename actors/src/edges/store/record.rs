@@ -1,6 +1,6 @@
 //! What goes into the store and comes out of it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, EventType, JobState, Labels, Rate, Timestamp, TraceContext,
@@ -53,6 +53,33 @@ pub struct NewJob {
     pub needs: Vec<String>,
     /// By what it takes turns with the other jobs of its queue, and is limited; never empty.
     pub partition_key: Option<String>,
+    /// That it is to be the only one of its kind.
+    pub unique: Option<Uniqueness>,
+}
+
+/// The place of its kind that a job is to have for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uniqueness {
+    /// SHA-256 of what makes the kind.
+    pub key: [u8; 32],
+    /// The states in which the job has the place. One that leaves them, and comes back, has it again unless another job has
+    /// taken it meanwhile.
+    pub states: BTreeSet<JobState>,
+    /// How long it has the place at most, from when it is stored.
+    pub period: Option<Duration>,
+    /// What becomes of the job if another one has the place.
+    pub if_taken: IfTaken,
+}
+
+/// What becomes of a job whose place another one has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfTaken {
+    /// It is refused.
+    Refuse,
+    /// The other one stands for it.
+    Keep,
+    /// The other one is cancelled, unless a node has it; then it is refused.
+    Replace,
 }
 
 /// The key under which a request is carried out once, however often it is sent.

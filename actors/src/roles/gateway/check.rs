@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use callboard_contracts::{
     ContractJob, Timestamp,
-    api::{FieldError, PRIORITIES, SubmitJob},
+    api::{FieldError, PRIORITIES, SubmitJob, Unique, UniquePolicy},
     name, partition_key,
     tag::{self, MAX_TAGS},
 };
@@ -20,12 +20,14 @@ use super::{
         settings::UnknownTypes,
     },
     fingerprint::Fingerprint,
+    unique::{due, uniqueness},
 };
 use crate::{
     edges::store::record::NewJob,
     jobs::{
         CheckError, MAX_ATTEMPTS,
         registry::{bounded, pointer},
+        unique,
     },
     roles::node::Node,
 };
@@ -56,6 +58,7 @@ struct Parsed {
     priority: i16,
     tags: Vec<String>,
     partition_key: Option<String>,
+    unique: Option<Unique>,
     fingerprint: [u8; 32],
 }
 
@@ -121,8 +124,20 @@ pub(in crate::roles) fn check(
             }
         }
     }
+    // What comes in the contract's form is of programs that know nothing of this, and are not to be refused for it.
+    let unique = match form {
+        Form::Api => parsed.unique.or_else(|| options.and_then(|options| options.unique.clone())),
+        Form::Contract => None,
+    };
+    let debounced = unique.as_ref().is_some_and(|unique| unique.policy == UniquePolicy::Debounce);
+    if debounced && parsed.scheduled_at.is_some() {
+        let why = "the policy `debounce` says when the job may run; leave scheduled_at out";
+        errors.push(error("/scheduled_at", why.to_owned()));
+    }
     let (Some(served), true) = (served, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
     let needs = needs(&node.config, &parsed.job_type, options);
+    let place = unique.as_ref().map(|unique| uniqueness(unique, &parsed.job_type, &queue, &payload));
+    let quiet_at = unique.as_ref().and_then(|unique| due(unique, node.store.now()));
     Ok(NewJob {
         id: parsed.id.unwrap_or_else(Uuid::now_v7),
         job_type: parsed.job_type,
@@ -145,11 +160,12 @@ pub(in crate::roles) fn check(
         event_id: Uuid::now_v7(),
         max_backlog: served.max_backlog(),
         max_total: tuned.max_backlog,
-        scheduled_at: parsed.scheduled_at,
+        scheduled_at: quiet_at.or(parsed.scheduled_at),
         priority: parsed.priority,
         tags: parsed.tags,
         needs,
         partition_key: parsed.partition_key,
+        unique: place,
     })
 }
 
@@ -186,6 +202,9 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
     if let Some(Err(problem)) = job.partition_key.as_deref().map(partition_key::check) {
         errors.push(error("/partition_key", problem.to_string()));
     }
+    if let Some(unique) = &job.unique {
+        errors.extend(unique::check(unique, "/unique"));
+    }
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
@@ -203,6 +222,7 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
         priority: job.priority.unwrap_or(0),
         tags: job.tags,
         partition_key: job.partition_key,
+        unique: job.unique,
         fingerprint,
     })
 }
@@ -237,6 +257,7 @@ fn contract(mut value: Value) -> Result<Parsed, Refusal> {
         priority: 0,
         tags: Vec::new(),
         partition_key: None,
+        unique: None,
         fingerprint,
     })
 }

@@ -1,6 +1,8 @@
 //! What makes two submissions the same.
 
-use callboard_contracts::api::SubmitJob;
+use std::collections::BTreeSet;
+
+use callboard_contracts::api::{SubmitJob, Unique};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -32,6 +34,26 @@ impl Fingerprint {
             tags.iter().for_each(|tag| to.text(tag));
         });
         fingerprint.added(6, job.partition_key.as_deref(), Self::text);
+        fingerprint.added(7, job.unique.as_ref(), |to, unique| to.value(&serde_json::json!(unique)));
+        fingerprint.0.finalize().into()
+    }
+
+    /// Of what makes a job the only one of its kind.
+    pub(super) fn of_kind(unique: &Unique, job_type: &str, queue: &str, payload: &Value) -> [u8; 32] {
+        let mut fingerprint = Fingerprint(Sha256::new_with_prefix("unique\0"));
+        fingerprint.optional(unique.by_type.then_some(job_type), Self::text);
+        fingerprint.optional(unique.by_queue.then_some(queue), Self::text);
+        fingerprint.optional(unique.payload.as_ref(), |to, fields| {
+            let fields: BTreeSet<&String> = fields.iter().collect();
+            to.length(fields.len());
+            for field in fields {
+                to.text(field);
+                to.optional(payload.pointer(field), Self::value);
+            }
+        });
+        if unique.payload.is_none() {
+            fingerprint.value(payload);
+        }
         fingerprint.0.finalize().into()
     }
 
@@ -155,6 +177,9 @@ mod tests {
             json!({"type": "a", "tags": ["bc"]}),
             json!({"type": "a", "partition_key": "b"}),
             json!({"type": "a", "partition_key": "bc"}),
+            json!({"type": "a", "unique": {}}),
+            json!({"type": "a", "unique": {"policy": "keep"}}),
+            json!({"type": "a", "unique": {"payload": []}}),
         ];
         let mut seen = vec![Fingerprint::of_submission(&base)];
         for other in others {

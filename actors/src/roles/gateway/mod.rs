@@ -5,6 +5,7 @@ mod fingerprint;
 mod keys;
 mod submissions;
 mod submit;
+mod unique;
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 

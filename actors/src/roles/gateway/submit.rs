@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     super::{
         node::Node,
-        request::{Refusal, Submit, SubmitOnce, SubmittedOnce},
+        request::{Refusal, Submit, SubmitOnce, SubmittedOnce, submitted},
     },
     backlog_full, check, store_full,
     submissions::Submissions,
@@ -169,7 +169,7 @@ impl<'n> News<'n> {
     }
 
     fn note(&mut self, sent: &Sent, outcome: &Outcome) {
-        let Outcome::Enqueued { state } = outcome else { return };
+        let (Outcome::Enqueued { state } | Outcome::EnqueuedInstead { state, .. }) = outcome else { return };
         self.node.metrics.accepted();
         match (state, sent.scheduled_at) {
             (JobState::Available, _) if !self.awake.contains(&sent.queue) => {
@@ -193,12 +193,10 @@ fn answer(
     queue: String,
     outcome: Outcome,
 ) -> Result<Submitted, Refusal> {
-    match outcome {
-        Outcome::Enqueued { state } => Ok(Submitted { id, event_id, state, duplicate: false }),
-        Outcome::Duplicate { event_id, state } => Ok(Submitted { id, event_id, state, duplicate: true }),
-        Outcome::Conflict => Err(Refusal::Conflict(id)),
-        Outcome::BacklogFull { waiting, limit } => Err(backlog_full(node, queue, waiting, limit)),
-        Outcome::StoreFull { waiting, limit } => Err(store_full(node, &queue, waiting, limit)),
-        other => Err(Refusal::Unavailable(other.unexpected())),
+    match submitted(id, event_id, outcome) {
+        Ok(answer) => answer,
+        Err(Outcome::BacklogFull { waiting, limit }) => Err(backlog_full(node, queue, waiting, limit)),
+        Err(Outcome::StoreFull { waiting, limit }) => Err(store_full(node, &queue, waiting, limit)),
+        Err(other) => Err(Refusal::Unavailable(other.unexpected())),
     }
 }

@@ -1,6 +1,9 @@
 //! Jobs that are stored in a transaction of somebody else's.
 
-use callboard_actors::edges::store::{Outcome, Store, StoreError, Wake, enqueue_in, record::NewJob};
+use callboard_actors::edges::store::{
+    Outcome, Store, StoreError, Wake, enqueue_in,
+    record::{IfTaken, NewJob, Uniqueness},
+};
 use callboard_contracts::JobState;
 use sqlx::Connection;
 use tokio::time::timeout;
@@ -114,4 +117,47 @@ async fn nobody_waits_for_an_embedder_that_takes_its_time() {
     let (_, totals) = store.queues().await.unwrap().remove(0);
     assert_eq!(totals.count(JobState::Available), 20);
     assert_eq!(totals.count(JobState::Completed), done);
+}
+
+#[tokio::test]
+async fn a_place_is_taken_when_and_only_when_the_transaction_commits() {
+    let stage = Stage::new().await;
+    let store = stage.open("one").await;
+    let options = stage.options("embedder");
+    let only = |if_taken| {
+        let states = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+        NewJob { unique: Some(Uniqueness { key: [1; 32], states, period: None, if_taken }), ..job() }
+    };
+    let mut connection = sqlx::PgConnection::connect(stage.database.url()).await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    let dropped = only(IfTaken::Refuse);
+    assert_eq!(enqueue_in(&mut transaction, &options, &dropped).await, Ok(AVAILABLE));
+    let other = enqueue_in(&mut transaction, &options, &only(IfTaken::Refuse)).await;
+    assert_eq!(other, Ok(Outcome::NotUnique { id: dropped.id, state: JobState::Available }));
+    transaction.rollback().await.unwrap();
+
+    // Whoever wants the place meanwhile waits for the transaction, and then hears of its job.
+    let mut transaction = connection.begin().await.unwrap();
+    let first = only(IfTaken::Refuse);
+    assert_eq!(enqueue_in(&mut transaction, &options, &first).await, Ok(AVAILABLE));
+    let waiting = tokio::spawn({
+        let (store, second) = (store.clone(), only(IfTaken::Keep));
+        async move { one(&store, enqueue(&second)).await }
+    });
+    transaction.commit().await.unwrap();
+    let expected = Outcome::Kept { id: first.id, event_id: first.event_id, state: JobState::Available };
+    assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), expected);
+
+    let mut transaction = connection.begin().await.unwrap();
+    let new = only(IfTaken::Replace);
+    let instead = Outcome::EnqueuedInstead { state: JobState::Available, replaced: first.id };
+    assert_eq!(enqueue_in(&mut transaction, &options, &new).await, Ok(instead));
+    transaction.commit().await.unwrap();
+    let job = store.job(first.id).await.unwrap().unwrap();
+    assert_eq!(job.job.state, JobState::Cancelled);
+    let (_, totals) =
+        store.queues().await.unwrap().into_iter().find(|(_, totals)| totals.queue == "default").unwrap();
+    assert_eq!((totals.backlog(), totals.count(JobState::Cancelled)), (1, 1));
+    // Two creations and an end.
+    assert_eq!(log_of(&store, 3).await.len(), 3);
 }

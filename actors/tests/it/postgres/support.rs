@@ -154,6 +154,7 @@ pub(super) fn job() -> NewJob {
         priority: 0,
         tags: Vec::new(),
         partition_key: None,
+        unique: None,
         trace: None,
     }
 }

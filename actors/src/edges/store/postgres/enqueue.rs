@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{backlog, columns::as_micros, transaction::Transaction};
+use super::{backlog, columns::as_micros, transaction::Transaction, unique};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     record::NewJob,
@@ -16,6 +16,7 @@ use crate::edges::store::{
         code::state_of,
         enqueue::{Enqueued, Known, due, enqueue},
         needs,
+        unique::{Holders, as_loaded, keys, parts, replaceable},
     },
 };
 
@@ -31,9 +32,43 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     Ok(store(tx, &jobs).await?.into_iter().map(Ok).collect())
 }
 
+/// Stores new jobs.
+pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
+    let kinds = keys(jobs);
+    if kinds.is_empty() {
+        return store_plain(tx, jobs).await;
+    }
+    unique::lock(tx.connection, &kinds).await?;
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for part in parts(jobs) {
+        outcomes.extend(store_part(tx, part).await?);
+    }
+    unique::let_go(tx.connection, &kinds).await?;
+    Ok(outcomes)
+}
+
+/// Stores new jobs of which no two are of one kind. The places of their kinds are locked.
+async fn store_part(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
+    // Jobs of this very transaction may be in `rows` only.
+    tx.flush().await?;
+    let backlogs = backlog::of_queues(tx, jobs).await?;
+    let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
+    let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
+    let total = backlog::total(tx, least).await?;
+    let known = find(tx.connection, jobs).await?;
+    let mut holders = unique::holders(tx.connection, &keys(jobs)).await?;
+    tx.load(replaceable(jobs, &holders).into_iter()).await?;
+    as_loaded(&mut holders, &tx.changes);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &holders, waiting, total);
+    let now = tx.changes.now;
+    insert(tx.connection, &accepted, now, IfKnown::Fail).await?;
+    unique::take(tx.connection, &accepted, now).await?;
+    Ok(outcomes)
+}
+
 /// Stores new jobs in one statement. It is seldom that one of them is there already, so that is not asked before: the statement
 /// stores all of them or none, and only if it has stored none are those that are there looked at, and it is decided anew.
-pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
+async fn store_plain(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -44,15 +79,17 @@ pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::R
     let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
     let total = backlog::total(tx, least).await?;
     let now = tx.changes.now;
+    let nobody = Holders::new();
     let mut changes = Changes::new(now);
-    let Enqueued { accepted, outcomes } = enqueue(&mut changes, jobs, BTreeMap::new(), waiting, total);
+    let Enqueued { accepted, outcomes } =
+        enqueue(&mut changes, jobs, BTreeMap::new(), &nobody, waiting, total);
     // A job that is refused may be there already, and is answered as such then.
     if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone).await? {
         tx.changes.take_in_new_jobs(changes);
         return Ok(outcomes);
     }
     let known = find(tx.connection, jobs).await?;
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &nobody, waiting, total);
     insert(tx.connection, &accepted, now, IfKnown::Fail).await?;
     Ok(outcomes)
 }

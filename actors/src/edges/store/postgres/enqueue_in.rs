@@ -4,11 +4,15 @@ use callboard_contracts::{JobState, Timestamp};
 use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{PostgresOptions, backlog, enqueue, error, told, wake};
+use super::{PostgresOptions, backlog, enqueue, error, jobs, told, unique, wake};
 use crate::edges::store::{
     Outcome, StoreError,
     record::NewJob,
-    transition::{Changes, enqueue::enqueue as decide},
+    transition::{
+        Changes,
+        enqueue::enqueue as decide,
+        unique::{Holders, as_loaded, keys, replaceable},
+    },
 };
 
 /// How often it is tried while others store a job of the same id.
@@ -61,6 +65,15 @@ async fn store(
     let (search_path, now) = enter(connection, options).await?;
     let mut changes = Changes::new(now);
     let known = enqueue::find(connection, &[job]).await?;
+    let kinds = keys(&[job]);
+    let mut holders = Holders::new();
+    if !kinds.is_empty() {
+        unique::lock(connection, &kinds).await?;
+        holders = unique::holders(connection, &kinds).await?;
+        let rows = jobs::lock(connection, replaceable(&[job], &holders)).await?;
+        changes.rows.extend(rows.into_iter().map(|row| (row.id, row)));
+        as_loaded(&mut holders, &changes);
+    }
     let waiting: i64 = sqlx::query_scalar(
         "SELECT coalesce(sum(count), 0)::bigint FROM totals WHERE queue = $1 AND state IN (0, 1, 2, 4)",
     )
@@ -69,13 +82,18 @@ async fn store(
     .await?;
     let waiting = u64::try_from(waiting).unwrap_or(0);
     let total = if job.max_total == u64::MAX { 0 } else { backlog::count(connection).await? };
-    let decided = decide(&mut changes, &[job], known, |_, _| waiting, total);
+    let decided = decide(&mut changes, &[job], known, &holders, |_, _| waiting, total);
     if let Some((_, state)) = decided.accepted.first() {
         enqueue::insert(connection, &decided.accepted, now, enqueue::IfKnown::Fail).await?;
+        jobs::write_back(connection, changes.rows.values().filter(|row| row.changed), now).await?;
+        unique::take(connection, &decided.accepted, now).await?;
         told::write(connection, options, &changes, own_shard()).await?;
         if *state == JobState::Available {
             wake::notify_of_job(connection, &options.schema, &job.queue).await?;
         }
+    }
+    if !kinds.is_empty() {
+        unique::let_go(connection, &kinds).await?;
     }
     sqlx::query("SELECT set_config('search_path', $1, true)").bind(search_path).execute(connection).await?;
     // There is one for each job.

@@ -35,6 +35,7 @@ mod told;
 mod transaction;
 mod transfer;
 mod turns;
+mod unique;
 mod upkeep;
 mod wake;
 mod witness;

@@ -64,6 +64,7 @@ async fn delete_jobs(
     }
     for delete in [
         "DELETE FROM attempts WHERE job = ANY($1)",
+        "DELETE FROM unique_jobs WHERE job = ANY($1)",
         "DELETE FROM job_tags USING job_bodies AS body, json_array_elements_text(body.tags::json) AS gone
          WHERE body.id = ANY($1) AND body.tags IS NOT NULL
             AND job_tags.tag = gone AND job_tags.sequence = body.sequence",

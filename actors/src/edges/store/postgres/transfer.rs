@@ -16,6 +16,7 @@ use super::{
     PostgresOptions,
     columns::{as_integer, as_long, count, long, optional_time, time, wide},
     error::translate,
+    unique,
 };
 use crate::edges::store::{
     StoreError,
@@ -223,9 +224,12 @@ async fn export_jobs(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
         let Some(last) = jobs.last() else { return Ok(()) };
         after = as_long(last.sequence);
         add_attempts(connection, &mut jobs).await?;
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+        let mut places = unique::of_jobs(connection, &ids).await.map_err(failed)?;
         let mut runs = runs(connection, &jobs).await?;
-        for job in jobs {
+        for mut job in jobs {
             let id = job.id;
+            job.place = places.remove(&id);
             writer.write(&Line::Job(Box::new(job)))?;
             // One at a time: their logs can be long.
             for (token, mut run) in runs.remove(&id).unwrap_or_default() {
@@ -342,6 +346,7 @@ fn job_line(row: &PgRow) -> Result<JobLine, TransferError> {
             tags,
             trace_context: row.try_get("trace_context")?,
             needs: needs::named(row.try_get("needs")?),
+            place: None,
             attempts: Vec::new(),
         })
     };
@@ -441,7 +446,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                attempt_log, attempt_reports, edges, idempotency_keys, inbox
+                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -661,6 +666,8 @@ impl Import<'_> {
         self.bytes = 0;
         if !jobs.is_empty() {
             self.write_jobs(&jobs).await.map_err(unfit)?;
+            let places = jobs.iter().filter_map(|job| Some((job.id, job.place.as_ref()?)));
+            unique::bring(self.connection, places).await.map_err(unfit)?;
             let attempts: Vec<(Uuid, &AttemptLine)> = jobs
                 .iter()
                 .flat_map(|job| job.attempts.iter().map(move |attempt| (job.id, attempt)))

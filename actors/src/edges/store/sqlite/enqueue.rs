@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     jobs::{id, micros},
     transaction::Transaction,
+    unique,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, StoreError,
@@ -19,6 +20,7 @@ use crate::edges::store::{
         code::state_of,
         enqueue::{Enqueued, Known, due, enqueue},
         needs,
+        unique::{as_loaded, keys, parts, replaceable},
     },
 };
 
@@ -45,18 +47,31 @@ pub(super) fn store(
     if let Some(refusal) = no_room(tx) {
         return Ok(Err(refusal));
     }
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for part in parts(jobs) {
+        outcomes.extend(store_part(tx, part)?);
+    }
+    Ok(Ok(outcomes))
+}
+
+/// Stores new jobs of which no two are of one kind.
+fn store_part(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<Vec<Outcome>> {
     // Jobs of this very transaction may be in `rows` only.
     tx.flush()?;
     let known = find(tx, jobs)?;
+    let mut holders = unique::holders(tx.connection, &keys(jobs))?;
+    tx.load(replaceable(jobs, &holders).into_iter())?;
+    as_loaded(&mut holders, &tx.changes);
     let before = &tx.memory.totals;
     let waiting = |changes: &Changes, queue: &str| {
         let waiting = before.get(queue).map_or(0, backlog) + changes.backlog_grown(queue);
         u64::try_from(waiting).unwrap_or(0)
     };
     let total = tx.total();
-    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, waiting, total);
+    let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &holders, waiting, total);
     if !accepted.is_empty() {
         let now = tx.changes.now;
+        unique::take(tx.connection, &accepted, now)?;
         let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
         let first = tx.memory.sequence + 1;
         let mut statement = tx.connection.prepare_cached(INSERT)?;
@@ -68,7 +83,7 @@ pub(super) fn store(
             insert_tags(tx.connection, first)?;
         }
     }
-    Ok(Ok(outcomes))
+    Ok(outcomes)
 }
 
 const INSERT: &str =

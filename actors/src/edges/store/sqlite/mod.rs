@@ -29,6 +29,7 @@ mod threads;
 mod transaction;
 mod transfer;
 mod turns;
+mod unique;
 mod upkeep;
 mod writer;
 

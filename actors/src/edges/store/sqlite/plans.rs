@@ -83,6 +83,7 @@ fn job(job_type: &str, queue: &str) -> Operation {
         priority: 0,
         tags: vec![job_type.to_owned()],
         partition_key: None,
+        unique: None,
     }))
 }
 

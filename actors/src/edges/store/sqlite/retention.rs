@@ -68,6 +68,10 @@ fn delete_jobs(
         .connection
         .prepare_cached("DELETE FROM attempts WHERE job IN (SELECT unhex(value) FROM json_each(?1))")?;
     attempts.execute([&list])?;
+    let mut places = tx
+        .connection
+        .prepare_cached("DELETE FROM unique_jobs WHERE job IN (SELECT unhex(value) FROM json_each(?1))")?;
+    places.execute([&list])?;
     let mut tags = tx.connection.prepare_cached(
         "DELETE FROM job_tags WHERE (tag, sequence) IN
             (SELECT tag.value, jobs.sequence FROM jobs, json_each(jobs.tags) AS tag

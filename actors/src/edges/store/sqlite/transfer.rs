@@ -16,6 +16,7 @@ use super::{
     error::translate,
     jobs::{id, optional_id, optional_time, time},
     open::{self, FileLock},
+    unique,
 };
 use crate::edges::store::{
     StoreError,
@@ -211,6 +212,7 @@ fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
             job.attempts.push(attempt_line(row, &job)?);
         }
         let id = job.id;
+        job.place = unique::of_job(connection, id).map_err(failed)?;
         writer.write(&Line::Job(Box::new(job)))?;
         export_reports(connection, id, writer)?;
     }
@@ -295,6 +297,7 @@ fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
             tags,
             trace_context: row.get(33)?,
             needs: needs::named(row.get::<_, Option<String>>(34)?.as_deref()),
+            place: None,
             attempts: Vec::new(),
         })
     };
@@ -623,6 +626,7 @@ impl Import<'_> {
             job.trace_context,
             needs::stored(&job.needs),
         ])?;
+        job.place.iter().try_for_each(|place| unique::bring(self.connection, job.id, place))?;
         job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))
     }
 

@@ -1,5 +1,7 @@
 //! The lines of an export.
 
+use std::collections::BTreeSet;
+
 use callboard_contracts::{
     EventType, JobState, Rate, Timestamp,
     api::{AttemptOutcome, LogLevel},
@@ -181,9 +183,23 @@ pub(crate) struct JobLine {
     /// Names of edges.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) needs: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) place: Option<PlaceLine>,
     /// Those that have ended, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) attempts: Vec<AttemptLine>,
+}
+
+/// That a job was the last to take the place of its kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlaceLine {
+    /// SHA-256, hexadecimal.
+    #[serde(with = "hexadecimal")]
+    pub(crate) kind: Vec<u8>,
+    pub(crate) states: BTreeSet<JobState>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// What a run has said of itself. A line of its own, behind that of its job: the logs of a hundred runs can be long.

@@ -23,8 +23,8 @@ pub use self::{
 };
 pub(crate) use self::{
     line::{
-        AttemptLine, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, ProgressLine,
-        QueueLine, ReportLine, SettingLine, TotalLine, raw,
+        AttemptLine, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, PlaceLine,
+        ProgressLine, QueueLine, ReportLine, SettingLine, TotalLine, raw,
     },
     reader::Reader,
     writer::Writer,

@@ -10,6 +10,7 @@ use super::{
     control::{cancel, make_available, retry},
     enqueue::enqueue,
     tests::{JOB, LEASE, changes, error, new_job, now, row},
+    unique::Holders,
 };
 use crate::edges::store::record::{AttemptEnd, NewJob};
 
@@ -69,7 +70,7 @@ fn edges() -> Edges {
         (&later, "submitted for later"),
         (&held, "submitted, and nobody handles its type"),
     ] {
-        let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), |_, _| 0, 0);
+        let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), &Holders::new(), |_, _| 0, 0);
         edges.entry((None, stored.accepted[0].1)).or_default().push(label);
     }
     let all = &JobState::ALL;

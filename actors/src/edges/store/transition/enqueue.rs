@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use callboard_contracts::{EventType, JobState, Timestamp};
 use uuid::Uuid;
 
-use super::{Changes, Event, JobRow};
+use super::{
+    Changes, Event, JobRow,
+    unique::{Holders, Place, place, replace},
+};
 use crate::edges::store::{Outcome, record::NewJob};
 
 /// A job that is there already.
@@ -35,12 +38,14 @@ pub(crate) struct Enqueued<'j> {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// Decides about new jobs, of which `known` are there already; `backlog` says how many jobs of a queue wait before this
-/// group, and `total` how many of all queues do.
+/// Decides about new jobs, of which `known` are there already; `holders` have the places of their kinds, and of those that
+/// may be replaced the rows are loaded. No two of the jobs are of one kind. `backlog` says how many jobs of a queue wait
+/// before this group, and `total` how many of all queues do.
 pub(crate) fn enqueue<'j>(
     changes: &mut Changes,
     jobs: &[&'j NewJob],
     mut known: BTreeMap<Uuid, Known>,
+    holders: &Holders,
     backlog: impl Fn(&Changes, &str) -> u64,
     mut total: u64,
 ) -> Enqueued<'j> {
@@ -52,16 +57,35 @@ pub(crate) fn enqueue<'j>(
             outcomes.push(known.answer(job));
             continue;
         }
-        let waiting = backlogs.entry(&job.queue).or_insert_with(|| backlog(changes, &job.queue));
-        if *waiting >= job.max_backlog {
-            outcomes.push(Outcome::BacklogFull { waiting: *waiting, limit: job.max_backlog });
+        let replaced = match place(job, holders, changes.now) {
+            Place::Free => None,
+            Place::Replace(holder) => Some(holder),
+            Place::Taken(outcome) => {
+                outcomes.push(outcome);
+                continue;
+            }
+        };
+        let waiting = *backlogs.entry(&job.queue).or_insert_with(|| backlog(changes, &job.queue));
+        // The one that is replaced makes room.
+        let room = u64::from(replaced.is_some_and(|holder| holder.queue == job.queue));
+        if waiting - room.min(waiting) >= job.max_backlog {
+            outcomes.push(Outcome::BacklogFull { waiting, limit: job.max_backlog });
             continue;
         }
-        if total >= job.max_total {
+        if total - total.min(u64::from(replaced.is_some())) >= job.max_total {
             outcomes.push(Outcome::StoreFull { waiting: total, limit: job.max_total });
             continue;
         }
-        *waiting += 1;
+        if let Some(holder) = replaced {
+            replace(changes, holder.job, job.id);
+            if let Some(waiting) = backlogs.get_mut(&*holder.queue) {
+                *waiting = waiting.saturating_sub(1);
+            }
+            total = total.saturating_sub(1);
+        }
+        if let Some(waiting) = backlogs.get_mut(&*job.queue) {
+            *waiting += 1;
+        }
         total += 1;
         let state = match due(job, changes.now) {
             _ if job.held.is_some() => JobState::Pending,
@@ -72,7 +96,10 @@ pub(crate) fn enqueue<'j>(
         accepted.push((job, state));
         changes.count(&job.queue, None, state);
         changes.events.push(Event::created(job, changes.now));
-        outcomes.push(Outcome::Enqueued { state });
+        outcomes.push(match replaced {
+            Some(holder) => Outcome::EnqueuedInstead { state, replaced: holder.job },
+            None => Outcome::Enqueued { state },
+        });
     }
     Enqueued { accepted, outcomes }
 }

@@ -32,6 +32,9 @@ enum KeptOutcome {
     Conflict,
     BacklogFull { waiting: u64, limit: u64 },
     StoreFull { waiting: u64, limit: u64 },
+    EnqueuedInstead { state: JobState, replaced: Uuid },
+    Kept { id: Uuid, event_id: Uuid, state: JobState },
+    NotUnique { id: Uuid, state: JobState },
 }
 
 impl KeptOutcome {
@@ -48,6 +51,13 @@ impl KeptOutcome {
             Outcome::StoreFull { waiting, limit } => {
                 Ok(KeptOutcome::StoreFull { waiting: *waiting, limit: *limit })
             }
+            Outcome::EnqueuedInstead { state, replaced } => {
+                Ok(KeptOutcome::EnqueuedInstead { state: *state, replaced: *replaced })
+            }
+            Outcome::Kept { id, event_id, state } => {
+                Ok(KeptOutcome::Kept { id: *id, event_id: *event_id, state: *state })
+            }
+            Outcome::NotUnique { id, state } => Ok(KeptOutcome::NotUnique { id: *id, state: *state }),
             other => Err(StoreError::Failed(format!("a new job was answered with {other:?}"))),
         }
     }
@@ -59,6 +69,9 @@ impl KeptOutcome {
             KeptOutcome::Conflict => Outcome::Conflict,
             KeptOutcome::BacklogFull { waiting, limit } => Outcome::BacklogFull { waiting, limit },
             KeptOutcome::StoreFull { waiting, limit } => Outcome::StoreFull { waiting, limit },
+            KeptOutcome::EnqueuedInstead { state, replaced } => Outcome::EnqueuedInstead { state, replaced },
+            KeptOutcome::Kept { id, event_id, state } => Outcome::Kept { id, event_id, state },
+            KeptOutcome::NotUnique { id, state } => Outcome::NotUnique { id, state },
         }
     }
 }
@@ -69,7 +82,15 @@ pub(crate) fn answer(
     request: &KeyedJobs,
     outcomes: Vec<Outcome>,
 ) -> Result<(Outcome, Option<String>), StoreError> {
-    let stored = |outcome: &Outcome| matches!(outcome, Outcome::Enqueued { .. } | Outcome::Duplicate { .. });
+    let stored = |outcome: &Outcome| {
+        matches!(
+            outcome,
+            Outcome::Enqueued { .. }
+                | Outcome::EnqueuedInstead { .. }
+                | Outcome::Kept { .. }
+                | Outcome::Duplicate { .. }
+        )
+    };
     let keep = outcomes.iter().any(stored);
     let mut jobs = Vec::with_capacity(outcomes.len());
     let mut answers = Vec::with_capacity(outcomes.len());

@@ -24,6 +24,7 @@ pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;
 pub(crate) mod turns;
+pub(crate) mod unique;
 pub(crate) mod window;
 
 pub(crate) use changes::{Changes, backlog};

@@ -11,6 +11,7 @@ use super::{
     attempt::{claimed, finish, lose, start},
     control::{Retry, cancel, each, make_available, retry},
     enqueue::{Known, enqueue, replayed},
+    unique::Holders,
 };
 use crate::edges::store::{
     Outcome,
@@ -85,6 +86,7 @@ pub(super) fn new_job(id: u128) -> NewJob {
         tags: Vec::new(),
         trace: None,
         partition_key: None,
+        unique: None,
     }
 }
 
@@ -318,7 +320,8 @@ fn new_jobs_are_stored_once_and_as_long_as_there_is_room() {
         new_job(5),
     ];
     let mut changes = Changes::new(now());
-    let enqueued = enqueue(&mut changes, &jobs.iter().collect::<Vec<_>>(), known, |_, _| 0, 0);
+    let enqueued =
+        enqueue(&mut changes, &jobs.iter().collect::<Vec<_>>(), known, &Holders::new(), |_, _| 0, 0);
     let pending = Outcome::Duplicate { event_id: Uuid::from_u128(103), state: Pending };
     let expected = [
         duplicate,
