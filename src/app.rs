@@ -35,6 +35,8 @@ use callboard_actors::{
 use callboard_config::{Configuration, InvalidDatabaseUrl, Settings};
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
+#[cfg(feature = "testkit")]
+use callboard_contracts::JobState;
 use callboard_contracts::api::{
     Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SettingChange,
     SettingsChanged, SettingsView, SubmitJob, Submitted, TreeNode,
@@ -298,6 +300,9 @@ pub struct App {
     old_addresses: Vec<(&'static str, SocketAddr)>,
     roles: RoleSet,
     leaving: watch::Receiver<bool>,
+    /// Whether whoever submits a job waits until it has run.
+    #[cfg(feature = "testkit")]
+    inline: bool,
     /// Programs' folders are below the data folder: no other server may clean up there.
     _folder: Option<Arc<FolderLock>>,
 }
@@ -421,10 +426,31 @@ impl App {
         let jobs = vec![serde_json::to_value(job).unwrap_or(Value::Null)];
         let request = Submit { form: Form::Api, jobs, origin: Origin::here() };
         let mut answers = self.handles.gateway.ask_within(ASK_LIMIT, request).await?;
-        match answers.pop() {
-            Some(answer) => Ok(answer?),
-            None => Err(AppError::Unanswered(AskError::Stopped)),
+        let submitted = answers.pop().ok_or(AppError::Unanswered(AskError::Stopped))??;
+        #[cfg(feature = "testkit")]
+        let submitted = self.run_if_inline(submitted).await?;
+        Ok(submitted)
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn run_inline(&mut self) {
+        self.inline = true;
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn runs_inline(&self) -> bool {
+        self.inline
+    }
+
+    /// Waits until the job has run, if that is wanted and it may run now.
+    #[cfg(feature = "testkit")]
+    async fn run_if_inline(&self, submitted: Submitted) -> Result<Submitted, AppError> {
+        if !self.inline {
+            return Ok(submitted);
         }
+        let runs = |state| matches!(state, JobState::Available | JobState::Executing);
+        let job = self.wait_until(submitted.id, |job| !runs(job.summary.state)).await?;
+        Ok(Submitted { state: job.summary.state, ..submitted })
     }
 
     /// The job as it stands.
@@ -453,11 +479,15 @@ impl App {
     /// # Errors
     /// As [`job`](Self::job).
     pub async fn wait(&self, id: Uuid) -> Result<JobDetail, AppError> {
+        self.wait_until(id, |job| job.summary.state.is_final()).await
+    }
+
+    async fn wait_until(&self, id: Uuid, done: impl Fn(&JobDetail) -> bool) -> Result<JobDetail, AppError> {
         let mut committed = self.store.committed();
         loop {
             committed.mark_unchanged();
             let job = self.job(id).await?;
-            if job.summary.state.is_final() {
+            if done(&job) {
                 return Ok(job);
             }
             if committed.changed().await.is_err() {
@@ -828,6 +858,8 @@ impl AppBuilder {
             settings,
             place,
             own_store,
+            #[cfg(feature = "testkit")]
+            inline: false,
             kept,
             keeper: keeper_ref,
             address: None,

@@ -3,7 +3,7 @@
 //! The actor runtime is here without any feature: see [`Actor`], [`ChildSpec`], [`SupervisorSpec`] and [`ActorSystem`].
 //! The feature `jobs` adds typed jobs ([`jobs`]), `sqlite` the embedded store and [`App`], which puts it all together,
 //! `postgres` the store for several processes, `http` jobs that make HTTP requests, `web` the HTTP endpoints, and `client`
-//! a typed HTTP client. `testkit` brings what tests of actors need.
+//! a typed HTTP client. `testkit` brings what tests of actors ([`testkit`]) and of jobs ([`testing`]) need.
 //!
 //! `docs/architecture.md` shows the tree, a job's way through it, and the glossary.
 
@@ -19,6 +19,8 @@ mod enqueue_in;
 mod folder_lock;
 #[cfg(feature = "sqlite")]
 mod settings;
+#[cfg(all(feature = "sqlite", feature = "testkit"))]
+pub mod testing;
 #[cfg(feature = "sqlite")]
 mod upkeep;
 

@@ -30,6 +30,7 @@ mod semantics;
 mod server;
 mod stream;
 mod telemetry;
+mod testing_jobs;
 mod traces;
 mod transactions;
 mod unique;

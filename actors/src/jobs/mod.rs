@@ -6,6 +6,8 @@
 pub mod command;
 pub mod context;
 pub mod error;
+#[cfg(feature = "testkit")]
+pub mod faults;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod job;

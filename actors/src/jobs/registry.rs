@@ -277,6 +277,11 @@ impl JobRegistry {
         payload: &str,
         cx: JobContext,
     ) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
+        #[cfg(feature = "testkit")]
+        if let Ok(faults) = self.states.get::<super::faults::JobFaults>().cloned() {
+            let (at, run) = ((job_type.name, cx.attempt()), (job_type.run)(payload, cx));
+            return async move { faults.meet(at, run).await }.boxed_local();
+        }
         (job_type.run)(payload, cx)
     }
 }
