@@ -24,15 +24,15 @@ use callboard_actors::{
     },
     roles::{
         Backtraces, Conditions, DrainReport, GetTree, Handles, Host, INSPECTOR, InvalidRoles, Role, RoleSet,
-        Roles, RolesConfig, RolesError,
+        Roles, RolesConfig, RolesError, UnfitJobs,
         request::{
             CancelJob, ChangeSettings, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge,
             Signed, Submit, Who,
         },
-        tree_node,
+        tree_node, unfit_jobs,
     },
 };
-use callboard_config::{Configuration, InvalidDatabaseUrl, Settings};
+use callboard_config::{self as config, Configuration, InvalidDatabaseUrl, Settings};
 #[cfg(feature = "postgres")]
 use callboard_config::{DatabaseUrl, StoreBackend};
 #[cfg(feature = "testkit")]
@@ -131,6 +131,13 @@ pub enum AppError {
     /// A part of the tree did not start.
     #[error(transparent)]
     Part(#[from] StartChildError),
+    /// Jobs wait that would not run, because this program has another version of their type.
+    #[error(
+        "jobs wait that do not fit their type any more: {}; write an upcaster for them (Job::upcast), let a program of the version before run \
+         them, cancel them, or set jobs.unfit = \"warn\" and they fail when they run",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Unfit(Vec<UnfitJobs>),
     /// The job was refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -757,6 +764,7 @@ impl AppBuilder {
         #[cfg(feature = "http")]
         let registry = registry.state(assembly::http_client(&settings)?);
         let registry = registry.build()?;
+        let types = registry.clone();
         let conditions = Conditions::new();
         let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
             open,
@@ -868,7 +876,7 @@ impl AppBuilder {
             leaving: left,
             _folder: folder,
         };
-        match app.clone().begin(assembled, keeper, self.application, runner, self.web).await {
+        match app.clone().begin(assembled, types, keeper, self.application, runner, self.web).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 app.system.shutdown(STOP_LIMIT).await;
@@ -884,6 +892,7 @@ impl App {
     async fn begin(
         mut self,
         roles: Roles,
+        registry: JobRegistry,
         keeper: ChildSpec<Keeper>,
         application: SupervisorSpec,
         runner: CommandRunner,
@@ -894,6 +903,7 @@ impl App {
         if let Err(error) = runner.clean_workspace().await {
             tracing::warn!(%error, "folders of an earlier server's programs could not be removed");
         }
+        self.look_for_unfit_jobs(registry).await?;
         let root = self.system.root();
         root.start_supervisor(roles.observers).await?;
         root.start_supervisor(application).await?;
@@ -910,6 +920,24 @@ impl App {
             self.serve(web).await?;
         }
         Ok(self)
+    }
+
+    /// Before this node takes a job, or says what its types are.
+    async fn look_for_unfit_jobs(&self, registry: JobRegistry) -> Result<(), AppError> {
+        match unfit_jobs(&self.store, &registry).await {
+            Ok(unfit) if unfit.is_empty() => Ok(()),
+            Ok(unfit) if self.settings.jobs.unfit == config::UnfitJobs::Refuse => Err(AppError::Unfit(unfit)),
+            Ok(unfit) => {
+                for jobs in unfit {
+                    tracing::warn!(%jobs, "jobs wait that do not fit their type any more");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether all jobs fit their types");
+                Ok(())
+            }
+        }
     }
 
     #[cfg(feature = "web")]

@@ -94,7 +94,10 @@ pub use callboard_actors::sqlx;
 /// What a job is, and the job types that come with Callboard.
 #[cfg(feature = "jobs")]
 pub mod jobs {
-    pub use callboard_actors::{jobs::*, roles::request::Refusal};
+    pub use callboard_actors::{
+        jobs::*,
+        roles::{UnfitJobs, request::Refusal},
+    };
 }
 
 /// Must be the first call of `main` in a program that runs `command` jobs: the program re-executes itself to guard the

@@ -104,6 +104,16 @@ choice! {
 }
 
 choice! {
+    /// What a start does about jobs that wait and do not fit their type any more.
+    pub enum UnfitJobs {
+        /// It ends, and says which they are.
+        Refuse = "refuse",
+        /// It says which they are, and goes on: they fail when they run.
+        Warn = "warn",
+    }
+}
+
+choice! {
     /// Who runs the jobs of a queue.
     pub enum ServedBy {
         /// The nodes themselves.

@@ -38,7 +38,7 @@ pub use byte_size::{ByteSize, ParseSizeError};
 pub use change::Change;
 pub use choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
-    TokenRole, UnknownTypes, Writer,
+    TokenRole, UnfitJobs, UnknownTypes, Writer,
 };
 pub use configuration::{Configuration, Plan};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};

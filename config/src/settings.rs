@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::byte_size::ByteSize;
 use crate::choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
-    UnknownTypes, Writer,
+    UnfitJobs, UnknownTypes, Writer,
 };
 use crate::database_url::DatabaseUrl;
 use crate::document::{Node, Value};
@@ -387,6 +387,8 @@ section! {
         pub max_payload: ByteSize,
         /// Waiting jobs of all queues together after which new ones are refused until there is room. Default: `10000000`.
         pub max_backlog: u64,
+        /// What a start does about jobs that wait and do not fit their type any more. Default: `refuse`.
+        pub unfit: UnfitJobs,
         /// What holds for single job types. Default: `[]`.
         pub types: Vec<JobTypeSettings>,
         /// Largest result of a job; at least 12 times `command.max_output` and 1 KiB, and 6 times `http.max_response` and 64 KiB. Default: `16MiB`.

@@ -1,6 +1,7 @@
 //! Whole-system tests: they start the real program.
 
 mod access;
+mod changed_types;
 mod checksums;
 mod cli;
 mod connections;

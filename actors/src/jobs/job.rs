@@ -4,6 +4,7 @@ use std::future::Future;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{
     context::JobContext,
@@ -79,6 +80,48 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
     fn check(&self, states: &States) -> Result<(), CheckError> {
         let _ = states;
         Ok(())
+    }
+
+    /// Brings a payload of an earlier version of the type into the form that it has now. Jobs can wait for days, and programs that submit
+    /// them are not all renewed at once: what does not fit the type any more comes here, when it is submitted and before it runs, and what
+    /// this gives is taken in its place if that fits. It is asked again each time; what is stored of a waiting job stays as it is.
+    ///
+    /// Several earlier forms are told apart by their fields. It must be quick and must not block. Default: nothing is known of earlier
+    /// versions.
+    ///
+    /// ```
+    /// # use callboard_actors::jobs::{Job, JobContext, JobError};
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// use serde_json::{Map, Value};
+    ///
+    /// #[derive(Serialize, Deserialize, JsonSchema)]
+    /// struct Welcome {
+    ///     /// Whom to write to. Before, there was one of them, in `to`.
+    ///     recipients: Vec<String>,
+    /// }
+    ///
+    /// impl Job for Welcome {
+    ///     const TYPE: &'static str = "welcome";
+    ///     type Output = ();
+    ///
+    ///     fn upcast(mut payload: Map<String, Value>) -> Option<Map<String, Value>> {
+    ///         let to = payload.remove("to")?;
+    ///         payload.insert("recipients".to_owned(), Value::Array(vec![to]));
+    ///         Some(payload)
+    ///     }
+    ///
+    ///     async fn run(self, _: &JobContext) -> Result<(), JobError> {
+    ///         // …
+    /// #       Ok(())
+    ///     }
+    /// }
+    /// # let old = serde_json::from_str(r#"{"to":"ada"}"#).unwrap();
+    /// # assert_eq!(Value::Object(Welcome::upcast(old).unwrap()).to_string(), r#"{"recipients":["ada"]}"#);
+    /// ```
+    fn upcast(payload: Map<String, Value>) -> Option<Map<String, Value>> {
+        let _ = payload;
+        None
     }
 
     /// Does the work of one attempt.

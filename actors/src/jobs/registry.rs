@@ -13,7 +13,7 @@ use callboard_contracts::{
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     CheckError, Job, JobContext, JobDefaults, JobError, JobOptions, States,
@@ -67,6 +67,7 @@ pub(crate) enum RunError {
     Output(String),
 }
 
+type Upcast = fn(Map<String, Value>) -> Option<Map<String, Value>>;
 type Run = fn(&str, JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>>;
 
 /// A job type with its code.
@@ -78,6 +79,8 @@ pub struct JobType {
     result_schema: Value,
     validator: Validator,
     check: fn(&str, &States) -> Result<(), CheckError>,
+    upcast: Upcast,
+    fits: fn(&str) -> Result<(), FieldError>,
     run: Run,
 }
 
@@ -127,8 +130,34 @@ impl JobType {
             payload_schema,
             validator,
             check: check::<J>,
+            upcast: J::upcast,
+            fits: |payload| parse::<J>(payload).map(drop),
             run: run::<J>,
         })
+    }
+
+    /// Whether this is the schema of its payload.
+    pub(crate) fn has_schema(&self, payload_schema: &str) -> bool {
+        serde_json::from_str::<Value>(payload_schema).is_ok_and(|known| known == self.payload_schema)
+    }
+
+    /// Whether a job with this payload would run: as it stands, or as the type's upcaster makes it.
+    ///
+    /// # Errors
+    /// What is wrong with it as it stands.
+    pub(crate) fn runs_with(&self, payload: &str) -> Result<(), FieldError> {
+        let wrong = match (self.fits)(payload) {
+            Ok(()) => return Ok(()),
+            Err(wrong) => wrong,
+        };
+        let old: Option<Value> = serde_json::from_str(payload).ok();
+        let new = old.and_then(|old| self.upcast(&old));
+        if new.is_some_and(|new| (self.fits)(&new.to_string()).is_ok()) { Ok(()) } else { Err(wrong) }
+    }
+
+    /// What the type's upcaster makes of a payload.
+    pub(crate) fn upcast(&self, payload: &Value) -> Option<Value> {
+        payload.as_object().cloned().and_then(self.upcast).map(Value::Object)
     }
 
     /// The type's name.
@@ -169,15 +198,26 @@ impl fmt::Debug for JobType {
     }
 }
 
-fn check<J: Job>(text: &str, states: &States) -> Result<(), CheckError> {
+/// The value of a payload; else where it does not fit, and why.
+fn parse<J: Job>(text: &str) -> Result<J, FieldError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let job: J = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| CheckError::invalid(pointer(error.path()), bounded(error.inner().to_string())))?;
-    job.check(states)
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| FieldError {
+        pointer: pointer(error.path()),
+        message: bounded(error.inner().to_string()),
+    })
+}
+
+fn check<J: Job>(text: &str, states: &States) -> Result<(), CheckError> {
+    parse::<J>(text).map_err(|error| CheckError::Invalid(vec![error]))?.check(states)
 }
 
 fn run<J: Job>(payload: &str, cx: JobContext) -> LocalBoxFuture<'static, Result<Option<String>, RunError>> {
-    let job: Result<J, _> = serde_json::from_str(payload);
+    let job = serde_json::from_str::<J>(payload).or_else(|error| {
+        let old: Option<Map<String, Value>> = serde_json::from_str(payload).ok();
+        let new = old.and_then(J::upcast).map(|new| serde_json::from_value(Value::Object(new)));
+        // What the upcaster makes nothing of is told as it is.
+        new.and_then(Result::ok).ok_or(error)
+    });
     async move {
         let job = job.map_err(|error| RunError::Payload(bounded(error.to_string())))?;
         let output = job.run(&cx).await.map_err(RunError::Job)?;

@@ -41,6 +41,7 @@ mod spans;
 mod standing;
 mod tree;
 mod tuning;
+mod unfit;
 mod waiting;
 mod wakes;
 
@@ -57,3 +58,4 @@ pub use role_set::{InvalidRoles, Role, RoleSet};
 pub use settings::{InvalidSetting, RolesConfig, UnknownTypes};
 pub use standing::Host;
 pub use tree::{Backtraces, tree_node, tree_troubles};
+pub use unfit::{UnfitJobs, unfit_jobs};

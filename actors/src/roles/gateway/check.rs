@@ -101,17 +101,28 @@ pub(in crate::roles) fn check(
         errors.push(error("/queue", format!("there is no queue {queue:?}; there are: {}", known.join(", "))));
     }
 
-    let payload = Value::Object(parsed.payload);
-    let text = payload.to_string();
+    let mut payload = Value::Object(parsed.payload);
+    let mut text = payload.to_string();
     let metadata = parsed.metadata.map(|metadata| Value::Object(metadata).to_string());
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let size = text.len() + length(&metadata) + length(&parsed.document);
+    let rest = length(&metadata) + length(&parsed.document);
+    let size = text.len() + rest;
     let (limit, of) = max_payload(&tuned, &parsed.job_type, options, &queue);
     if size > limit {
         return Err(Refusal::TooLarge { size, limit, of });
     }
     if let Some(job_type) = job_type {
-        match node.registry.validate(job_type, &payload, &text) {
+        let mut checked = node.registry.validate(job_type, &payload, &text);
+        // Whoever submits may know an earlier form of the type.
+        if matches!(checked, Err(CheckError::Invalid(_)))
+            && let Some(new) = job_type.upcast(&payload)
+        {
+            let new_text = new.to_string();
+            if new_text.len() + rest <= limit && node.registry.validate(job_type, &new, &new_text).is_ok() {
+                (payload, text, checked) = (new, new_text, Ok(()));
+            }
+        }
+        match checked {
             Ok(()) => {}
             Err(CheckError::Forbidden(why)) if errors.is_empty() => return Err(Refusal::Forbidden(why)),
             Err(CheckError::Forbidden(_)) => {}
