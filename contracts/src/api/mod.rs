@@ -12,6 +12,7 @@ pub mod queue;
 pub mod setting;
 pub mod submit;
 pub mod tree;
+pub mod workflow;
 
 pub use audit::{AuditPage, AuditView};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
@@ -28,3 +29,7 @@ pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};
+pub use workflow::{
+    JobInputs, OnFailure, StepList, StepResult, StepState, StepView, SubmitWorkflow, WorkflowCancelled,
+    WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted, WorkflowView,
+};

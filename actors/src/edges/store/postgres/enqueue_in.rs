@@ -71,7 +71,7 @@ async fn store(
     let total = if job.max_total == u64::MAX { 0 } else { backlog::count(connection).await? };
     let decided = decide(&mut changes, &[job], known, |_, _| waiting, total);
     if let Some((_, state)) = decided.accepted.first() {
-        enqueue::insert(connection, &decided.accepted, now, enqueue::IfKnown::Fail).await?;
+        enqueue::insert(connection, &decided.accepted, now, enqueue::IfKnown::Fail, None).await?;
         told::write(connection, options, &changes, own_shard()).await?;
         if *state == JobState::Available {
             wake::notify_of_job(connection, &options.schema, &job.queue).await?;

@@ -25,6 +25,8 @@ pub(crate) mod stored_event;
 mod tests;
 pub(crate) mod turns;
 pub(crate) mod window;
+pub(crate) mod workflow;
+pub(crate) mod workflow_addition;
 
 pub(crate) use changes::{Changes, backlog};
 pub(crate) use ended_attempt::EndedAttempt;
