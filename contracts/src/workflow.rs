@@ -251,8 +251,7 @@ mod tests {
 
     #[test]
     fn a_diamond_has_four_edges() {
-        let steps =
-            [step("d", &["b", "c", "b"]), step("b", &["a"]), step("c", &["a"]), step("a", &[])];
+        let steps = [step("d", &["b", "c", "b"]), step("b", &["a"]), step("c", &["a"]), step("a", &[])];
         assert_eq!(plan(&steps).unwrap(), [(1, 0), (2, 0), (3, 1), (3, 2)]);
     }
 
@@ -274,9 +273,14 @@ mod tests {
 
     #[test]
     fn a_cycle_is_named() {
-        let steps = [step("x", &[]), step("a", &["c", "x"]), step("b", &["a"]), step("c", &["b"]), step("d", &["c"])];
+        let steps =
+            [step("x", &[]), step("a", &["c", "x"]), step("b", &["a"]), step("c", &["b"]), step("d", &["c"])];
         let message = plan(&steps).unwrap_err().remove(0).message;
-        let around = ["\"a\" -> \"b\" -> \"c\" -> \"a\"", "\"b\" -> \"c\" -> \"a\" -> \"b\"", "\"c\" -> \"a\" -> \"b\" -> \"c\""];
+        let around = [
+            "\"a\" -> \"b\" -> \"c\" -> \"a\"",
+            "\"b\" -> \"c\" -> \"a\" -> \"b\"",
+            "\"c\" -> \"a\" -> \"b\" -> \"c\"",
+        ];
         assert!(around.iter().any(|way| message.contains(way)), "{message}");
         assert!(!message.contains("\"d\"") && !message.contains("\"x\""), "{message}");
     }

@@ -31,5 +31,6 @@ pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, S
 pub use tree::{ActorKind, CrashView, TreeNode};
 pub use workflow::{
     JobInputs, OnFailure, StepList, StepResult, StepState, StepView, SubmitWorkflow, WorkflowCancelled,
-    WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted, WorkflowView,
+    WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted,
+    WorkflowView,
 };

@@ -162,8 +162,13 @@ pub enum StepState {
 
 impl StepState {
     /// Every state.
-    pub const ALL: [StepState; 5] =
-        [StepState::Waiting, StepState::Active, StepState::Completed, StepState::Failed, StepState::Cancelled];
+    pub const ALL: [StepState; 5] = [
+        StepState::Waiting,
+        StepState::Active,
+        StepState::Completed,
+        StepState::Failed,
+        StepState::Cancelled,
+    ];
 
     /// The state's name on every wire.
     pub const fn as_str(self) -> &'static str {
@@ -320,7 +325,9 @@ impl WorkflowGraph {
 fn label(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut label, one| {
         match one {
-            '"' | '#' | '&' | '<' | '>' | ';' | '`' | '\\' => label.push_str(&format!("#{};", u32::from(one))),
+            '"' | '#' | '&' | '<' | '>' | ';' | '`' | '\\' => {
+                label.push_str(&format!("#{};", u32::from(one)))
+            }
             one => label.push(one),
         }
         label
@@ -426,11 +433,15 @@ mod tests {
     #[test]
     fn a_step_is_written_as_a_job_with_a_name() {
         let step: WorkflowStep =
-            serde_json::from_value(serde_json::json!({ "name": "a", "type": "noop", "after": ["b"] })).unwrap();
+            serde_json::from_value(serde_json::json!({ "name": "a", "type": "noop", "after": ["b"] }))
+                .unwrap();
         assert_eq!((step.job.job_type.as_str(), step.on_failure), ("noop", OnFailure::Fail));
         let text = serde_json::to_value(&step).unwrap();
-        assert_eq!(text, serde_json::json!({
-            "name": "a", "type": "noop", "after": ["b"], "on_failure": "fail", "payload": {},
-        }));
+        assert_eq!(
+            text,
+            serde_json::json!({
+                "name": "a", "type": "noop", "after": ["b"], "on_failure": "fail", "payload": {},
+            })
+        );
     }
 }

@@ -25,7 +25,8 @@ use super::{
     },
     report::Report,
     workflow::{
-        InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome, WorkflowRecord,
+        InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
+        WorkflowRecord,
     },
 };
 

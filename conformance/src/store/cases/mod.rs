@@ -18,3 +18,4 @@ pub mod retention;
 pub mod sessions;
 pub mod submitting;
 pub mod turns;
+pub mod workflow;

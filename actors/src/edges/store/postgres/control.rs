@@ -158,9 +158,11 @@ async fn release_held(
     limit: u32,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let of_types = "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND type = ANY($1) LIMIT $2
+    let of_types =
+        "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND type = ANY($1) LIMIT $2
                     FOR UPDATE SKIP LOCKED";
-    let of_queues = "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND queue = ANY($1) LIMIT $2
+    let of_queues =
+        "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND queue = ANY($1) LIMIT $2
                      FOR UPDATE SKIP LOCKED";
     let (mut concerned, mut count) = (BTreeSet::new(), 0);
     // Each by an index of its own.

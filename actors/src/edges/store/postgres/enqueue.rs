@@ -47,7 +47,8 @@ pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::R
     let mut changes = Changes::new(now);
     let Enqueued { accepted, outcomes } = enqueue(&mut changes, jobs, BTreeMap::new(), waiting, total);
     // A job that is refused may be there already, and is answered as such then.
-    if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone, None).await? {
+    if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone, None).await?
+    {
         tx.changes.take_in_new_jobs(changes);
         return Ok(outcomes);
     }

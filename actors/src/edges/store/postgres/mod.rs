@@ -463,19 +463,37 @@ impl Store for PostgresStore {
         self.read(move |connection| workflows::one(connection, id).boxed())
     }
 
-    fn workflows(&self, filter: WorkflowFilter, limit: u32) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
         self.read(move |connection| workflows::list(connection, filter, limit).boxed())
     }
 
-    fn workflow_steps(&self, id: Uuid, query: StepQuery) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
         self.read(move |connection| workflows::steps(connection, id, query).boxed())
     }
 
-    fn workflow_edges(&self, id: Uuid, below: u32, limit: u32) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
         self.read(move |connection| workflows::edges(connection, id, below, limit).boxed())
     }
 
-    fn step_inputs(&self, job: Uuid, after: Option<u32>, limit: u32) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
         self.read(move |connection| workflows::inputs(connection, job, after, limit).boxed())
     }
 
@@ -483,7 +501,11 @@ impl Store for PostgresStore {
         self.read(move |connection| workflows::has_open(connection).boxed())
     }
 
-    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
         self.read(move |connection| workflows::ended_steps(connection, after, limit).boxed())
     }
 }

@@ -267,19 +267,37 @@ impl Store for SqliteStore {
         self.readers.run(move |connection| workflows::one(connection, id))
     }
 
-    fn workflows(&self, filter: WorkflowFilter, limit: u32) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
         self.readers.run(move |connection| workflows::list(connection, &filter, limit))
     }
 
-    fn workflow_steps(&self, id: Uuid, query: StepQuery) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
         self.readers.run(move |connection| workflows::steps(connection, id, query))
     }
 
-    fn workflow_edges(&self, id: Uuid, below: u32, limit: u32) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
         self.readers.run(move |connection| workflows::edges(connection, id, below, limit))
     }
 
-    fn step_inputs(&self, job: Uuid, after: Option<u32>, limit: u32) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
         self.readers.run(move |connection| workflows::inputs(connection, job, after, limit))
     }
 
@@ -287,7 +305,11 @@ impl Store for SqliteStore {
         self.readers.run(move |connection| workflows::has_open(connection))
     }
 
-    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
         self.readers.run(move |connection| workflows::ended_steps(connection, after, limit))
     }
 }

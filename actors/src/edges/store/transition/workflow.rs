@@ -337,7 +337,8 @@ mod tests {
         /// The model: what must be, from nothing but how the steps have ended.
         fn check(&self) {
             let satisfied = |step: &Step| {
-                step.state == StepState::Completed || (step.state.has_ended() && step.on_failure == OnFailure::Continue)
+                step.state == StepState::Completed
+                    || (step.state.has_ended() && step.on_failure == OnFailure::Continue)
             };
             for step in &self.steps {
                 let before = self.edges.iter().filter(|edge| edge.1 == step.number);

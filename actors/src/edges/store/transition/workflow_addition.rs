@@ -113,11 +113,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::edges::store::{
-        record::Lease,
-        transition::tests::new_job,
-        workflow::NewStep,
-    };
+    use crate::edges::store::{record::Lease, transition::tests::new_job, workflow::NewStep};
 
     fn flow() -> Flow {
         Flow {
@@ -148,11 +144,8 @@ mod tests {
     }
 
     fn added(names: &[&str]) -> AddedSteps {
-        let step = |name: &&str| NewStep {
-            name: (*name).to_owned(),
-            on_failure: OnFailure::Fail,
-            job: new_job(1),
-        };
+        let step =
+            |name: &&str| NewStep { name: (*name).to_owned(), on_failure: OnFailure::Fail, job: new_job(1) };
         AddedSteps {
             lease: Lease { id: Uuid::nil(), token: 1 },
             steps: names.iter().map(step).collect(),

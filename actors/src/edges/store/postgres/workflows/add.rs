@@ -50,7 +50,8 @@ pub(super) async fn add(tx: &mut Transaction<'_>, added: &AddedSteps) -> sqlx::R
     let known = rows.iter().map(|row| Ok((row.try_get("name")?, step(row)?)));
     let known = known.collect::<sqlx::Result<BTreeMap<String, Step>>>()?;
     let first = flow.steps();
-    let Addition { steps, followers, edges, touched } = match workflow_addition::add(&mut flow, added, known) {
+    let Addition { steps, followers, edges, touched } = match workflow_addition::add(&mut flow, added, known)
+    {
         Ok(addition) => addition,
         Err(refused) => return Ok(WorkflowOutcome::Refused(refused)),
     };

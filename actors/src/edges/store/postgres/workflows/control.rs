@@ -121,14 +121,11 @@ pub(in crate::edges::store::postgres) async fn adopt(
         .await?;
     let Some(workflow) = workflow else { return Ok(()) };
     let Some(mut flow) = lock_flows(tx, vec![workflow]).await?.pop() else { return Ok(()) };
-    let row = sqlx::query(concat!(
-        "SELECT ",
-        step_columns!(),
-        " FROM workflow_steps AS steps WHERE job = $1"
-    ))
-    .bind(job)
-    .fetch_optional(&mut *tx.connection)
-    .await?;
+    let row =
+        sqlx::query(concat!("SELECT ", step_columns!(), " FROM workflow_steps AS steps WHERE job = $1"))
+            .bind(job)
+            .fetch_optional(&mut *tx.connection)
+            .await?;
     let Some(row) = row else { return Ok(()) };
     let mut step = step(&row)?;
     let runs = step.state == StepState::Active;

@@ -47,7 +47,8 @@ async fn forget(
     limit: u32,
 ) -> sqlx::Result<()> {
     // Somebody may have resumed it meanwhile.
-    let Some(mut flow) = lock_flows(tx, vec![workflow]).await?.pop().filter(|flow| flow.state == state) else {
+    let Some(mut flow) = lock_flows(tx, vec![workflow]).await?.pop().filter(|flow| flow.state == state)
+    else {
         return Ok(());
     };
     if flow.counts[StepState::Waiting as usize] > 0 {

@@ -58,7 +58,8 @@ async fn submit(tx: &mut Transaction<'_>, new: &NewWorkflow) -> sqlx::Result<Wor
         return Ok(if same { WorkflowOutcome::Duplicate { steps } } else { WorkflowOutcome::Conflict });
     }
     let (open, followers) = degrees(new.steps.len(), &new.edges);
-    let jobs: Vec<NewJob> = new.steps.iter().zip(&open).map(|(step, open)| job_of(&step.job, *open)).collect();
+    let jobs: Vec<NewJob> =
+        new.steps.iter().zip(&open).map(|(step, open)| job_of(&step.job, *open)).collect();
     let on_end = new.on_end.as_ref().map(job_of_end);
     let all: Vec<&NewJob> = jobs.iter().chain(&on_end).collect();
     if let Some((place, outcome)) = enqueue::store_whole(tx, &all, new.id).await? {

@@ -172,7 +172,9 @@ pub(in crate::edges::store::postgres) async fn inputs(
 }
 
 pub(in crate::edges::store::postgres) async fn has_open(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM workflows WHERE state IN (0, 1))").fetch_one(connection).await
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM workflows WHERE state IN (0, 1))")
+        .fetch_one(connection)
+        .await
 }
 
 /// The jobs of steps that were not advanced, `looked_at` of them after `after`: those that have ended, and the last one that was

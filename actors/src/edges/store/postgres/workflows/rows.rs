@@ -9,9 +9,7 @@ use super::super::{
     transaction::Transaction,
 };
 use crate::edges::store::{
-    transition::workflow::{
-        Flow, Step, on_failure_code, on_failure_of, step_state_of, workflow_state_of,
-    },
+    transition::workflow::{Flow, Step, on_failure_code, on_failure_of, step_state_of, workflow_state_of},
     workflow::NewStep,
 };
 

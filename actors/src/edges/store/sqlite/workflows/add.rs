@@ -32,7 +32,10 @@ pub(super) fn add(tx: &mut Transaction<'_>, added: &AddedSteps) -> Decided {
         return Ok(Ok(WorkflowOutcome::NotFound));
     };
     let Some(mut flow) = flow(tx, workflow)? else { return Ok(Ok(WorkflowOutcome::NotFound)) };
-    debug_assert!(matches!(flow.state, WorkflowState::Running | WorkflowState::Cancelling), "a step of it runs");
+    debug_assert!(
+        matches!(flow.state, WorkflowState::Running | WorkflowState::Cancelling),
+        "a step of it runs"
+    );
     let mut known: BTreeMap<String, Step> = BTreeMap::new();
     let mut find = tx.connection.prepare_cached(concat!(
         "SELECT ",
@@ -45,7 +48,8 @@ pub(super) fn add(tx: &mut Transaction<'_>, added: &AddedSteps) -> Decided {
         }
     }
     let first = flow.steps();
-    let Addition { steps, followers, edges, touched } = match workflow_addition::add(&mut flow, added, known) {
+    let Addition { steps, followers, edges, touched } = match workflow_addition::add(&mut flow, added, known)
+    {
         Ok(addition) => addition,
         Err(refused) => return Ok(Ok(WorkflowOutcome::Refused(refused))),
     };

@@ -67,7 +67,8 @@ fn ended(tx: &Transaction<'_>, jobs: &[Uuid]) -> rusqlite::Result<Vec<(Step, Job
     ))?;
     let mut found: BTreeMap<(Uuid, u32), (Step, JobState)> = BTreeMap::new();
     for job in jobs {
-        let read = statement.query_row([job.as_bytes()], |row| Ok((step(row)?, row.get::<_, Option<i64>>(7)?)));
+        let read =
+            statement.query_row([job.as_bytes()], |row| Ok((step(row)?, row.get::<_, Option<i64>>(7)?)));
         if let Some((step, Some(state))) = read.optional()?
             && state_of(state).is_final()
         {
@@ -104,4 +105,3 @@ pub(super) fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> rusqlite
     }
     Ok(queues)
 }
-

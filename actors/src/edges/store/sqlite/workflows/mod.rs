@@ -22,7 +22,10 @@ pub(super) use control::adopt;
 pub(super) use reads::{edges, ended_steps, has_open, inputs, list, one, steps};
 
 /// Carries an operation out.
-pub(super) fn run(tx: &mut Transaction<'_>, operation: &WorkflowOperation) -> rusqlite::Result<OperationResult> {
+pub(super) fn run(
+    tx: &mut Transaction<'_>,
+    operation: &WorkflowOperation,
+) -> rusqlite::Result<OperationResult> {
     let done = match operation {
         WorkflowOperation::Submit(new) => submit(tx, new)?,
         WorkflowOperation::AddSteps(added) => add::add(tx, added)?,
@@ -51,8 +54,9 @@ pub(super) fn change(
 type Decided = rusqlite::Result<Result<WorkflowOutcome, StoreError>>;
 
 fn submit(tx: &mut Transaction<'_>, new: &NewWorkflow) -> Decided {
-    let mut find =
-        tx.connection.prepare_cached("SELECT fingerprint, waiting + active + completed + failed + cancelled FROM workflows WHERE id = ?1")?;
+    let mut find = tx.connection.prepare_cached(
+        "SELECT fingerprint, waiting + active + completed + failed + cancelled FROM workflows WHERE id = ?1",
+    )?;
     let known: Option<(Vec<u8>, u32)> =
         find.query_row([new.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((fingerprint, steps)) = known {
@@ -60,7 +64,8 @@ fn submit(tx: &mut Transaction<'_>, new: &NewWorkflow) -> Decided {
         return Ok(Ok(if same { WorkflowOutcome::Duplicate { steps } } else { WorkflowOutcome::Conflict }));
     }
     let (open, followers) = degrees(new.steps.len(), &new.edges);
-    let jobs: Vec<NewJob> = new.steps.iter().zip(&open).map(|(step, open)| job_of(&step.job, *open)).collect();
+    let jobs: Vec<NewJob> =
+        new.steps.iter().zip(&open).map(|(step, open)| job_of(&step.job, *open)).collect();
     let on_end = new.on_end.as_ref().map(job_of_end);
     let all: Vec<&NewJob> = jobs.iter().chain(&on_end).collect();
     if let Some(refused) = match enqueue::store_whole(tx, &all, new.id)? {

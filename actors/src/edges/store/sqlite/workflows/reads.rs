@@ -165,9 +165,8 @@ pub(in crate::edges::store::sqlite) fn ended_steps(
                WHERE state IN (0, 1) AND job > ?1 ORDER BY job LIMIT ?2) AS open
          JOIN jobs ON jobs.id = open.job ORDER BY open.job",
     )?;
-    let rows = statement.query_map(params![after.as_bytes(), looked_at], |row| {
-        Ok((id(row, 0)?, row.get::<_, bool>(1)?))
-    })?;
+    let rows = statement
+        .query_map(params![after.as_bytes(), looked_at], |row| Ok((id(row, 0)?, row.get::<_, bool>(1)?)))?;
     let rows: Vec<(Uuid, bool)> = rows.collect::<Result<_, _>>()?;
     let last = rows.last().map(|(job, _)| *job).filter(|_| rows.len() >= looked_at as usize);
     Ok((rows.into_iter().filter(|(_, ended)| *ended).map(|(job, _)| job).collect(), last))
