@@ -16,6 +16,7 @@ pub mod registry;
 pub mod retry;
 pub mod sleep;
 pub mod states;
+pub mod steps;
 
 pub use context::JobContext;
 pub use error::{CheckError, JobError};
@@ -27,3 +28,4 @@ pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};
 pub use retry::{CustomDelay, RetryPolicy};
 pub use sleep::Sleep;
 pub use states::{MissingState, States};
+pub use steps::StepError;

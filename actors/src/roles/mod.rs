@@ -43,6 +43,7 @@ mod tree;
 mod tuning;
 mod waiting;
 mod wakes;
+mod workflows;
 
 pub use assembly::{Handles, Roles, RolesError};
 pub use condition::{Condition, Conditions};
