@@ -21,6 +21,8 @@ mod folder_lock;
 mod settings;
 #[cfg(feature = "sqlite")]
 mod upkeep;
+#[cfg(feature = "sqlite")]
+mod workflows;
 
 pub use callboard_supervisors::CallboardMessage as Message;
 pub use callboard_supervisors::*;
@@ -39,6 +41,8 @@ pub use callboard_contracts as contracts;
 pub use folder_lock::FolderError;
 #[cfg(feature = "sqlite")]
 pub use settings::SettingsError;
+#[cfg(feature = "sqlite")]
+pub use workflows::Workflows;
 
 /// What a node of a fleet does.
 #[cfg(feature = "sqlite")]

@@ -28,4 +28,4 @@ pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};
 pub use retry::{CustomDelay, RetryPolicy};
 pub use sleep::Sleep;
 pub use states::{MissingState, States};
-pub use steps::StepError;
+pub use steps::{StepError, step};

@@ -42,6 +42,28 @@ pub struct WorkflowStep {
     pub job: SubmitJob,
 }
 
+impl WorkflowStep {
+    /// It waits for the steps of these names as well.
+    #[must_use]
+    pub fn waits_for<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.after.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// The steps of these names wait for it as well.
+    #[must_use]
+    pub fn runs_before<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.before.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// What becomes of those that wait for it if it fails.
+    #[must_use]
+    pub fn on_failure(self, on_failure: OnFailure) -> Self {
+        WorkflowStep { on_failure, ..self }
+    }
+}
+
 /// A workflow to be run: steps, each a job, that wait for each other. One whose steps wait for nothing is a batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
