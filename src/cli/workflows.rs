@@ -154,8 +154,7 @@ pub(super) async fn run(
             if printer.json {
                 printer.document(&cancelled);
             } else if cancelled.running > 0 {
-                printer
-                    .line(&format!("{id} {}: {} jobs were told to end", cancelled.state, cancelled.running));
+                line(&format!("{id} {}: {} jobs were told to end", cancelled.state, cancelled.running));
             } else {
                 line(&format!("{id} {}", cancelled.state));
             }

@@ -32,3 +32,4 @@ mod stream;
 mod telemetry;
 mod traces;
 mod transactions;
+mod workflows;

@@ -6,6 +6,7 @@ mod control;
 mod forget;
 mod reads;
 mod rows;
+mod transfer;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ use crate::edges::store::{
 };
 pub(super) use control::adopt;
 pub(super) use reads::{edges, ended_steps, has_open, inputs, list, one, steps};
+pub(super) use transfer::{all, line, put};
 
 /// Carries an operation out.
 pub(super) fn run(
