@@ -1,6 +1,6 @@
 //! Workflows over several servers, of which some are killed; and on the command line.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{collections::BTreeMap, io::Write, path::Path, process::Command};
 
 use callboard_testsupport::Database;
 use serde_json::{Value, json};
@@ -109,6 +109,37 @@ fn a_graph_is_finished_in_its_order_though_its_leader_and_a_worker_are_killed() 
         assert_eq!(completed, 1, "{job}");
     }
     drop((folder, other));
+}
+
+/// `examples/word_count.rs` on all there is: the words of every source of this repository, by 10000 steps on three processes of which
+/// two are killed.
+#[test]
+#[ignore = "takes minutes: cargo nextest run --all-features --run-ignored only -E 'test(the_words_of_the_repository)'"]
+fn the_words_of_the_repository_are_counted_by_ten_thousand_steps() {
+    let database = Database::create();
+    let folder = tempfile::tempdir().expect("a folder");
+    let program =
+        Path::new(env!("CARGO_BIN_EXE_callboard")).parent().expect("a folder").join("examples/word_count");
+    // With `split` and `collect` there are as many as there may be.
+    let counted = Command::new(program)
+        .args([
+            database.url(),
+            folder.path().to_str().expect("in Unicode"),
+            env!("CARGO_MANIFEST_DIR"),
+            "9998",
+        ])
+        .output()
+        .expect("the program starts");
+    let (said, errors) = (out(&counted), err(&counted));
+    assert!(counted.status.success(), "{said}{errors}");
+    print!("{said}");
+    assert!(
+        said.contains("with 2 workers killed") && said.contains("every word was counted once: true"),
+        "{said}"
+    );
+    let steps: u32 =
+        said.lines().find_map(|line| line.split_once(" steps in ")?.0.parse().ok()).expect("a number");
+    assert!((9_000..=10_000).contains(&steps), "{said}");
 }
 
 /// A file with a workflow in it.

@@ -12,6 +12,7 @@ use callboard_actors::{
         Signed, SubmitWorkflow,
     },
 };
+use callboard_contracts::workflow::check_name;
 use uuid::Uuid;
 
 use crate::{
@@ -50,7 +51,10 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
     for (name, value) in query(request) {
         match &*name {
             "state" => filter.state = Some(parsed("state", &value)?),
-            "name" => filter.name = Some(value),
+            "name" => {
+                check_name(&value).map_err(|error| Trouble::parameter("name", error.to_string()))?;
+                filter.name = Some(value);
+            }
             "limit" => limit = number(&value, 1000)?,
             "cursor" => filter.before = Some(cursor(&value)?),
             other => return Err(unknown(other, "there are state, name, limit and cursor")),

@@ -60,7 +60,6 @@ async fn run(node: Arc<Node>, path: String) {
             followed = follower.follow(&path, &mut backoff) => followed,
         };
         match followed {
-            // The log is another one now, or its part was deleted: begin anew.
             Ok(Next::Anew) => {}
             Ok(Next::Ended) => return,
             Err(error) => {
@@ -75,6 +74,7 @@ async fn run(node: Arc<Node>, path: String) {
 
 /// What comes after it has followed the log.
 enum Next {
+    /// A part of the log was deleted before it was read, or the leadership has ended: it is to be begun anew.
     Anew,
     /// The store is gone for good.
     Ended,
@@ -88,9 +88,15 @@ struct Follower<'n> {
 
 impl Follower<'_> {
     async fn follow(mut self, path: &str, backoff: &mut Backoff) -> Result<Next, StoreError> {
-        // Whatever has ended up to here, is found by looking.
+        // Before the store is open, nobody knows the log's end.
+        if self.committed.wait_for(|newest| *newest != LogCursor::default()).await.is_err() {
+            return Ok(Next::Ended);
+        }
+        // Whatever has ended up to here is found by looking.
         let mut after = *self.committed.borrow_and_update();
-        self.look().await?;
+        if !self.look().await? {
+            return Ok(Next::Anew);
+        }
         loop {
             let newest = *self.committed.borrow_and_update();
             let mut idle = false;
@@ -116,7 +122,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Advances what has ended up to `newest`; how far it came. `None`: events are missing.
+    /// Advances what has ended up to `newest`; how far it came. `None`: events are missing, or this node does not lead any more.
     async fn read(&self, mut after: LogCursor, newest: LogCursor) -> Result<Option<LogCursor>, StoreError> {
         while after != newest {
             let page = self.node.store.events_after(after, None, PAGE).await?;
@@ -125,26 +131,31 @@ impl Follower<'_> {
                 return Ok(None);
             }
             let Some(last) = page.events.last().map(|event| event.cursor) else { break };
-            self.advance(page.events.iter().filter_map(ended_job).collect()).await?;
+            if !self.advance(page.events.iter().filter_map(ended_job).collect()).await? {
+                return Ok(None);
+            }
             after = last;
         }
         Ok(Some(after))
     }
 
-    /// Looks at all steps that were not advanced, page by page.
-    async fn look(&self) -> Result<(), StoreError> {
+    /// Looks at all steps that were not advanced, page by page. Whether this node still leads.
+    async fn look(&self) -> Result<bool, StoreError> {
         let mut after = Uuid::nil();
         loop {
             let (jobs, last) = self.node.store.ended_steps(after, LOOKED_AT).await?;
-            self.advance(jobs).await?;
+            if !self.advance(jobs).await? {
+                return Ok(false);
+            }
             match last {
                 Some(last) => after = last,
-                None => return Ok(()),
+                None => return Ok(true),
             }
         }
     }
 
-    async fn advance(&self, jobs: Vec<Uuid>) -> Result<(), StoreError> {
+    /// Advances the steps of these jobs. Whether this node still leads.
+    async fn advance(&self, jobs: Vec<Uuid>) -> Result<bool, StoreError> {
         for jobs in jobs.chunks(JOBS) {
             let mut left = jobs.to_vec();
             while !left.is_empty() {
@@ -158,15 +169,14 @@ impl Follower<'_> {
                         left = more;
                     }
                     Outcome::NotLeader => {
-                        // Whoever waits for this ends with the leadership.
                         self.node.leads.ended(self.leader);
-                        return Ok(());
+                        return Ok(false);
                     }
                     other => return Err(other.unexpected()),
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

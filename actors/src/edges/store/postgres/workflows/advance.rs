@@ -105,7 +105,8 @@ pub(super) async fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> sq
     let Some(job) = flow.on_end else { return Ok(Vec::new()) };
     let queues = each(tx, &[job], set_free).await?;
     let Some(row) = tx.changes.rows.get(&job).cloned() else { return Ok(Vec::new()) };
-    if row.state.is_final() {
+    // One that runs was told of the end before this one.
+    if row.state.is_final() || row.state == JobState::Executing {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
         enqueue::replay(tx, &row, &replay, Some(flow.id)).await?;
         replayed(&mut tx.changes, &row, &replay);

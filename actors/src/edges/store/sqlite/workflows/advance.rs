@@ -96,7 +96,8 @@ pub(super) fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> rusqlite
     // It was written back, so what is there is what was found, or available.
     tx.load(std::iter::once(job))?;
     let Some(row) = tx.changes.rows.get(&job).cloned() else { return Ok(Vec::new()) };
-    if row.state.is_final() {
+    // One that runs was told of the end before this one.
+    if row.state.is_final() || row.state == JobState::Executing {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
         enqueue::replay(tx, &row, &replay, Some(flow.id))?;
         replayed(&mut tx.changes, &row, &replay);

@@ -4,6 +4,8 @@ mod add;
 mod advance;
 mod control;
 mod forget;
+#[cfg(test)]
+mod plans;
 mod reads;
 mod rows;
 mod transfer;
