@@ -55,6 +55,7 @@ use crate::{
     backends::{Backends, SameNameError},
     folder_lock::{FolderError, FolderLock},
     settings::{Keeper, KeeperArgs, Kept, Reread, SetLogLevel, SettingsError, check_keys},
+    workflows::Workflows,
 };
 
 /// How long the tree has to stop once its work is handed over.
@@ -287,7 +288,7 @@ impl Fleet {
 pub struct App {
     system: ActorSystem,
     pub(crate) handles: Handles,
-    store: StoreHandle,
+    pub(crate) store: StoreHandle,
     conditions: Conditions,
     remote: Remote,
     #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the web endpoints record spans"))]
@@ -595,6 +596,11 @@ impl App {
         let tree = self.system.shutdown(STOP_LIMIT).await;
         self.handles.forget_host();
         StopReport { jobs, tree }
+    }
+
+    /// What can be done with workflows.
+    pub fn workflows(&self) -> Workflows<'_> {
+        Workflows::of(self)
     }
 
     pub(crate) fn store_error(&self, error: StoreError) -> AppError {
@@ -987,6 +993,14 @@ impl App {
             get_nodes: read_model.recipient(),
             list_commands: read_model.recipient(),
             get_audit: read_model.recipient(),
+            submit_workflow: gateway.recipient(),
+            cancel_workflow: gateway.recipient(),
+            resume_workflow: gateway.recipient(),
+            get_workflow: read_model.recipient(),
+            list_workflows: read_model.recipient(),
+            list_steps: read_model.recipient(),
+            get_graph: read_model.recipient(),
+            get_inputs: read_model.recipient(),
             get_settings: self.keeper.recipient(),
             change_settings: self.keeper.recipient(),
             committed: self.store.committed(),

@@ -23,6 +23,8 @@ mod settings;
 pub mod testing;
 #[cfg(feature = "sqlite")]
 mod upkeep;
+#[cfg(feature = "sqlite")]
+mod workflows;
 
 pub use callboard_supervisors::CallboardMessage as Message;
 pub use callboard_supervisors::*;
@@ -41,6 +43,8 @@ pub use callboard_contracts as contracts;
 pub use folder_lock::FolderError;
 #[cfg(feature = "sqlite")]
 pub use settings::SettingsError;
+#[cfg(feature = "sqlite")]
+pub use workflows::Workflows;
 
 /// What a node of a fleet does.
 #[cfg(feature = "sqlite")]

@@ -36,6 +36,7 @@ mod retry;
 mod server;
 mod submit;
 mod submit_stream;
+mod workflows;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
@@ -45,3 +46,4 @@ pub use job_query::{JobPages, JobQuery};
 pub use log_stream::{LogItem, LogStream};
 pub use retry::{RetryNotice, RetryPolicy};
 pub use submit_stream::SubmitStream;
+pub use workflows::{WorkflowQuery, WorkflowStepQuery};

@@ -17,6 +17,7 @@ pub mod state;
 pub mod tag;
 pub mod timestamp;
 pub mod trace;
+pub mod workflow;
 
 pub use event::{EventEnvelope, EventType, Producer};
 pub use job::{ContractJob, JobAccepted, JobStatus};

@@ -12,7 +12,7 @@ use crate::JobStatus;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Not yet to be run: it waits for a handler of its type.
+    /// Not yet to be run: it waits for a handler of its type, or for other steps of its workflow.
     Pending,
     /// To be run at a later time.
     Scheduled,

@@ -22,6 +22,7 @@ mod table;
 mod tree;
 mod values;
 mod worker;
+mod workflows;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -90,6 +91,9 @@ enum Command {
     /// Look at jobs, cancel them, run them again.
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Submit workflows, steps that wait for each other; look at them, cancel them, resume them.
+    #[command(subcommand)]
+    Workflows(workflows::WorkflowsCommand),
     /// Show the queues and what they hold, pause them, let them go on.
     Queues(QueuesArgs),
     /// Show the nodes of the fleet, tell them what to do.
@@ -197,6 +201,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Completions(args) => completions::run(args),
         Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),
         Command::Jobs(command) => runtime.block_on(jobs::run(&client()?, command, printer)),
+        Command::Workflows(command) => runtime.block_on(workflows::run(&client()?, command, printer)),
         Command::Queues(args) => {
             let command = args.command.unwrap_or(queues::QueuesCommand::List);
             runtime.block_on(queues::run(&client()?, command, printer))

@@ -33,6 +33,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("stream_pipeline", &[], "the sum of 200 readings is 19900"),
     ("testing", &[], "no line is lost in 100 orders of events"),
     ("transaction", &["DATABASE", "FOLDER"], "the other one is there: false"),
+    ("word_count", &["DATABASE", "FOLDER"], "every word was counted once: true"),
     ("worker_pool", &[], "5 of 5 say that 84 / 2 is 42"),
 ];
 

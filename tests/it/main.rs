@@ -35,3 +35,4 @@ mod testing_jobs;
 mod traces;
 mod transactions;
 mod unique;
+mod workflows;

@@ -16,10 +16,18 @@ use crate::{
 /// The body, within its limit.
 pub(crate) async fn read(
     request: &HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     settings: &WebSettings,
 ) -> Result<web::BytesMut, Trouble> {
-    let limit = settings.max_body;
+    read_up_to(request, payload, settings.max_body).await
+}
+
+/// The body, within a limit of its own.
+pub(crate) async fn read_up_to(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    limit: usize,
+) -> Result<web::BytesMut, Trouble> {
     let too_large = || Trouble::new(Kind::TooLarge, format!("the body may have at most {limit} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {

@@ -33,6 +33,8 @@ mod sse;
 mod stream;
 mod unanswered;
 mod unread;
+mod workflow_routes;
+mod workflows;
 
 pub use observatory::OldPort;
 pub use proxy::ProxySettings;

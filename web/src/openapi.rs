@@ -5,10 +5,13 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
-        JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
-        QueueView, Readiness, Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView,
-        SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
+        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobInputs, JobList,
+        JobLogEnd, JobLogLine, JobLogPage, JobTypeView, NodeView, OnFailure, OrderNode, Problem, PutEdge,
+        QueueLabels, QueueLimits, QueueView, Readiness, Retried, RetryView, SettingChange, SettingView,
+        SettingsChanged, SettingsView, StepList, StepResult, StepState, StepView, SubmitAnswer, SubmitJob,
+        SubmitMany, SubmitWorkflow, Submitted, SubmittedItem, Totals, TreeNode, WorkflowCancelled,
+        WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted,
+        WorkflowView,
     },
 };
 use serde_json::{Map, Value, json};
@@ -65,7 +68,22 @@ use crate::{
     Submitted,
     SubmittedItem,
     Totals,
-    TreeNode
+    TreeNode,
+    JobInputs,
+    OnFailure,
+    StepList,
+    StepResult,
+    StepState,
+    StepView,
+    SubmitWorkflow,
+    WorkflowCancelled,
+    WorkflowGraph,
+    WorkflowList,
+    WorkflowResumed,
+    WorkflowState,
+    WorkflowStep,
+    WorkflowSubmitted,
+    WorkflowView
 )))]
 struct Schemas;
 
@@ -187,7 +205,7 @@ fn responses(route: &Route) -> Value {
         let mut response =
             json!({ "description": answer.description, "content": { answer.media: { "schema": said } } });
         if answer.description.contains("`Location`") {
-            response["headers"]["Location"] = header("Where the job is.");
+            response["headers"]["Location"] = header("Where it is.");
         }
         if route.keyed {
             response["headers"][REPLAYED] =

@@ -65,6 +65,8 @@ kinds! {
     KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
     KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
+    WorkflowConflict = 409 "workflow-conflict" "Another workflow has this id",
+    WorkflowState = 409 "workflow-state" "The workflow's state does not allow this",
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
     Misdirected = 421 "misdirected" "The request names another host",
@@ -218,7 +220,12 @@ impl From<Refusal> for Trouble {
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
-            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) | Refusal::NoSuchNode(_) => Kind::NotFound,
+            Refusal::NotFound(_)
+            | Refusal::NoSuchQueue(_)
+            | Refusal::NoSuchNode(_)
+            | Refusal::NoSuchWorkflow(_) => Kind::NotFound,
+            Refusal::WorkflowConflict(_) => Kind::WorkflowConflict,
+            Refusal::WorkflowState { .. } => Kind::WorkflowState,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

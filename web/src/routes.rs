@@ -13,18 +13,22 @@ use crate::{
     problem::Kind,
     route::{Route, Schema::*},
     settings_of_node, sse, stream,
+    workflow_routes::workflows,
 };
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), events(), seeing(), fleet(), contract_routes()].into_iter().flatten().collect()
+    [submitting(), jobs(), workflows(), events(), seeing(), fleet(), contract_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+pub(crate) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
     request.match_info().get(name).unwrap_or("")
 }
 
-fn uuid() -> Value {
+pub(crate) fn uuid() -> Value {
     json!({ "type": "string", "format": "uuid" })
 }
 
@@ -32,10 +36,10 @@ fn log_position() -> Value {
     json!({ "type": "string", "pattern": "^[0-9]+-[0-9]+$" })
 }
 
-const TRACE_SAYS: &str =
+pub(crate) const TRACE_SAYS: &str =
     "The span in which the request is made (W3C Trace Context); it is kept with the jobs.";
 
-fn traceparent() -> Value {
+pub(crate) fn traceparent() -> Value {
     json!({ "type": "string", "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" })
 }
 

@@ -7,9 +7,11 @@ use callboard_actors::{
     roles::{
         Conditions, RoleSet,
         request::{
-            CancelJob, ChangeSettings, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
-            GetQueues, GetSettings, GetTotals, LabelQueue, LimitQueue, ListCommands, ListJobs, Order,
-            PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
+            CancelJob, CancelWorkflow, ChangeSettings, GetAudit, GetEdges, GetGraph, GetInputs, GetJob,
+            GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetSettings, GetTotals, GetWorkflow,
+            LabelQueue, LimitQueue, ListCommands, ListJobs, ListSteps, ListWorkflows, Order, PauseQueue,
+            ReadLog, RecentEvents, ResumeWorkflow, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
+            SubmitWorkflow,
         },
     },
 };
@@ -121,6 +123,14 @@ pub struct WebDependencies {
     pub get_nodes: Recipient<GetNodes>,
     pub list_commands: Recipient<ListCommands>,
     pub get_audit: Recipient<GetAudit>,
+    pub submit_workflow: Recipient<SubmitWorkflow>,
+    pub cancel_workflow: Recipient<Signed<CancelWorkflow>>,
+    pub resume_workflow: Recipient<Signed<ResumeWorkflow>>,
+    pub get_workflow: Recipient<GetWorkflow>,
+    pub list_workflows: Recipient<ListWorkflows>,
+    pub list_steps: Recipient<ListSteps>,
+    pub get_graph: Recipient<GetGraph>,
+    pub get_inputs: Recipient<GetInputs>,
     pub get_settings: Recipient<GetSettings>,
     pub change_settings: Recipient<Signed<ChangeSettings>>,
     /// The newest place in the log, told after each commit.

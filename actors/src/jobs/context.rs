@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use callboard_contracts::{Timestamp, TraceContext, api::LogLevel};
+use callboard_contracts::{
+    Timestamp, TraceContext,
+    api::{JobInputs, LogLevel, StepResult, WorkflowStep},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     journal::{Fraction, Journal},
     states::{MissingState, States},
+    steps::{StepAccess, StepError},
 };
 
 /// What a running job knows of itself and of the node it runs on. Cheap to clone.
@@ -30,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) trace: TraceContext,
     pub(crate) partition_key: Option<String>,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) steps: Arc<dyn StepAccess>,
 }
 
 tokio::task_local! {
@@ -141,6 +146,67 @@ impl JobContext {
     /// Adds one line to the log, of which this is the beginning if it has more `bytes`.
     pub(crate) fn log_line(&self, level: LogLevel, line: &str, bytes: u64) {
         self.0.journal.log_line(level, line, bytes);
+    }
+
+    /// What the steps have come to that this one waits for, in their order; of the job that runs at the end of a workflow, none.
+    /// Together they may have [`MAX_RESULTS`](Self::MAX_RESULTS) bytes; of more, [`step_inputs`](Self::step_inputs) gives a part.
+    ///
+    /// ```no_run
+    /// # async fn example(cx: &callboard_actors::jobs::JobContext) -> Result<(), callboard_actors::jobs::JobError> {
+    /// let mut words = 0;
+    /// for step in cx.step_results().await? {
+    ///     words += step.result.and_then(|count| count.as_u64()).unwrap_or(0);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StepError::NoStep`] if the job is of no workflow, [`StepError::TooLarge`], and [`StepError::Unavailable`].
+    pub async fn step_results(&self) -> Result<Vec<StepResult>, StepError> {
+        let (mut all, mut bytes, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = self.0.steps.inputs(after).await?;
+            for one in page.results {
+                bytes += one.result.as_ref().map_or(0, |result| result.to_string().len());
+                if bytes > Self::MAX_RESULTS {
+                    return Err(StepError::TooLarge(Self::MAX_RESULTS));
+                }
+                after = Some(one.number);
+                all.push(one);
+            }
+            if page.next_cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Bytes of results that [`step_results`](Self::step_results) gives at most.
+    pub const MAX_RESULTS: usize = 64 * 1024 * 1024;
+
+    /// The workflow that this job is of, and a part of what the steps have come to that it waits for: those behind this number,
+    /// 1000 at most, and about 4 MiB of results. The last one's number is what the next part is asked with, if there is a
+    /// `next_cursor`.
+    ///
+    /// # Errors
+    /// [`StepError::NoStep`] if the job is of no workflow, and [`StepError::Unavailable`].
+    pub async fn step_inputs(&self, after: Option<u32>) -> Result<JobInputs, StepError> {
+        self.0.steps.inputs(after).await
+    }
+
+    /// Adds steps to the workflow of this one, while it runs; how many are new. A step can wait (`after`) for other new ones and for
+    /// those that have begun, and steps that wait still can be made to wait for it (`before`), such as the one that gathers what was
+    /// fanned out. It is stored durably when this returns. Steps whose names are there already are passed over, so that an
+    /// attempt can do again what one before it has done.
+    ///
+    /// # Errors
+    /// [`StepError::Refused`] says what is wrong, and nothing is added then; [`StepError::Stale`] if the attempt was taken for dead;
+    /// [`StepError::NoStep`], [`StepError::Unavailable`].
+    pub async fn add_steps(&self, steps: Vec<WorkflowStep>) -> Result<u32, StepError> {
+        if steps.is_empty() {
+            return Ok(0);
+        }
+        self.0.steps.add(steps).await
     }
 
     /// Resolves when this run is to end: somebody cancelled the job, its time is over, or the node stops. What is

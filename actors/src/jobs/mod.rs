@@ -18,6 +18,7 @@ pub mod registry;
 pub mod retry;
 pub mod sleep;
 pub mod states;
+pub mod steps;
 pub(crate) mod unique;
 
 pub use context::JobContext;
@@ -30,3 +31,4 @@ pub use registry::{JobRegistry, JobRegistryBuilder, RegistryError};
 pub use retry::{CustomDelay, RetryPolicy};
 pub use sleep::Sleep;
 pub use states::{MissingState, States};
+pub use steps::{StepError, step};

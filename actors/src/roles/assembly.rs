@@ -38,6 +38,7 @@ use super::{
     standing::{Host, Standing},
     tuning::{self, Tuned, Tuning},
     wakes::Wakes,
+    workflows::Workflows,
 };
 use crate::{
     edges::{
@@ -250,6 +251,7 @@ impl Roles {
             tuned.push(("observers/pruner".to_owned(), pruner.actor_ref().recipient()));
             tuned.push(("observers/lapses".to_owned(), lapses.actor_ref().recipient()));
             observers = observers.child(pruner).child(lapses);
+            observers = observers.child(ChildSpec::<Workflows>::new("workflows", node.clone()));
         }
         observers = observers.child(metrics_engine);
         if has(Role::ReadModel) {

@@ -44,6 +44,7 @@ mod tuning;
 mod unfit;
 mod waiting;
 mod wakes;
+mod workflows;
 
 pub use assembly::{Handles, Roles, RolesError};
 pub use condition::{Condition, Conditions};

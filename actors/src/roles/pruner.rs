@@ -6,7 +6,10 @@ use callboard_supervisors::{Actor, Context, PlainHandler, StartError};
 use tokio::{sync::Notify, time::sleep};
 
 use super::{backoff::Backoff, condition::Condition, node::Node, tuning::Retune};
-use crate::edges::store::{Operation, Outcome, StoreError};
+use crate::edges::store::{
+    Operation, Outcome, StoreError,
+    workflow::{WorkflowOperation, WorkflowOutcome},
+};
 
 /// Deletes finished jobs and old events, a bounded number in each write, if this node leads.
 pub(crate) struct Pruner {
@@ -61,6 +64,15 @@ async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
     let tuned = node.tuned();
     let (kept, limit) = (tuned.audit_kept, tuned.retention.batch);
     delete(node, leader, &Operation::PruneAudit { kept, limit, leader }).await?;
+    // First, since it lets go of jobs.
+    let workflows = WorkflowOperation::Prune {
+        completed: tuned.retention.completed,
+        cancelled: tuned.retention.cancelled,
+        failed: tuned.retention.discarded,
+        limit,
+        leader,
+    };
+    delete(node, leader, &Operation::Workflow(workflows)).await?;
     delete(node, leader, &Operation::Prune { retention: tuned.retention, leader }).await
 }
 
@@ -73,6 +85,8 @@ async fn delete(node: &Node, leader: u64, operation: &Operation) -> Result<(), S
                     return Ok(());
                 }
             }
+            Outcome::Workflow(WorkflowOutcome::Pruned { more: true }) => {}
+            Outcome::Workflow(WorkflowOutcome::Pruned { more: false }) => return Ok(()),
             Outcome::NotLeader => {
                 node.leads.ended(leader);
                 return Ok(());

@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, CommandView, EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, NodeView,
-        QueueView, Totals,
+        AuditPage, CommandView, EdgeView, JobDetail, JobInputs, JobList, JobLogPage, JobSummary, JobTypeView,
+        NodeView, QueueView, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -19,15 +19,17 @@ use super::{
     edges, fleet,
     node::Node,
     request::{
-        GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
-        ListCommands, ListJobs, ReadLog, RecentEvents,
+        GetAudit, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
+        GetQueues, GetTotals, GetWorkflow, ListCommands, ListJobs, ListSteps, ListWorkflows, ReadLog,
+        RecentEvents,
     },
     tuning::Retune,
-    waiting,
+    waiting, workflows,
 };
 use crate::edges::store::{
     StoreError, StoreHandle,
     record::{CommandFilter, JobRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
+    workflow::StepQuery,
 };
 
 /// Reads that may be under way at a time; further ones are told that the store is busy.
@@ -36,6 +38,8 @@ const MOST_UNDER_WAY: usize = 1024;
 const MOST_JOBS: u32 = 1000;
 /// Commands, or entries of the audit trail, that one answer holds at most.
 const MOST_ENTRIES: u32 = 1000;
+/// Steps that one graph has at most.
+const MOST_STEPS: u32 = 10_000;
 /// Events that one answer holds at most.
 const MOST_EVENTS: u32 = 5000;
 
@@ -281,6 +285,54 @@ impl PlainHandler<GetJobTypes> for ReadModel {
 
     fn handle(&mut self, _: GetJobTypes, _: &mut Context<Self>) -> Vec<JobTypeView> {
         self.job_types.clone()
+    }
+}
+
+impl PlainHandler<GetWorkflow> for ReadModel {
+    type Reply = Later<Result<Option<WorkflowView>, StoreError>>;
+
+    fn handle(&mut self, GetWorkflow { id }: GetWorkflow, _: &mut Context<Self>) -> Self::Reply {
+        self.read(move |store| async move { Ok(store.workflow(id).await?.map(workflows::view)) })
+    }
+}
+
+impl PlainHandler<ListWorkflows> for ReadModel {
+    type Reply = Later<Result<WorkflowList, StoreError>>;
+
+    fn handle(
+        &mut self,
+        ListWorkflows { filter, limit }: ListWorkflows,
+        _: &mut Context<Self>,
+    ) -> Self::Reply {
+        let limit = limit.clamp(1, MOST_ENTRIES);
+        self.read(move |store| async move { workflows::list(&store, filter, limit).await })
+    }
+}
+
+impl PlainHandler<ListSteps> for ReadModel {
+    type Reply = Later<Result<Option<StepList>, StoreError>>;
+
+    fn handle(&mut self, ListSteps { id, query }: ListSteps, _: &mut Context<Self>) -> Self::Reply {
+        let query = StepQuery { limit: query.limit.clamp(1, MOST_ENTRIES), ..query };
+        self.read(move |store| async move { workflows::steps(&store, id, query).await })
+    }
+}
+
+impl PlainHandler<GetGraph> for ReadModel {
+    type Reply = Later<Result<Option<WorkflowGraph>, StoreError>>;
+
+    fn handle(&mut self, GetGraph { id, limit }: GetGraph, _: &mut Context<Self>) -> Self::Reply {
+        let limit = limit.clamp(1, MOST_STEPS);
+        self.read(move |store| async move { workflows::graph(&store, id, limit).await })
+    }
+}
+
+impl PlainHandler<GetInputs> for ReadModel {
+    type Reply = Later<Result<Option<JobInputs>, StoreError>>;
+
+    fn handle(&mut self, GetInputs { job, after, limit }: GetInputs, _: &mut Context<Self>) -> Self::Reply {
+        let limit = limit.clamp(1, MOST_ENTRIES);
+        self.read(move |store| async move { workflows::inputs(&store, job, after, limit).await })
     }
 }
 

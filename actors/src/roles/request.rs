@@ -7,7 +7,7 @@ use callboard_contracts::{
     api::{
         AuditPage, Cancelled, CommandView, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery,
         JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
-        SettingsChanged, SettingsView, Submitted, Totals,
+        SettingsChanged, SettingsView, Submitted, Totals, WorkflowState,
     },
 };
 use callboard_supervisors::Message;
@@ -16,6 +16,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::bounds::PayloadLimit;
+pub use super::workflows::request::{
+    CancelWorkflow, GetGraph, GetInputs, GetWorkflow, ListSteps, ListWorkflows, ResumeWorkflow,
+    SubmitWorkflow,
+};
 use crate::{
     edges::store::{
         Outcome, StoreError,
@@ -30,6 +34,8 @@ pub enum Form {
     /// As [`SubmitJob`](callboard_contracts::api::SubmitJob), under `/api/v1` or by an embedding program. The job's
     /// type must have a handler.
     Api,
+    /// The same, for the job of a workflow's step: it is one of its workflow, and not held to being the only one of its kind.
+    Step,
     /// As [`ContractJob`](callboard_contracts::ContractJob). A type without a handler may be held.
     Contract,
 }
@@ -174,6 +180,20 @@ pub enum Refusal {
     WrongState {
         /// The job's state.
         state: JobState,
+        /// What would be possible.
+        detail: String,
+    },
+    /// There is no such workflow.
+    #[error("there is no workflow {0}")]
+    NoSuchWorkflow(Uuid),
+    /// Another workflow has this id.
+    #[error("another workflow has the id {0}: choose a new one, or submit the very same workflow")]
+    WorkflowConflict(Uuid),
+    /// The workflow's state does not allow it.
+    #[error("the workflow is {state}: {detail}")]
+    WorkflowState {
+        /// The workflow's state.
+        state: WorkflowState,
         /// What would be possible.
         detail: String,
     },

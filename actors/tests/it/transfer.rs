@@ -9,8 +9,12 @@ use callboard_actors::edges::store::{
     record::{AttemptEnd, IfTaken, NewJob, NewSession, Uniqueness},
     report::{Report, ReportedLine, ReportedProgress},
     transfer::{Check, TransferError},
+    workflow::{NewStep, NewWorkflow, WorkflowOperation, WorkflowOutcome},
 };
-use callboard_contracts::{JobState, api::LogLevel};
+use callboard_contracts::{
+    JobState,
+    api::{AttemptError, ErrorKind, LogLevel, OnFailure},
+};
 use callboard_testsupport::Database;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -41,7 +45,7 @@ fn new_job(number: u32) -> NewJob {
     }
 }
 
-/// Stores 300 jobs, of which one is completed and one runs.
+/// Stores 300 jobs, of which one is completed and one runs, and a workflow of two.
 async fn fill(store: Arc<dyn Store>) {
     let session =
         NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
@@ -56,6 +60,22 @@ async fn fill(store: Arc<dyn Store>) {
     let ended =
         store.apply(vec![Operation::Finish { lease, started_at: Some(store.now()), end }]).await.unwrap();
     assert!(matches!(ended[0], Ok(Outcome::Finished { .. })), "{ended:?}");
+    let step = |name: &str| NewStep {
+        name: name.to_owned(),
+        on_failure: OnFailure::Fail,
+        job: NewJob { tags: Vec::new(), ..new_job(300) },
+    };
+    let workflow = NewWorkflow {
+        id: Uuid::now_v7(),
+        name: None,
+        fingerprint: [7; 32],
+        steps: vec![step("a"), step("b")],
+        edges: vec![(0, 1)],
+        on_end: None,
+    };
+    let submit = Operation::Workflow(WorkflowOperation::Submit(Box::new(workflow)));
+    let stored = store.apply(vec![submit]).await.unwrap();
+    assert!(matches!(stored[0], Ok(Outcome::Workflow(WorkflowOutcome::Stored { .. }))), "{stored:?}");
 }
 
 async fn sqlite(folder: &TempDir) -> SqliteOptions {
@@ -101,6 +121,9 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("INSERT INTO attempt_reports VALUES (randomblob(16), 1, 1, NULL, NULL, NULL)", vec![("reports", 1)]),
         ("INSERT INTO attempt_log VALUES (randomblob(16), 1, 1, 1, 1, 'x')", vec![("reports", 1)]),
         ("DELETE FROM settings WHERE key = 'epoch'", vec![("epoch", 1)]),
+        ("UPDATE workflows SET waiting = 7", vec![("workflows", 1)]),
+        ("UPDATE workflow_steps SET job = randomblob(16) WHERE number = 1", vec![("workflows", 1)]),
+        ("UPDATE jobs SET workflow = randomblob(16) WHERE sequence = 5", vec![("workflows", 1)]),
     ] {
         let copy = folder.path().join("copy.db");
         upkeep.backup(&copy, &mut |_, _| {}).unwrap();
@@ -119,8 +142,8 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
     let store = tokio::task::spawn_blocking(move || PostgresStore::open(opened).unwrap()).await.unwrap();
     fill(store.clone()).await;
     let mut committed = store.committed();
-    // 300 were created, two validated, one executed and completed.
-    let all = committed.wait_for(|newest| newest.position >= 304);
+    // 302 were created, two validated, one executed and completed.
+    let all = committed.wait_for(|newest| newest.position >= 306);
     tokio::time::timeout(std::time::Duration::from_secs(30), all).await.unwrap().unwrap();
     tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
     let upkeep = PostgresUpkeep::new(of_store);
@@ -184,6 +207,12 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "UPDATE job_tags SET tag = 'b' WHERE sequence = 5",
             "UPDATE job_tags SET tag = 'a'",
             vec![("tags", 2)],
+        ),
+        ("UPDATE workflows SET waiting = 7", "UPDATE workflows SET waiting = 1", vec![("workflows", 1)]),
+        (
+            "UPDATE jobs SET workflow = gen_random_uuid() WHERE token = 1",
+            "UPDATE jobs SET workflow = NULL WHERE token = 1",
+            vec![("workflows", 1)],
         ),
     ] {
         database.psql(&format!(
@@ -378,4 +407,85 @@ async fn whoever_has_the_place_of_its_kind_has_it_after_a_move() {
         assert_eq!(outcomes.await.unwrap(), expected);
     }
     tokio::task::spawn_blocking(move || drop(moved)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_moves_from_one_database_to_the_other_and_goes_on_there() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join(name)) };
+    let session =
+        NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
+    let queue = "steps";
+    let job = |number| NewJob { queue: queue.to_owned(), tags: Vec::new(), ..new_job(number) };
+    let step = |number: u32| NewStep {
+        name: format!("step {number}"),
+        on_failure: if number == 0 { OnFailure::Continue } else { OnFailure::Fail },
+        job: job(number),
+    };
+    let workflow = NewWorkflow {
+        id: Uuid::now_v7(),
+        name: Some("moved".to_owned()),
+        fingerprint: [9; 32],
+        steps: (0..3).map(step).collect(),
+        edges: vec![(0, 1), (0, 2), (1, 2)],
+        on_end: Some(job(9)),
+    };
+    let id = workflow.id;
+    let store = SqliteStore::open(at("first.db")).unwrap();
+    let submit = Operation::Workflow(WorkflowOperation::Submit(Box::new(workflow.clone())));
+    let claim = || Operation::Claim { queue: queue.to_owned(), limit: 9, session: session.id };
+    let mut outcomes =
+        store.apply(vec![Operation::OpenSession(session.clone()), submit.clone(), claim()]).await.unwrap();
+    let Ok(Outcome::Claimed(claimed)) = outcomes.pop().unwrap() else { panic!("{outcomes:?}") };
+    // It has ended, and nobody has told of it.
+    let lease = callboard_actors::edges::store::record::Lease { id: claimed[0].id, token: claimed[0].token };
+    let end = AttemptEnd::Failed { error: error(), retry_at: None };
+    store.apply(vec![Operation::Finish { lease, started_at: None, end }]).await.unwrap();
+    let before = store.workflow(id).await.unwrap().unwrap();
+    drop(store);
+    let database = Database::create();
+    let options = PostgresOptions::new(database.url());
+    let (first, back, to) = (at("first.db"), at("back.db"), options.clone());
+    let exports = std::thread::spawn(move || {
+        let quiet = &mut |_| {};
+        let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
+        SqliteUpkeep::new(first).export(true, &mut one, quiet).unwrap();
+        let postgres = PostgresUpkeep::new(to);
+        postgres.import(&mut &one[..], quiet).unwrap();
+        assert_eq!(found(postgres.check().unwrap()), []);
+        postgres.export(true, &mut two, quiet).unwrap();
+        SqliteUpkeep::new(back.clone()).import(&mut &two[..], quiet).unwrap();
+        assert_eq!(found(SqliteUpkeep::new(back.clone()).check().unwrap()), []);
+        SqliteUpkeep::new(back).export(true, &mut three, quiet).unwrap();
+        [one, two, three].map(|export| workflows(&export))
+    });
+    let [one, two, three] = exports.join().unwrap();
+    assert_eq!(one.len(), 1);
+    assert_eq!((&one, &one), (&two, &three));
+    let store = SqliteStore::open(at("back.db")).unwrap();
+    let after = store.workflow(id).await.unwrap().unwrap();
+    assert_eq!((after.counts, after.name, after.on_end), (before.counts, before.name, before.on_end));
+    let again = store.apply(vec![submit]).await.unwrap();
+    assert_eq!(again, [Ok(Outcome::Workflow(WorkflowOutcome::Duplicate { steps: 3 }))]);
+    // Whoever leads there finds what has ended.
+    let (ended, last) = store.ended_steps(Uuid::nil(), 100).await.unwrap();
+    assert_eq!((&ended[..], last), (&[lease.id][..], None));
+    let advance = WorkflowOperation::Advance { jobs: ended, limit: 100, leader: 0 };
+    store.apply(vec![Operation::Workflow(advance)]).await.unwrap();
+    let session = NewSession { id: Uuid::now_v7(), ..session };
+    let claim = Operation::Claim { queue: queue.to_owned(), limit: 9, session: session.id };
+    let mut outcomes = store.apply(vec![Operation::OpenSession(session), claim]).await.unwrap();
+    let Ok(Outcome::Claimed(claimed)) = outcomes.pop().unwrap() else { panic!("{outcomes:?}") };
+    assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [workflow.steps[1].job.id]);
+}
+
+fn error() -> AttemptError {
+    AttemptError { kind: ErrorKind::Failed, message: "no".to_owned(), backtrace: None, is_final: true }
+}
+
+/// The lines of an export that tell of workflows.
+fn workflows(export: &[u8]) -> Vec<serde_json::Value> {
+    let lines = export.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line.get("workflow").is_some()).collect()
 }

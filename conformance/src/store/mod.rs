@@ -237,6 +237,26 @@ macro_rules! store_suite {
                 of_many_that_hear_of_one_end_one_writes_it,
                 held_jobs_are_released_by_a_queue_that_is_served_outside,
                 no_more_are_out_than_may_be;
+            workflow:
+                a_step_runs_when_those_before_it_are_done,
+                ends_that_are_told_again_change_nothing,
+                what_nobody_told_of_is_found,
+                a_failed_step_blocks_what_waits_for_it_and_nothing_else,
+                a_step_that_is_cancelled_by_itself_counts_as_failed,
+                a_step_that_was_cancelled_before_its_turn_waits_again_when_resumed,
+                a_failed_workflow_goes_on_after_its_repair,
+                a_dead_job_that_is_run_again_by_itself_is_its_step_again,
+                a_batch_tells_of_its_end_whichever_way,
+                cancelling_a_workflow_ends_all_of_it,
+                a_running_step_fans_out_and_what_waits_gathers_it,
+                a_workflow_that_is_cancelled_takes_no_more_steps,
+                a_step_sees_what_those_before_it_gave,
+                a_workflow_is_stored_once_and_whole,
+                workflows_are_listed_and_paged,
+                what_steps_gave_is_kept_as_long_as_their_workflow,
+                only_the_leader_advances_and_forgets,
+                what_many_steps_wait_for_is_advanced_in_bounded_writes,
+                ten_thousand_steps_cost_ten_thousand_times_one;
             concurrency:
                 a_limit_over_all_nodes_is_never_passed,
                 sixteen_claimers_never_share_a_job,

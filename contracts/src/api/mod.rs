@@ -13,6 +13,7 @@ pub mod setting;
 pub mod submit;
 pub mod tree;
 pub mod unique;
+pub mod workflow;
 
 pub use audit::{AuditPage, AuditView};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
@@ -30,3 +31,8 @@ pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};
 pub use unique::{MAX_UNIQUE_FIELDS, MAX_UNIQUE_PERIOD_MS, Unique, UniquePolicy};
+pub use workflow::{
+    JobInputs, OnFailure, StepList, StepResult, StepState, StepView, SubmitWorkflow, WorkflowCancelled,
+    WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted,
+    WorkflowView,
+};

@@ -15,7 +15,7 @@ pub struct QueueView {
     pub concurrency: u32,
     /// Waiting jobs after which new ones are refused.
     pub max_backlog: u64,
-    /// Jobs that wait for a handler.
+    /// Jobs that wait for a handler, or for other steps of their workflows.
     pub pending: u64,
     /// Jobs that wait for their time.
     pub scheduled: u64,

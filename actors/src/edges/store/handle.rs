@@ -21,6 +21,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// To the edge: carry these out, together if they fit into one transaction.
@@ -304,5 +305,79 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.read(|store| store.audit(before, limit)).await
+    }
+
+    /// See [`Store::workflow`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn workflow(&self, id: Uuid) -> Result<Option<WorkflowRecord>, StoreError> {
+        self.read(|store| store.workflow(id)).await
+    }
+
+    /// See [`Store::workflows`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> Result<Vec<WorkflowRecord>, StoreError> {
+        self.read(|store| store.workflows(filter, limit)).await
+    }
+
+    /// See [`Store::workflow_steps`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn workflow_steps(&self, id: Uuid, query: StepQuery) -> Result<Vec<StepRecord>, StoreError> {
+        self.read(|store| store.workflow_steps(id, query)).await
+    }
+
+    /// See [`Store::workflow_edges`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> Result<Vec<(u32, u32)>, StoreError> {
+        self.read(|store| store.workflow_edges(id, below, limit)).await
+    }
+
+    /// See [`Store::step_inputs`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Option<InputsRecord>, StoreError> {
+        self.read(|store| store.step_inputs(job, after, limit)).await
+    }
+
+    /// See [`Store::has_open_workflows`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn has_open_workflows(&self) -> Result<bool, StoreError> {
+        self.read(|store| store.has_open_workflows()).await
+    }
+
+    /// See [`Store::ended_steps`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
+        self.read(|store| store.ended_steps(after, limit)).await
     }
 }

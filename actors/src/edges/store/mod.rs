@@ -25,6 +25,7 @@ mod sqlite;
 pub mod transfer;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod transition;
+pub mod workflow;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use clock::Clock;

@@ -24,6 +24,10 @@ use super::{
         QueueTotals, Retention, Standing,
     },
     report::Report,
+    workflow::{
+        InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
+        WorkflowRecord,
+    },
 };
 
 /// Why the store did not do what was asked. Nothing of it was done.
@@ -318,6 +322,8 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
+    /// What concerns workflows.
+    Workflow(WorkflowOperation),
 }
 
 impl Operation {
@@ -506,6 +512,8 @@ pub enum Outcome {
         /// The node.
         node: String,
     },
+    /// [`Operation::Workflow`].
+    Workflow(WorkflowOutcome),
     /// The operation has no other answer.
     Done,
 }
@@ -709,4 +717,49 @@ pub trait Store: Send + Sync + 'static {
         before: Option<u64>,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>>;
+
+    /// One workflow.
+    fn workflow(&self, id: Uuid) -> BoxFuture<'static, Result<Option<WorkflowRecord>, StoreError>>;
+
+    /// Workflows, newest first, at most `limit`.
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>>;
+
+    /// Steps of a workflow, in their order.
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>>;
+
+    /// Which of the first `below` steps of a workflow wait for which of them, by their numbers, in their order; at most `limit`.
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>>;
+
+    /// What the steps have come to that the job of a step waits for, behind the step of this number, at most `limit`; of the job
+    /// that runs at the end of a workflow, the workflow alone. `None` if the job is of no workflow.
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>>;
+
+    /// Whether a workflow has not ended.
+    fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>>;
+
+    /// Looks at the jobs of `limit` steps that were not advanced, with larger ids than `after`: those that have ended, and the id
+    /// after which the rest follows, if there may be more.
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>>;
 }

@@ -70,7 +70,7 @@ pub(in crate::roles) fn check(
     origin: Origin,
 ) -> Result<NewJob, Refusal> {
     let parsed = match form {
-        Form::Api => submission(value)?,
+        Form::Api | Form::Step => submission(value)?,
         Form::Contract => contract(value)?,
     };
     let mut errors = Vec::new();
@@ -138,7 +138,7 @@ pub(in crate::roles) fn check(
     // What comes in the contract's form is of programs that know nothing of this, and are not to be refused for it.
     let unique = match form {
         Form::Api => parsed.unique.or_else(|| options.and_then(|options| options.unique.clone())),
-        Form::Contract => None,
+        Form::Contract | Form::Step => None,
     };
     let debounced = unique.as_ref().is_some_and(|unique| unique.policy == UniquePolicy::Debounce);
     if debounced && parsed.scheduled_at.is_some() {

@@ -17,6 +17,13 @@ impl Fingerprint {
         fingerprint.0.finalize().into()
     }
 
+    /// Of a workflow, as it stands without its id.
+    pub(super) fn of_workflow(workflow: &Value) -> [u8; 32] {
+        let mut fingerprint = Fingerprint(Sha256::new_with_prefix("workflow\0"));
+        fingerprint.value(workflow);
+        fingerprint.0.finalize().into()
+    }
+
     /// Of a submission under `/api/v1`. The id is not part of it: it is what the fingerprint is compared for.
     pub(super) fn of_submission(job: &SubmitJob) -> [u8; 32] {
         let mut fingerprint = Fingerprint(Sha256::new_with_prefix("api\0"));

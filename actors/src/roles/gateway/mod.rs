@@ -6,12 +6,16 @@ mod keys;
 mod submissions;
 mod submit;
 mod unique;
+mod workflows;
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     JobState,
-    api::{Cancelled, CommandView, EdgeView, FieldError, Retried, Submitted},
+    api::{
+        Cancelled, CommandView, EdgeView, FieldError, Retried, Submitted, WorkflowCancelled, WorkflowResumed,
+        WorkflowSubmitted,
+    },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde_json::{Value, json};
@@ -27,11 +31,13 @@ use super::{
         Signed, Submit, SubmitOnce, SubmittedOnce, Who,
     },
     tuning::Retune,
+    workflows::request::{CancelWorkflow, ResumeWorkflow, SubmitWorkflow},
 };
 use crate::edges::store::{Operation, Outcome, StoreError, record::NewJob};
 pub(super) use check::check as check_job;
 use keys::KeysUnderWay;
 use submit::{submit, submit_once};
+pub(super) use workflows::add_steps;
 
 /// Jobs that may be under way to the store at a time; further requests are told that it is busy.
 const MOST_UNDER_WAY: usize = 50_000;
@@ -150,6 +156,24 @@ changes! {
     LabelQueue: () = label;
     SetEdge: EdgeView = edges::set;
     Order: CommandView = order;
+    CancelWorkflow: WorkflowCancelled = workflows::cancel;
+    ResumeWorkflow: WorkflowResumed = workflows::resume;
+}
+
+impl PlainHandler<SubmitWorkflow> for Gateway {
+    type Reply = Later<Result<WorkflowSubmitted, Refusal>>;
+
+    fn handle(&mut self, request: SubmitWorkflow, _: &mut Context<Self>) -> Self::Reply {
+        let count = request.workflow.get("steps").and_then(Value::as_array).map_or(1, Vec::len);
+        let (node, under_way) = (self.node.clone(), self.begin(count));
+        Later::new(async move {
+            let _under_way = under_way?;
+            if node.is_draining() {
+                return Err(Refusal::Stopping);
+            }
+            workflows::submit(&node, request).await
+        })
+    }
 }
 
 /// Jobs of one request that are under way.

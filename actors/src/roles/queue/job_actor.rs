@@ -25,7 +25,7 @@ use crate::{
         journal::{Journal, JournalArgs},
         registry::RunError,
     },
-    roles::node::Node,
+    roles::{node::Node, request::Origin, workflows::AttemptSteps},
 };
 
 /// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
@@ -123,6 +123,11 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         trace,
         partition_key: job.partition_key.clone(),
         journal,
+        steps: Arc::new(AttemptSteps {
+            node: node.clone(),
+            lease: attempt.lease(),
+            origin: Origin { correlation_id: job.correlation_id, trace: Some(trace) },
+        }),
     });
     let work = async {
         failpoint!("run.before");

@@ -13,3 +13,4 @@ mod running;
 mod sinks;
 mod trouble;
 mod tuning;
+mod workflows;

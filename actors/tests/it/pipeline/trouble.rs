@@ -15,6 +15,7 @@ use callboard_actors::edges::store::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 use callboard_contracts::{
     EventEnvelope, Timestamp,
@@ -229,5 +230,55 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.store.audit(before, limit)
+    }
+
+    fn workflow(&self, id: Uuid) -> BoxFuture<'static, Result<Option<WorkflowRecord>, StoreError>> {
+        self.store.workflow(id)
+    }
+
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
+        self.store.workflows(filter, limit)
+    }
+
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
+        self.store.workflow_steps(id, query)
+    }
+
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
+        self.store.workflow_edges(id, below, limit)
+    }
+
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
+        self.store.step_inputs(job, after, limit)
+    }
+
+    fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.store.has_open_workflows()
+    }
+
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+        self.store.ended_steps(after, limit)
     }
 }

@@ -19,3 +19,4 @@ pub mod sessions;
 pub mod submitting;
 pub mod turns;
 pub mod unique;
+pub mod workflow;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     attempts, claim, completed, control, enqueue, fleet, inbox, keyed, outside, reports, retention, session,
-    transaction::Transaction,
+    transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -72,6 +72,7 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
             }
             retention::prune(tx, *retention).await
         }
+        Operation::Workflow(operation) => workflows::run(tx, operation).await,
         Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation).await,
         Operation::PruneAudit { kept, limit, leader } => {
             if !session::leads(tx.connection, *leader).await? {

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -93,6 +93,23 @@ const RULES: [(&str, &str); 12] = [
          UNION ALL
          (SELECT format('the job with sequence %s is found by a tag that it has not: %s', sequence, tag)
           FROM (SELECT tag, sequence FROM job_tags EXCEPT SELECT tag, sequence FROM meant) AS wrong LIMIT $1)",
+    ),
+    (
+        "workflows",
+        "(SELECT format('the workflow %s does not count its steps rightly', id) FROM workflows
+          CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE steps.state = 0) AS of_waiting, count(*) FILTER (WHERE steps.state = 1) AS of_active,
+                   count(*) FILTER (WHERE steps.state = 2) AS of_completed, count(*) FILTER (WHERE steps.state = 3) AS of_failed,
+                   count(*) FILTER (WHERE steps.state = 4) AS of_cancelled
+            FROM workflow_steps AS steps WHERE steps.workflow = workflows.id) AS found
+          WHERE (waiting, active, completed, failed, cancelled)
+                <> (of_waiting, of_active, of_completed, of_failed, of_cancelled) LIMIT $1)
+         UNION ALL
+         (SELECT format('a step of the workflow %s has no job: number %s', workflow, number) FROM workflow_steps AS steps
+          WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = steps.job) LIMIT $1)
+         UNION ALL
+         (SELECT format('the job %s is kept for a workflow that is not there', id) FROM jobs
+          WHERE workflow IS NOT NULL AND NOT EXISTS (SELECT FROM workflows WHERE workflows.id = jobs.workflow) LIMIT $1)",
     ),
 ];
 

@@ -13,6 +13,7 @@ use super::{
     columns::{self, as_long, as_micros},
     edges, enqueue, fleet, session,
     transaction::Transaction,
+    workflows,
 };
 use crate::edges::store::{
     Operation, Outcome,
@@ -21,7 +22,7 @@ use crate::edges::store::{
         Changes, JobRow,
         attempt::lose,
         control::{self, Retry, make_available, moved, release},
-        enqueue::replayed,
+        enqueue::{Replay, replayed},
     },
 };
 
@@ -89,6 +90,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::Workflow(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -114,12 +116,14 @@ async fn retry(
     if waiting >= max_total {
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
-    enqueue::replay(tx, &of, replay_id, event_id).await?;
-    Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
+    let replay = Replay::available(replay_id, event_id);
+    enqueue::replay(tx, &of, &replay, None).await?;
+    workflows::adopt(tx, id, replay_id).await?;
+    Ok(replayed(&mut tx.changes, &of, &replay))
 }
 
 /// Changes each of these jobs, and writes them back; gives the queues concerned.
-async fn each(
+pub(super) async fn each(
     tx: &mut Transaction<'_>,
     ids: &[Uuid],
     change: impl FnMut(&mut Changes, &mut JobRow),
@@ -154,9 +158,11 @@ async fn release_held(
     limit: u32,
 ) -> sqlx::Result<Outcome> {
     tx.flush().await?;
-    let of_types = "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND type = ANY($1) LIMIT $2
+    let of_types =
+        "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND type = ANY($1) LIMIT $2
                     FOR UPDATE SKIP LOCKED";
-    let of_queues = "SELECT id FROM jobs WHERE state = 0 AND deaths = 0 AND queue = ANY($1) LIMIT $2
+    let of_queues =
+        "SELECT id FROM jobs WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND queue = ANY($1) LIMIT $2
                      FOR UPDATE SKIP LOCKED";
     let (mut concerned, mut count) = (BTreeSet::new(), 0);
     // Each by an index of its own.

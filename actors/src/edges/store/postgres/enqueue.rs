@@ -14,7 +14,7 @@ use crate::edges::store::{
     transition::{
         Changes, JobRow,
         code::state_of,
-        enqueue::{Enqueued, Known, due, enqueue},
+        enqueue::{Enqueued, Known, Replay, due, enqueue, first_refused},
         needs,
         unique::{Holders, as_loaded, keys, parts, replaceable},
     },
@@ -61,7 +61,7 @@ async fn store_part(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<
     as_loaded(&mut holders, &tx.changes);
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &holders, waiting, total);
     let now = tx.changes.now;
-    insert(tx.connection, &accepted, now, IfKnown::Fail).await?;
+    insert(tx.connection, &accepted, now, IfKnown::Fail, None).await?;
     unique::take(tx.connection, &accepted, now).await?;
     Ok(outcomes)
 }
@@ -84,14 +84,40 @@ async fn store_plain(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result
     let Enqueued { accepted, outcomes } =
         enqueue(&mut changes, jobs, BTreeMap::new(), &nobody, waiting, total);
     // A job that is refused may be there already, and is answered as such then.
-    if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone).await? {
+    if accepted.len() == jobs.len() && insert(tx.connection, &accepted, now, IfKnown::StoreNone, None).await?
+    {
         tx.changes.take_in_new_jobs(changes);
         return Ok(outcomes);
     }
     let known = find(tx.connection, jobs).await?;
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &nobody, waiting, total);
-    insert(tx.connection, &accepted, now, IfKnown::Fail).await?;
+    insert(tx.connection, &accepted, now, IfKnown::Fail, None).await?;
     Ok(outcomes)
+}
+
+/// Stores all of these new jobs, which are kept for a workflow, or none of them: then it says which one cannot be stored, and why.
+pub(super) async fn store_whole(
+    tx: &mut Transaction<'_>,
+    jobs: &[&NewJob],
+    workflow: Uuid,
+) -> sqlx::Result<Option<(usize, Outcome)>> {
+    if jobs.is_empty() {
+        return Ok(None);
+    }
+    tx.flush().await?;
+    let backlogs = backlog::of_queues(tx, jobs).await?;
+    let waiting = |_: &_, queue: &str| backlogs.get(queue).copied().unwrap_or(0);
+    let least = jobs.iter().map(|job| job.max_total).min().unwrap_or(u64::MAX);
+    let total = backlog::total(tx, least).await?;
+    let known = find(tx.connection, jobs).await?;
+    let mut scratch = Changes::new(tx.changes.now);
+    let Enqueued { accepted, outcomes } = enqueue(&mut scratch, jobs, known, &Holders::new(), waiting, total);
+    if let Some(refused) = first_refused(outcomes) {
+        return Ok(Some(refused));
+    }
+    insert(tx.connection, &accepted, tx.changes.now, IfKnown::Fail, Some(workflow)).await?;
+    tx.changes.take_in_new_jobs(scratch);
+    Ok(None)
 }
 
 pub(super) async fn find(
@@ -126,12 +152,13 @@ pub(super) enum IfKnown {
     Fail,
 }
 
-/// Stores all of these jobs, or none. Whether it has.
+/// Stores all of these jobs, or none; `workflow`: the one that they are kept for. Whether it has.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     accepted: &[(&NewJob, JobState)],
     now: Timestamp,
     known: IfKnown,
+    workflow: Option<Uuid>,
 ) -> sqlx::Result<bool> {
     if accepted.is_empty() {
         return Ok(true);
@@ -166,9 +193,9 @@ pub(super) async fn insert(
             SELECT tag, sequence FROM new, json_array_elements_text(new.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id,
-                           created_at, updated_at, scheduled_at, priority, needs, partition_key)
+                           created_at, updated_at, scheduled_at, priority, needs, partition_key, workflow)
          SELECT id, sequence, type, queue, state, max_attempts, timeout, wait_reason, correlation_id, $14, $14,
-                scheduled_at, priority, needs, partition_key
+                scheduled_at, priority, needs, partition_key, $22::uuid
          FROM new ORDER BY id",
     )
     .bind(column!(|job| job.id))
@@ -192,17 +219,18 @@ pub(super) async fn insert(
     .bind(column!(|job| needs::stored(&job.needs)))
     .bind(column!(|job| job.partition_key.as_deref()))
     .bind(known == IfKnown::StoreNone)
+    .bind(workflow)
     .execute(connection)
     .await?;
     Ok(usize::try_from(done.rows_affected()).is_ok_and(|stored| stored == accepted.len()))
 }
 
-/// Stores a finished job again as a new one.
+/// Stores a finished job again as a new one; `workflow`: the one that it is kept for.
 pub(super) async fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
-    replay_id: Uuid,
-    event_id: Uuid,
+    replay: &Replay,
+    workflow: Option<Uuid>,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "WITH body AS (
@@ -216,15 +244,18 @@ pub(super) async fn replay(
             SELECT tag, sequence FROM body, json_array_elements_text(body.tags::json) AS tag WHERE tags IS NOT NULL
          )
          INSERT INTO jobs (id, sequence, type, queue, state, priority, max_attempts, timeout, correlation_id,
-                           created_at, updated_at, scheduled_at, partition_key, needs)
-         SELECT $2, body.sequence, type, queue, 2, priority, max_attempts, timeout, correlation_id, $4, $4, $4,
-                partition_key, needs
+                           created_at, updated_at, scheduled_at, partition_key, needs, wait_reason, workflow)
+         SELECT $2, body.sequence, type, queue, $5::smallint, priority, max_attempts, timeout, correlation_id, $4, $4, $4,
+                partition_key, needs, $6::text, $7::uuid
          FROM jobs, body WHERE jobs.id = $1",
     )
     .bind(of.id)
-    .bind(replay_id)
-    .bind(event_id)
+    .bind(replay.id)
+    .bind(replay.event_id)
     .bind(tx.changes.now.as_micros())
+    .bind(replay.state as i16)
+    .bind(replay.wait_reason)
+    .bind(workflow)
     .execute(&mut *tx.connection)
     .await?;
     Ok(())

@@ -84,7 +84,7 @@ async fn store(
     let total = if job.max_total == u64::MAX { 0 } else { backlog::count(connection).await? };
     let decided = decide(&mut changes, &[job], known, &holders, |_, _| waiting, total);
     if let Some((_, state)) = decided.accepted.first() {
-        enqueue::insert(connection, &decided.accepted, now, enqueue::IfKnown::Fail).await?;
+        enqueue::insert(connection, &decided.accepted, now, enqueue::IfKnown::Fail, None).await?;
         jobs::write_back(connection, changes.rows.values().filter(|row| row.changed), now).await?;
         unique::take(connection, &decided.accepted, now).await?;
         told::write(connection, options, &changes, own_shard()).await?;

@@ -39,6 +39,7 @@ mod unique;
 mod upkeep;
 mod wake;
 mod witness;
+mod workflows;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -71,6 +72,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// Threads that speak with the database.
@@ -456,5 +458,55 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.read(move |connection| fleet::audit_page(connection, before, limit).boxed())
+    }
+
+    fn workflow(&self, id: Uuid) -> BoxFuture<'static, Result<Option<WorkflowRecord>, StoreError>> {
+        self.read(move |connection| workflows::one(connection, id).boxed())
+    }
+
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
+        self.read(move |connection| workflows::list(connection, filter, limit).boxed())
+    }
+
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
+        self.read(move |connection| workflows::steps(connection, id, query).boxed())
+    }
+
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
+        self.read(move |connection| workflows::edges(connection, id, below, limit).boxed())
+    }
+
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
+        self.read(move |connection| workflows::inputs(connection, job, after, limit).boxed())
+    }
+
+    fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.read(move |connection| workflows::has_open(connection).boxed())
+    }
+
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+        self.read(move |connection| workflows::ended_steps(connection, after, limit).boxed())
     }
 }

@@ -48,7 +48,7 @@ async fn delete_jobs(
     limit: u64,
 ) -> sqlx::Result<Option<u64>> {
     let found: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = $1 AND finished_at < $2
+        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND workflow IS NULL AND state = $1 AND finished_at < $2
          ORDER BY finished_at LIMIT $3 FOR UPDATE SKIP LOCKED",
     )
     .bind(state as i16)

@@ -16,7 +16,7 @@ use super::{
     PostgresOptions,
     columns::{as_integer, as_long, count, long, optional_time, time, wide},
     error::translate,
-    unique,
+    unique, workflows,
 };
 use crate::edges::store::{
     StoreError,
@@ -96,6 +96,10 @@ pub(super) async fn export(
     export_keys(&mut snapshot, &mut writer).await?;
     export_inbox(&mut snapshot, &mut writer).await?;
     export_jobs(&mut snapshot, &mut writer).await?;
+    for workflow in workflows::all(&mut snapshot).await.map_err(failed)? {
+        let line = workflows::line(&mut snapshot, workflow).await.map_err(failed)?;
+        writer.write(&Line::Workflow(Box::new(line)))?;
+    }
     if events {
         export_events(&mut snapshot, &mut writer).await?;
     }
@@ -567,6 +571,13 @@ impl Import<'_> {
                 self.bytes += report.lines.iter().map(|line| line.text.len() + 64).sum::<usize>();
                 self.reports.push(*report);
                 if self.reports.len() >= ROWS || self.bytes >= BYTES { self.write().await } else { Ok(()) }
+            }
+            Line::Workflow(workflow) => {
+                let edges = workflow.edges();
+                let edges = edges.ok_or_else(|| reader.wrong("a step waits for one that is not there"))?;
+                // Its jobs are to be there.
+                self.write().await?;
+                workflows::put(self.connection, &workflow, &edges).await.map_err(unfit)
             }
             Line::Event(event) => {
                 self.events.push(*event);

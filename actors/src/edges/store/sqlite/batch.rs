@@ -2,7 +2,7 @@
 
 use super::{
     attempts, claim, control, enqueue, fleet, inbox, keyed, outside, reports, retention,
-    transaction::Transaction,
+    transaction::Transaction, workflows,
 };
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
 
@@ -24,6 +24,7 @@ pub(super) fn run(
                 for operation in group {
                     results.push(match operation {
                         Operation::EnqueueOnce(request) => keyed::run(tx, request)?,
+                        Operation::Workflow(operation) => workflows::run(tx, operation)?,
                         other => Ok(run_one(tx, other)?),
                     });
                 }
@@ -45,6 +46,7 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
             attempts::reclaim(tx, queue, *limit, *session, known)
         }
         Operation::Prune { retention, .. } => retention::prune(tx, *retention),
+        Operation::Workflow(operation) => workflows::change(tx, operation).map(Outcome::Workflow),
         Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation),
         Operation::PruneAudit { kept, limit, .. } => fleet::prune(tx, *kept, *limit),
         other => control::run(tx, other),

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -78,6 +78,20 @@ const RULES: [(&str, &str); 12] = [
          UNION ALL
          SELECT 'the job with sequence ' || sequence || ' is found by a tag that it has not: ' || tag
          FROM (SELECT tag, sequence FROM job_tags EXCEPT SELECT * FROM meant)",
+    ),
+    (
+        "workflows",
+        "SELECT 'the workflow ' || lower(hex(id)) || ' does not count its steps rightly' FROM workflows
+         WHERE (waiting, active, completed, failed, cancelled) IS NOT
+            (SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 2),
+                    count(*) FILTER (WHERE state = 3), count(*) FILTER (WHERE state = 4)
+             FROM workflow_steps WHERE workflow = workflows.id)
+         UNION ALL
+         SELECT 'a step of the workflow ' || lower(hex(workflow)) || ' has no job: number ' || number FROM workflow_steps
+         WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = workflow_steps.job)
+         UNION ALL
+         SELECT 'the job ' || lower(hex(id)) || ' is kept for a workflow that is not there' FROM jobs
+         WHERE workflow IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflows WHERE workflows.id = jobs.workflow)",
     ),
     (
         "JSON",

@@ -15,6 +15,7 @@ use super::{
     jobs::{id, time},
     read, session,
     transaction::Transaction,
+    workflows,
 };
 use crate::edges::store::{
     Operation, Outcome,
@@ -23,7 +24,7 @@ use crate::edges::store::{
         Changes, JobRow,
         attempt::lose,
         control::{self, Retry, make_available, moved, release},
-        enqueue::replayed,
+        enqueue::{Replay, replayed},
     },
 };
 
@@ -74,6 +75,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::Workflow(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -103,8 +105,10 @@ fn retry(
     if waiting >= max_total {
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
-    enqueue::replay(tx, &of, replay_id, event_id)?;
-    Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
+    let replay = Replay::available(replay_id, event_id);
+    enqueue::replay(tx, &of, &replay, None)?;
+    workflows::adopt(tx, id, replay_id)?;
+    Ok(replayed(&mut tx.changes, &of, &replay))
 }
 
 /// The ids that a statement finds.
@@ -114,7 +118,7 @@ fn ids(tx: &Transaction<'_>, sql: &str, parameters: &[&dyn ToSql]) -> rusqlite::
 }
 
 /// Changes each of these jobs, and writes them back; gives the queues concerned.
-fn each(
+pub(super) fn each(
     tx: &mut Transaction<'_>,
     ids: &[Uuid],
     change: impl FnMut(&mut Changes, &mut JobRow),
@@ -147,9 +151,9 @@ fn release_held(
 ) -> rusqlite::Result<Outcome> {
     tx.flush()?;
     let of_types = "SELECT id FROM jobs INDEXED BY jobs_held
-                    WHERE state = 0 AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2";
+                    WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND type IN (SELECT value FROM json_each(?1)) LIMIT ?2";
     let of_queues = "SELECT id FROM jobs INDEXED BY jobs_held_by_queue
-                     WHERE state = 0 AND deaths = 0 AND queue IN (SELECT value FROM json_each(?1)) LIMIT ?2";
+                     WHERE state = 0 AND workflow IS NULL AND deaths = 0 AND queue IN (SELECT value FROM json_each(?1)) LIMIT ?2";
     let (mut concerned, mut count) = (BTreeSet::new(), 0);
     // Each by an index of its own.
     for (sql, names) in [(of_types, job_types), (of_queues, queues)] {

@@ -18,9 +18,9 @@ use crate::edges::store::{
     transition::{
         Changes, JobRow, backlog,
         code::state_of,
-        enqueue::{Enqueued, Known, due, enqueue},
+        enqueue::{Enqueued, Known, Replay, due, enqueue, first_refused},
         needs,
-        unique::{as_loaded, keys, parts, replaceable},
+        unique::{Holders, as_loaded, keys, parts, replaceable},
     },
 };
 
@@ -69,28 +69,62 @@ fn store_part(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<Ve
     };
     let total = tx.total();
     let Enqueued { accepted, outcomes } = enqueue(&mut tx.changes, jobs, known, &holders, waiting, total);
-    if !accepted.is_empty() {
-        let now = tx.changes.now;
-        unique::take(tx.connection, &accepted, now)?;
-        let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
-        let first = tx.memory.sequence + 1;
-        let mut statement = tx.connection.prepare_cached(INSERT)?;
-        for (job, state) in accepted {
-            tx.memory.sequence += 1;
-            insert(&mut statement, tx.memory.sequence, job, state, now)?;
-        }
-        if tagged {
-            insert_tags(tx.connection, first)?;
-        }
-    }
+    unique::take(tx.connection, &accepted, tx.changes.now)?;
+    insert_all(tx, accepted, None)?;
     Ok(outcomes)
+}
+
+/// Stores all of these new jobs, which are kept for a workflow, or none of them: then it says which one cannot be stored, and why.
+pub(super) fn store_whole(
+    tx: &mut Transaction<'_>,
+    jobs: &[&NewJob],
+    workflow: Uuid,
+) -> rusqlite::Result<Result<Option<(usize, Outcome)>, StoreError>> {
+    if let Some(refusal) = no_room(tx) {
+        return Ok(Err(refusal));
+    }
+    tx.flush()?;
+    let known = find(tx, jobs)?;
+    let total = tx.total();
+    let mut scratch = Changes::new(tx.changes.now);
+    let Enqueued { accepted, outcomes } =
+        enqueue(&mut scratch, jobs, known, &Holders::new(), |_, queue| tx.backlog(queue), total);
+    if let Some(refused) = first_refused(outcomes) {
+        return Ok(Ok(Some(refused)));
+    }
+    tx.changes.take_in_new_jobs(scratch);
+    insert_all(tx, accepted, Some(workflow))?;
+    Ok(Ok(None))
+}
+
+fn insert_all(
+    tx: &mut Transaction<'_>,
+    accepted: Vec<(&NewJob, JobState)>,
+    workflow: Option<Uuid>,
+) -> rusqlite::Result<()> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let now = tx.changes.now;
+    let tagged = accepted.iter().any(|(job, _)| !job.tags.is_empty());
+    let first = tx.memory.sequence + 1;
+    let mut statement = tx.connection.prepare_cached(INSERT)?;
+    for (job, state) in accepted {
+        tx.memory.sequence += 1;
+        insert(&mut statement, tx.memory.sequence, job, state, now, workflow)?;
+    }
+    drop(statement);
+    if tagged {
+        insert_tags(tx.connection, first)?;
+    }
+    Ok(())
 }
 
 const INSERT: &str =
     "INSERT INTO jobs (sequence, id, type, queue, state, payload, metadata, document, fingerprint, max_attempts, timeout,
                        wait_reason, correlation_id, created_event_id, created_at, updated_at, scheduled_at, priority,
-                       tags, trace_context, needs, partition_key)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+                       tags, trace_context, needs, partition_key, workflow)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
 
 fn insert(
     statement: &mut Statement<'_>,
@@ -98,6 +132,7 @@ fn insert(
     job: &NewJob,
     state: JobState,
     now: Timestamp,
+    workflow: Option<Uuid>,
 ) -> rusqlite::Result<()> {
     statement.execute(params![
         sequence,
@@ -121,6 +156,7 @@ fn insert(
         job.trace.map(|trace| trace.to_string()),
         needs::stored(&job.needs),
         job.partition_key,
+        workflow.map(Uuid::into_bytes),
     ])?;
     Ok(())
 }
@@ -163,28 +199,31 @@ fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     })
 }
 
-/// Stores a finished job again as a new one.
+/// Stores a finished job again as a new one; `workflow`: the one that it is kept for.
 pub(super) fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
-    replay_id: Uuid,
-    event_id: Uuid,
+    replay: &Replay,
+    workflow: Option<Uuid>,
 ) -> rusqlite::Result<()> {
     tx.memory.sequence += 1;
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
                            max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
-                           scheduled_at, partition_key, tags, trace_context, needs)
-         SELECT ?1, ?2, type, queue, 2, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
-                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context, needs
+                           scheduled_at, partition_key, tags, trace_context, needs, wait_reason, workflow)
+         SELECT ?1, ?2, type, queue, ?6, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
+                correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context, needs, ?7, ?8
          FROM jobs WHERE sequence = ?5",
     )?;
-    statement.execute((
+    statement.execute(params![
         tx.memory.sequence,
-        replay_id.as_bytes(),
-        event_id.as_bytes(),
+        replay.id.as_bytes(),
+        replay.event_id.as_bytes(),
         tx.changes.now.as_micros(),
         of.sequence,
-    ))?;
+        replay.state as u8,
+        replay.wait_reason,
+        workflow.map(Uuid::into_bytes),
+    ])?;
     insert_tags(tx.connection, tx.memory.sequence)
 }

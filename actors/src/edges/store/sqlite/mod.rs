@@ -31,6 +31,7 @@ mod transfer;
 mod turns;
 mod unique;
 mod upkeep;
+mod workflows;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -52,6 +53,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// How the store is opened.
@@ -260,5 +262,55 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.readers.run(move |connection| fleet::audit_page(connection, before, limit))
+    }
+
+    fn workflow(&self, id: Uuid) -> BoxFuture<'static, Result<Option<WorkflowRecord>, StoreError>> {
+        self.readers.run(move |connection| workflows::one(connection, id))
+    }
+
+    fn workflows(
+        &self,
+        filter: WorkflowFilter,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<WorkflowRecord>, StoreError>> {
+        self.readers.run(move |connection| workflows::list(connection, &filter, limit))
+    }
+
+    fn workflow_steps(
+        &self,
+        id: Uuid,
+        query: StepQuery,
+    ) -> BoxFuture<'static, Result<Vec<StepRecord>, StoreError>> {
+        self.readers.run(move |connection| workflows::steps(connection, id, query))
+    }
+
+    fn workflow_edges(
+        &self,
+        id: Uuid,
+        below: u32,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(u32, u32)>, StoreError>> {
+        self.readers.run(move |connection| workflows::edges(connection, id, below, limit))
+    }
+
+    fn step_inputs(
+        &self,
+        job: Uuid,
+        after: Option<u32>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Option<InputsRecord>, StoreError>> {
+        self.readers.run(move |connection| workflows::inputs(connection, job, after, limit))
+    }
+
+    fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.readers.run(move |connection| workflows::has_open(connection))
+    }
+
+    fn ended_steps(
+        &self,
+        after: Uuid,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+        self.readers.run(move |connection| workflows::ended_steps(connection, after, limit))
     }
 }

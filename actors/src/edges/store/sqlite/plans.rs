@@ -39,7 +39,7 @@ fn follow(connection: &Connection) {
 
 /// Calls it twice, so that counters of statements that were prepared before count the second call alone, and gives the
 /// steps of that call.
-fn steps(mut call: impl FnMut()) -> i64 {
+pub(super) fn steps(mut call: impl FnMut()) -> i64 {
     call();
     let total = || STEPS.with_borrow_mut(|all| all.drain(..).fold(BTreeMap::new(), latest));
     let before = total();
@@ -54,14 +54,14 @@ fn latest(mut all: BTreeMap<String, i64>, (sql, steps): (String, i64)) -> BTreeM
     all
 }
 
-struct Bench {
+pub(super) struct Bench {
     _folder: tempfile::TempDir,
     work: Work,
-    reader: Connection,
+    pub(super) reader: Connection,
     session: Uuid,
 }
 
-fn job(job_type: &str, queue: &str) -> Operation {
+pub(super) fn job(job_type: &str, queue: &str) -> Operation {
     Operation::Enqueue(Box::new(NewJob {
         id: Uuid::now_v7(),
         job_type: job_type.to_owned(),
@@ -103,7 +103,7 @@ fn error() -> AttemptError {
 
 impl Bench {
     /// A store with a few jobs in each state, and after them so many completed ones.
-    fn new(completed: usize) -> Bench {
+    pub(super) fn new(completed: usize) -> Bench {
         let folder = tempfile::TempDir::new().unwrap();
         let options = SqliteOptions::new(folder.path().join("callboard.db"));
         let connection = open::writer(&options).unwrap();
@@ -146,12 +146,12 @@ impl Bench {
         bench
     }
 
-    fn apply(&mut self, operations: Vec<Operation>) -> Vec<Outcome> {
+    pub(super) fn apply(&mut self, operations: Vec<Operation>) -> Vec<Outcome> {
         let results = self.work.apply(&operations).unwrap();
         results.into_iter().map(|result| result.unwrap()).collect()
     }
 
-    fn claim(&mut self, queue: &str, limit: u32) -> Vec<Lease> {
+    pub(super) fn claim(&mut self, queue: &str, limit: u32) -> Vec<Lease> {
         let claim = Operation::Claim { queue: queue.to_owned(), limit, session: self.session };
         match self.apply(vec![claim]).remove(0) {
             Outcome::Claimed(jobs) => jobs.iter().map(|job| Lease { id: job.id, token: job.token }).collect(),

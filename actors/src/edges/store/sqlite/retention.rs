@@ -52,7 +52,7 @@ fn delete_jobs(
 ) -> rusqlite::Result<Option<u64>> {
     let before = tx.changes.now.saturating_sub(age).as_micros();
     let mut find = tx.connection.prepare_cached(
-        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND state = ?1 AND finished_at < ?2
+        "SELECT id FROM jobs WHERE state IN (5, 6, 7) AND workflow IS NULL AND state = ?1 AND finished_at < ?2
          ORDER BY finished_at LIMIT ?3",
     )?;
     let found = find.query_map(params![state as i64, before, limit], |row| id(row, 0))?;

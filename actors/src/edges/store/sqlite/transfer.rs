@@ -16,7 +16,7 @@ use super::{
     error::translate,
     jobs::{id, optional_id, optional_time, time},
     open::{self, FileLock},
-    unique,
+    unique, workflows,
 };
 use crate::edges::store::{
     StoreError,
@@ -80,6 +80,10 @@ pub(super) fn export(
     export_keys(&snapshot, &mut writer)?;
     export_inbox(&snapshot, &mut writer)?;
     export_jobs(&snapshot, &mut writer)?;
+    for workflow in workflows::all(&snapshot).map_err(failed)? {
+        let line = workflows::line(&snapshot, workflow).map_err(failed)?;
+        writer.write(&Line::Workflow(Box::new(line)))?;
+    }
     if events {
         export_events(&snapshot, &mut writer)?;
     }
@@ -504,6 +508,11 @@ impl Import<'_> {
                 self.job(job)
             }
             Line::Report(report) => self.report(report),
+            Line::Workflow(workflow) => {
+                let edges = workflow.edges();
+                let edges = edges.ok_or_else(|| reader.wrong("a step waits for one that is not there"))?;
+                workflows::put(self.connection, workflow, &edges)
+            }
             Line::Event(event) => self.event(event),
             Line::Export(_) | Line::End(_) => return Ok(()),
         };

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::workflow_line::WorkflowLine;
+
 /// The version of the format. A program reads its own and refuses others.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -26,6 +28,7 @@ pub(crate) enum Line {
     Inbox(InboxLine),
     Job(Box<JobLine>),
     Report(Box<ReportLine>),
+    Workflow(Box<WorkflowLine>),
     Event(Box<EventLine>),
     End(Counts),
 }
@@ -301,12 +304,12 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<B
 }
 
 /// Bytes as hexadecimal text.
-mod hexadecimal {
+pub(super) mod hexadecimal {
     use std::fmt::Write;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = String::with_capacity(bytes.len() * 2);
         for byte in bytes {
             // Writing to a string does not fail.
@@ -315,7 +318,9 @@ mod hexadecimal {
         serializer.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         let pairs = text.as_bytes().chunks(2);
         let byte = |pair: &[u8]| {

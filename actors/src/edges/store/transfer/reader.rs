@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
                     return Err(self.wrong("the run is newer than the export"));
                 }
             }
+            Line::Workflow(workflow) => {
+                if self.counts.events > 0 {
+                    return Err(self.wrong(format!("the workflow {} is not in its place", workflow.id)));
+                }
+            }
             Line::Event(event) => {
                 if self.last_position.is_some_and(|last| event.position != last + 1) || event.position == 0 {
                     return Err(self.wrong(format!("the event at {} is not in its place", event.position)));

@@ -58,7 +58,6 @@ impl Changes {
     }
 
     /// Adds what storing new jobs has changed, and nothing else has: their events and counts.
-    #[cfg(feature = "postgres")]
     pub(crate) fn take_in_new_jobs(&mut self, stored: Changes) {
         self.events.extend(stored.events);
         for (queue, grown) in stored.totals {

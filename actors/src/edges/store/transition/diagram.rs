@@ -68,7 +68,7 @@ fn edges() -> Edges {
     for (job, label) in [
         (&new_job(1), "submitted"),
         (&later, "submitted for later"),
-        (&held, "submitted, and nobody handles its type"),
+        (&held, "submitted, and waits for a handler or for other steps"),
     ] {
         let stored = enqueue(&mut Changes::new(now()), &[job], BTreeMap::new(), &Holders::new(), |_, _| 0, 0);
         edges.entry((None, stored.accepted[0].1)).or_default().push(label);
@@ -77,7 +77,13 @@ fn edges() -> Edges {
     // Which states these three look for is said by the backends' statements.
     edges.entry((Some(Available), Executing)).or_default().push("claimed");
     let free = |changes: &mut Changes| changed(changes, make_available);
-    try_all(&mut edges, &[Pending], "somebody handles its type", false, free);
+    try_all(
+        &mut edges,
+        &[Pending],
+        "somebody handles its type, or the steps before it have ended",
+        false,
+        free,
+    );
     try_all(&mut edges, &[Scheduled, Retryable], "its time has come", false, free);
     try_all(&mut edges, all, "run now, by hand", false, |changes| drop(retry(changes, JOB, JOB)));
     try_all(&mut edges, all, "cancelled", false, |changes| drop(cancel(changes, JOB)));

@@ -109,16 +109,39 @@ pub(crate) fn due(job: &NewJob, now: Timestamp) -> Option<Timestamp> {
     job.scheduled_at.filter(|at| *at > now)
 }
 
+/// A finished job that is stored again as a new one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Replay {
+    pub(crate) id: Uuid,
+    /// That of its `job.created` event.
+    pub(crate) event_id: Uuid,
+    /// Available; or pending, for a step that waits.
+    pub(crate) state: JobState,
+    pub(crate) wait_reason: Option<&'static str>,
+}
+
+impl Replay {
+    /// One that may run at once.
+    pub(crate) fn available(id: Uuid, event_id: Uuid) -> Self {
+        Replay { id, event_id, state: JobState::Available, wait_reason: None }
+    }
+}
+
 /// A finished job was stored again as a new one.
-pub(crate) fn replayed(changes: &mut Changes, of: &JobRow, replay_id: Uuid, event_id: Uuid) -> Outcome {
-    changes.count(&of.queue, None, JobState::Available);
+pub(crate) fn replayed(changes: &mut Changes, of: &JobRow, replay: &Replay) -> Outcome {
+    changes.count(&of.queue, None, replay.state);
     let event = Event {
-        id: event_id,
-        job: replay_id,
+        id: replay.event_id,
+        job: replay.id,
         job_created_at: changes.now,
         attempt: 0,
         ..Event::of(of, EventType::Created)
     };
     changes.events.push(event);
-    Outcome::Replayed { id: replay_id, queue: of.queue.clone(), state: JobState::Available }
+    Outcome::Replayed { id: replay.id, queue: of.queue.clone(), state: replay.state }
+}
+
+/// The first of these jobs that is not stored, and why.
+pub(crate) fn first_refused(outcomes: Vec<Outcome>) -> Option<(usize, Outcome)> {
+    outcomes.into_iter().enumerate().find(|(_, outcome)| !matches!(outcome, Outcome::Enqueued { .. }))
 }

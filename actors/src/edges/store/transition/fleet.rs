@@ -3,6 +3,7 @@
 use callboard_contracts::{Labels, api::NodeAction};
 use uuid::Uuid;
 
+use super::workflow;
 use crate::edges::store::{
     Outcome,
     record::{NewAudit, NodeDescription},
@@ -22,6 +23,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::TooManyEdges { .. } => "refused: too many edges are tripped".to_owned(),
         Outcome::NotLeader => "refused: this node does not lead any more".to_owned(),
         Outcome::Ordered { .. } => "ordered".to_owned(),
+        Outcome::Workflow(outcome) => workflow::words(outcome),
         _ => "done".to_owned(),
     }
 }

@@ -26,6 +26,8 @@ mod tests;
 pub(crate) mod turns;
 pub(crate) mod unique;
 pub(crate) mod window;
+pub(crate) mod workflow;
+pub(crate) mod workflow_addition;
 
 pub(crate) use changes::{Changes, backlog};
 pub(crate) use ended_attempt::EndedAttempt;

@@ -10,7 +10,7 @@ use super::{
     Changes, JobRow,
     attempt::{claimed, finish, lose, start},
     control::{Retry, cancel, each, make_available, retry},
-    enqueue::{Known, enqueue, replayed},
+    enqueue::{Known, Replay, enqueue, replayed},
     unique::Holders,
 };
 use crate::edges::store::{
@@ -258,7 +258,7 @@ fn a_retry_hurries_what_waits_and_replays_what_is_finished() {
     let mut finished = changes(row(Completed));
     let Retry::Replay(of) = retry(&mut finished, JOB, replay) else { panic!("it is finished") };
     let event_id = Uuid::from_u128(6);
-    let outcome = replayed(&mut finished, &of, replay, event_id);
+    let outcome = replayed(&mut finished, &of, &Replay::available(replay, event_id));
     assert_eq!(outcome, Outcome::Replayed { id: replay, queue: "q".to_owned(), state: Available });
     assert_eq!(told(&finished), (vec![EventType::Created], grown(&[(Available, 1)])));
     assert_eq!((finished.events[0].id, finished.events[0].job), (event_id, replay));
