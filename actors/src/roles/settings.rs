@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use callboard_contracts::{Labels, name};
+use callboard_contracts::{Labels, api::CronDefinition, name};
 
 use super::{
     InboundConfig, OutletConfig, Publisher,
@@ -13,6 +13,7 @@ use super::{
     role_set::{Role, RoleSet},
 };
 use crate::{
+    cron,
     edges::{
         bus::BusNumbers,
         outside::Outside,
@@ -104,6 +105,8 @@ pub struct RolesConfig {
     pub queue_labels: BTreeMap<String, Labels>,
     /// How long the audit trail is kept, and what nodes were told.
     pub audit_kept: Duration,
+    /// Entries of the cron table that are there while this node leads. A configuration without any leaves those of other nodes.
+    pub cron: BTreeMap<String, CronDefinition>,
 }
 
 impl Default for RolesConfig {
@@ -157,6 +160,7 @@ impl Default for RolesConfig {
             labels: Labels::default(),
             queue_labels: BTreeMap::new(),
             audit_kept: 90 * DAY,
+            cron: BTreeMap::new(),
         }
     }
 }
@@ -223,6 +227,18 @@ impl RolesConfig {
             if let Some(queue) = bounds.queue.as_deref().filter(|queue| !names.contains(queue)) {
                 let problem = format!("its queue {queue:?} is not configured; there are: {}", known());
                 return refuse(&format!("job type {job_type:?}"), problem);
+            }
+        }
+        for (entry, definition) in &self.cron {
+            if let Err(errors) = cron::check(entry, definition)
+                && let Some(error) = errors.into_iter().next()
+            {
+                let setting = format!("cron.{entry}{}", error.pointer.replace('/', "."));
+                return refuse(&setting, error.message);
+            }
+            if let Some(queue) = definition.job.queue.as_deref().filter(|queue| !names.contains(queue)) {
+                let problem = format!("there is no queue {queue:?}; there are: {}", known());
+                return refuse(&format!("cron.{entry}.job.queue"), problem);
             }
         }
         for (queue, outlet) in &self.outlets {

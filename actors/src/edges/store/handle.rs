@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronRecord},
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
@@ -304,5 +305,29 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.read(|store| store.audit(before, limit)).await
+    }
+
+    /// See [`Store::cron`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron(&self) -> Result<Vec<CronRecord>, StoreError> {
+        self.read(|store| store.cron()).await
+    }
+
+    /// See [`Store::cron_entry`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron_entry(&self, name: String) -> Result<Option<CronRecord>, StoreError> {
+        self.read(|store| store.cron_entry(name)).await
+    }
+
+    /// See [`Store::cron_due`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron_due(&self, limit: u32) -> Result<CronDue, StoreError> {
+        self.read(|store| store.cron_due(limit)).await
     }
 }

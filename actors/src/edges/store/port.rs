@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::{
+    cron::{CronDue, CronOperation, CronOutcome, CronRecord},
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
@@ -318,6 +319,8 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
+    /// Change the cron table, or deal with a time of one of its entries.
+    Cron(CronOperation),
 }
 
 impl Operation {
@@ -485,6 +488,8 @@ pub enum Outcome {
     },
     /// The operation has no other answer.
     Done,
+    /// [`Operation::Cron`].
+    Cron(CronOutcome),
 }
 
 impl Outcome {
@@ -686,4 +691,14 @@ pub trait Store: Send + Sync + 'static {
         before: Option<u64>,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>>;
+
+    /// The cron table, by name.
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>>;
+
+    /// An entry of the cron table.
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>>;
+
+    /// The entries of the cron table whose jobs are to be stored by now, those that wait for the longest first, at most `limit`, and
+    /// when the first of the others is.
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>>;
 }

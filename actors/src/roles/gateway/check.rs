@@ -67,7 +67,7 @@ pub(in crate::roles) fn check(
     origin: Origin,
 ) -> Result<NewJob, Refusal> {
     let parsed = match form {
-        Form::Api => submission(value)?,
+        Form::Api | Form::Cron => submission(value)?,
         Form::Contract => contract(value)?,
     };
     let mut errors = Vec::new();
@@ -85,7 +85,7 @@ pub(in crate::roles) fn check(
         (Some(_), ..) => None,
         // Workers outside know it, or not: nobody here can tell.
         (None, ..) if node.config.outlets.contains_key(&queue) => None,
-        (None, Form::Contract, UnknownTypes::Hold) => {
+        (None, Form::Contract, UnknownTypes::Hold) | (None, Form::Cron, _) => {
             Some(format!("no handler for job type {:?}", parsed.job_type))
         }
         (None, ..) => {

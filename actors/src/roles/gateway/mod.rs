@@ -10,7 +10,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use callboard_contracts::{
     JobState,
-    api::{Cancelled, CommandView, EdgeView, FieldError, Retried, Submitted},
+    api::{Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted},
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ use uuid::Uuid;
 use super::{
     audit::{Deed, carry_out},
     bounds::max_payload,
-    edges, fleet,
+    cron, edges, fleet,
     node::Node,
     request::{
-        CancelJob, Form, LabelQueue, LimitQueue, Order, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge,
-        Signed, Submit, SubmitOnce, SubmittedOnce, Who,
+        CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron, PauseQueue, PrepareJob,
+        PutCron, Refusal, RetryJob, RunCron, SetEdge, Signed, Submit, SubmitOnce, SubmittedOnce, Who,
     },
     tuning::Retune,
 };
@@ -149,6 +149,10 @@ changes! {
     LabelQueue: () = label;
     SetEdge: EdgeView = edges::set;
     Order: CommandView = order;
+    PutCron: CronView = cron::put;
+    DeleteCron: () = cron::delete;
+    PauseCron: CronView = cron::pause;
+    RunCron: CronRun = cron::run_now;
 }
 
 /// Jobs of one request that are under way.

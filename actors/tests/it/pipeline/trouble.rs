@@ -10,6 +10,7 @@ use std::{
 
 use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -229,5 +230,17 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.store.audit(before, limit)
+    }
+
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>> {
+        self.store.cron()
+    }
+
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>> {
+        self.store.cron_entry(name)
+    }
+
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
+        self.store.cron_due(limit)
     }
 }

@@ -89,6 +89,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::Cron(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

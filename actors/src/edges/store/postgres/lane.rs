@@ -21,7 +21,10 @@ use super::{
 #[cfg(feature = "failpoints")]
 use crate::edges::store::commit_points;
 use crate::{
-    edges::store::{Operation, OperationResult, Outcome, StoreError, Wake},
+    edges::store::{
+        Operation, OperationResult, Outcome, StoreError, Wake,
+        cron::{CalledOff, CronOutcome},
+    },
     jobs::retry::random,
 };
 
@@ -220,6 +223,10 @@ fn told(result: &OperationResult) -> Option<Wake> {
         Ok(Outcome::CancelRequested { lease, queue, session }) => {
             Some(Wake::Cancel { lease: *lease, queue: queue.clone(), session: *session })
         }
+        Ok(Outcome::Cron(CronOutcome::Fired {
+            called_off: Some(CalledOff { lease, queue, session }),
+            ..
+        })) => Some(Wake::Cancel { lease: *lease, queue: queue.clone(), session: *session }),
         Ok(Outcome::Ordered { node }) => Some(Wake::Command { node: node.clone() }),
         _ => None,
     }

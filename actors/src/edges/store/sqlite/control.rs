@@ -74,6 +74,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::Cron(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::edges::store::cron::CronRecord;
+
 /// The version of the format. A program reads its own and refuses others.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -19,6 +21,7 @@ pub(crate) enum Line {
     Setting(SettingLine),
     Queue(QueueLine),
     Edge(EdgeLine),
+    Cron(Box<CronRecord>),
     Total(TotalLine),
     Key(KeyLine),
     Inbox(InboxLine),

@@ -22,6 +22,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::TooManyEdges { .. } => "refused: too many edges are tripped".to_owned(),
         Outcome::NotLeader => "refused: this node does not lead any more".to_owned(),
         Outcome::Ordered { .. } => "ordered".to_owned(),
+        Outcome::Cron(outcome) => super::cron::words(outcome),
         _ => "done".to_owned(),
     }
 }
