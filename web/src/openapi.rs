@@ -5,7 +5,7 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
+        AuditPage, AuditView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
         JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
         QueueView, Readiness, Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView,
         SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
@@ -35,6 +35,10 @@ use crate::{
     Cancelled,
     ContractJob,
     ContractProblem,
+    CronDefinition,
+    CronPreview,
+    CronRun,
+    CronView,
     EdgeView,
     EventEnvelope,
     EventRecord,

@@ -62,6 +62,7 @@ kinds! {
     KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
     KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
+    Held = 409 "held" "This is to be changed elsewhere",
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
     Misdirected = 421 "misdirected" "The request names another host",
@@ -205,13 +206,20 @@ impl From<Refusal> for Trouble {
             Refusal::BacklogFull { retry_after, .. } | Refusal::StoreFull { retry_after, .. } => {
                 return Trouble::new(Kind::BacklogFull, detail).retry_after(retry_after);
             }
+            Refusal::NoRoom(_) => {
+                return Trouble::new(Kind::BacklogFull, detail).retry_after(Duration::from_secs(SOON));
+            }
             Refusal::UnknownType { .. } => Kind::UnknownType,
             Refusal::Forbidden(_) => Kind::Forbidden,
             Refusal::Conflict(_) => Kind::Conflict,
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
-            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) | Refusal::NoSuchNode(_) => Kind::NotFound,
+            Refusal::NotFound(_)
+            | Refusal::NoSuchQueue(_)
+            | Refusal::NoSuchNode(_)
+            | Refusal::NoSuchCron(_) => Kind::NotFound,
+            Refusal::CronHeld(_) => Kind::Held,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

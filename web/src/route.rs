@@ -107,6 +107,11 @@ impl Route {
         Route { method: Method::PUT, ..Route::get(path, id, handler) }
     }
 
+    /// A request that takes something away.
+    pub(crate) fn delete(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route { method: Method::DELETE, ..Route::get(path, id, handler) }
+    }
+
     /// A request that changes a part of something.
     pub(crate) fn patch(path: &'static str, id: &'static str, handler: Handler) -> Self {
         Route { method: Method::PATCH, ..Route::get(path, id, handler) }

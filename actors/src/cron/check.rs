@@ -7,6 +7,8 @@ use callboard_contracts::{
 
 use super::{InvalidSchedule, Schedule};
 
+/// No entry's name: what is at its place.
+const PREVIEW: &str = "preview";
 /// The longest jitter.
 const MAX_JITTER_MS: u64 = 60 * 60 * 1000;
 /// Missed times that may be made up for.
@@ -26,6 +28,9 @@ pub fn check(entry: &str, definition: &CronDefinition) -> Result<Schedule, Vec<F
         |pointer: &str, message: String| errors.push(FieldError { pointer: pointer.to_owned(), message });
     if let Err(problem) = name::check(entry) {
         error("/name", problem.to_string());
+    }
+    if entry == PREVIEW {
+        error("/name", format!("{PREVIEW:?} is where expressions are tried out"));
     }
     let schedule = match Schedule::parse(&definition.expression, &definition.time_zone) {
         Ok(schedule) => Some(schedule),

@@ -107,6 +107,8 @@ pub struct RolesConfig {
     pub audit_kept: Duration,
     /// Entries of the cron table that are there while this node leads. A configuration without any leaves those of other nodes.
     pub cron: BTreeMap<String, CronDefinition>,
+    /// The same of the program itself, which cannot change while it runs.
+    pub cron_of_program: BTreeMap<String, CronDefinition>,
 }
 
 impl Default for RolesConfig {
@@ -161,6 +163,7 @@ impl Default for RolesConfig {
             queue_labels: BTreeMap::new(),
             audit_kept: 90 * DAY,
             cron: BTreeMap::new(),
+            cron_of_program: BTreeMap::new(),
         }
     }
 }
@@ -229,7 +232,10 @@ impl RolesConfig {
                 return refuse(&format!("job type {job_type:?}"), problem);
             }
         }
-        for (entry, definition) in &self.cron {
+        if let Some(twice) = self.cron.keys().find(|name| self.cron_of_program.contains_key(*name)) {
+            return refuse(&format!("cron.{twice}"), "the program has an entry of this name".to_owned());
+        }
+        for (entry, definition) in self.cron.iter().chain(&self.cron_of_program) {
             if let Err(errors) = cron::check(entry, definition)
                 && let Some(error) = errors.into_iter().next()
             {

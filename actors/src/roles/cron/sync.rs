@@ -43,9 +43,10 @@ impl Synced {
         }
         // What the configuration has had while this process ran, and has no more, is to go, whoever put it in.
         let had = self.0.as_ref().is_some_and(|last| !last.config.cron.is_empty());
-        let all = node.config.sole_owner || had || !config.cron.is_empty();
+        let entries = entries(node, &config);
+        let all = node.config.sole_owner || had || !entries.is_empty();
         let operation =
-            CronOperation::Sync { entries: entries(node, &config), node: node.name.to_string(), all, leader };
+            CronOperation::Sync { entries, node: node.name.to_string(), all, leader };
         match node.store.write(Operation::Cron(operation)).await? {
             Outcome::Cron(CronOutcome::Synced { changed, taken_out, refused }) => {
                 if changed > 0 || !taken_out.is_empty() {
@@ -79,5 +80,5 @@ fn entries(node: &Node, config: &RolesConfig) -> Vec<NewCron> {
         let next = schedule.next(name, definition, now);
         Some(NewCron { name: name.clone(), definition: definition.clone(), next })
     };
-    config.cron.iter().filter_map(entry).collect()
+    config.cron.iter().chain(&config.cron_of_program).filter_map(entry).collect()
 }
