@@ -216,7 +216,8 @@ fn toml(value: &Json) -> String {
         Json::String(text) => crate::key::quoted(text),
         Json::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
         Json::Object(object) => {
-            let member = |(key, value): (&String, &Json)| format!("{} = {}", Key(vec![key.clone()]), toml(value));
+            let member =
+                |(key, value): (&String, &Json)| format!("{} = {}", Key(vec![key.clone()]), toml(value));
             table(object.iter().map(member))
         }
         other => other.to_string(),

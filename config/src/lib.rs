@@ -38,8 +38,8 @@ mod value;
 pub use byte_size::{ByteSize, ParseSizeError};
 pub use change::Change;
 pub use choice::{
-    Backfill, ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, Overlap, ServedBy, StoreBackend,
-    TokenRole, UnknownTypes, Writer,
+    Backfill, ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, Overlap, ServedBy,
+    StoreBackend, TokenRole, UnknownTypes, Writer,
 };
 pub use configuration::{Configuration, Plan};
 pub use cron::{CronEntries, CronEntrySettings, JsonTable};
@@ -54,10 +54,10 @@ pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, Upstr
 pub use problem::{ConfigError, Problem};
 pub use server_url::{BrokerUrl, InvalidBrokerUrl, InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{
-    ArchiveSettings, BusSettings, CommandSettings, CountersSettings, CronSettings, DataSettings, HttpSettings,
-    InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings, QueueSettings,
-    RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings, StoreSettings,
-    SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
+    ArchiveSettings, BusSettings, CommandSettings, CountersSettings, CronSettings, DataSettings,
+    HttpSettings, InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings,
+    QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
+    StoreSettings, SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
 };
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;

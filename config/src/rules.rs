@@ -454,7 +454,8 @@ fn cron(rules: &mut Rules<'_>, settings: &Settings) {
     for (name, entry) in &settings.cron.entries.0 {
         let queue = entry.queue.as_ref().filter(|queue| !settings.queues.contains_key(*queue));
         if let Some(queue) = queue {
-            let rule = format!("there is no queue \"{}\", where the jobs of \"{name}\" are to go", shortened(queue));
+            let rule =
+                format!("there is no queue \"{}\", where the jobs of \"{name}\" are to go", shortened(queue));
             rules.require(false, "cron.entries", &rule);
         }
     }

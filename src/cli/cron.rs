@@ -137,14 +137,13 @@ impl SetArgs {
     fn definition(&self) -> Result<CronDefinition, Failure> {
         if let Some(file) = &self.file {
             let place = file.display();
-            let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("{place}: {error}")))?;
+            let text =
+                fs::read_to_string(file).map_err(|error| Failure::usage(format!("{place}: {error}")))?;
             return serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{place}: {error}")));
         }
         let payload = match &self.payload {
             Some(text) => serde_json::from_str::<Map<String, Value>>(text).map_err(|error| {
-                Failure::usage(format!(
-                    "--payload: a JSON object such as {{\"ms\": 250}} is needed: {error}"
-                ))
+                Failure::usage(format!("--payload: a JSON object such as {{\"ms\": 250}} is needed: {error}"))
             })?,
             None => Map::new(),
         };
@@ -263,7 +262,18 @@ fn firing(firing: &callboard::contracts::api::CronFiring) -> Vec<Cell> {
 fn table(printer: Printer) -> Table {
     Table::new(
         printer,
-        &["ENTRY", "EXPRESSION", "TYPE", "NEXT", "FIRED", "SKIPPED", "MISSED", "SOURCE", "PAUSED SINCE", "WHEN"],
+        &[
+            "ENTRY",
+            "EXPRESSION",
+            "TYPE",
+            "NEXT",
+            "FIRED",
+            "SKIPPED",
+            "MISSED",
+            "SOURCE",
+            "PAUSED SINCE",
+            "WHEN",
+        ],
     )
 }
 

@@ -5,10 +5,11 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
-        JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
-        QueueView, Readiness, Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView,
-        SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
+        AuditPage, AuditView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView,
+        EdgeView, EventRecord, JobDetail, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView, NodeView,
+        OrderNode, Problem, PutEdge, QueueLabels, QueueLimits, QueueView, Readiness, Retried, RetryView,
+        SettingChange, SettingView, SettingsChanged, SettingsView, SubmitAnswer, SubmitJob, SubmitMany,
+        Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
 use serde_json::{Map, Value, json};

@@ -5,9 +5,9 @@ use callboard_contracts::{name::JOB_TYPE_PATTERN, tag::TAG_PATTERN};
 use serde_json::{Value, json};
 
 use crate::{
-    api, contract, cron,
+    api, contract,
     correlation::TRACEPARENT,
-    edges, job_log, nodes,
+    cron, edges, job_log, nodes,
     observatory::routes_at,
     openapi,
     problem::Kind,
@@ -17,7 +17,10 @@ use crate::{
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), events(), cron_table(), seeing(), fleet(), contract_routes()].into_iter().flatten().collect()
+    [submitting(), jobs(), events(), cron_table(), seeing(), fleet(), contract_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {

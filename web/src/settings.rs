@@ -7,10 +7,10 @@ use callboard_actors::{
     roles::{
         Conditions, RoleSet,
         request::{
-            CancelJob, ChangeSettings, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
-            DeleteCron, GetCron, GetQueues, GetSettings, GetTotals, LabelQueue, LimitQueue, ListCommands,
-            ListCron, ListJobs, Order, PauseCron, PreviewCron, PutCron, RunCron,
-            PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
+            CancelJob, ChangeSettings, DeleteCron, GetAudit, GetCron, GetEdges, GetJob, GetJobLog,
+            GetJobTypes, GetJobs, GetNodes, GetQueues, GetSettings, GetTotals, LabelQueue, LimitQueue,
+            ListCommands, ListCron, ListJobs, Order, PauseCron, PauseQueue, PreviewCron, PutCron, ReadLog,
+            RecentEvents, RetryJob, RunCron, SetEdge, Signed, Submit, SubmitOnce,
         },
     },
 };

@@ -36,12 +36,11 @@ pub enum InvalidSchedule {
 
 /// An expression in a time zone.
 ///
-/// It says times of whole seconds. Where clocks change, what an expression means depends on whether its hours, minutes or seconds
-/// have a `*`:
+/// It says times of whole seconds. Where clocks change, what it means depends on whether it has one second, one minute and one hour:
 ///
-/// * Without one it says *fixed times*. One that does not exist, since the clocks are put forward over it, is due at the moment at
-///   which they are. One that comes twice, since they are put back, is due the first time alone.
-/// * With one it says *intervals*, which go on: times that do not exist are left out, and what comes twice is due twice.
+/// * If so, it says *a fixed time*. One that does not exist, since the clocks are put forward over it, is due at the moment at which
+///   they are. One that comes twice, since they are put back, is due the first time alone.
+/// * If not, it says *intervals*, which go on: times that do not exist are left out, and what comes twice is due twice.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     cron: Cron,

@@ -45,8 +45,7 @@ impl Synced {
         let had = self.0.as_ref().is_some_and(|last| !last.config.cron.is_empty());
         let entries = entries(node, &config);
         let all = node.config.sole_owner || had || !entries.is_empty();
-        let operation =
-            CronOperation::Sync { entries, node: node.name.to_string(), all, leader };
+        let operation = CronOperation::Sync { entries, node: node.name.to_string(), all, leader };
         match node.store.write(Operation::Cron(operation)).await? {
             Outcome::Cron(CronOutcome::Synced { changed, taken_out, refused }) => {
                 if changed > 0 || !taken_out.is_empty() {
