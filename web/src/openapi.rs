@@ -142,7 +142,7 @@ fn parameter(parameter: &Parameter) -> Value {
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.description,
-        "required": parameter.place == "path",
+        "required": parameter.required,
         "schema": parameter.schema,
     });
     if parameter.schema["type"] == "array" {

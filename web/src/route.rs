@@ -45,6 +45,8 @@ pub(crate) struct Parameter {
     pub(crate) place: &'static str,
     pub(crate) description: &'static str,
     pub(crate) schema: Value,
+    /// Whether it must be given.
+    pub(crate) required: bool,
 }
 
 /// The body of a request.
@@ -134,7 +136,15 @@ impl Route {
         description: &'static str,
         schema: Value,
     ) -> Self {
-        self.parameters.push(Parameter { name, place, description, schema });
+        self.parameters.push(Parameter { name, place, description, schema, required: place == "path" });
+        self
+    }
+
+    /// The parameter that was added last must be given. Its schema has an example.
+    pub(crate) fn required(mut self) -> Self {
+        if let Some(last) = self.parameters.last_mut() {
+            last.required = true;
+        }
         self
     }
 

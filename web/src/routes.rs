@@ -324,6 +324,7 @@ fn cron_table() -> Vec<Route> {
         })
         .says("What a cron expression means", "In words, and by its next times. Nothing is stored.")
         .parameter("query", "expression", "The expression.", json!({ "type": "string", "example": "30 2 * * MON-FRI" }))
+        .required()
         .parameter("query", "time_zone", "The IANA name of its time zone.", json!({
             "type": "string", "default": "UTC", "example": "Europe/Berlin",
         }))

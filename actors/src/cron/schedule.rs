@@ -66,16 +66,15 @@ impl Schedule {
 
     /// Its first time after this one; `None`: there is none within the time that a calendar can be counted on for.
     pub fn after(&self, at: Timestamp) -> Option<Timestamp> {
-        let mut from = at.as_micros().div_euclid(MICROS);
+        let second = at.as_micros().div_euclid(MICROS);
         // A search may end where it began when clocks change; it goes on from the next second then.
-        for _ in 0..2 {
+        for from in second..=second + 1 {
             let start = self.zoned(from)?;
             let found = self.cron.find_next_occurrence(&start, false).ok()?.timestamp().as_second();
             let found = Timestamp::from_micros(found.checked_mul(MICROS)?);
             if found > at {
                 return Some(found);
             }
-            from += 1;
         }
         None
     }

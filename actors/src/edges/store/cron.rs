@@ -78,7 +78,7 @@ pub enum CronOperation {
     /// Make an entry, or change it, as a request asks. One of the configuration stays as it is.
     Put {
         /// How it is to be.
-        entry: NewCron,
+        entry: Box<NewCron>,
         /// Who says so.
         by: String,
     },

@@ -298,8 +298,8 @@ pub enum Operation {
     Audited {
         /// Who, and what.
         entry: NewAudit,
-        /// The operation: one of those that change jobs, queues, edges, settings or commands, not one that stores new jobs,
-        /// leases them, or is itself audited.
+        /// The operation: one of those that change jobs, queues, edges, settings, commands or the cron table, not one that stores
+        /// new jobs otherwise, leases them, or is itself audited.
         operation: Box<Operation>,
     },
     /// Keep that something was done that changes nothing in the store.

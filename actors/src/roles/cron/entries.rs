@@ -33,7 +33,7 @@ pub(in super::super) async fn put(node: &Node, who: &Who, request: PutCron) -> R
     make(node, Form::Api, &name, &definition, (Uuid::now_v7(), now))?;
     let deed = Deed::new("cron.put", &name).with(detail(&definition));
     let next = schedule.next(&name, &definition, now);
-    let entry = NewCron { name: name.clone(), definition, next };
+    let entry = Box::new(NewCron { name: name.clone(), definition, next });
     done(node, who, deed, &name, CronOperation::Put { entry, by: who.name.clone() }).await?;
     shown(node, name).await
 }

@@ -10,7 +10,7 @@ use std::{
 
 use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
-    cron::{CronDue, CronRecord},
+    cron::{CronDue, CronOperation, CronRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -57,7 +57,10 @@ impl Default for Trouble {
 fn needs_leader(operation: &Operation) -> bool {
     matches!(
         operation,
-        Operation::Promote { .. } | Operation::Prune { .. } | Operation::Rescue { leader: Some(_), .. }
+        Operation::Promote { .. }
+            | Operation::Prune { .. }
+            | Operation::Rescue { leader: Some(_), .. }
+            | Operation::Cron(CronOperation::Sync { .. } | CronOperation::Fire(_))
     )
 }
 

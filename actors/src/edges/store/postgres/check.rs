@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 13] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -93,6 +93,12 @@ const RULES: [(&str, &str); 12] = [
          UNION ALL
          (SELECT format('the job with sequence %s is found by a tag that it has not: %s', sequence, tag)
           FROM (SELECT tag, sequence FROM job_tags EXCEPT SELECT tag, sequence FROM meant) AS wrong LIMIT $1)",
+    ),
+    (
+        "cron",
+        "SELECT format('the entry %s of the cron table does not know what it waits for', name)
+         FROM cron WHERE (due_at IS NULL) <> (fires_at IS NULL) OR (paused_at IS NOT NULL AND due_at IS NOT NULL)
+             OR fires_at < due_at LIMIT $1",
     ),
 ];
 

@@ -163,11 +163,11 @@ async fn fire(tx: &mut Transaction<'_>, fire: &Fire) -> sqlx::Result<CronOutcome
                 Some(id) => {
                     // It may have been let go of when the new one was stored.
                     tx.load(std::iter::once(id)).await?;
-                    Some(control::cancel(&mut tx.changes, id))
+                    Some(Box::new(control::cancel(&mut tx.changes, id)))
                 }
                 None => None,
             };
-            Tried::Stored(job.id, stored, called_off)
+            Tried::Stored(job.id, Box::new(stored), called_off)
         }
     };
     Ok(match cron::settle(entry, fire, &queue, tried, tx.changes.now) {

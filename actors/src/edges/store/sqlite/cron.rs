@@ -144,11 +144,11 @@ fn fire(tx: &mut Transaction<'_>, fire: &Fire) -> rusqlite::Result<CronOutcome> 
                 Some(id) => {
                     // It was written back when the new one was stored.
                     tx.load(std::iter::once(id))?;
-                    Some(control::cancel(&mut tx.changes, id))
+                    Some(Box::new(control::cancel(&mut tx.changes, id)))
                 }
                 None => None,
             };
-            Tried::Stored(job.id, stored, called_off)
+            Tried::Stored(job.id, Box::new(stored), called_off)
         }
     };
     Ok(match cron::settle(entry, fire, &queue, tried, tx.changes.now) {

@@ -172,7 +172,7 @@ pub(crate) enum Tried {
     /// Nothing, for this reason.
     Refused(String),
     /// To store this job, with this outcome; and what became of the job before, if it was to be cancelled.
-    Stored(Uuid, Outcome, Option<Outcome>),
+    Stored(Uuid, Box<Outcome>, Option<Box<Outcome>>),
 }
 
 /// What the entry is then. An error: it stays as it is.
@@ -225,10 +225,10 @@ fn decide(
         Tried::Stored(job, stored, before) => match full(queue, &stored) {
             Some(reason) if now.saturating_since(fires_at) < PATIENCE => Err(CronOutcome::Full { reason }),
             Some(reason) => skip(reason),
-            None => match stored {
+            None => match *stored {
                 Outcome::Enqueued { state } | Outcome::Duplicate { state, .. } => {
                     let said = before.as_ref().map(|_| "the job before was cancelled".to_owned());
-                    let called_off = match before {
+                    let called_off = match before.map(|before| *before) {
                         Some(Outcome::CancelRequested { lease, queue, session }) => {
                             Some(CalledOff { lease, queue, session })
                         }
