@@ -170,7 +170,7 @@ fn entries_of_the_configuration_come_and_go_with_it() {
     eventually("it is told of", || {
         server.get("/api/v1/settings").json()["problem"]
             .as_str()
-            .is_some_and(|told| told.contains("cron.nightly.expression"))
+            .is_some_and(|told| told.contains("cron.entries.nightly.expression"))
     });
     assert_eq!(entry(&server, "nightly")["definition"]["expression"], "30 2 * * *");
     fs::write(

@@ -233,18 +233,17 @@ impl RolesConfig {
             }
         }
         if let Some(twice) = self.cron.keys().find(|name| self.cron_of_program.contains_key(*name)) {
-            return refuse(&format!("cron.{twice}"), "the program has an entry of this name".to_owned());
+            return refuse(&of_entry(twice, ""), "the program has an entry of this name".to_owned());
         }
         for (entry, definition) in self.cron.iter().chain(&self.cron_of_program) {
             if let Err(errors) = cron::check(entry, definition)
                 && let Some(error) = errors.into_iter().next()
             {
-                let setting = format!("cron.{entry}{}", error.pointer.replace('/', "."));
-                return refuse(&setting, error.message);
+                return refuse(&of_entry(entry, &error.pointer), error.message);
             }
             if let Some(queue) = definition.job.queue.as_deref().filter(|queue| !names.contains(queue)) {
                 let problem = format!("there is no queue {queue:?}; there are: {}", known());
-                return refuse(&format!("cron.{entry}.job.queue"), problem);
+                return refuse(&of_entry(entry, "/queue"), problem);
             }
         }
         for (queue, outlet) in &self.outlets {
@@ -282,6 +281,12 @@ impl RolesConfig {
             None => Ok(()),
         }
     }
+}
+
+/// The key of a part of an entry of the cron table, in whose tables what is said of the job stands with the rest.
+fn of_entry(name: &str, pointer: &str) -> String {
+    let part = pointer.strip_prefix("/job").unwrap_or(pointer);
+    format!("cron.entries.{name}{}", part.replace('/', "."))
 }
 
 #[cfg(test)]

@@ -43,14 +43,14 @@ impl PlainHandler<Retune> for Cron {
 
 async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
     let mut backoff = Backoff::default();
-    let mut synced = sync::Synced::default();
+    let (mut synced, mut firings) = (sync::Synced::default(), firing::Firings::default());
     loop {
         let Some(leader) = node.leads.now() else {
             node.conditions.set(&path, Condition::Standby);
             node.leads.begun().await;
             continue;
         };
-        match tick(&node, leader, &mut synced).await {
+        match tick(&node, leader, &mut synced, &mut firings).await {
             Ok(next) => {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
@@ -70,8 +70,13 @@ async fn run(node: Arc<Node>, path: String, retuned: Arc<Notify>) {
 }
 
 /// Does what there is to do. When there is more.
-async fn tick(node: &Node, leader: u64, synced: &mut sync::Synced) -> Result<Option<Timestamp>, StoreError> {
-    if synced.look(node, leader).await? { firing::fire_due(node, leader).await } else { Ok(None) }
+async fn tick(
+    node: &Node,
+    leader: u64,
+    synced: &mut sync::Synced,
+    firings: &mut firing::Firings,
+) -> Result<Option<Timestamp>, StoreError> {
+    if synced.look(node, leader).await? { firings.fire_due(node, leader).await } else { Ok(None) }
 }
 
 async fn wait(node: &Node, next: Option<Timestamp>) {

@@ -10,8 +10,12 @@ use std::{
 };
 
 use callboard_actors::{
-    cron::{Schedule, job_id},
-    edges::store::{Clock, PostgresOptions, PostgresStore, Store, StoreError, record::JobFilter},
+    cron::{DueTime, Schedule, job_id},
+    edges::store::{
+        Clock, Operation, Outcome, PostgresOptions, PostgresStore, Store, StoreError,
+        cron::{CronOperation, CronOutcome, NewCron},
+        record::JobFilter,
+    },
     roles::{
         RolesConfig,
         request::{
@@ -193,13 +197,39 @@ async fn a_configuration_puts_its_entries_in_and_takes_them_out() {
         ..RolesConfig::default()
     };
     let refusal = node.handles.retune(&wrong).await.unwrap_err();
-    assert_eq!(refusal.setting, "cron.x.expression");
+    assert_eq!(refusal.setting, "cron.entries.x.expression");
     node.handles.retune(&of(&[])).await.unwrap();
     node.until("they are gone", async || (names(&node).await == ["mine", "own"]).then_some(())).await;
     node.stop().await;
     // Another program, without any of its own, on the same file.
     let node = Node::start(&folder).await;
     node.until("it is gone", async || (names(&node).await == ["mine"]).then_some(())).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_something_is_wrong_with_holds_up_no_other() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let now = node.store.now();
+    // As another program may have stored it.
+    let wrong = |name: &str, definition| {
+        let next = Some(DueTime { due: now, fires_at: now });
+        let entry = Box::new(NewCron { name: name.into(), definition, next });
+        Operation::Cron(CronOperation::Put { entry, by: "another".into() })
+    };
+    let mut gone = definition("* * * * * *");
+    gone.job.queue = Some("gone".into());
+    for operation in [wrong("unreadable", definition("now and then")), wrong("gone", gone)] {
+        assert_eq!(node.store.write(operation).await.unwrap(), Outcome::Cron(CronOutcome::Done));
+    }
+    put(&node, "good", definition("* * * * * *")).await.unwrap();
+    node.until("it fires", async || entry(&node, "good").await.filter(|entry| entry.fired >= 2)).await;
+    let gone = entry(&node, "gone").await.unwrap();
+    assert!(gone.skipped > 0 && gone.firings[0].reason.as_ref().unwrap().contains("no queue"), "{gone:?}");
+    let unreadable = entry(&node, "unreadable").await.unwrap();
+    assert!(unreadable.description.contains("no cron expression"), "{unreadable:?}");
+    assert_eq!((unreadable.fired, unreadable.fires_at), (0, Some(now)), "it waits");
     node.stop().await;
 }
 
