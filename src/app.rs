@@ -38,7 +38,7 @@ use callboard_config::{DatabaseUrl, StoreBackend};
 #[cfg(feature = "testkit")]
 use callboard_contracts::JobState;
 use callboard_contracts::api::{
-    Cancelled, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SettingChange,
+    Cancelled, CronDefinition, EdgeView, JobDetail, JobLogPage, JobLogQuery, PutEdge, Retried, SettingChange,
     SettingsChanged, SettingsView, SubmitJob, Submitted, TreeNode,
 };
 use callboard_supervisors::{
@@ -186,6 +186,10 @@ pub struct AppBuilder {
     pub(crate) backends: Backends,
     /// What was wrong with a URL that was given in code.
     wrong_url: Option<InvalidDatabaseUrl>,
+    /// Entries of the cron table.
+    pub(crate) cron: BTreeMap<String, CronDefinition>,
+    /// The type of a job of one of them that is no JSON object.
+    pub(crate) no_object: Option<&'static str>,
 }
 
 /// Which web endpoints there are.
@@ -336,6 +340,8 @@ impl App {
             offers: Vec::new(),
             backends: Backends::default(),
             wrong_url: None,
+            cron: BTreeMap::new(),
+            no_object: None,
         }
     }
 
@@ -780,7 +786,15 @@ impl AppBuilder {
             write_timeout: settings.store.write_timeout,
         });
         let roles = self.roles.clone();
-        let config = RolesConfig { roles: roles.clone(), serves: self.serves, ..assembly::roles(&settings) };
+        if let Some(job_type) = self.no_object {
+            return Err(AppError::NoObject { job_type });
+        }
+        let config = RolesConfig {
+            roles: roles.clone(),
+            serves: self.serves,
+            cron_of_program: self.cron,
+            ..assembly::roles(&settings)
+        };
         #[cfg_attr(not(feature = "rabbitmq"), expect(unused_mut, reason = "a bus adds to it"))]
         let mut config = assembly::outside(backends.apply(config, &settings), &settings)?;
         #[cfg(feature = "rabbitmq")]
@@ -980,6 +994,13 @@ impl App {
             label_queue: gateway.recipient(),
             set_edge: gateway.recipient(),
             order: gateway.recipient(),
+            put_cron: gateway.recipient(),
+            delete_cron: gateway.recipient(),
+            pause_cron: gateway.recipient(),
+            run_cron: gateway.recipient(),
+            list_cron: read_model.recipient(),
+            get_cron: read_model.recipient(),
+            preview_cron: read_model.recipient(),
             get_job: read_model.recipient(),
             get_job_log: read_model.recipient(),
             list_jobs: read_model.recipient(),

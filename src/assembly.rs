@@ -1,8 +1,6 @@
 //! From settings to what the packages take.
 
-#[cfg(any(feature = "redis", feature = "mongodb"))]
-use std::time::Duration;
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "rabbitmq")]
 use callboard_actors::edges::bus::{
@@ -32,7 +30,10 @@ use callboard_actors::{
     roles::{InboundConfig, OutletConfig, RolesConfig, UnknownTypes, bounds::TypeBounds},
 };
 use callboard_config::{self as config, ByteSize, Settings, StoreBackend};
-use callboard_contracts::Labels;
+use callboard_contracts::{
+    Labels,
+    api::{CronBackfill, CronDefinition, CronJob, CronOverlap},
+};
 #[cfg(feature = "otlp")]
 use callboard_supervisors::ChildSpec;
 
@@ -156,7 +157,41 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             .filter(|(_, labels)| !labels.is_empty())
             .collect(),
         audit_kept: retention.audit,
+        cron: settings.cron.entries.0.iter().map(|(name, entry)| (name.clone(), cron(entry))).collect(),
         ..RolesConfig::default()
+    }
+}
+
+/// An entry of the cron table.
+fn cron(entry: &config::CronEntrySettings) -> CronDefinition {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    CronDefinition {
+        expression: entry.expression.clone(),
+        time_zone: entry.time_zone.clone(),
+        job: CronJob {
+            job_type: entry.job_type.clone(),
+            payload: entry.payload.0.clone(),
+            queue: entry.queue.clone(),
+            max_attempts: entry.max_attempts,
+            timeout_ms: entry.timeout.map(millis),
+            priority: (entry.priority != 0).then_some(entry.priority),
+            tags: entry.tags.clone(),
+            partition_key: entry.partition_key.clone(),
+            metadata: entry.metadata.as_ref().map(|metadata| metadata.0.clone()),
+        },
+        jitter_ms: millis(entry.jitter),
+        overlap: match entry.overlap {
+            config::Overlap::Allow => CronOverlap::Allow,
+            config::Overlap::Skip => CronOverlap::Skip,
+            config::Overlap::Replace => CronOverlap::Replace,
+        },
+        backfill: match entry.backfill {
+            config::Backfill::None => CronBackfill::None,
+            config::Backfill::Last => CronBackfill::Last,
+            config::Backfill::All => CronBackfill::All,
+        },
+        backfill_most: entry.backfill_most,
+        backfill_within_ms: millis(entry.backfill_within),
     }
 }
 

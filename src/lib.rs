@@ -13,6 +13,8 @@ mod app;
 mod assembly;
 #[cfg(feature = "sqlite")]
 mod backends;
+#[cfg(feature = "sqlite")]
+mod cron;
 #[cfg(feature = "postgres")]
 mod enqueue_in;
 #[cfg(feature = "sqlite")]
@@ -39,6 +41,8 @@ pub use callboard_client as client;
 pub use callboard_config as config;
 #[cfg(feature = "jobs")]
 pub use callboard_contracts as contracts;
+#[cfg(feature = "sqlite")]
+pub use cron::Cron;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
 #[cfg(feature = "sqlite")]

@@ -2,6 +2,7 @@
 
 mod failpoint;
 
+pub mod cron;
 pub mod edges;
 pub mod jobs;
 pub mod roles;

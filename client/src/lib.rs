@@ -26,6 +26,7 @@
 mod answer;
 mod builder;
 mod client;
+mod cron;
 mod error;
 mod events;
 mod job_query;

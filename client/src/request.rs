@@ -48,6 +48,12 @@ impl Call {
         Ok(Call { method: Method::PUT, repeatable: true, ..Call::post(path, body)? })
     }
 
+    /// A request that takes something away, which can be asked for again.
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        let call = Call::post_bytes(path, "application/json", b"{}".to_vec());
+        Call { method: Method::DELETE, repeatable: true, ..call }
+    }
+
     /// A request that says how a part of something is to be, which can be said again.
     pub(crate) fn patch(path: impl Into<String>, body: &impl Serialize) -> Result<Self, ClientError> {
         Ok(Call { method: Method::PATCH, ..Call::put(path, body)? })

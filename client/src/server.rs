@@ -18,7 +18,7 @@ fn queue_path(name: &str, action: &str) -> String {
     format!("/api/v1/queues/{}/{action}", escaped(name))
 }
 
-fn escaped(name: &str) -> String {
+pub(crate) fn escaped(name: &str) -> String {
     name.bytes().fold(String::new(), |mut escaped, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte.into()),

@@ -162,6 +162,30 @@ choice! {
 }
 
 choice! {
+    /// What happens at a time of the cron table at which the job of the time before has not ended.
+    pub enum Overlap {
+        /// A job is stored beside it.
+        Allow = "allow",
+        /// None is stored.
+        Skip = "skip",
+        /// It is cancelled, and a job is stored.
+        Replace = "replace",
+    }
+}
+
+choice! {
+    /// What happens about times of the cron table that were missed.
+    pub enum Backfill {
+        /// They are left out.
+        None = "none",
+        /// A job is stored for the last of them.
+        Last = "last",
+        /// A job is stored for each of them, within bounds.
+        All = "all",
+    }
+}
+
+choice! {
     /// Who writes what programs outside read.
     pub enum Writer {
         /// This fleet.

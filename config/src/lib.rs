@@ -9,6 +9,7 @@ mod byte_size;
 mod change;
 mod choice;
 mod configuration;
+mod cron;
 mod database_url;
 mod defaults;
 mod document;
@@ -37,10 +38,11 @@ mod value;
 pub use byte_size::{ByteSize, ParseSizeError};
 pub use change::Change;
 pub use choice::{
-    ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
-    TokenRole, UnfitJobs, UnknownTypes, Writer,
+    Backfill, ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, Overlap, ServedBy,
+    StoreBackend, TokenRole, UnfitJobs, UnknownTypes, Writer,
 };
 pub use configuration::{Configuration, Plan};
+pub use cron::{CronEntries, CronEntrySettings, JsonTable};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use http_secret::HttpSecretSettings;
@@ -52,10 +54,10 @@ pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, Upstr
 pub use problem::{ConfigError, Problem};
 pub use server_url::{BrokerUrl, InvalidBrokerUrl, InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{
-    ArchiveSettings, BusSettings, CommandSettings, CountersSettings, DataSettings, HttpSettings,
-    InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings, QueueSettings,
-    RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings, StoreSettings,
-    SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
+    ArchiveSettings, BusSettings, CommandSettings, CountersSettings, CronSettings, DataSettings,
+    HttpSettings, InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings,
+    QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
+    StoreSettings, SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
 };
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;

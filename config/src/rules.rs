@@ -45,6 +45,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     numbers(&mut rules, settings);
     results(&mut rules, settings);
     job_types(&mut rules, settings);
+    cron(&mut rules, settings);
     inbound(&mut rules, settings);
     store(&mut rules, &settings.store);
     telemetry(&mut rules, &settings.telemetry);
@@ -445,6 +446,18 @@ fn job_types(rules: &mut Rules<'_>, settings: &Settings) {
         let few = job_type.needs.len() <= MOST_NEEDS;
         rules.require(few, "jobs.types", &format!("\"{name}\" may need {MOST_NEEDS} edges at most"));
         rules.require(some, "jobs.types", &format!("`max_payload` of \"{name}\" must be at least 2 bytes"));
+    }
+}
+
+/// What an expression says is for others to check.
+fn cron(rules: &mut Rules<'_>, settings: &Settings) {
+    for (name, entry) in &settings.cron.entries.0 {
+        let queue = entry.queue.as_ref().filter(|queue| !settings.queues.contains_key(*queue));
+        if let Some(queue) = queue {
+            let rule =
+                format!("there is no queue \"{}\", where the jobs of \"{name}\" are to go", shortened(queue));
+            rules.require(false, "cron.entries", &rule);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::choice::{
     ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
     UnfitJobs, UnknownTypes, Writer,
 };
+use crate::cron::CronEntries;
 use crate::database_url::DatabaseUrl;
 use crate::document::{Node, Value};
 use crate::http_secret::HttpSecretSettings;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub system: SystemSettings,
     /// What makes scheduled and retried jobs due.
     pub scheduler: SchedulerSettings,
+    /// Jobs that are stored at times that an expression says.
+    pub cron: CronSettings,
     /// What gives jobs of dead nodes to living ones.
     pub rescuer: RescuerSettings,
     /// Where spans of traces are sent.
@@ -127,6 +130,7 @@ impl Settings {
             observatory: reader.section("observatory"),
             system: reader.section("system"),
             scheduler: reader.section("scheduler"),
+            cron: reader.section("cron"),
             rescuer: reader.section("rescuer"),
             telemetry: reader.section("telemetry"),
             proxy: reader.section("proxy"),
@@ -153,6 +157,7 @@ impl Settings {
         self.observatory.list(&Key::from(["observatory"]), to);
         self.system.list(&Key::from(["system"]), to);
         self.scheduler.list(&Key::from(["scheduler"]), to);
+        self.cron.list(&Key::from(["cron"]), to);
         self.rescuer.list(&Key::from(["rescuer"]), to);
         self.telemetry.list(&Key::from(["telemetry"]), to);
         self.proxy.list(&Key::from(["proxy"]), to);
@@ -189,6 +194,7 @@ impl Settings {
         self.observatory.take(&from.observatory, &Key::from(["observatory"]), chosen);
         self.system.take(&from.system, &Key::from(["system"]), chosen);
         self.scheduler.take(&from.scheduler, &Key::from(["scheduler"]), chosen);
+        self.cron.take(&from.cron, &Key::from(["cron"]), chosen);
         self.rescuer.take(&from.rescuer, &Key::from(["rescuer"]), chosen);
         self.telemetry.take(&from.telemetry, &Key::from(["telemetry"]), chosen);
         self.proxy.take(&from.proxy, &Key::from(["proxy"]), chosen);
@@ -473,6 +479,14 @@ section! {
     pub struct SchedulerSettings {
         /// Time between two looks for due jobs. Default: `1s`.
         pub poll: Duration,
+    }
+}
+
+section! {
+    /// `[cron]`: jobs that are stored at times that an expression says.
+    pub struct CronSettings {
+        /// The entries by their names. Default: `{}`.
+        pub entries: CronEntries,
     }
 }
 

@@ -48,6 +48,11 @@ impl<'a> Table<'a> {
         if self.members.iter().any(|member| member.key == key) { self.part(key) } else { Some(T::default()) }
     }
 
+    /// The value of a key, and this one if it is missing.
+    pub(crate) fn or<T: Setting>(&mut self, key: &str, missing: T) -> Option<T> {
+        if self.members.iter().any(|member| member.key == key) { self.part(key) } else { Some(missing) }
+    }
+
     /// The value of a key, which must be there.
     pub(crate) fn part<T: Setting>(&mut self, key: &str) -> Option<T> {
         let Some(member) = self.members.iter().find(|member| member.key == key) else {

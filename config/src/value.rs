@@ -258,6 +258,22 @@ macro_rules! whole_number {
 
 whole_number!(u32, u64, usize);
 
+impl Setting for i16 {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        match typed(node).value {
+            Value::Integer(number) => Self::try_from(number).map_err(|_| {
+                let (least, most) = (Self::MIN, Self::MAX);
+                Fault::new(format!("expected a whole number from {least} to {most}"), node).into()
+            }),
+            _ => Err(Fault::mismatch("a whole number", node).into()),
+        }
+    }
+
+    fn render(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Setting for f64 {
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match typed(node).value {

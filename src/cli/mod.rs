@@ -5,6 +5,7 @@ mod bench;
 mod completions;
 mod config;
 mod connection;
+mod cron;
 #[cfg(test)]
 mod documentation;
 mod edges;
@@ -102,6 +103,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the services outside that jobs need, let their jobs wait, let them run again.
     Edges(EdgesArgs),
+    /// Show the cron table, change it, try expressions out.
+    Cron(CronArgs),
     /// Draw the supervision tree.
     Tree(tree::TreeArgs),
     /// Show the settings and where each comes from, change those of running servers.
@@ -136,6 +139,13 @@ struct NodesArgs {
 struct EdgesArgs {
     #[command(subcommand)]
     command: Option<edges::EdgesCommand>,
+}
+
+/// What is done with the cron table.
+#[derive(Debug, Args)]
+struct CronArgs {
+    #[command(subcommand)]
+    command: Option<cron::CronCommand>,
 }
 
 /// How a server is set up.
@@ -209,6 +219,10 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Edges(args) => {
             let command = args.command.unwrap_or(edges::EdgesCommand::List);
             runtime.block_on(edges::run(&client()?, command, printer))
+        }
+        Command::Cron(args) => {
+            let command = args.command.unwrap_or(cron::CronCommand::List);
+            runtime.block_on(cron::run(&client()?, command, printer))
         }
         Command::Tree(args) => runtime.block_on(tree::run(&client()?, &args, printer)),
     }

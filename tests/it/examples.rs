@@ -27,6 +27,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("embed", &["FOLDER"], "11 words in all"),
     ("fair", &["FOLDER"], "it has waited for all of the large one's: false"),
     ("file_archive", &["FOLDER"], "after it was removed, 4 jobs: 16 events, each once"),
+    ("nightly", &["FOLDER"], "each time once: true"),
     ("progress", &["FOLDER"], "100% done: page 15"),
     ("pub_sub", &[], "quick: saw [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], missed 0, subscribed"),
     ("remote", &["BROKER", "FOLDER"], "the theatre has closed"),

@@ -6,6 +6,7 @@ mod checksums;
 mod cli;
 mod connections;
 mod crashing;
+mod cron;
 mod deploy;
 mod events;
 mod examples;

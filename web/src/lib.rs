@@ -7,6 +7,7 @@ mod api;
 mod body;
 mod contract;
 mod correlation;
+mod cron;
 #[cfg(test)]
 mod documentation;
 mod edges;

@@ -5,13 +5,13 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobInputs, JobList,
-        JobLogEnd, JobLogLine, JobLogPage, JobTypeView, NodeView, OnFailure, OrderNode, Problem, PutEdge,
-        QueueLabels, QueueLimits, QueueView, Readiness, Retried, RetryView, SettingChange, SettingView,
-        SettingsChanged, SettingsView, StepList, StepResult, StepState, StepView, SubmitAnswer, SubmitJob,
-        SubmitMany, SubmitWorkflow, Submitted, SubmittedItem, Totals, TreeNode, WorkflowCancelled,
-        WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted,
-        WorkflowView,
+        AuditPage, AuditView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView,
+        EdgeView, EventRecord, JobDetail, JobInputs, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView,
+        NodeView, OnFailure, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits, QueueView, Readiness,
+        Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView, StepList, StepResult,
+        StepState, StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted, SubmittedItem,
+        Totals, TreeNode, WorkflowCancelled, WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState,
+        WorkflowStep, WorkflowSubmitted, WorkflowView,
     },
 };
 use serde_json::{Map, Value, json};
@@ -38,6 +38,10 @@ use crate::{
     Cancelled,
     ContractJob,
     ContractProblem,
+    CronDefinition,
+    CronPreview,
+    CronRun,
+    CronView,
     EdgeView,
     EventEnvelope,
     EventRecord,
@@ -155,7 +159,7 @@ fn parameter(parameter: &Parameter) -> Value {
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.description,
-        "required": parameter.place == "path",
+        "required": parameter.required,
         "schema": parameter.schema,
     });
     if parameter.schema["type"] == "array" {

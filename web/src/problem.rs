@@ -67,6 +67,7 @@ kinds! {
     WrongState = 409 "wrong-state" "The job's state does not allow this",
     WorkflowConflict = 409 "workflow-conflict" "Another workflow has this id",
     WorkflowState = 409 "workflow-state" "The workflow's state does not allow this",
+    Held = 409 "held" "This is to be changed elsewhere",
     TooLarge = 413 "too-large" "The request is too large",
     MediaType = 415 "media-type" "The content type is not accepted",
     Misdirected = 421 "misdirected" "The request names another host",
@@ -211,6 +212,9 @@ impl From<Refusal> for Trouble {
             Refusal::BacklogFull { retry_after, .. } | Refusal::StoreFull { retry_after, .. } => {
                 return Trouble::new(Kind::BacklogFull, detail).retry_after(retry_after);
             }
+            Refusal::NoRoom(_) => {
+                return Trouble::new(Kind::BacklogFull, detail).retry_after(Duration::from_secs(SOON));
+            }
             Refusal::UnknownType { .. } => Kind::UnknownType,
             Refusal::Forbidden(_) => Kind::Forbidden,
             Refusal::Conflict(_) => Kind::Conflict,
@@ -223,7 +227,9 @@ impl From<Refusal> for Trouble {
             Refusal::NotFound(_)
             | Refusal::NoSuchQueue(_)
             | Refusal::NoSuchNode(_)
+            | Refusal::NoSuchCron(_)
             | Refusal::NoSuchWorkflow(_) => Kind::NotFound,
+            Refusal::CronHeld(_) => Kind::Held,
             Refusal::WorkflowConflict(_) => Kind::WorkflowConflict,
             Refusal::WorkflowState { .. } => Kind::WorkflowState,
             Refusal::WrongState { .. } => Kind::WrongState,

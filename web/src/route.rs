@@ -45,6 +45,8 @@ pub(crate) struct Parameter {
     pub(crate) place: &'static str,
     pub(crate) description: &'static str,
     pub(crate) schema: Value,
+    /// Whether it must be given.
+    pub(crate) required: bool,
 }
 
 /// The body of a request.
@@ -107,6 +109,11 @@ impl Route {
         Route { method: Method::PUT, ..Route::get(path, id, handler) }
     }
 
+    /// A request that takes something away.
+    pub(crate) fn delete(path: &'static str, id: &'static str, handler: Handler) -> Self {
+        Route { method: Method::DELETE, ..Route::get(path, id, handler) }
+    }
+
     /// A request that changes a part of something.
     pub(crate) fn patch(path: &'static str, id: &'static str, handler: Handler) -> Self {
         Route { method: Method::PATCH, ..Route::get(path, id, handler) }
@@ -129,7 +136,15 @@ impl Route {
         description: &'static str,
         schema: Value,
     ) -> Self {
-        self.parameters.push(Parameter { name, place, description, schema });
+        self.parameters.push(Parameter { name, place, description, schema, required: place == "path" });
+        self
+    }
+
+    /// The parameter that was added last must be given. Its schema has an example.
+    pub(crate) fn required(mut self) -> Self {
+        if let Some(last) = self.parameters.last_mut() {
+            last.required = true;
+        }
         self
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     api, contract,
     correlation::TRACEPARENT,
-    edges, job_log, nodes,
+    cron, edges, job_log, nodes,
     observatory::routes_at,
     openapi,
     problem::Kind,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), workflows(), events(), seeing(), fleet(), contract_routes()]
+    [submitting(), jobs(), workflows(), events(), cron_table(), seeing(), fleet(), contract_routes()]
         .into_iter()
         .flatten()
         .collect()
@@ -306,6 +306,96 @@ fn seeing() -> Vec<Route> {
     ]
     .into_iter()
     .map(|route| route.tag("Seeing"))
+    .collect()
+}
+
+fn cron_table() -> Vec<Route> {
+    let name = || json!({ "type": "string", "pattern": JOB_TYPE_PATTERN });
+    vec![
+        Route::get("/api/v1/cron", "listCron", |state, _, _| {
+            Box::pin(async move { cron::list(&state).await })
+        })
+        .says(
+            "The cron table",
+            "Its entries by name: when each stores a job, in words and with its next times, and what became of its last ones.",
+        )
+        .answer(200, "The entries.", ListOf("CronView")),
+        Route::get("/api/v1/cron/preview", "previewCron", |state, request, _| {
+            Box::pin(async move { cron::preview(&state, &request).await })
+        })
+        .says("What a cron expression means", "In words, and by its next times. Nothing is stored.")
+        .parameter("query", "expression", "The expression.", json!({ "type": "string", "example": "30 2 * * MON-FRI" }))
+        .required()
+        .parameter("query", "time_zone", "The IANA name of its time zone.", json!({
+            "type": "string", "default": "UTC", "example": "Europe/Berlin",
+        }))
+        .parameter("query", "count", "Next times that are given.", json!({
+            "type": "integer", "minimum": 1, "maximum": 100, "default": 5,
+        }))
+        .answer(200, "What it means.", Named("CronPreview"))
+        .problems(&[Kind::Malformed, Kind::Invalid]),
+        Route::get("/api/v1/cron/{name}", "getCron", |state, request, _| {
+            Box::pin(async move { cron::find(&state, part(&request, "name")).await })
+        })
+        .says("An entry of the cron table", "")
+        .parameter("path", "name", "The entry's name.", name())
+        .answer(200, "The entry.", Named("CronView"))
+        .problems(&[Kind::NotFound]),
+        Route::put("/api/v1/cron/{name}", "putCron", |state, request, payload| {
+            Box::pin(async move { cron::put(&state, &request, payload, part(&request, "name")).await })
+        })
+        .says(
+            "Make or change an entry of the cron table",
+            "From now on it stores a job at its times, one for each, whichever node leads. Changed, it waits on for the time \
+             that it was waiting for, unless its times are others. An entry of the configuration is not changed.",
+        )
+        .parameter("path", "name", "The entry's name.", name())
+        .body(
+            Named("CronDefinition"),
+            json!({
+                "expression": "30 2 * * MON-FRI", "time_zone": "Europe/Berlin",
+                "job": { "type": "sleep", "payload": { "ms": 250 } }, "overlap": "skip", "backfill": "last",
+            }),
+        )
+        .answer(200, "The entry.", Named("CronView"))
+        .problems(&[Kind::Malformed, Kind::Invalid, Kind::UnknownType, Kind::Held]),
+        Route::delete("/api/v1/cron/{name}", "deleteCron", |state, request, _| {
+            Box::pin(async move { cron::delete(&state, &request, part(&request, "name")).await })
+        })
+        .says("Take an entry out of the cron table", "Its jobs stay. An entry of the configuration stays, too.")
+        .parameter("path", "name", "The entry's name.", name())
+        .answer(200, "It is gone.", Object)
+        .problems(&[Kind::NotFound, Kind::Held]),
+        Route::post("/api/v1/cron/{name}/pause", "pauseCron", |state, request, _| {
+            Box::pin(async move { cron::pause(&state, &request, part(&request, "name"), true).await })
+        })
+        .says(
+            "Pause an entry of the cron table",
+            "It stores no jobs until somebody lets it go on, also over restarts. Times that pass meanwhile are not made up for.",
+        )
+        .parameter("path", "name", "The entry's name.", name())
+        .answer(200, "The entry.", Named("CronView"))
+        .problems(&[Kind::NotFound]),
+        Route::post("/api/v1/cron/{name}/resume", "resumeCron", |state, request, _| {
+            Box::pin(async move { cron::pause(&state, &request, part(&request, "name"), false).await })
+        })
+        .says("Let a paused entry go on", "With its next time from now on.")
+        .parameter("path", "name", "The entry's name.", name())
+        .answer(200, "The entry.", Named("CronView"))
+        .problems(&[Kind::NotFound, Kind::Held]),
+        Route::post("/api/v1/cron/{name}/run", "runCron", |state, request, _| {
+            Box::pin(async move { cron::run(&state, &request, part(&request, "name")).await })
+        })
+        .says(
+            "Store a job of an entry now",
+            "Whatever its times are, also while it is paused and while the job before runs. It goes on waiting for its next time.",
+        )
+        .parameter("path", "name", "The entry's name.", name())
+        .answer(202, "The job is stored.", Named("CronRun"))
+        .problems(&[Kind::NotFound, Kind::Invalid, Kind::BacklogFull, Kind::Held]),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Cron"))
     .collect()
 }
 

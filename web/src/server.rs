@@ -258,6 +258,7 @@ fn methods(method: &Method) -> &'static [&'static str] {
         Method::GET => &["GET", "HEAD"],
         Method::PUT => &["PUT"],
         Method::PATCH => &["PATCH"],
+        Method::DELETE => &["DELETE"],
         _ => &["POST"],
     }
 }

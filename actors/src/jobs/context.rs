@@ -6,6 +6,7 @@ use callboard_contracts::{
     Timestamp, TraceContext,
     api::{JobInputs, LogLevel, StepResult, WorkflowStep},
 };
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) states: States,
     pub(crate) trace: TraceContext,
     pub(crate) partition_key: Option<String>,
+    /// JSON text.
+    pub(crate) metadata: Option<String>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) steps: Arc<dyn StepAccess>,
 }
@@ -70,6 +73,17 @@ impl JobContext {
     /// By what it takes turns with the other jobs of its queue, and is limited.
     pub fn partition_key(&self) -> Option<&str> {
         self.0.partition_key.as_deref()
+    }
+
+    /// What its maker wanted to remember about it. It is read anew each time this is called.
+    pub fn metadata(&self) -> Option<Map<String, Value>> {
+        // It was an object when it was taken in.
+        serde_json::from_str(self.0.metadata.as_deref()?).ok()
+    }
+
+    /// The time of the cron table for which it was stored, if it was; of a job that somebody had stored by hand, when that was.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.metadata()?.get("cron")?.get("due")?.as_str()?.parse().ok()
     }
 
     /// Which attempt this is, from 1.

@@ -6,12 +6,13 @@ use callboard_supervisors::{
     ActorRef, ChildSpec, MailboxSpec, OnExhausted, OnStartFailure, Placement, SupervisorSpec,
 };
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     commands::Commands,
     completer::{Completer, WRITERS},
     condition::Conditions,
+    cron::Cron,
     drain::Drain,
     edge_keeper::{EdgeKeeper, EdgeKeeperArgs},
     gateway::{Gateway, GatewayArgs},
@@ -71,7 +72,7 @@ pub enum RolesError {
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
     /// `observers`: session, wakes, commands, metrics, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
-    /// lapses, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
+    /// lapses, cron, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
     /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
     /// None: this node has nothing to do there.
@@ -182,6 +183,7 @@ impl Roles {
             inbox: Arc::default(),
             due: DueTime::default(),
             parking: Parking::default(),
+            cron_changed: Notify::new(),
             session: watch::Sender::new(None),
             leads: Leads::default(),
             sight: Sight::default(),
@@ -252,6 +254,9 @@ impl Roles {
             tuned.push(("observers/lapses".to_owned(), lapses.actor_ref().recipient()));
             observers = observers.child(pruner).child(lapses);
             observers = observers.child(ChildSpec::<Workflows>::new("workflows", node.clone()));
+            let cron = ChildSpec::<Cron>::new("cron", node.clone());
+            tuned.push(("observers/cron".to_owned(), cron.actor_ref().recipient()));
+            observers = observers.child(cron);
         }
         observers = observers.child(metrics_engine);
         if has(Role::ReadModel) {

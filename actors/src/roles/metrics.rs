@@ -90,6 +90,8 @@ struct Numbers {
     inbound: IntCounterVec,
     outlet: IntCounterVec,
     lapsed: IntCounterVec,
+    cron: IntCounterVec,
+    cron_lateness: Histogram,
 }
 
 /// Registers families, and keeps what they are.
@@ -292,6 +294,22 @@ impl Metrics {
             "Attempts that this node has ended because nothing was heard from the worker outside.",
         )?;
 
+        let cron = all.counters(
+            "callboard_cron_times_total",
+            &["result"],
+            "Times of the cron table that this node has dealt with: fired (a job was stored), skipped (the job before had not \
+             ended, or this one could not be stored), or missed and not made up for.",
+        )?;
+        let lateness = HistogramOpts::new(
+            "callboard_cron_lateness_seconds",
+            "Seconds by which this node stored jobs of the cron table later than their times, with their jitter, say.",
+        );
+        let lateness = lateness.buckets(seconds(1e-3, 6));
+        let cron_lateness = all.add("histogram", Histogram::with_opts(lateness)?)?;
+        for result in ["fired", "skipped", "missed"] {
+            cron.with_label_values(&[result]);
+        }
+
         let requests_refused = all.counter(
             "callboard_requests_refused_total",
             "Requests that were refused because their client made more than `web.rate_limit`.",
@@ -393,6 +411,8 @@ impl Metrics {
             log_position,
             inbound,
             lapsed,
+            cron,
+            cron_lateness,
             outlet,
             sink_behind,
             sink_events,
@@ -433,6 +453,22 @@ impl Metrics {
 
     pub(crate) fn submitted(&self, job_type: &str) {
         self.0.submitted.with_label_values(&[self.label(job_type)]).inc();
+    }
+
+    /// A job of the cron table was stored, so late.
+    pub(crate) fn cron_fired(&self, late: Duration) {
+        self.0.cron.with_label_values(&["fired"]).inc();
+        self.0.cron_lateness.observe(late.as_secs_f64());
+    }
+
+    /// A time of the cron table was passed over.
+    pub(crate) fn cron_skipped(&self) {
+        self.0.cron.with_label_values(&["skipped"]).inc();
+    }
+
+    /// Times of the cron table were missed.
+    pub(crate) fn cron_missed(&self, times: u64) {
+        self.0.cron.with_label_values(&["missed"]).inc_by(times);
     }
 
     pub(crate) fn accepted(&self) {

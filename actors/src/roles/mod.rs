@@ -11,6 +11,7 @@ pub mod bounds;
 mod commands;
 mod completer;
 pub mod condition;
+mod cron;
 mod drain;
 mod edge_keeper;
 mod edges;

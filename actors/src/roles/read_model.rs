@@ -5,8 +5,9 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, CommandView, EdgeView, JobDetail, JobInputs, JobList, JobLogPage, JobSummary, JobTypeView,
-        NodeView, QueueView, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
+        AuditPage, CommandView, CronPreview, CronView, EdgeView, JobDetail, JobInputs, JobList, JobLogPage,
+        JobSummary, JobTypeView, NodeView, QueueView, StepList, Totals, WorkflowGraph, WorkflowList,
+        WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -16,12 +17,12 @@ use uuid::Uuid;
 use super::{
     audit,
     bounds::{needs, type_payload},
-    edges, fleet,
+    cron, edges, fleet,
     node::Node,
     request::{
-        GetAudit, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
-        GetQueues, GetTotals, GetWorkflow, ListCommands, ListJobs, ListSteps, ListWorkflows, ReadLog,
-        RecentEvents,
+        GetAudit, GetCron, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
+        GetQueues, GetTotals, GetWorkflow, ListCommands, ListCron, ListJobs, ListSteps, ListWorkflows,
+        PreviewCron, ReadLog, RecentEvents, Refusal,
     },
     tuning::Retune,
     waiting, workflows,
@@ -277,6 +278,32 @@ impl PlainHandler<GetAudit> for ReadModel {
     fn handle(&mut self, GetAudit { before, limit }: GetAudit, _: &mut Context<Self>) -> Self::Reply {
         let node = self.node.clone();
         self.read(move |_| async move { audit::page(&node, before, limit.clamp(1, MOST_ENTRIES)).await })
+    }
+}
+
+impl PlainHandler<ListCron> for ReadModel {
+    type Reply = Later<Result<Vec<CronView>, StoreError>>;
+
+    fn handle(&mut self, _: ListCron, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(|_| async move { cron::list(&node).await })
+    }
+}
+
+impl PlainHandler<GetCron> for ReadModel {
+    type Reply = Later<Result<Option<CronView>, StoreError>>;
+
+    fn handle(&mut self, GetCron { name }: GetCron, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(|_| async move { cron::find(&node, name).await })
+    }
+}
+
+impl PlainHandler<PreviewCron> for ReadModel {
+    type Reply = Result<CronPreview, Refusal>;
+
+    fn handle(&mut self, request: PreviewCron, _: &mut Context<Self>) -> Self::Reply {
+        cron::preview(&self.node, &request)
     }
 }
 

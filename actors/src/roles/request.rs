@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use callboard_contracts::{
     EventEnvelope, JobState, Labels, TraceContext,
     api::{
-        AuditPage, Cancelled, CommandView, EdgeView, FieldError, JobDetail, JobList, JobLogPage, JobLogQuery,
-        JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
-        SettingsChanged, SettingsView, Submitted, Totals, WorkflowState,
+        AuditPage, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView, EdgeView,
+        FieldError, JobDetail, JobList, JobLogPage, JobLogQuery, JobTypeView, LogCursor, NodeView, OrderNode,
+        PutEdge, QueueLimits, QueueView, Retried, SettingsChanged, SettingsView, Submitted, Totals,
+        WorkflowState,
     },
 };
 use callboard_supervisors::Message;
@@ -38,6 +39,9 @@ pub enum Form {
     Step,
     /// As [`ContractJob`](callboard_contracts::ContractJob). A type without a handler may be held.
     Contract,
+    /// As [`Api`](Self::Api), of an entry of the cron table whose time has come. A type without a handler is held: the leader need
+    /// not have all of the fleet's.
+    Cron,
 }
 
 /// To the gateway: store these jobs. The answer comes when every accepted one is durable, in the same order.
@@ -175,6 +179,15 @@ pub enum Refusal {
     /// There is no such node.
     #[error("there is no node {0:?} with an open session")]
     NoSuchNode(String),
+    /// There is no such entry in the cron table.
+    #[error("there is no entry {0:?} in the cron table")]
+    NoSuchCron(String),
+    /// The entry of the cron table is not to be changed so.
+    #[error("{0}")]
+    CronHeld(String),
+    /// There is no room for the job.
+    #[error("{0}; try again later")]
+    NoRoom(String),
     /// The job's state does not allow it.
     #[error("the job is {state}: {detail}")]
     WrongState {
@@ -442,4 +455,65 @@ pub fn submitted(id: Uuid, event_id: Uuid, outcome: Outcome) -> Result<Result<Su
         Outcome::Conflict => Err(Refusal::Conflict(id)),
         other => return Err(other),
     })
+}
+
+/// To the gateway: make an entry of the cron table, or change it. How it is then.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<CronView, Refusal>)]
+pub struct PutCron {
+    /// Its name.
+    pub name: String,
+    /// When, and what.
+    pub definition: CronDefinition,
+}
+
+/// To the gateway: take an entry out of the cron table. Its jobs stay.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<(), Refusal>)]
+pub struct DeleteCron {
+    /// Its name.
+    pub name: String,
+}
+
+/// To the gateway: let an entry of the cron table store no more jobs, or let it go on. How it is then.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<CronView, Refusal>)]
+pub struct PauseCron {
+    /// Its name.
+    pub name: String,
+    /// Whether it is to be paused.
+    pub paused: bool,
+}
+
+/// To the gateway: store a job of an entry of the cron table now.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<CronRun, Refusal>)]
+pub struct RunCron {
+    /// Its name.
+    pub name: String,
+}
+
+/// To the read model: the cron table, by name.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<CronView>, StoreError>)]
+pub struct ListCron;
+
+/// To the read model: an entry of the cron table.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<Option<CronView>, StoreError>)]
+pub struct GetCron {
+    /// Its name.
+    pub name: String,
+}
+
+/// To the read model: what an expression means.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<CronPreview, Refusal>)]
+pub struct PreviewCron {
+    /// The expression.
+    pub expression: String,
+    /// The IANA name of its time zone.
+    pub time_zone: String,
+    /// Next times, 1 to 100.
+    pub count: u32,
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use callboard_contracts::{Labels, name};
+use callboard_contracts::{Labels, api::CronDefinition, name};
 
 use super::{
     InboundConfig, OutletConfig, Publisher,
@@ -13,6 +13,7 @@ use super::{
     role_set::{Role, RoleSet},
 };
 use crate::{
+    cron,
     edges::{
         bus::BusNumbers,
         outside::Outside,
@@ -104,6 +105,10 @@ pub struct RolesConfig {
     pub queue_labels: BTreeMap<String, Labels>,
     /// How long the audit trail is kept, and what nodes were told.
     pub audit_kept: Duration,
+    /// Entries of the cron table that are there while this node leads. A configuration without any leaves those of other nodes.
+    pub cron: BTreeMap<String, CronDefinition>,
+    /// The same of the program itself, which cannot change while it runs.
+    pub cron_of_program: BTreeMap<String, CronDefinition>,
 }
 
 impl Default for RolesConfig {
@@ -157,6 +162,8 @@ impl Default for RolesConfig {
             labels: Labels::default(),
             queue_labels: BTreeMap::new(),
             audit_kept: 90 * DAY,
+            cron: BTreeMap::new(),
+            cron_of_program: BTreeMap::new(),
         }
     }
 }
@@ -225,6 +232,20 @@ impl RolesConfig {
                 return refuse(&format!("job type {job_type:?}"), problem);
             }
         }
+        if let Some(twice) = self.cron.keys().find(|name| self.cron_of_program.contains_key(*name)) {
+            return refuse(&of_entry(twice, ""), "the program has an entry of this name".to_owned());
+        }
+        for (entry, definition) in self.cron.iter().chain(&self.cron_of_program) {
+            if let Err(errors) = cron::check(entry, definition)
+                && let Some(error) = errors.into_iter().next()
+            {
+                return refuse(&of_entry(entry, &error.pointer), error.message);
+            }
+            if let Some(queue) = definition.job.queue.as_deref().filter(|queue| !names.contains(queue)) {
+                let problem = format!("there is no queue {queue:?}; there are: {}", known());
+                return refuse(&of_entry(entry, "/queue"), problem);
+            }
+        }
         for (queue, outlet) in &self.outlets {
             let setting = format!("outlets.{queue}");
             if !names.contains(&**queue) {
@@ -260,6 +281,12 @@ impl RolesConfig {
             None => Ok(()),
         }
     }
+}
+
+/// The key of a part of an entry of the cron table, in whose tables what is said of the job stands with the rest.
+fn of_entry(name: &str, pointer: &str) -> String {
+    let part = pointer.strip_prefix("/job").unwrap_or(pointer);
+    format!("cron.entries.{name}{}", part.replace('/', "."))
 }
 
 #[cfg(test)]

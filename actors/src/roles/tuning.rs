@@ -70,6 +70,7 @@ impl RolesConfig {
         self.retention = from.retention;
         self.retention_interval = from.retention_interval;
         self.audit_kept = from.audit_kept;
+        self.cron = from.cron.clone();
     }
 }
 

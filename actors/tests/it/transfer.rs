@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use callboard_actors::cron::DueTime;
 use callboard_actors::edges::store::{
     Operation, Outcome, PostgresOptions, PostgresStore, PostgresUpkeep, SqliteOptions, SqliteStore,
     SqliteUpkeep, Store, StoreError,
+    cron::{CronOperation, NewCron},
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, Said},
     record::{AttemptEnd, IfTaken, NewJob, NewSession, Uniqueness},
     report::{Report, ReportedLine, ReportedProgress},
@@ -12,8 +14,8 @@ use callboard_actors::edges::store::{
     workflow::{NewStep, NewWorkflow, WorkflowOperation, WorkflowOutcome},
 };
 use callboard_contracts::{
-    JobState,
-    api::{AttemptError, ErrorKind, LogLevel, OnFailure},
+    JobState, Timestamp,
+    api::{AttemptError, CronDefinition, CronJob, ErrorKind, LogLevel, OnFailure},
 };
 use callboard_testsupport::Database;
 use tempfile::TempDir;
@@ -45,7 +47,18 @@ fn new_job(number: u32) -> NewJob {
     }
 }
 
-/// Stores 300 jobs, of which one is completed and one runs, and a workflow of two.
+/// Makes an entry of the cron table, which waits for this time.
+fn entry(due: Timestamp) -> Operation {
+    let job = CronJob { job_type: "noop".to_owned(), ..CronJob::default() };
+    let entry = NewCron {
+        name: "nightly".to_owned(),
+        definition: CronDefinition::new("30 2 * * *", job),
+        next: Some(DueTime { due, fires_at: due }),
+    };
+    Operation::Cron(CronOperation::Put { entry: Box::new(entry), by: "me".to_owned() })
+}
+
+/// Stores 300 jobs, of which one is completed and one runs, a workflow of two, and an entry of the cron table.
 async fn fill(store: Arc<dyn Store>) {
     let session =
         NewSession { id: Uuid::now_v7(), node: "a".to_owned(), version: "0".to_owned(), process: 1 };
@@ -53,6 +66,7 @@ async fn fill(store: Arc<dyn Store>) {
     let claim = Operation::Claim { queue: "default".to_owned(), limit: 2, session: session.id };
     store.apply(vec![Operation::OpenSession(session)]).await.unwrap();
     store.apply((0..300).map(enqueue).collect()).await.unwrap();
+    store.apply(vec![entry(store.now())]).await.unwrap();
     let claimed = store.apply(vec![claim]).await.unwrap().remove(0).unwrap();
     let Outcome::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
     let lease = callboard_actors::edges::store::record::Lease { id: claimed[0].id, token: claimed[0].token };
@@ -120,6 +134,8 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("UPDATE jobs SET payload = '{' WHERE sequence = 5", vec![("JSON", 1)]),
         ("INSERT INTO attempt_reports VALUES (randomblob(16), 1, 1, NULL, NULL, NULL)", vec![("reports", 1)]),
         ("INSERT INTO attempt_log VALUES (randomblob(16), 1, 1, 1, 1, 'x')", vec![("reports", 1)]),
+        ("UPDATE cron SET definition = '{'", vec![("cron", 1)]),
+        ("UPDATE cron SET fires_at = NULL", vec![("cron", 1)]),
         ("DELETE FROM settings WHERE key = 'epoch'", vec![("epoch", 1)]),
         ("UPDATE workflows SET waiting = 7", vec![("workflows", 1)]),
         ("UPDATE workflow_steps SET job = randomblob(16) WHERE number = 1", vec![("workflows", 1)]),
@@ -214,6 +230,7 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "UPDATE jobs SET workflow = NULL WHERE token = 1",
             vec![("workflows", 1)],
         ),
+        ("UPDATE cron SET paused_at = 1", "UPDATE cron SET paused_at = NULL", vec![("cron", 1)]),
     ] {
         database.psql(&format!(
             "SET search_path TO callboard; SET session_replication_role TO replica; {damage}"
@@ -252,6 +269,7 @@ fn said(export: &[u8]) -> Vec<serde_json::Value> {
     lines
         .filter(|line| {
             line.get("job").is_some()
+                || line.get("cron").is_some()
                 || line.get("report").is_some()
                 || line["event"].get("progress").is_some()
         })
@@ -268,6 +286,9 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
     let claim = Operation::Claim { queue: "default".to_owned(), limit: 2, session: session.id };
     let enqueue = |number| Operation::Enqueue(Box::new(new_job(number)));
     store.apply(vec![Operation::OpenSession(session), enqueue(0), enqueue(1), enqueue(2)]).await.unwrap();
+    store.apply(vec![entry(store.now())]).await.unwrap();
+    let run = CronOperation::Run { name: "nightly".to_owned(), revision: 1, job: Box::new(new_job(3)) };
+    store.apply(vec![Operation::Cron(run)]).await.unwrap();
     let claimed = store.apply(vec![claim]).await.unwrap().remove(0).unwrap();
     let Outcome::Claimed(claimed) = claimed else { panic!("{claimed:?}") };
     for (job, message) in claimed.iter().zip([None, Some("half \"way\"".to_owned())]) {
@@ -307,9 +328,9 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
         [one, two, three]
     });
     let [one, two, three] = moved.join().unwrap().map(|export| said(&export));
-    assert_eq!(one.len(), 3 + 2 + 2);
-    assert_eq!(one[1]["report"]["lines"].as_array().unwrap().len(), 3);
-    assert_eq!(one[3]["report"]["progress"]["message"], "half \"way\"");
+    assert_eq!(one.len(), 1 + 4 + 2 + 2);
+    assert_eq!(one[2]["report"]["lines"].as_array().unwrap().len(), 3);
+    assert_eq!(one[4]["report"]["progress"]["message"], "half \"way\"");
     assert_eq!(one, two);
     assert_eq!(one, three);
 }

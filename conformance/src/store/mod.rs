@@ -257,6 +257,21 @@ macro_rules! store_suite {
                 only_the_leader_advances_and_forgets,
                 what_many_steps_wait_for_is_advanced_in_bounded_writes,
                 ten_thousand_steps_cost_ten_thousand_times_one;
+            cron:
+                an_entry_is_kept_to_the_letter,
+                a_time_stores_one_job,
+                of_many_that_fire_a_time_one_does,
+                a_leader_of_before_fires_nothing,
+                those_that_are_due_come_first,
+                a_paused_entry_waits_for_nothing,
+                the_job_before_is_waited_for,
+                the_job_before_is_replaced,
+                a_job_for_which_there_is_no_room_waits_a_minute,
+                missed_times_are_counted,
+                the_last_times_are_kept,
+                a_job_of_an_entry_is_stored_by_hand,
+                a_configuration_keeps_its_entries_and_no_others,
+                entries_are_not_without_bound;
             concurrency:
                 a_limit_over_all_nodes_is_never_passed,
                 sixteen_claimers_never_share_a_job,

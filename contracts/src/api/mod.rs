@@ -1,6 +1,7 @@
 //! What `/api/v1` takes and answers.
 
 pub mod audit;
+pub mod cron;
 pub mod edge;
 pub mod event;
 pub mod health;
@@ -16,6 +17,10 @@ pub mod unique;
 pub mod workflow;
 
 pub use audit::{AuditPage, AuditView};
+pub use cron::{
+    CronBackfill, CronDefinition, CronFiring, CronJob, CronOverlap, CronPreview, CronResult, CronRun,
+    CronSource, CronTime, CronView,
+};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronRecord},
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
@@ -379,5 +380,29 @@ impl StoreHandle {
         limit: u32,
     ) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
         self.read(|store| store.ended_steps(after, limit)).await
+    }
+
+    /// See [`Store::cron`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron(&self) -> Result<Vec<CronRecord>, StoreError> {
+        self.read(|store| store.cron()).await
+    }
+
+    /// See [`Store::cron_entry`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron_entry(&self, name: String) -> Result<Option<CronRecord>, StoreError> {
+        self.read(|store| store.cron_entry(name)).await
+    }
+
+    /// See [`Store::cron_due`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn cron_due(&self, limit: u32) -> Result<CronDue, StoreError> {
+        self.read(|store| store.cron_due(limit)).await
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::{
+    cron::{CronDue, CronOperation, CronOutcome, CronRecord},
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
@@ -301,8 +302,8 @@ pub enum Operation {
     Audited {
         /// Who, and what.
         entry: NewAudit,
-        /// The operation: one of those that change jobs, queues, edges, settings or commands, not one that stores new jobs,
-        /// leases them, or is itself audited.
+        /// The operation: one of those that change jobs, queues, edges, settings, commands or the cron table, not one that stores
+        /// new jobs otherwise, leases them, or is itself audited.
         operation: Box<Operation>,
     },
     /// Keep that something was done that changes nothing in the store.
@@ -324,6 +325,8 @@ pub enum Operation {
     },
     /// What concerns workflows.
     Workflow(WorkflowOperation),
+    /// Change the cron table, or deal with a time of one of its entries.
+    Cron(CronOperation),
 }
 
 impl Operation {
@@ -516,6 +519,8 @@ pub enum Outcome {
     Workflow(WorkflowOutcome),
     /// The operation has no other answer.
     Done,
+    /// [`Operation::Cron`].
+    Cron(CronOutcome),
 }
 
 impl Outcome {
@@ -762,4 +767,13 @@ pub trait Store: Send + Sync + 'static {
         after: Uuid,
         limit: u32,
     ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>>;
+    /// The cron table, by name.
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>>;
+
+    /// An entry of the cron table.
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>>;
+
+    /// The entries of the cron table whose jobs are to be stored by now, those that wait for the longest first, at most `limit`, and
+    /// when the first of the others is.
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>>;
 }

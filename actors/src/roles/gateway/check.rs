@@ -70,7 +70,7 @@ pub(in crate::roles) fn check(
     origin: Origin,
 ) -> Result<NewJob, Refusal> {
     let parsed = match form {
-        Form::Api | Form::Step => submission(value)?,
+        Form::Api | Form::Step | Form::Cron => submission(value)?,
         Form::Contract => contract(value)?,
     };
     let mut errors = Vec::new();
@@ -88,7 +88,7 @@ pub(in crate::roles) fn check(
         (Some(_), ..) => None,
         // Workers outside know it, or not: nobody here can tell.
         (None, ..) if node.config.outlets.contains_key(&queue) => None,
-        (None, Form::Contract, UnknownTypes::Hold) => {
+        (None, Form::Contract, UnknownTypes::Hold) | (None, Form::Cron, _) => {
             Some(format!("no handler for job type {:?}", parsed.job_type))
         }
         (None, ..) => {
@@ -138,7 +138,7 @@ pub(in crate::roles) fn check(
     // What comes in the contract's form is of programs that know nothing of this, and are not to be refused for it.
     let unique = match form {
         Form::Api => parsed.unique.or_else(|| options.and_then(|options| options.unique.clone())),
-        Form::Contract | Form::Step => None,
+        Form::Contract | Form::Step | Form::Cron => None,
     };
     let debounced = unique.as_ref().is_some_and(|unique| unique.policy == UniquePolicy::Debounce);
     if debounced && parsed.scheduled_at.is_some() {

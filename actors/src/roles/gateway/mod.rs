@@ -13,8 +13,8 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        Cancelled, CommandView, EdgeView, FieldError, Retried, Submitted, WorkflowCancelled, WorkflowResumed,
-        WorkflowSubmitted,
+        Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted,
+        WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -24,11 +24,11 @@ use uuid::Uuid;
 use super::{
     audit::{Deed, carry_out},
     bounds::max_payload,
-    edges, fleet,
+    cron, edges, fleet,
     node::Node,
     request::{
-        CancelJob, Form, LabelQueue, LimitQueue, Order, PauseQueue, PrepareJob, Refusal, RetryJob, SetEdge,
-        Signed, Submit, SubmitOnce, SubmittedOnce, Who,
+        CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron, PauseQueue, PrepareJob,
+        PutCron, Refusal, RetryJob, RunCron, SetEdge, Signed, Submit, SubmitOnce, SubmittedOnce, Who,
     },
     tuning::Retune,
     workflows::request::{CancelWorkflow, ResumeWorkflow, SubmitWorkflow},
@@ -156,6 +156,10 @@ changes! {
     LabelQueue: () = label;
     SetEdge: EdgeView = edges::set;
     Order: CommandView = order;
+    PutCron: CronView = cron::put;
+    DeleteCron: () = cron::delete;
+    PauseCron: CronView = cron::pause;
+    RunCron: CronRun = cron::run_now;
     CancelWorkflow: WorkflowCancelled = workflows::cancel;
     ResumeWorkflow: WorkflowResumed = workflows::resume;
 }

@@ -122,6 +122,7 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         states: node.registry.states().clone(),
         trace,
         partition_key: job.partition_key.clone(),
+        metadata: job.metadata.clone(),
         journal,
         steps: Arc::new(AttemptSteps {
             node: node.clone(),

@@ -37,7 +37,7 @@ async fn only_the_node_that_leads_does_what_is_done_once_for_all() {
     })
     .await;
     let says = async |condition: Condition| {
-        for role in ["leader", "scheduler", "pruner", "rescuer"] {
+        for role in ["leader", "scheduler", "pruner", "rescuer", "cron"] {
             let path = format!("observers/{role}");
             node.until(&format!("{path} is {condition}"), async || {
                 (node.conditions.get(&path) == Some(condition.clone())).then_some(())

@@ -1,5 +1,7 @@
 //! Jobs on their way from the gateway through a queue to their end, on a real store and a real actor system.
 
+#[cfg(feature = "postgres")]
+mod cron;
 mod edges;
 mod endings;
 mod fleet;

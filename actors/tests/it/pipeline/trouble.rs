@@ -10,6 +10,7 @@ use std::{
 
 use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronOperation, CronRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -57,7 +58,10 @@ impl Default for Trouble {
 fn needs_leader(operation: &Operation) -> bool {
     matches!(
         operation,
-        Operation::Promote { .. } | Operation::Prune { .. } | Operation::Rescue { leader: Some(_), .. }
+        Operation::Promote { .. }
+            | Operation::Prune { .. }
+            | Operation::Rescue { leader: Some(_), .. }
+            | Operation::Cron(CronOperation::Sync { .. } | CronOperation::Fire(_))
     )
 }
 
@@ -280,5 +284,17 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
         self.store.ended_steps(after, limit)
+    }
+
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>> {
+        self.store.cron()
+    }
+
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>> {
+        self.store.cron_entry(name)
+    }
+
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
+        self.store.cron_due(limit)
     }
 }

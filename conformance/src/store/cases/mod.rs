@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod choosing;
 pub mod concurrency;
 pub mod control;
+pub mod cron;
 pub mod edges;
 pub mod fleet;
 pub mod inbox;

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    attempts, claim, completed, control, enqueue, fleet, inbox, keyed, outside, reports, retention, session,
-    transaction::Transaction, workflows,
+    attempts, claim, completed, control, cron, enqueue, fleet, inbox, keyed, outside, reports, retention,
+    session, transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -79,6 +79,10 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
                 return Ok(Outcome::NotLeader);
             }
             fleet::prune(tx, *kept, *limit).await
+        }
+        Operation::Cron(operation) => {
+            let outcome = cron::run(tx, operation).await?;
+            Ok(outcome.map_or(Outcome::NotLeader, Outcome::Cron))
         }
         other => control::run(tx, other).await,
     }

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -110,6 +110,12 @@ const RULES: [(&str, &str); 13] = [
          UNION ALL
          (SELECT format('the job %s is kept for a workflow that is not there', id) FROM jobs
           WHERE workflow IS NOT NULL AND NOT EXISTS (SELECT FROM workflows WHERE workflows.id = jobs.workflow) LIMIT $1)",
+    ),
+    (
+        "cron",
+        "SELECT format('the entry %s of the cron table does not know what it waits for', name)
+         FROM cron WHERE (due_at IS NULL) <> (fires_at IS NULL) OR (paused_at IS NOT NULL AND due_at IS NOT NULL)
+             OR fires_at < due_at LIMIT $1",
     ),
 ];
 

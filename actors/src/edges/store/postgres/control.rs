@@ -91,6 +91,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
         | Operation::Workflow(_)
+        | Operation::Cron(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

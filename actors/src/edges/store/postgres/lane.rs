@@ -22,7 +22,10 @@ use super::{
 use crate::edges::store::commit_points;
 use crate::{
     edges::store::{
-        Operation, OperationResult, Outcome, StoreError, Wake, record::Lease, workflow::WorkflowOutcome,
+        Operation, OperationResult, Outcome, StoreError, Wake,
+        cron::{CalledOff, CronOutcome},
+        record::Lease,
+        workflow::WorkflowOutcome,
     },
     jobs::retry::random,
 };
@@ -228,6 +231,10 @@ fn told(result: &OperationResult) -> Vec<Wake> {
         Ok(Outcome::Workflow(WorkflowOutcome::Cancelled { told, .. })) => {
             told.iter().map(|(lease, queue, session)| cancel(lease, queue, session)).collect()
         }
+        Ok(Outcome::Cron(CronOutcome::Fired {
+            called_off: Some(CalledOff { lease, queue, session }),
+            ..
+        })) => vec![cancel(lease, queue, session)],
         Ok(Outcome::Ordered { node }) => vec![Wake::Command { node: node.clone() }],
         _ => Vec::new(),
     }

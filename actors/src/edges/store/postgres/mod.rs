@@ -13,6 +13,7 @@ mod columns;
 mod completed;
 mod connect;
 mod control;
+mod cron;
 mod edges;
 mod enqueue;
 mod enqueue_in;
@@ -67,6 +68,7 @@ use self::{
 pub use self::{enqueue_in::enqueue_in, upkeep::PostgresUpkeep};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -508,5 +510,18 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
         self.read(move |connection| workflows::ended_steps(connection, after, limit).boxed())
+    }
+
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>> {
+        self.read(|connection| cron::all(connection).boxed())
+    }
+
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>> {
+        self.read(move |connection| cron::find(connection, name).boxed())
+    }
+
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
+        let now = self.now();
+        self.read(move |connection| cron::due(connection, now, limit).boxed())
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     PostgresOptions,
     columns::{as_integer, as_long, count, long, optional_time, time, wide},
+    cron,
     error::translate,
     unique, workflows,
 };
@@ -93,6 +94,7 @@ pub(super) async fn export(
     export_settings(&mut snapshot, &mut writer).await?;
     export_queues(&mut snapshot, &mut writer).await?;
     export_edges(&mut snapshot, &mut writer).await?;
+    export_cron(&mut snapshot, &mut writer).await?;
     export_keys(&mut snapshot, &mut writer).await?;
     export_inbox(&mut snapshot, &mut writer).await?;
     export_jobs(&mut snapshot, &mut writer).await?;
@@ -174,6 +176,13 @@ async fn export_edges(connection: &mut PgConnection, writer: &mut Writer<'_>) ->
     let sql = "SELECT name, tripped_at, until, reason, set_by, set_at FROM edges ORDER BY name";
     for row in sqlx::query(sql).fetch_all(connection).await.map_err(failed)? {
         writer.write(&Line::Edge(edge(&row).map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+async fn export_cron(connection: &mut PgConnection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    for entry in cron::all(connection).await.map_err(failed)? {
+        writer.write(&Line::Cron(Box::new(entry)))?;
     }
     Ok(())
 }
@@ -450,7 +459,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs
+                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs, cron,
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -551,6 +560,7 @@ impl Import<'_> {
             Line::Setting(setting) => self.setting(setting).await,
             Line::Queue(queue) => self.queue(queue).await,
             Line::Edge(edge) => self.edge(edge).await,
+            Line::Cron(entry) => cron::write(&mut *self.connection, &entry).await.map_err(unfit),
             Line::Key(key) => self.key(key).await,
             Line::Inbox(line) => self.inbox(line).await,
             // Of states that still can change the jobs themselves tell.

@@ -1,7 +1,7 @@
 //! The operations of one transaction.
 
 use super::{
-    attempts, claim, control, enqueue, fleet, inbox, keyed, outside, reports, retention,
+    attempts, claim, control, cron, enqueue, fleet, inbox, keyed, outside, reports, retention,
     transaction::Transaction, workflows,
 };
 use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
@@ -49,6 +49,7 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
         Operation::Workflow(operation) => workflows::change(tx, operation).map(Outcome::Workflow),
         Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation),
         Operation::PruneAudit { kept, limit, .. } => fleet::prune(tx, *kept, *limit),
+        Operation::Cron(operation) => cron::run(tx, operation).map(Outcome::Cron),
         other => control::run(tx, other),
     }
 }

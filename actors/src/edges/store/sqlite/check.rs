@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -98,6 +98,14 @@ const RULES: [(&str, &str); 13] = [
         "SELECT 'the job ' || lower(hex(id)) || ' holds what is no JSON'
          FROM jobs WHERE NOT (json_valid(payload) AND json_valid(coalesce(metadata, '{}')) AND json_valid(coalesce(document, '{}'))
                               AND json_valid(coalesce(result, '{}')) AND json_valid(coalesce(tags, '[]')))",
+    ),
+    (
+        "cron",
+        "SELECT 'the entry ' || name || ' of the cron table ' ||
+                CASE WHEN json_valid(definition) AND json_valid(firings) THEN 'does not know what it waits for'
+                     ELSE 'holds what is no JSON' END
+         FROM cron WHERE NOT json_valid(definition) OR NOT json_valid(firings)
+             OR (due_at IS NULL) <> (fires_at IS NULL) OR (paused_at IS NOT NULL AND due_at IS NOT NULL) OR fires_at < due_at",
     ),
     (
         "epoch",

@@ -76,6 +76,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
         | Operation::Workflow(_)
+        | Operation::Cron(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

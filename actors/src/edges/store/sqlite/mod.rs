@@ -8,6 +8,7 @@ mod batch;
 mod check;
 mod claim;
 mod control;
+mod cron;
 mod edges;
 mod ended_attempt;
 mod enqueue;
@@ -48,6 +49,7 @@ pub use self::upkeep::SqliteUpkeep;
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
+    cron::{CronDue, CronRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -312,5 +314,18 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
         self.readers.run(move |connection| workflows::ended_steps(connection, after, limit))
+    }
+
+    fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>> {
+        self.readers.run(cron::all)
+    }
+
+    fn cron_entry(&self, name: String) -> BoxFuture<'static, Result<Option<CronRecord>, StoreError>> {
+        self.readers.run(move |connection| cron::find(connection, &name))
+    }
+
+    fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
+        let now = self.now();
+        self.readers.run(move |connection| cron::due(connection, now, limit))
     }
 }

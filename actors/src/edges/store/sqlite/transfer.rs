@@ -12,7 +12,7 @@ use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions,
+    SqliteOptions, cron,
     error::translate,
     jobs::{id, optional_id, optional_time, time},
     open::{self, FileLock},
@@ -77,6 +77,7 @@ pub(super) fn export(
     export_settings(&snapshot, &mut writer)?;
     export_queues(&snapshot, &mut writer)?;
     export_edges(&snapshot, &mut writer)?;
+    export_cron(&snapshot, &mut writer)?;
     export_keys(&snapshot, &mut writer)?;
     export_inbox(&snapshot, &mut writer)?;
     export_jobs(&snapshot, &mut writer)?;
@@ -160,6 +161,13 @@ fn export_edges(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), 
         .map_err(failed)?;
     for edge in statement.query_map((), edge).map_err(failed)? {
         writer.write(&Line::Edge(edge.map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+fn export_cron(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    for entry in cron::all(connection).map_err(failed)? {
+        writer.write(&Line::Cron(Box::new(entry)))?;
     }
     Ok(())
 }
@@ -498,6 +506,7 @@ impl Import<'_> {
             }
             Line::Queue(queue) => self.queue(queue),
             Line::Edge(edge) => self.edge(edge),
+            Line::Cron(entry) => cron::write(self.connection, entry),
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
             Line::Inbox(line) => self.inbox(line),

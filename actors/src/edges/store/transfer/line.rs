@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::workflow_line::WorkflowLine;
+use crate::edges::store::cron::CronRecord;
 
 /// The version of the format. A program reads its own and refuses others.
 pub(crate) const FORMAT: u32 = 1;
@@ -23,6 +24,7 @@ pub(crate) enum Line {
     Setting(SettingLine),
     Queue(QueueLine),
     Edge(EdgeLine),
+    Cron(Box<CronRecord>),
     Total(TotalLine),
     Key(KeyLine),
     Inbox(InboxLine),

@@ -1,7 +1,8 @@
 //! A store's content as lines of JSON, for moving it to another store, and what is said of its health.
 //!
-//! The first line (`export`) says what follows: settings, queues, totals, edges, answered keys, events of others that were dealt with, jobs with their attempts in the order
-//! of storing, each followed by what its runs have said, workflows, then, if wanted, the events in the order of the log. The last line (`end`)
+//! The first line (`export`) says what follows: settings, queues, totals, edges, the cron table, answered keys, events of others that were dealt
+//! with, jobs with their attempts in the order of storing, each followed by what its runs have said, workflows, then, if wanted, the events in
+//! the order of the log. The last line (`end`)
 //! counts them, so that a file that was cut off is known as such. Whatever the size of the store, one line of it is in memory at a
 //! time.
 

@@ -94,6 +94,7 @@ impl<'a> Reader<'a> {
             Line::Setting(_)
             | Line::Queue(_)
             | Line::Edge(_)
+            | Line::Cron(_)
             | Line::Total(_)
             | Line::Key(_)
             | Line::Inbox(_) => {}

@@ -24,6 +24,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::NotLeader => "refused: this node does not lead any more".to_owned(),
         Outcome::Ordered { .. } => "ordered".to_owned(),
         Outcome::Workflow(outcome) => workflow::words(outcome),
+        Outcome::Cron(outcome) => super::cron::words(outcome),
         _ => "done".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod attempt;
 mod changes;
 pub(crate) mod code;
 pub(crate) mod control;
+pub(crate) mod cron;
 #[cfg(test)]
 mod diagram;
 mod ended_attempt;
