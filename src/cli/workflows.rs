@@ -69,6 +69,9 @@ pub(super) struct ListArgs {
     /// How many at most.
     #[arg(long, value_name = "WORKFLOWS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
+    /// Go on where a list before this one ended: its `next_cursor`.
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
 fn state() -> impl TypedValueParser<Value = WorkflowState> {
@@ -119,13 +122,16 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         WorkflowsCommand::Submit(args) => return submit(client, &args, printer).await,
-        WorkflowsCommand::List(ListArgs { state, name, limit }) => {
-            let query = WorkflowQuery { state, name, limit: Some(limit), cursor: None };
+        WorkflowsCommand::List(ListArgs { state, name, limit, cursor }) => {
+            let query = WorkflowQuery { state, name, limit: Some(limit), cursor };
             let list = client.workflows(&query).await?;
             if printer.json {
                 printer.document(&list);
             } else {
                 table(printer).print(&list.workflows.iter().map(row).collect::<Vec<_>>());
+                if let Some(cursor) = &list.next_cursor {
+                    printer.note(&format!("there are more: --cursor {cursor}"));
+                }
             }
         }
         WorkflowsCommand::Show(ShowArgs { id, steps }) => {

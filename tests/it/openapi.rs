@@ -15,11 +15,21 @@ fn every_operation_is_answered_as_the_document_says() {
     let id = submitted["id"].as_str().expect("an id");
     let told = server.post("/api/v1/nodes/default/commands", r#"{"action":"resume"}"#).json();
     let command = told["id"].as_str().expect("an id");
+    let workflow = r#"{"steps":[{"name":"a","type":"noop"}]}"#;
+    let workflow =
+        server.post("/api/v1/workflows", workflow).json()["id"].as_str().expect("an id").to_owned();
+    let step = server.get(&format!("/api/v1/workflows/{workflow}/steps")).json()["steps"][0]["job"].clone();
+    let step = step.as_str().expect("a job");
     let empty = Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
     assert!(paths.len() > 20);
     for (path, operations) in paths {
-        let id = if path.starts_with("/api/v1/commands") { command } else { id };
+        let id = match path.as_str() {
+            "/api/v1/jobs/{id}/inputs" => step,
+            path if path.starts_with("/api/v1/commands") => command,
+            path if path.starts_with("/api/v1/workflows") => &workflow,
+            _ => id,
+        };
         let real = path.replace("{id}", id).replace("{name}", "default");
         for (method, operation) in operations.as_object().expect("operations") {
             // The stream has no end; it has tests of its own.

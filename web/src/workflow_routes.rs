@@ -13,7 +13,7 @@ fn example() -> Value {
     json!({
         "name": "word count",
         "steps": [
-            { "name": "split", "type": "command", "payload": { "program": "split-files" } },
+            { "name": "split", "type": "sleep", "payload": { "ms": 100 } },
             { "name": "left", "type": "sleep", "payload": { "ms": 250 }, "after": ["split"], "on_failure": "continue" },
             { "name": "right", "type": "sleep", "payload": { "ms": 250 }, "after": ["split"] },
             { "name": "collect", "type": "noop", "after": ["left", "right"] },

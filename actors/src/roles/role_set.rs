@@ -13,7 +13,7 @@ pub enum Role {
     Processor,
     /// Answers questions about jobs, queues, events and nodes.
     ReadModel,
-    /// May lead: of all nodes that may, one does what is done once for all. It makes jobs due, gives those of dead nodes to
+    /// May lead: of all nodes that may, one does what is done once for all. It makes jobs due, lets workflows go on, gives the jobs of dead nodes to
     /// others, deletes what is old, and tells outside sinks (of the original system, the metrics engine).
     Leader,
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::SubmitJob;
@@ -24,7 +24,7 @@ pub enum OnFailure {
 
 /// A step of a workflow: a job, and what it waits for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "Map<String, Value>")]
 pub struct WorkflowStep {
     /// Its name, one of its own in the workflow: 1 to 200 bytes of text without control characters.
     pub name: String,
@@ -41,6 +41,61 @@ pub struct WorkflowStep {
     #[serde(flatten)]
     pub job: SubmitJob,
 }
+
+/// What a step takes beside the fields of its job.
+#[derive(Deserialize)]
+struct OwnFields {
+    name: String,
+    #[serde(default)]
+    after: Vec<String>,
+    #[serde(default)]
+    before: Vec<String>,
+    #[serde(default)]
+    on_failure: OnFailure,
+}
+
+/// What is neither a step's nor a job's is an error: it would be lost.
+impl TryFrom<Map<String, Value>> for WorkflowStep {
+    type Error = serde_json::Error;
+
+    fn try_from(mut fields: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let own = ["name", "after", "before", "on_failure"];
+        let own = own.into_iter().filter_map(|field| Some((field.to_owned(), fields.remove(field)?)));
+        let own: Map<String, Value> = own.collect();
+        let OwnFields { name, after, before, on_failure } = serde_json::from_value(Value::Object(own))?;
+        let job = serde_json::from_value(Value::Object(fields))?;
+        Ok(WorkflowStep { name, after, before, on_failure, job })
+    }
+}
+
+/// That of a job without an id, and with a step's own fields: a job takes no others, so the two cannot stand side by side.
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for WorkflowStep {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type};
+        let mut schema = SubmitJob::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            let name =
+                || ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(200));
+            let names = |said| ArrayBuilder::new().items(name()).description(Some(said));
+            let said = "Its name, one of its own in the workflow.";
+            object.properties.retain(|name, _| name != "id");
+            object.properties.insert("name".to_owned(), name().description(Some(said)).into());
+            let said = "The names of the steps that must have ended before it may run. Default: none.";
+            object.properties.insert("after".to_owned(), names(said).into());
+            let said = "The names of steps that are to wait for it. Default: none.";
+            object.properties.insert("before".to_owned(), names(said).into());
+            let policy = RefOr::Ref(Ref::from_schema_name("OnFailure"));
+            object.properties.insert("on_failure".to_owned(), policy);
+            object.required.push("name".to_owned());
+            object.description = Some("A step of a workflow: a job, and what it waits for.".to_owned());
+        }
+        schema
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for WorkflowStep {}
 
 impl WorkflowStep {
     /// It waits for the steps of these names as well.
@@ -458,6 +513,9 @@ mod tests {
             serde_json::from_value(serde_json::json!({ "name": "a", "type": "noop", "after": ["b"] }))
                 .unwrap();
         assert_eq!((step.job.job_type.as_str(), step.on_failure), ("noop", OnFailure::Fail));
+        let wrong = serde_json::json!({ "name": "a", "type": "noop", "afer": ["b"] });
+        let error = serde_json::from_value::<WorkflowStep>(wrong).unwrap_err().to_string();
+        assert!(error.contains("unknown field `afer`"), "{error}");
         let text = serde_json::to_value(&step).unwrap();
         assert_eq!(
             text,

@@ -13,16 +13,14 @@ use callboard_contracts::{
 use uuid::Uuid;
 
 use super::{Changes, JobRow, control::release};
-use crate::edges::store::{
-    Outcome,
-    record::NewJob,
-    workflow::{WorkflowOperation, WorkflowOutcome},
-};
+#[cfg(feature = "postgres")]
+use crate::edges::store::workflow::WorkflowOperation;
+use crate::edges::store::{Outcome, record::NewJob, workflow::WorkflowOutcome};
 
-/// Why the job of a step waits.
-pub(crate) const WAITS: &str = "waits for other steps of its workflow";
-/// Why the job waits that runs at the end of a workflow.
-pub(crate) const WAITS_FOR_END: &str = "waits for the end of its workflow";
+/// What the job of a step waits for.
+pub(crate) const WAITS: &str = "other steps of its workflow";
+/// What the job waits for that runs at the end of a workflow.
+pub(crate) const WAITS_FOR_END: &str = "the end of its workflow";
 
 /// What can change of a workflow.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,8 +60,9 @@ impl Step {
 impl Flow {
     /// Moves a step to another state and counts that.
     fn enter(&mut self, step: &mut Step, state: StepState) {
-        self.blocking -= u32::from(step.blocks());
-        self.counts[step.state as usize] -= 1;
+        self.blocking = self.blocking.saturating_sub(u32::from(step.blocks()));
+        let before = &mut self.counts[step.state as usize];
+        *before = before.saturating_sub(1);
         step.state = state;
         self.counts[state as usize] += 1;
         self.blocking += u32::from(step.blocks());
@@ -229,6 +228,7 @@ pub(crate) fn refusal(queue: &str, outcome: Outcome) -> WorkflowOutcome {
 }
 
 /// The leadership under which an operation is done, if it needs one.
+#[cfg(feature = "postgres")]
 pub(crate) fn leader(operation: &WorkflowOperation) -> Option<u64> {
     match operation {
         WorkflowOperation::Advance { leader, .. } | WorkflowOperation::Prune { leader, .. } => Some(*leader),
