@@ -26,6 +26,7 @@
 mod answer;
 mod builder;
 mod client;
+mod dead_jobs;
 mod error;
 mod events;
 mod job_query;
@@ -39,6 +40,7 @@ mod submit_stream;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use dead_jobs::DeadCauseQuery;
 pub use error::ClientError;
 pub use events::{EventQuery, EventStream, StreamItem};
 pub use job_query::{JobPages, JobQuery};

@@ -5,8 +5,10 @@
 
 mod api;
 mod body;
+mod bulk;
 mod contract;
 mod correlation;
+mod dead_jobs;
 #[cfg(test)]
 mod documentation;
 mod edges;

@@ -5,9 +5,10 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, EdgeView, EventRecord, JobDetail, JobList, JobLogEnd,
-        JobLogLine, JobLogPage, JobTypeView, NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits,
-        QueueView, Readiness, Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView,
+        AuditPage, AuditView, BulkPreview, BulkView, Cancelled, CommandView, DeadCauseList, EdgeView,
+        EventRecord, JobComparison, JobDetail, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView,
+        NodeView, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits, QueueView, Readiness, Retried,
+        RetryEdit, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView, StartBulk,
         SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem, Totals, TreeNode,
     },
 };
@@ -28,7 +29,13 @@ use crate::{
 #[openapi(components(schemas(
     AuditPage,
     AuditView,
+    BulkPreview,
+    BulkView,
     CommandView,
+    DeadCauseList,
+    JobComparison,
+    RetryEdit,
+    StartBulk,
     NodeView,
     OrderNode,
     QueueLabels,
@@ -158,7 +165,7 @@ fn request_body(body: &Body) -> Value {
             "example": "{\"type\":\"noop\"}\n{\"type\":\"sleep\",\"payload\":{\"ms\":250}}\n",
         });
     }
-    json!({ "required": true, "content": content })
+    json!({ "required": body.required, "content": content })
 }
 
 fn lines(line: Schema) -> Value {

@@ -59,6 +59,7 @@ kinds! {
     MethodNotAllowed = 405 "method-not-allowed" "This cannot be done here",
     Timeout = 408 "timeout" "The request took too long",
     Conflict = 409 "conflict" "Another job has this id",
+    OtherBulk = 409 "bulk-conflict" "Another bulk operation has this id",
     KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
     KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
@@ -68,6 +69,7 @@ kinds! {
     NotHere = 421 "not-here" "This node does not do this",
     BacklogFull = 429 "backlog-full" "No more jobs are taken now",
     TooManyRequests = 429 "too-many-requests" "This client makes too many requests",
+    TooManyBulks = 429 "too-many-bulk-operations" "No more bulk operations are begun now",
     Unavailable = 503 "unavailable" "This cannot be done now",
     NodeRefused = 502 "node-refused" "The node has given no answer",
     NoBus = 503 "no-bus" "This node has no bus to ask others by",
@@ -211,7 +213,12 @@ impl From<Refusal> for Trouble {
             Refusal::KeyTaken => Kind::KeyTaken,
             Refusal::KeyUnderWay => Kind::KeyUnderWay,
             Refusal::TooLarge { .. } => Kind::TooLarge,
-            Refusal::NotFound(_) | Refusal::NoSuchQueue(_) | Refusal::NoSuchNode(_) => Kind::NotFound,
+            Refusal::NotFound(_)
+            | Refusal::NoSuchQueue(_)
+            | Refusal::NoSuchNode(_)
+            | Refusal::NoSuchBulk(_) => Kind::NotFound,
+            Refusal::OtherBulk(_) => Kind::OtherBulk,
+            Refusal::TooManyBulks { .. } => Kind::TooManyBulks,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

@@ -7,9 +7,10 @@ use callboard_actors::{
     roles::{
         Conditions, RoleSet,
         request::{
-            CancelJob, ChangeSettings, GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
-            GetQueues, GetSettings, GetTotals, LabelQueue, LimitQueue, ListCommands, ListJobs, Order,
-            PauseQueue, ReadLog, RecentEvents, RetryJob, SetEdge, Signed, Submit, SubmitOnce,
+            BulkJobs, CancelJob, ChangeSettings, CompareJob, GetAudit, GetDeadCauses, GetEdges, GetJob,
+            GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetSettings, GetTotals, LabelQueue,
+            LimitQueue, ListBulks, ListCommands, ListJobs, Order, PauseQueue, ReadLog, RecentEvents,
+            RetryEdited, RetryJob, SetEdge, Signed, StopBulk, Submit, SubmitOnce,
         },
     },
 };
@@ -103,6 +104,9 @@ pub struct WebDependencies {
     pub submit_once: Recipient<SubmitOnce>,
     pub cancel: Recipient<Signed<CancelJob>>,
     pub retry: Recipient<Signed<RetryJob>>,
+    pub retry_edited: Recipient<Signed<RetryEdited>>,
+    pub bulk_jobs: Recipient<Signed<BulkJobs>>,
+    pub stop_bulk: Recipient<Signed<StopBulk>>,
     pub pause_queue: Recipient<Signed<PauseQueue>>,
     pub limit_queue: Recipient<Signed<LimitQueue>>,
     pub label_queue: Recipient<Signed<LabelQueue>>,
@@ -121,6 +125,9 @@ pub struct WebDependencies {
     pub get_nodes: Recipient<GetNodes>,
     pub list_commands: Recipient<ListCommands>,
     pub get_audit: Recipient<GetAudit>,
+    pub get_dead_causes: Recipient<GetDeadCauses>,
+    pub compare_job: Recipient<CompareJob>,
+    pub list_bulks: Recipient<ListBulks>,
     pub get_settings: Recipient<GetSettings>,
     pub change_settings: Recipient<Signed<ChangeSettings>>,
     /// The newest place in the log, told after each commit.

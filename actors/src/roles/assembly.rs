@@ -6,9 +6,10 @@ use callboard_supervisors::{
     ActorRef, ChildSpec, MailboxSpec, OnExhausted, OnStartFailure, Placement, SupervisorSpec,
 };
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
+    bulk::Bulk,
     commands::Commands,
     completer::{Completer, WRITERS},
     condition::Conditions,
@@ -70,7 +71,7 @@ pub enum RolesError {
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
     /// `observers`: session, wakes, commands, metrics, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
-    /// lapses, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
+    /// lapses, bulk, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
     /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
     /// None: this node has nothing to do there.
@@ -181,6 +182,7 @@ impl Roles {
             inbox: Arc::default(),
             due: DueTime::default(),
             parking: Parking::default(),
+            bulk_begun: Notify::new(),
             session: watch::Sender::new(None),
             leads: Leads::default(),
             sight: Sight::default(),
@@ -249,7 +251,8 @@ impl Roles {
             let lapses = ChildSpec::<Lapses>::new("lapses", node.clone());
             tuned.push(("observers/pruner".to_owned(), pruner.actor_ref().recipient()));
             tuned.push(("observers/lapses".to_owned(), lapses.actor_ref().recipient()));
-            observers = observers.child(pruner).child(lapses);
+            let bulk = ChildSpec::<Bulk>::new("bulk", node.clone());
+            observers = observers.child(pruner).child(lapses).child(bulk);
         }
         observers = observers.child(metrics_engine);
         if has(Role::ReadModel) {

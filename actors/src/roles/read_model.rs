@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, CommandView, EdgeView, JobDetail, JobList, JobLogPage, JobSummary, JobTypeView, NodeView,
-        QueueView, Totals,
+        AuditPage, BulkView, CommandView, DeadCauseList, EdgeView, JobComparison, JobDetail, JobEdit, JobList,
+        JobLogPage, JobSummary, JobTypeView, NodeView, QueueView, Totals,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -16,11 +16,11 @@ use uuid::Uuid;
 use super::{
     audit,
     bounds::{needs, type_payload},
-    edges, fleet,
+    bulk, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        GetAudit, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
-        ListCommands, ListJobs, ReadLog, RecentEvents,
+        CompareJob, GetAudit, GetDeadCauses, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
+        ListBulks, ListCommands, ListJobs, ReadLog, RecentEvents,
     },
     tuning::Retune,
     waiting,
@@ -36,6 +36,8 @@ const MOST_UNDER_WAY: usize = 1024;
 const MOST_JOBS: u32 = 1000;
 /// Commands, or entries of the audit trail, that one answer holds at most.
 const MOST_ENTRIES: u32 = 1000;
+/// Groups of dead jobs that one answer holds at most: the jobs of each are counted.
+const MOST_CAUSES: u32 = 200;
 /// Events that one answer holds at most.
 const MOST_EVENTS: u32 = 5000;
 
@@ -119,7 +121,8 @@ impl PlainHandler<GetJob> for ReadModel {
             let Some(mut found) = store.job(request.id).await? else { return Ok(None) };
             edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
             let waits_for = waiting::reason(&node, &found.job).await?;
-            detail(found, waits_for).map(Some)
+            let edits = dead_jobs::edits(&node, request.id).await?;
+            detail(found, waits_for, edits).map(Some)
         })
     }
 }
@@ -276,6 +279,34 @@ impl PlainHandler<GetAudit> for ReadModel {
     }
 }
 
+impl PlainHandler<GetDeadCauses> for ReadModel {
+    type Reply = Later<Result<DeadCauseList, StoreError>>;
+
+    fn handle(&mut self, GetDeadCauses { mut query }: GetDeadCauses, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        query.limit = query.limit.clamp(1, MOST_CAUSES);
+        self.read(move |_| async move { dead_jobs::causes(&node, query).await })
+    }
+}
+
+impl PlainHandler<CompareJob> for ReadModel {
+    type Reply = Later<Result<Option<JobComparison>, StoreError>>;
+
+    fn handle(&mut self, CompareJob { id }: CompareJob, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { dead_jobs::compare(&node, id).await })
+    }
+}
+
+impl PlainHandler<ListBulks> for ReadModel {
+    type Reply = Later<Result<Vec<BulkView>, StoreError>>;
+
+    fn handle(&mut self, ListBulks { id, limit }: ListBulks, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { bulk::views(&node, id, limit.clamp(1, MOST_ENTRIES)).await })
+    }
+}
+
 impl PlainHandler<GetJobTypes> for ReadModel {
     type Reply = Vec<JobTypeView>;
 
@@ -284,7 +315,7 @@ impl PlainHandler<GetJobTypes> for ReadModel {
     }
 }
 
-fn summary(job: JobRecord) -> JobSummary {
+pub(super) fn summary(job: JobRecord) -> JobSummary {
     JobSummary {
         id: job.id,
         status: job.state.status(job.started_at.is_some()),
@@ -302,10 +333,15 @@ fn summary(job: JobRecord) -> JobSummary {
         finished_at: job.finished_at,
         wait_reason: job.wait_reason,
         last_error: job.last_error,
+        cause: job.cause,
     }
 }
 
-fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail, StoreError> {
+fn detail(
+    found: JobWithAttempts,
+    waits_for: Option<String>,
+    edits: Vec<JobEdit>,
+) -> Result<JobDetail, StoreError> {
     let JobWithAttempts { mut job, progress, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
@@ -322,6 +358,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         needs,
         cancel_requested_at: job.cancel_requested_at,
         progress,
+        edits,
         attempts,
         summary: summary(job),
     })

@@ -1,6 +1,8 @@
 //! What `/api/v1` takes and answers.
 
 pub mod audit;
+pub mod bulk;
+pub mod dead_job;
 pub mod edge;
 pub mod event;
 pub mod health;
@@ -14,6 +16,13 @@ pub mod submit;
 pub mod tree;
 
 pub use audit::{AuditPage, AuditView};
+pub use bulk::{
+    BulkAction, BulkFilter, BulkOutcome, BulkPreview, BulkProblem, BulkState, BulkView, StartBulk,
+};
+pub use dead_job::{
+    Change, ComparedJob, DeadCause, DeadCauseList, Difference, JobComparison, JobEdit, MAX_REASON,
+    MOST_COUNTED, RetryEdit,
+};
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
@@ -304,5 +305,37 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.read(|store| store.audit(before, limit)).await
+    }
+
+    /// See [`Store::dead_causes`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn dead_causes(&self, query: CauseQuery) -> Result<CausePage, StoreError> {
+        self.read(|store| store.dead_causes(query)).await
+    }
+
+    /// See [`Store::last_success`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn last_success(&self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+        self.read(|store| store.last_success(id)).await
+    }
+
+    /// See [`Store::job_edits`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_edits(&self, id: Uuid) -> Result<Vec<EditRecord>, StoreError> {
+        self.read(|store| store.job_edits(id)).await
+    }
+
+    /// See [`Store::bulks`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn bulks(&self, which: BulkSelection, limit: u32) -> Result<Vec<BulkRecord>, StoreError> {
+        self.read(|store| store.bulks(which, limit)).await
     }
 }

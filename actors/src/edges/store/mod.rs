@@ -8,6 +8,7 @@
 mod clock;
 #[cfg(feature = "failpoints")]
 mod commit_points;
+pub mod dead_jobs;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durability;
 mod edge;

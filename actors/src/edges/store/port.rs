@@ -16,6 +16,9 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::{
+    dead_jobs::{
+        BulkRecord, BulkSelection, CausePage, CauseQuery, DeadJobsOperation, DeadJobsOutcome, EditRecord,
+    },
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
@@ -318,6 +321,8 @@ pub enum Operation {
         /// The token of the [`Leadership`] under which it is done.
         leader: u64,
     },
+    /// What is done about dead jobs and in bulk.
+    DeadJobs(DeadJobsOperation),
 }
 
 impl Operation {
@@ -483,6 +488,8 @@ pub enum Outcome {
         /// The node.
         node: String,
     },
+    /// [`Operation::DeadJobs`].
+    DeadJobs(DeadJobsOutcome),
     /// The operation has no other answer.
     Done,
 }
@@ -686,4 +693,22 @@ pub trait Store: Send + Sync + 'static {
         before: Option<u64>,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>>;
+
+    /// Dead jobs by what they died of.
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>>;
+
+    /// The newest completed job of the same type and queue as this one, of a bounded number that are looked at: the newest of the
+    /// type, and those before the first one that died of the same cause.
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>>;
+
+    /// What was changed when this job was made of another one, and when others were made of it, newest first, at most
+    /// [`EditRecord::MOST`].
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>>;
+
+    /// Bulk operations, at most `limit`.
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>>;
 }

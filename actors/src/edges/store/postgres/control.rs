@@ -89,6 +89,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::DeadJobs(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -114,7 +115,7 @@ async fn retry(
     if waiting >= max_total {
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
-    enqueue::replay(tx, &of, replay_id, event_id).await?;
+    enqueue::replay(tx, &of, replay_id, event_id, None).await?;
     Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
 }
 

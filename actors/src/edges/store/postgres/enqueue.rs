@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{backlog, columns::as_micros, transaction::Transaction};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
+    dead_jobs::NewPayload,
     record::NewJob,
     transition::{
         Changes, JobRow,
@@ -160,19 +161,20 @@ pub(super) async fn insert(
     Ok(usize::try_from(done.rows_affected()).is_ok_and(|stored| stored == accepted.len()))
 }
 
-/// Stores a finished job again as a new one.
+/// Stores a finished job again as a new one, with its payload or another one.
 pub(super) async fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
     replay_id: Uuid,
     event_id: Uuid,
+    payload: Option<&NewPayload>,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "WITH body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, replay_of, tags, trace_context)
-            SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags,
-                   trace_context
+            SELECT $2, nextval('job_sequence'), type, queue, coalesce($5, payload), metadata, document,
+                   coalesce($6, fingerprint), $3, id, tags, trace_context
             FROM job_bodies WHERE id = $1 RETURNING sequence, tags
          ), tagged AS (
             INSERT INTO job_tags (tag, sequence)
@@ -188,6 +190,8 @@ pub(super) async fn replay(
     .bind(replay_id)
     .bind(event_id)
     .bind(tx.changes.now.as_micros())
+    .bind(payload.map(|payload| payload.text.as_str()))
+    .bind(payload.map(|payload| payload.fingerprint.as_slice()))
     .execute(&mut *tx.connection)
     .await?;
     Ok(())

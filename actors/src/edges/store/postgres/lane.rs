@@ -21,7 +21,9 @@ use super::{
 #[cfg(feature = "failpoints")]
 use crate::edges::store::commit_points;
 use crate::{
-    edges::store::{Operation, OperationResult, Outcome, StoreError, Wake},
+    edges::store::{
+        Operation, OperationResult, Outcome, StoreError, Wake, dead_jobs::DeadJobsOutcome, record::Lease,
+    },
     jobs::retry::random,
 };
 
@@ -187,7 +189,7 @@ async fn transact(
     let mut transaction = Transaction::new(connection, shared, lane);
     let results = batch::run(&mut transaction, operations).await?;
     let mut wakes = transaction.changes.queues_grown().map(Wake::Available).collect::<Vec<_>>();
-    wakes.extend(results.iter().filter_map(told));
+    wakes.extend(results.iter().flat_map(told));
     let witness = Witness::of(begun.try_get("id")?, &transaction.changes, &results);
     let events = transaction.finish().await?;
     #[cfg(feature = "failpoints")]
@@ -215,12 +217,18 @@ impl Done {
 }
 
 /// What other nodes are to hear of.
-fn told(result: &OperationResult) -> Option<Wake> {
+fn told(result: &OperationResult) -> Vec<Wake> {
+    let cancel = |lease: &Lease, queue: &str, session: Uuid| Wake::Cancel {
+        lease: *lease,
+        queue: queue.to_owned(),
+        session,
+    };
     match result {
-        Ok(Outcome::CancelRequested { lease, queue, session }) => {
-            Some(Wake::Cancel { lease: *lease, queue: queue.clone(), session: *session })
+        Ok(Outcome::CancelRequested { lease, queue, session }) => vec![cancel(lease, queue, *session)],
+        Ok(Outcome::DeadJobs(DeadJobsOutcome::Stepped(stepped))) => {
+            stepped.cancels.iter().map(|(lease, queue, session)| cancel(lease, queue, *session)).collect()
         }
-        Ok(Outcome::Ordered { node }) => Some(Wake::Command { node: node.clone() }),
-        _ => None,
+        Ok(Outcome::Ordered { node }) => vec![Wake::Command { node: node.clone() }],
+        _ => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use super::{PostgresOptions, connect::ensure_schema, error::translate};
 use crate::edges::store::StoreError;
 
 /// Each migration brings the schema from the version of its place to the next.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_trace_context.sql"),
     include_str!("migrations/0003_needs.sql"),
@@ -14,6 +14,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_progress.sql"),
     include_str!("migrations/0006_outside.sql"),
     include_str!("migrations/0007_fleet.sql"),
+    include_str!("migrations/0008_dead_jobs.sql"),
 ];
 
 /// `CALL` in ASCII; with the hash of the schema's name, the advisory lock under which one process at a time migrates.

@@ -6,6 +6,7 @@
 mod attempts;
 mod backlog;
 mod batch;
+mod bulk;
 mod check;
 mod claim;
 mod clock;
@@ -13,6 +14,7 @@ mod columns;
 mod completed;
 mod connect;
 mod control;
+mod dead_jobs;
 mod edges;
 mod enqueue;
 mod enqueue_in;
@@ -65,6 +67,7 @@ use self::{
 pub use self::{enqueue_in::enqueue_in, upkeep::PostgresUpkeep};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -455,5 +458,25 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.read(move |connection| fleet::audit_page(connection, before, limit).boxed())
+    }
+
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>> {
+        self.read(move |connection| dead_jobs::causes(connection, query).boxed())
+    }
+
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>> {
+        self.read(move |connection| dead_jobs::last_success(connection, id).boxed())
+    }
+
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>> {
+        self.read(move |connection| dead_jobs::edits(connection, id).boxed())
+    }
+
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
+        self.read(move |connection| bulk::read(connection, which, limit).boxed())
     }
 }

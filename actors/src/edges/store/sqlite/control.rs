@@ -74,6 +74,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Report(_)
         | Operation::Audited { .. }
         | Operation::PruneAudit { .. }
+        | Operation::DeadJobs(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -103,7 +104,7 @@ fn retry(
     if waiting >= max_total {
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
-    enqueue::replay(tx, &of, replay_id, event_id)?;
+    enqueue::replay(tx, &of, replay_id, event_id, None)?;
     Ok(replayed(&mut tx.changes, &of, replay_id, event_id))
 }
 

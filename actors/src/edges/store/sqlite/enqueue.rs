@@ -13,6 +13,7 @@ use super::{
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, StoreError,
+    dead_jobs::NewPayload,
     record::NewJob,
     transition::{
         Changes, JobRow, backlog,
@@ -148,19 +149,21 @@ fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     })
 }
 
-/// Stores a finished job again as a new one.
+/// Stores a finished job again as a new one, with its payload or another one.
 pub(super) fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
     replay_id: Uuid,
     event_id: Uuid,
+    payload: Option<&NewPayload>,
 ) -> rusqlite::Result<()> {
     tx.memory.sequence += 1;
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
                            max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
                            scheduled_at, partition_key, tags, trace_context, needs)
-         SELECT ?1, ?2, type, queue, 2, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
+         SELECT ?1, ?2, type, queue, 2, priority, coalesce(?6, payload), metadata, document, coalesce(?7, fingerprint),
+                max_attempts, timeout,
                 correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context, needs
          FROM jobs WHERE sequence = ?5",
     )?;
@@ -170,6 +173,8 @@ pub(super) fn replay(
         event_id.as_bytes(),
         tx.changes.now.as_micros(),
         of.sequence,
+        payload.map(|payload| &payload.text),
+        payload.map(|payload| payload.fingerprint),
     ))?;
     insert_tags(tx.connection, tx.memory.sequence)
 }

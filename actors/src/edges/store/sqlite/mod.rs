@@ -5,9 +5,11 @@
 
 mod attempts;
 mod batch;
+mod bulk;
 mod check;
 mod claim;
 mod control;
+mod dead_jobs;
 mod edges;
 mod ended_attempt;
 mod enqueue;
@@ -46,6 +48,7 @@ pub use self::upkeep::SqliteUpkeep;
 use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -259,5 +262,25 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<AuditRecord>, StoreError>> {
         self.readers.run(move |connection| fleet::audit_page(connection, before, limit))
+    }
+
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::causes(connection, &query))
+    }
+
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::last_success(connection, id))
+    }
+
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::edits(connection, id))
+    }
+
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
+        self.readers.run(move |connection| bulk::read(connection, which, limit))
     }
 }

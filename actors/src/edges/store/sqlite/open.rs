@@ -27,7 +27,7 @@ use crate::edges::store::{
 /// `CALL` in ASCII: tells our files from other programs' databases.
 const APPLICATION_ID: i32 = 0x4341_4c4c;
 /// Each migration brings the file from the version of its place to the next.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_submitting.sql"),
     include_str!("migrations/0003_limits.sql"),
@@ -37,6 +37,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0007_progress.sql"),
     include_str!("migrations/0008_outside.sql"),
     include_str!("migrations/0009_fleet.sql"),
+    include_str!("migrations/0010_dead_jobs.sql"),
 ];
 /// What the lock file may hold.
 const MAX_NOTE: usize = 4096;

@@ -1,6 +1,6 @@
 //! A store's content as lines of JSON, for moving it to another store, and what is said of its health.
 //!
-//! The first line (`export`) says what follows: settings, queues, totals, edges, answered keys, events of others that were dealt with, jobs with their attempts in the order
+//! The first line (`export`) says what follows: settings, queues, totals, edges, answered keys, events of others that were dealt with, what was changed in replays, bulk operations, jobs with their attempts in the order
 //! of storing, each followed by what its runs have said, then, if wanted, the events in the order of the log. The last line (`end`)
 //! counts them, so that a file that was cut off is known as such. Whatever the size of the store, one line of it is in memory at a
 //! time.
@@ -23,7 +23,7 @@ pub use self::{
 };
 pub(crate) use self::{
     line::{
-        AttemptLine, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, ProgressLine,
+        AttemptLine, BulkLine, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, ProgressLine,
         QueueLine, ReportLine, SettingLine, TotalLine, raw,
     },
     reader::Reader,

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::edges::store::{
     Outcome,
+    dead_jobs::DeadJobsOutcome,
     record::{NewAudit, NodeDescription},
 };
 
@@ -22,6 +23,11 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::TooManyEdges { .. } => "refused: too many edges are tripped".to_owned(),
         Outcome::NotLeader => "refused: this node does not lead any more".to_owned(),
         Outcome::Ordered { .. } => "ordered".to_owned(),
+        Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => record.state.as_str().to_owned(),
+        Outcome::DeadJobs(DeadJobsOutcome::OtherBulk) => "refused: another one has this id".to_owned(),
+        Outcome::DeadJobs(DeadJobsOutcome::TooManyBulks { .. }) => {
+            "refused: too many are under way".to_owned()
+        }
         _ => "done".to_owned(),
     }
 }
