@@ -5,6 +5,7 @@ mod checksums;
 mod cli;
 mod connections;
 mod crashing;
+mod dead_jobs;
 mod deploy;
 mod events;
 mod examples;

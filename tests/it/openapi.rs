@@ -15,11 +15,18 @@ fn every_operation_is_answered_as_the_document_says() {
     let id = submitted["id"].as_str().expect("an id");
     let told = server.post("/api/v1/nodes/default/commands", r#"{"action":"resume"}"#).json();
     let command = told["id"].as_str().expect("an id");
+    let bulk = r#"{"action":"retry","filter":{"state":["discarded"]}}"#;
+    let bulk = server.post("/api/v1/bulk", bulk).json();
+    let bulk = bulk["id"].as_str().expect("an id");
     let empty = Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
     assert!(paths.len() > 20);
     for (path, operations) in paths {
-        let id = if path.starts_with("/api/v1/commands") { command } else { id };
+        let id = match path {
+            path if path.starts_with("/api/v1/commands") => command,
+            path if path.starts_with("/api/v1/bulk") => bulk,
+            _ => id,
+        };
         let real = path.replace("{id}", id).replace("{name}", "default");
         for (method, operation) in operations.as_object().expect("operations") {
             // The stream has no end; it has tests of its own.

@@ -180,7 +180,7 @@ fn jobs() -> Vec<Route> {
         .parameter("path", "id", id, uuid())
         .optional_body(
             Named("RetryEdit"),
-            json!({ "patch": { "ms": 250, "wrong": null }, "reason": "it was far too long" }),
+            json!({ "patch": { "old_name": null }, "reason": "it has another name now" }),
         )
         .answer(200, "The job that will run.", Named("Retried"))
         .problems(&[

@@ -248,7 +248,8 @@ pub async fn what_a_bulk_operation_does_with_each_job_is_counted<B: Backend>(sta
     // One of them ends by itself before its turn.
     let other = stage.list(in_state(JobState::Available)).await[1].id;
     stage.one(Operation::Cancel { id: other }).await;
-    let done = stepped(stage.one(step(&part)).await);
+    let node = stage.another("other").await;
+    let done = stepped(node.one(step(&part)).await);
     assert_eq!(done.cancels, [(running, "default".to_owned(), session)]);
     if B::SHARED {
         // Its node is told.
