@@ -196,7 +196,10 @@ async fn told(client: &Client, bulk: BulkView, wait: bool, printer: Printer) -> 
 }
 
 fn table(printer: Printer) -> Table {
-    Table::new(printer, &["ID", "ACTION", "STATE", "JOBS", "DEALT WITH", "OUTCOMES", "BY", "STARTED", "WAITS FOR"])
+    Table::new(
+        printer,
+        &["ID", "ACTION", "STATE", "JOBS", "DEALT WITH", "OUTCOMES", "BY", "STARTED", "WAITS FOR"],
+    )
 }
 
 fn row(bulk: &BulkView) -> Vec<Cell> {

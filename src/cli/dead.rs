@@ -111,7 +111,8 @@ pub(super) async fn run(
         DeadCommand::List(args) => {
             let DeadListArgs { cause, queue, job_type, tag, limit, all, cursor } = args;
             let state = vec![JobState::Discarded];
-            list::run(client, ListArgs { state, queue, job_type, tag, cause, limit, all, cursor }, printer).await
+            list::run(client, ListArgs { state, queue, job_type, tag, cause, limit, all, cursor }, printer)
+                .await
         }
         DeadCommand::Compare { id } => {
             let comparison = client.compare(id).await?;

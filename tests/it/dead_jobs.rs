@@ -89,7 +89,14 @@ fn each_was_run_again_once(place: &[&str], database: Option<&Database>) {
 
 fn options() -> Options {
     let backlog = format!("queues.default.max_backlog={BACKLOG}");
-    Options::arguments(&["--set", &backlog, "--set", "rescuer.session_ttl=2s", "--set", "rescuer.heartbeat=300ms"])
+    Options::arguments(&[
+        "--set",
+        &backlog,
+        "--set",
+        "rescuer.session_ttl=2s",
+        "--set",
+        "rescuer.heartbeat=300ms",
+    ])
 }
 
 fn look(server: &Server, id: &str) -> Value {
@@ -157,7 +164,9 @@ fn a_bulk_replay_that_is_killed_again_and_again_runs_each_job_once() {
     let mut kills = 0;
     loop {
         let before = dealt_with(&server, &id);
-        eventually("it goes on", || dealt_with(&server, &id) > before || look(&server, &id)["state"] == "done");
+        eventually("it goes on", || {
+            dealt_with(&server, &id) > before || look(&server, &id)["state"] == "done"
+        });
         if look(&server, &id)["state"] == "done" {
             break;
         }
@@ -207,7 +216,8 @@ fn another_server_goes_on_with_a_bulk_replay_when_its_leader_is_killed() {
 
 #[test]
 fn dead_jobs_are_seen_compared_and_run_again_on_the_command_line() {
-    let server = Server::start(&Options::arguments(&["--allow-program", "sha256sum", "--allow-program", "true"]));
+    let server =
+        Server::start(&Options::arguments(&["--allow-program", "sha256sum", "--allow-program", "true"]));
     let submit = |arguments: &[&str]| {
         let flags = ["submit", "command", "--max-attempts", "1", "--wait", "--quiet", "--"];
         server.cli(&[&flags, arguments].concat());
@@ -219,8 +229,13 @@ fn dead_jobs_are_seen_compared_and_run_again_on_the_command_line() {
     submit(&["sha256sum", "/nowhere/2"]);
     let causes = server.json(&["dead", "--json"]);
     let group = &causes["causes"][0];
-    assert_eq!((&group["count"], causes["causes"].as_array().map(Vec::len)), (&json!(2), Some(1)), "{causes}");
-    let (cause, sample) = (group["cause"].as_str().expect("a cause"), group["sample"].as_str().expect("an id"));
+    assert_eq!(
+        (&group["count"], causes["causes"].as_array().map(Vec::len)),
+        (&json!(2), Some(1)),
+        "{causes}"
+    );
+    let (cause, sample) =
+        (group["cause"].as_str().expect("a cause"), group["sample"].as_str().expect("an id"));
     let listed = server.json(&["dead", "list", "--cause", cause, "--json"]);
     assert_eq!(listed["jobs"].as_array().map(Vec::len), Some(2));
     let none = server.json(&["dead", "list", "--cause", "0000000000000000", "--json"]);
@@ -236,7 +251,10 @@ fn dead_jobs_are_seen_compared_and_run_again_on_the_command_line() {
     let id = replayed["id"].as_str().expect("an id");
     eventually("it is done", || server.json(&["jobs", "show", id, "--json"])["state"] == "completed");
     let shown = String::from_utf8_lossy(&server.cli(&["jobs", "show", id]).stdout).into_owned();
-    assert!(shown.contains(&format!("edited     from {sample} by cli at ")) && shown.contains(": moved"), "{shown}");
+    assert!(
+        shown.contains(&format!("edited     from {sample} by cli at ")) && shown.contains(": moved"),
+        "{shown}"
+    );
     let refused = server.cli(&["dead", "replay", sample, "--payload", "{\"args\": []}"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("program"), "{refused:?}");

@@ -22,7 +22,10 @@ pub(crate) async fn start(state: &State, request: &HttpRequest, payload: web::Pa
     let read = body::read(request, payload, &state.settings).await?;
     let start: StartBulk = serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
         let form = "{\"action\": \"retry\" or \"cancel\", \"filter\": {...}}";
-        Trouble::new(Kind::Malformed, format!("{form} is needed, and may have id, patch, reason and dry_run: {error}"))
+        Trouble::new(
+            Kind::Malformed,
+            format!("{form} is needed, and may have id, patch, reason and dry_run: {error}"),
+        )
     })?;
     let signed = Signed { who: who(request), request: BulkJobs { start } };
     match state.ask(&state.roles.bulk_jobs, signed).await?? {
@@ -36,7 +39,10 @@ pub(crate) async fn start(state: &State, request: &HttpRequest, payload: web::Pa
 
 fn bulk_id(text: &str) -> Result<Uuid, Trouble> {
     Uuid::try_parse(text).map_err(|_| {
-        Trouble::parameter("id", "a bulk operation's id is a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057")
+        Trouble::parameter(
+            "id",
+            "a bulk operation's id is a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057",
+        )
     })
 }
 

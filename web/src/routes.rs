@@ -17,7 +17,10 @@ use crate::{
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), dead_jobs(), events(), seeing(), fleet(), contract_routes()].into_iter().flatten().collect()
+    [submitting(), jobs(), dead_jobs(), events(), seeing(), fleet(), contract_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {

@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, BulkView, CommandView, DeadCauseList, EdgeView, JobComparison, JobDetail, JobEdit, JobList,
-        JobLogPage, JobSummary, JobTypeView, NodeView, QueueView, Totals,
+        AuditPage, BulkView, CommandView, DeadCauseList, EdgeView, JobComparison, JobDetail, JobEdit,
+        JobList, JobLogPage, JobSummary, JobTypeView, NodeView, QueueView, Totals,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -19,8 +19,8 @@ use super::{
     bulk, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        CompareJob, GetAudit, GetDeadCauses, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals,
-        ListBulks, ListCommands, ListJobs, ReadLog, RecentEvents,
+        CompareJob, GetAudit, GetDeadCauses, GetEdges, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
+        GetQueues, GetTotals, ListBulks, ListCommands, ListJobs, ReadLog, RecentEvents,
     },
     tuning::Retune,
     waiting,

@@ -107,7 +107,9 @@ fn needs_somebody(what: &str) -> Result<(), Failure> {
     if io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Failure::usage(format!("{what} needs --yes where nobody can be asked: standard input is no terminal")))
+    Err(Failure::usage(format!(
+        "{what} needs --yes where nobody can be asked: standard input is no terminal"
+    )))
 }
 
 /// Asks whether something is meant, which is to be found out first.

@@ -5,9 +5,7 @@ mod worker;
 
 use callboard_contracts::{
     JobState,
-    api::{
-        BulkAction, BulkPreview, BulkView, FieldError, MOST_COUNTED, StartBulk,
-    },
+    api::{BulkAction, BulkPreview, BulkView, FieldError, MOST_COUNTED, StartBulk},
     tag,
 };
 use serde_json::{Value, json};
@@ -23,9 +21,7 @@ use super::{
 };
 use crate::edges::store::{
     Operation, Outcome, StoreError,
-    dead_jobs::{
-        BulkRecord, BulkSelection, DeadJobsOperation, DeadJobsOutcome, NewBulk, jobs_of,
-    },
+    dead_jobs::{BulkRecord, BulkSelection, DeadJobsOperation, DeadJobsOutcome, NewBulk, jobs_of},
     record::{JobFilter, JobRecord},
 };
 
@@ -131,11 +127,13 @@ fn check(start: &StartBulk) -> Result<(), Refusal> {
         let message = "state or cause is needed: nothing is done with all jobs at once".to_owned();
         wrong("/filter".to_owned(), message);
     }
-    let names = |states: &[JobState]| states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
+    let names =
+        |states: &[JobState]| states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(", ");
     for (index, state) in filter.state.iter().enumerate() {
         let pointer = format!("/filter/state/{index}");
         if !possible(*action).contains(state) {
-            let message = format!("to {} is possible for jobs that are {}", action.as_str(), names(possible(*action)));
+            let message =
+                format!("to {} is possible for jobs that are {}", action.as_str(), names(possible(*action)));
             wrong(pointer, message);
         } else if patch.is_some() && !state.is_final() {
             wrong(pointer, "with a patch only finished jobs can be run again".to_owned());
@@ -213,16 +211,34 @@ mod tests {
         for (start, expected) in [
             (json!({"action": "retry", "filter": {"state": ["discarded"]}}), vec![]),
             (json!({"action": "retry", "filter": {"cause": "0123456789abcdef"}, "patch": {"a": 1}}), vec![]),
-            (json!({"action": "cancel", "filter": {"state": ["available", "executing"], "tag": "a"}}), vec![]),
+            (
+                json!({"action": "cancel", "filter": {"state": ["available", "executing"], "tag": "a"}}),
+                vec![],
+            ),
             (json!({"action": "retry", "filter": {}}), vec!["/filter"]),
             (json!({"action": "retry", "filter": {"queue": "q"}}), vec!["/filter"]),
             (json!({"action": "cancel", "filter": {"state": ["discarded"]}}), vec!["/filter/state/0"]),
-            (json!({"action": "retry", "filter": {"state": ["discarded", "executing"]}}), vec!["/filter/state/1"]),
-            (json!({"action": "retry", "filter": {"state": ["retryable"]}, "patch": {}}), vec!["/filter/state/0"]),
-            (json!({"action": "retry", "filter": {"state": ["completed"], "cause": "x"}}), vec!["/filter/state/0"]),
+            (
+                json!({"action": "retry", "filter": {"state": ["discarded", "executing"]}}),
+                vec!["/filter/state/1"],
+            ),
+            (
+                json!({"action": "retry", "filter": {"state": ["retryable"]}, "patch": {}}),
+                vec!["/filter/state/0"],
+            ),
+            (
+                json!({"action": "retry", "filter": {"state": ["completed"], "cause": "x"}}),
+                vec!["/filter/state/0"],
+            ),
             (json!({"action": "cancel", "filter": {"cause": "x"}}), vec!["/filter/cause"]),
-            (json!({"action": "cancel", "filter": {"state": ["pending"]}, "patch": {}}), vec!["/filter/state/0", "/patch"]),
-            (json!({"action": "retry", "filter": {"state": ["discarded"], "tag": "a b", "queue": ""}}), vec!["/filter/queue", "/filter/tag"]),
+            (
+                json!({"action": "cancel", "filter": {"state": ["pending"]}, "patch": {}}),
+                vec!["/filter/state/0", "/patch"],
+            ),
+            (
+                json!({"action": "retry", "filter": {"state": ["discarded"], "tag": "a b", "queue": ""}}),
+                vec!["/filter/queue", "/filter/tag"],
+            ),
             (json!({"action": "retry", "filter": {"state": ["discarded"]}, "reason": long}), vec!["/reason"]),
             (
                 json!({"action": "retry", "filter": {"state": ["discarded"]}, "patch": {"a": "x".repeat(20_000)}}),

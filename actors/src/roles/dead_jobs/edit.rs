@@ -6,11 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::merge_patch::{applied, between};
 use crate::{
-    edges::store::{
-        StoreError,
-        dead_jobs::NewPayload,
-        record::JobRecord,
-    },
+    edges::store::{StoreError, dead_jobs::NewPayload, record::JobRecord},
     jobs::CheckError,
     roles::{bounds::max_payload, node::Node, request::Refusal},
 };
@@ -61,8 +57,9 @@ pub(in crate::roles) fn check_payload(
 
 /// The job's payload.
 pub(in crate::roles) fn payload_of(job: &JobRecord) -> Result<Map<String, Value>, StoreError> {
-    serde_json::from_str(&job.payload)
-        .map_err(|error| StoreError::Corrupt(format!("the payload of the job {} is no JSON: {error}", job.id)))
+    serde_json::from_str(&job.payload).map_err(|error| {
+        StoreError::Corrupt(format!("the payload of the job {} is no JSON: {error}", job.id))
+    })
 }
 
 /// What a patch makes of the job's payload, checked as at the gate.

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 /// The object with the patch applied.
-pub(in crate::roles) fn applied(mut to: Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
+pub(in crate::roles) fn applied(
+    mut to: Map<String, Value>,
+    patch: &Map<String, Value>,
+) -> Map<String, Value> {
     for (name, change) in patch {
         match change {
             Value::Null => {

@@ -5,7 +5,7 @@ pub(super) mod edit;
 pub(super) mod merge_patch;
 
 use callboard_contracts::api::{
-    ComparedJob, DeadCause, DeadCauseList, JobComparison, JobEdit, RetryEdit, Retried,
+    ComparedJob, DeadCause, DeadCauseList, JobComparison, JobEdit, Retried, RetryEdit,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,9 +17,7 @@ use super::{
 };
 use crate::edges::store::{
     Operation, Outcome, StoreError,
-    dead_jobs::{
-        CauseKey, CauseQuery, CauseRecord, DeadJobsOperation, EditNote, EditRecord, EditedReplay,
-    },
+    dead_jobs::{CauseKey, CauseQuery, CauseRecord, DeadJobsOperation, EditNote, EditRecord, EditedReplay},
     record::JobWithAttempts,
 };
 

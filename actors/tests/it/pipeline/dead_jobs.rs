@@ -86,7 +86,10 @@ async fn a_dead_job_is_compared_edited_and_run_again() {
 
     let compared = node.handles.read_model.ask(CompareJob { id: died }).await.unwrap().unwrap().unwrap();
     let success = compared.success.unwrap();
-    assert_eq!((success.id, success.state, success.node.as_deref()), (fine, JobState::Completed, Some("test")));
+    assert_eq!(
+        (success.id, success.state, success.node.as_deref()),
+        (fine, JobState::Completed, Some("node"))
+    );
     assert_eq!((compared.job.attempt, compared.job.state), (1, JobState::Discarded));
     let told: Vec<(&str, Change)> =
         compared.differences.iter().map(|place| (&*place.pointer, place.change)).collect();

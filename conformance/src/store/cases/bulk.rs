@@ -73,19 +73,17 @@ fn again(operation: Uuid, job: &JobRecord) -> BulkPlan {
 }
 
 /// The next step, of at most `limit` jobs, each with what `plan` says.
-async fn next(
-    client: &Client,
-    id: Uuid,
-    limit: u32,
-    plan: impl Fn(&JobRecord) -> BulkPlan,
-) -> BulkStep {
+async fn next(client: &Client, id: Uuid, limit: u32, plan: impl Fn(&JobRecord) -> BulkPlan) -> BulkStep {
     let record = client.store.bulks(BulkSelection::Id(id), 1).await.unwrap().remove(0);
     let page = client.store.jobs(record.rest(), limit).await.unwrap();
     BulkStep {
         id,
         from: record.cursor,
         last: page.len() < limit as usize,
-        jobs: page.iter().map(|job| BulkJob { id: job.id, sequence: job.sequence, plan: plan(job) }).collect(),
+        jobs: page
+            .iter()
+            .map(|job| BulkJob { id: job.id, sequence: job.sequence, plan: plan(job) })
+            .collect(),
         max_total: u64::MAX,
         leader: client.leader,
     }
@@ -122,7 +120,7 @@ pub async fn a_bulk_operation_is_begun_once_and_known_until_it_is_old<B: Backend
     let second = new(BulkAction::Retry, &[JobState::Discarded]);
     let second = record(stage.one(start(&second)).await);
     stage.reopen().await;
-    assert_eq!(read(stage, BulkSelection::Id(one.id)).await, [begun.clone()]);
+    assert_eq!(read(stage, BulkSelection::Id(one.id)).await, std::slice::from_ref(&begun));
     assert_eq!(read(stage, BulkSelection::Id(Uuid::now_v7())).await, []);
     assert_eq!(read(stage, BulkSelection::Newest).await, [second.clone(), begun.clone()]);
     assert_eq!(read(stage, BulkSelection::Running).await, [begun.clone(), second.clone()]);
@@ -136,7 +134,7 @@ pub async fn a_bulk_operation_is_begun_once_and_known_until_it_is_old<B: Backend
     assert_eq!(record(stage.one(stop(one.id)).await), stopped);
     assert_eq!(stepped(stage.one(step(&late)).await).record, stopped);
     assert_eq!(stage.list(in_state(JobState::Available)).await, []);
-    assert_eq!(read(stage, BulkSelection::Running).await, [second.clone()]);
+    assert_eq!(read(stage, BulkSelection::Running).await, std::slice::from_ref(&second));
     // No more than so many at a time.
     let most = BulkRecord::MOST_RUNNING;
     let more: Vec<Operation> =
@@ -202,11 +200,13 @@ pub async fn a_bulk_retry_waits_while_there_is_no_room<B: Backend>(stage: &mut S
     let new = new(BulkAction::Retry, &[JobState::Discarded]);
     let id = new.id;
     stage.one(start(&new)).await;
-    let within = |most| move |job: &JobRecord| match again(id, job) {
-        BulkPlan::Retry { replay_id, event_id, payload, .. } => {
-            BulkPlan::Retry { replay_id, event_id, payload, max_backlog: most }
+    let within = |most| {
+        move |job: &JobRecord| match again(id, job) {
+            BulkPlan::Retry { replay_id, event_id, payload, .. } => {
+                BulkPlan::Retry { replay_id, event_id, payload, max_backlog: most }
+            }
+            other => other,
         }
-        other => other,
     };
     let part = next(stage, id, 10, within(2)).await;
     let first = stepped(stage.one(step(&part)).await).record;

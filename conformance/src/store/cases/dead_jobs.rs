@@ -115,7 +115,10 @@ pub async fn dead_jobs_are_grouped_by_what_they_died_of<B: Backend>(stage: &mut 
     let ids = async |filter| stage.list(filter).await.into_iter().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!(ids(by(&[], None)).await.len(), 4);
     assert_eq!(ids(by(&[], Some("mail"))).await.len(), 3);
-    assert_eq!(ids(JobFilter { job_type: Some("letter".into()), ..by(&[], Some("mail")) }).await, [second, first]);
+    assert_eq!(
+        ids(JobFilter { job_type: Some("letter".into()), ..by(&[], Some("mail")) }).await,
+        [second, first]
+    );
     assert_eq!(ids(by(&[JobState::Discarded, JobState::Completed], Some("bulk"))).await.len(), 1);
     assert_eq!(ids(by(&[JobState::Completed], None)).await, [] as [Uuid; 0]);
     let page = stage.store.jobs(by(&[], None), 3).await.unwrap();
@@ -179,12 +182,7 @@ fn replay(edited: &EditedReplay) -> Operation {
 }
 
 pub async fn a_replay_with_another_payload_keeps_what_was_changed<B: Backend>(stage: &mut Stage<B>) {
-    let original = NewJob {
-        payload: "{\"a\":0}".into(),
-        tags: vec!["x".into()],
-        priority: 7,
-        ..job()
-    };
+    let original = NewJob { payload: "{\"a\":0}".into(), tags: vec!["x".into()], priority: 7, ..job() };
     stage.one(enqueue(&original)).await;
     let waits = edited(original.id, None);
     let refused = Outcome::NotPossible { state: JobState::Available };
@@ -195,7 +193,9 @@ pub async fn a_replay_with_another_payload_keeps_what_was_changed<B: Backend>(st
     stage.finish(lease(&claimed[0]), dead(ErrorKind::Failed, "no")).await;
     let before = stage.record(original.id).await;
     let again = edited(original.id, Some("{\"a\":1}"));
-    for full in [EditedReplay { max_backlog: 0, ..again.clone() }, EditedReplay { max_total: 0, ..again.clone() }] {
+    for full in
+        [EditedReplay { max_backlog: 0, ..again.clone() }, EditedReplay { max_total: 0, ..again.clone() }]
+    {
         let refused = stage.one(replay(&full)).await;
         assert!(matches!(refused, Outcome::BacklogFull { .. } | Outcome::StoreFull { .. }), "{refused:?}");
     }

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    attempts, bulk, claim, completed, control, dead_jobs, enqueue, fleet, inbox, keyed, outside, reports, retention, session,
-    transaction::Transaction,
+    attempts, bulk, claim, completed, control, dead_jobs, enqueue, fleet, inbox, keyed, outside, reports,
+    retention, session, transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,

@@ -179,12 +179,13 @@ pub(super) async fn read(
             sqlx::query("SELECT record FROM bulk_operations WHERE id = $1 LIMIT $2").bind(id).bind(limit)
         }
         BulkSelection::Newest => {
-            sqlx::query("SELECT record FROM bulk_operations ORDER BY started_at DESC, id DESC LIMIT $1").bind(limit)
-        }
-        BulkSelection::Running => {
-            sqlx::query("SELECT record FROM bulk_operations WHERE ended_at IS NULL ORDER BY started_at LIMIT $1")
+            sqlx::query("SELECT record FROM bulk_operations ORDER BY started_at DESC, id DESC LIMIT $1")
                 .bind(limit)
         }
+        BulkSelection::Running => sqlx::query(
+            "SELECT record FROM bulk_operations WHERE ended_at IS NULL ORDER BY started_at LIMIT $1",
+        )
+        .bind(limit),
     };
     query.fetch_all(connection).await?.iter().map(record).collect()
 }

@@ -206,7 +206,8 @@ macro_rules! of_group {
     };
 }
 pub(super) const COUNT: &str = concat!("SELECT count(*) FROM (SELECT ", of_group!(), "LIMIT $4) AS counted");
-pub(super) const FIRST: &str = concat!("SELECT finished_at, sequence ", of_group!(), "ORDER BY finished_at LIMIT 1");
+pub(super) const FIRST: &str =
+    concat!("SELECT finished_at, sequence ", of_group!(), "ORDER BY finished_at LIMIT 1");
 pub(super) const LAST: &str = concat!(
     "SELECT finished_at, id, last_error,
             (SELECT error FROM attempts WHERE job = jobs.id AND error IS NOT NULL ORDER BY token DESC LIMIT 1) AS error ",

@@ -86,9 +86,9 @@ async fn no_list_reads_a_whole_table() {
     let success = ["'t2'", "9223372036854775807", "5000", "'q3'"];
     let one_by_one = [NEXT_GROUP, NEXT_TYPE, COUNT, FIRST, LAST].map(|sql| (sql, key));
     for (sql, values) in one_by_one.into_iter().chain([(SUCCESS, success)]) {
-        let explained = (1..).zip(values).fold(format!("EXPLAIN {sql}"), |sql, (number, value)| {
-            sql.replace(&format!("${number}"), value)
-        });
+        let explained = (1..)
+            .zip(values)
+            .fold(format!("EXPLAIN {sql}"), |sql, (number, value)| sql.replace(&format!("${number}"), value));
         let plan = connection.fetch_all(raw_sql(AssertSqlSafe(explained))).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
         let plan = plan.join("\n");

@@ -20,9 +20,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
-        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
-        TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
+        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},

@@ -130,9 +130,7 @@ pub(super) fn causes(connection: &Connection, query: &CauseQuery) -> rusqlite::R
 }
 
 fn next_group(connection: &Connection, seek: &Seek) -> rusqlite::Result<Option<CauseKey>> {
-    let key = |row: &Row<'_>| {
-        Ok(CauseKey { job_type: row.get(0)?, queue: row.get(1)?, cause: row.get(2)? })
-    };
+    let key = |row: &Row<'_>| Ok(CauseKey { job_type: row.get(0)?, queue: row.get(1)?, cause: row.get(2)? });
     match seek {
         Seek::After(CauseKey { job_type, queue, cause }) => connection
             .prepare_cached(

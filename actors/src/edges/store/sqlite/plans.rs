@@ -13,9 +13,7 @@ use rusqlite::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{
-    SqliteOptions, bulk, dead_jobs, edges, open, read, reports, transaction::Memory, writer::Work,
-};
+use super::{SqliteOptions, bulk, dead_jobs, edges, open, read, reports, transaction::Memory, writer::Work};
 use crate::edges::store::{
     Operation, Outcome,
     dead_jobs::{BulkSelection, CausePage, CauseQuery, DeadJobsOperation},
@@ -252,7 +250,10 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         let filter = JobFilter { cause, queue, ..JobFilter::default() };
         all.insert(name, steps(|| assert_eq!(read::jobs(reader, &filter, 5).unwrap().len(), 5)));
     }
-    all.insert("last success", steps(|| assert_eq!(dead_jobs::last_success(reader, group.sample).unwrap(), None)));
+    all.insert(
+        "last success",
+        steps(|| assert_eq!(dead_jobs::last_success(reader, group.sample).unwrap(), None)),
+    );
     all.insert("edits", steps(|| drop(dead_jobs::edits(reader, group.sample).unwrap())));
     all.insert("bulks", steps(|| drop(bulk::read(reader, BulkSelection::Running, 5).unwrap())));
     let at = |position| LogCursor { epoch: 1, position };

@@ -20,9 +20,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
-        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
-        TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
+        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -616,7 +616,14 @@ impl Import<'_> {
         )?;
         let EditLine { replay, original, patch, reason, by, at } = edit;
         let patch = patch.as_ref().map(|patch| patch.get());
-        statement.execute(params![replay.as_bytes(), original.as_bytes(), patch, reason, by, at.as_micros()])?;
+        statement.execute(params![
+            replay.as_bytes(),
+            original.as_bytes(),
+            patch,
+            reason,
+            by,
+            at.as_micros()
+        ])?;
         Ok(())
     }
 

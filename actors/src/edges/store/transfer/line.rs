@@ -154,11 +154,16 @@ impl BulkLine {
 
     /// The operation; the store's own form of it has room for what newer programs add, an import has not.
     pub(crate) fn read(&self) -> Result<BulkRecord, String> {
-        let record: BulkRecord = serde_json::from_str(self.record.get()).map_err(|error| error.to_string())?;
+        let record: BulkRecord =
+            serde_json::from_str(self.record.get()).map_err(|error| error.to_string())?;
         let known = serde_json::to_value(&record).map_err(|error| error.to_string())?;
         let given: serde_json::Value =
             serde_json::from_str(self.record.get()).map_err(|error| error.to_string())?;
-        if known == given { Ok(record) } else { Err("a bulk operation has fields that are not known".to_owned()) }
+        if known == given {
+            Ok(record)
+        } else {
+            Err("a bulk operation has fields that are not known".to_owned())
+        }
     }
 }
 

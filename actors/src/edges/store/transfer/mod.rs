@@ -23,8 +23,8 @@ pub use self::{
 };
 pub(crate) use self::{
     line::{
-        AttemptLine, BulkLine, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, ProgressLine,
-        QueueLine, ReportLine, SettingLine, TotalLine, raw,
+        AttemptLine, BulkLine, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line,
+        LogLine, ProgressLine, QueueLine, ReportLine, SettingLine, TotalLine, raw,
     },
     reader::Reader,
     writer::Writer,

@@ -74,12 +74,14 @@ pub(crate) fn is_next(record: &BulkRecord, step: &BulkStep) -> bool {
 
 /// The jobs that are to be loaded for a step: those that change, and those that may be there already.
 pub(crate) fn concerned(step: &BulkStep) -> impl Iterator<Item = Uuid> {
-    step.jobs.iter().flat_map(|job| match &job.plan {
-        BulkPlan::Count(..) => [None, None],
-        BulkPlan::Cancel => [Some(job.id), None],
-        BulkPlan::Retry { replay_id, .. } => [Some(job.id), Some(*replay_id)],
-    })
-    .flatten()
+    step.jobs
+        .iter()
+        .flat_map(|job| match &job.plan {
+            BulkPlan::Count(..) => [None, None],
+            BulkPlan::Cancel => [Some(job.id), None],
+            BulkPlan::Retry { replay_id, .. } => [Some(job.id), Some(*replay_id)],
+        })
+        .flatten()
 }
 
 /// What a job of a step comes to.
@@ -284,7 +286,10 @@ mod tests {
         stepping.waits("room".to_owned());
         let step = step(vec![job(again())], true);
         let waits = stepping.end(&step, now()).record;
-        assert_eq!((waits.cursor, waits.state, waits.waits_for.as_deref()), (51, BulkState::Running, Some("room")));
+        assert_eq!(
+            (waits.cursor, waits.state, waits.waits_for.as_deref()),
+            (51, BulkState::Running, Some("room"))
+        );
         assert!(is_next(&waits, &step));
         let mut stepping = Stepping::new(waits);
         let Act::Replay(of) = stepping.act(&mut dead, &job(again())) else { panic!("it is finished") };

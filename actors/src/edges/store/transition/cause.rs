@@ -10,7 +10,8 @@ const MAX_TEXT: usize = 300;
 /// Characters of a title.
 const MAX_TITLE: usize = 160;
 /// Words after which a short number says what happened, as in `exited with code 3` and `answered 503`.
-const BEFORE_CODES: [&str; 8] = ["code", "status", "signal", "errno", "error", "answered", "http", "http/1.1"];
+const BEFORE_CODES: [&str; 8] =
+    ["code", "status", "signal", "errno", "error", "answered", "http", "http/1.1"];
 /// Digits of such a number at most.
 const CODE_DIGITS: usize = 3;
 /// Characters from which a word of nothing but hexadecimal digits is taken for an id.
@@ -145,9 +146,10 @@ fn closing(quote: char) -> Option<char> {
 
 /// Behind the quote that closes: one that no letter follows, as one does in `don't`.
 fn end_of_quote(inside: &str, close: char) -> Option<usize> {
-    inside.match_indices(close).map(|(at, found)| at + found.len()).find(|end| {
-        !inside[*end..].chars().next().is_some_and(char::is_alphanumeric)
-    })
+    inside
+        .match_indices(close)
+        .map(|(at, found)| at + found.len())
+        .find(|end| !inside[*end..].chars().next().is_some_and(char::is_alphanumeric))
 }
 
 /// A word, with what differs each time replaced.
@@ -177,7 +179,8 @@ fn is_code(word: &str) -> bool {
 }
 
 fn is_path(word: &str) -> bool {
-    let begins = ["/", "./", "../", "~/"].iter().any(|begin| word.starts_with(begin) && word.len() > begin.len());
+    let begins =
+        ["/", "./", "../", "~/"].iter().any(|begin| word.starts_with(begin) && word.len() > begin.len());
     let drive = word.as_bytes().get(1..3) == Some(b":\\");
     begins || drive || word.matches(['/', '\\']).count() >= 2
 }
@@ -214,7 +217,9 @@ fn digits_replaced(word: &str) -> String {
                 (Some(next), _) if next.is_numeric() || next == '#' => {
                     letters.next();
                 }
-                (Some('.' | ',' | ':' | '-' | '/' | 'T' | '+'), Some(next)) if next.is_numeric() || next == '#' => {
+                (Some('.' | ',' | ':' | '-' | '/' | 'T' | '+'), Some(next))
+                    if next.is_numeric() || next == '#' =>
+                {
                     letters.next();
                     letters.next();
                 }
@@ -250,12 +255,18 @@ mod tests {
             ("column 'a' isn't there", "column 'b c' isn't there"),
             ("at 2026-11-21T10:00:00Z: refused", "at 2025-01-02T03:04:05.678Z: refused"),
             ("10.0.0.1:5432 refused", "192.168.17.3:80 refused"),
-            ("https://a.example/x?y=1 answered 503 Service Unavailable", "http://b.example answered 503 Service Unavailable"),
+            (
+                "https://a.example/x?y=1 answered 503 Service Unavailable",
+                "http://b.example answered 503 Service Unavailable",
+            ),
             ("object deadbeef01 is locked", "object 0123456789abcdef is locked"),
             ("customer cus_9xYz1Ab2Cd3 is unknown", "customer cus_1aBc9Xy7Zz1 is unknown"),
             ("its node \"a-1\" died while it ran", "its node \"b\" died while it ran"),
             ("failed at 0xdeadbeef", "failed at 0x1"),
-            ("the program exited with code 1: …xyz\nin between\nError: no", "the program exited with code 1: …z\nelse\nError: no"),
+            (
+                "the program exited with code 1: …xyz\nin between\nError: no",
+                "the program exited with code 1: …z\nelse\nError: no",
+            ),
         ] {
             assert_eq!(cause(one), cause(other), "{one} / {other}");
         }

@@ -73,7 +73,11 @@ mod tests {
     use super::*;
 
     fn keys() -> impl Strategy<Value = CauseKey> {
-        ("[ab]{1,2}", "[xy]{1,2}", "[0-2]").prop_map(|(job_type, queue, cause)| CauseKey { job_type, queue, cause })
+        ("[ab]{1,2}", "[xy]{1,2}", "[0-2]").prop_map(|(job_type, queue, cause)| CauseKey {
+            job_type,
+            queue,
+            cause,
+        })
     }
 
     proptest! {
