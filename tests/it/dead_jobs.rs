@@ -32,7 +32,7 @@ fn dead_jobs() -> Vec<u8> {
         let message = format!("no user {number}");
         json!({"job": {
             "id": Uuid::now_v7(), "sequence": number, "type": "noop", "queue": "default", "state": "discarded",
-            "payload": {}, "fingerprint": "07".repeat(32), "attempt": 1, "max_attempts": 1, "timeout_us": 60_000_000,
+            "payload": {}, "fingerprint": "07".repeat(32), "attempt": 1, "max_attempts": 9, "timeout_us": 60_000_000,
             "token": number, "last_error": message, "correlation_id": Uuid::now_v7(),
             "created_event_id": Uuid::now_v7(), "created_at": at, "updated_at": at, "scheduled_at": at,
             "claimed_at": at, "started_at": at, "finished_at": at, "claims": 1, "was_started": true, "deaths": 0,
@@ -256,7 +256,7 @@ fn dead_jobs_are_seen_compared_and_run_again_on_the_command_line() {
         "{shown}"
     );
     let refused = server.cli(&["dead", "replay", sample, "--payload", "{\"args\": []}"]);
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("program"), "{refused:?}");
     let no_object = server.cli(&["dead", "replay", sample, "--patch", "[]"]);
     assert_eq!(no_object.status.code(), Some(2), "{no_object:?}");

@@ -129,7 +129,7 @@ pub enum BulkOutcome {
     Cancelled,
     /// It runs, and was told to end.
     ToldToEnd,
-    /// It did not fit when the operation was begun, or does not any more.
+    /// It is in another state by now, or not there any more.
     Changed,
     /// Its state does not allow it.
     NotPossible,

@@ -233,6 +233,8 @@ pub struct BulkJob {
 /// What is to be done with a job of a [`BulkStep`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum BulkPlan {
+    /// Nothing: it is none of those that fitted when the operation was begun.
+    PassOver,
     /// Nothing: it is counted as this.
     Count(BulkOutcome, String),
     /// It is called off.

@@ -53,8 +53,7 @@ async fn plan(
     job: &JobRecord,
 ) -> Result<BulkPlan, StoreError> {
     if !is_unchanged(job, record.started_at) {
-        let message = "it did not fit when the operation was begun".to_owned();
-        return Ok(BulkPlan::Count(BulkOutcome::Changed, message));
+        return Ok(BulkPlan::PassOver);
     }
     if record.action == BulkAction::Cancel {
         return Ok(BulkPlan::Cancel);

@@ -124,6 +124,10 @@ async fn go_on(node: &Node, leader: u64, record: &BulkRecord) -> Result<Next, St
     for (lease, queue, _) in cancels {
         node.call_off(lease, &queue);
     }
+    for (outcome, count) in &now.outcomes {
+        let before = record.outcomes.get(outcome).copied().unwrap_or(0);
+        node.metrics.dealt_with_in_bulk(now.action, *outcome, count.saturating_sub(before));
+    }
     if now.state == BulkState::Done {
         let (id, action) = (now.id, now.action.as_str());
         tracing::info!(%id, action, outcomes = ?now.outcomes, "a bulk operation is done");

@@ -25,6 +25,11 @@ fn record(row: &Row<'_>) -> rusqlite::Result<BulkRecord> {
     })
 }
 
+/// `None`: only a newer program knows what it is, and goes on with it.
+fn known(row: &Row<'_>) -> rusqlite::Result<Option<BulkRecord>> {
+    Ok(serde_json::from_str(row.get_ref(0)?.as_str()?).ok())
+}
+
 fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<BulkRecord>> {
     let mut find = connection.prepare_cached("SELECT record FROM bulk_operations WHERE id = ?1")?;
     find.query_row([id.as_bytes()], record).optional()
@@ -77,9 +82,14 @@ pub(super) fn step(tx: &mut Transaction<'_>, step: &BulkStep) -> rusqlite::Resul
     tx.load(bulk::concerned(step))?;
     let note = EditNote { patch: record.patch.clone(), reason: record.reason.clone(), by: record.by.clone() };
     let mut stepping = Stepping::new(record);
+    let disk_is_full = enqueue::no_room(tx);
     for job in &step.jobs {
         let Act::Replay(of) = stepping.act(&mut tx.changes, job) else { continue };
         let BulkPlan::Retry { replay_id, event_id, max_backlog, payload } = &job.plan else { continue };
+        if let Some(full) = &disk_is_full {
+            stepping.waits(format!("room: {full}"));
+            break;
+        }
         let (waiting, total) = (tx.backlog(&of.queue), tx.total());
         if waiting >= *max_backlog {
             stepping.waits(bulk::queue_is_full(&of.queue, waiting));
@@ -110,13 +120,15 @@ pub(super) fn read(
         BulkSelection::Id(id) => Ok(find(connection, id)?.into_iter().collect()),
         BulkSelection::Newest => connection
             .prepare_cached("SELECT record FROM bulk_operations ORDER BY started_at DESC, id DESC LIMIT ?1")?
-            .query_map([limit], record)?
+            .query_map([limit], known)?
+            .filter_map(Result::transpose)
             .collect(),
         BulkSelection::Running => connection
             .prepare_cached(
                 "SELECT record FROM bulk_operations WHERE ended_at IS NULL ORDER BY started_at LIMIT ?1",
             )?
-            .query_map([limit], record)?
+            .query_map([limit], known)?
+            .filter_map(Result::transpose)
             .collect(),
     }
 }

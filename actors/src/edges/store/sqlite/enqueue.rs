@@ -138,7 +138,7 @@ pub(super) fn find(tx: &Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<B
 }
 
 /// New jobs are refused before the disk is full, so that there is room for what is to be said of those that are there.
-fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
+pub(super) fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     let folder = tx.options.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
     let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).ok()?;

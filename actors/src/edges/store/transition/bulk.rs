@@ -77,7 +77,7 @@ pub(crate) fn concerned(step: &BulkStep) -> impl Iterator<Item = Uuid> {
     step.jobs
         .iter()
         .flat_map(|job| match &job.plan {
-            BulkPlan::Count(..) => [None, None],
+            BulkPlan::PassOver | BulkPlan::Count(..) => [None, None],
             BulkPlan::Cancel => [Some(job.id), None],
             BulkPlan::Retry { replay_id, .. } => [Some(job.id), Some(*replay_id)],
         })
@@ -114,6 +114,10 @@ impl Stepping {
             states.is_none_or(|states| states.contains(&row.state))
         };
         let counted = match &job.plan {
+            BulkPlan::PassOver => {
+                self.dealt_with(job);
+                return Act::Dealt;
+            }
             BulkPlan::Count(outcome, message) => (*outcome, message.clone()),
             _ if !changes.rows.contains_key(&job.id) => {
                 (BulkOutcome::Changed, "it is not there any more".to_owned())
@@ -168,7 +172,12 @@ impl Stepping {
         if !outcome.is_success() && record.problems.len() < BulkView::MOST_PROBLEMS {
             record.problems.push(BulkProblem { job: job.id, outcome, message });
         }
-        record.cursor = record.cursor.min(job.sequence);
+        self.dealt_with(job);
+    }
+
+    fn dealt_with(&mut self, job: &BulkJob) {
+        let cursor = &mut self.stepped.record.cursor;
+        *cursor = job.sequence.min(*cursor);
     }
 
     /// What the step has done.
@@ -258,6 +267,17 @@ mod tests {
             assert_eq!(done.outcomes, BTreeMap::from([(BulkOutcome::Changed, 1)]));
             assert_eq!((done.cursor, done.state, done.problems.len()), (7, BulkState::Running, 1));
         }
+    }
+
+    #[test]
+    fn a_job_that_came_to_fit_later_is_passed_over() {
+        let before = changes(row(JobState::Discarded));
+        let mut after = before.clone();
+        let mut stepping = Stepping::new(record(BulkAction::Retry, vec![JobState::Discarded]));
+        assert_eq!(stepping.act(&mut after, &job(BulkPlan::PassOver)), Act::Dealt);
+        assert_eq!(after.rows, before.rows);
+        let done = stepping.end(&step(vec![], false), now()).record;
+        assert_eq!((done.cursor, done.outcomes.len(), done.problems.len()), (7, 0, 0));
     }
 
     #[test]
