@@ -26,6 +26,8 @@ pub struct JobQuery {
     pub job_type: Option<String>,
     /// Only jobs with this tag. Default: with any or none.
     pub tag: Option<String>,
+    /// Only dead jobs that died of this cause. Default: any jobs.
+    pub cause: Option<String>,
     /// Jobs of one page, 1 to 1000. Default: the server's, 50.
     pub limit: Option<u32>,
     /// Where a page before this one ended (`next_cursor`). Default: from the newest job.
@@ -38,6 +40,7 @@ impl JobQuery {
         all.extend(self.queue.iter().map(|queue| ("queue", queue.clone())));
         all.extend(self.job_type.iter().map(|job_type| ("type", job_type.clone())));
         all.extend(self.tag.iter().map(|tag| ("tag", tag.clone())));
+        all.extend(self.cause.iter().map(|cause| ("cause", cause.clone())));
         all.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         all.extend(self.cursor.iter().map(|cursor| ("cursor", cursor.clone())));
         all

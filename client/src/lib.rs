@@ -27,6 +27,7 @@ mod answer;
 mod builder;
 mod client;
 mod cron;
+mod dead_jobs;
 mod error;
 mod events;
 mod job_query;
@@ -41,6 +42,7 @@ mod workflows;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use dead_jobs::DeadCauseQuery;
 pub use error::ClientError;
 pub use events::{EventQuery, EventStream, StreamItem};
 pub use job_query::{JobPages, JobQuery};

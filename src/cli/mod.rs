@@ -2,10 +2,12 @@
 
 mod audit;
 mod bench;
+mod bulk;
 mod completions;
 mod config;
 mod connection;
 mod cron;
+mod dead;
 #[cfg(test)]
 mod documentation;
 mod edges;
@@ -95,6 +97,10 @@ enum Command {
     /// Submit workflows, steps that wait for each other; look at them, cancel them, resume them.
     #[command(subcommand)]
     Workflows(workflows::WorkflowsCommand),
+    /// Show what dead jobs died of and how they differ from a success, run them again with another payload.
+    Dead(DeadArgs),
+    /// Run many jobs again or call them off, by a filter; show how far that is.
+    Bulk(BulkArgs),
     /// Show the queues and what they hold, pause them, let them go on.
     Queues(QueuesArgs),
     /// Show the nodes of the fleet, tell them what to do.
@@ -125,6 +131,20 @@ enum Command {
 struct QueuesArgs {
     #[command(subcommand)]
     command: Option<queues::QueuesCommand>,
+}
+
+/// What is done with dead jobs.
+#[derive(Debug, Args)]
+struct DeadArgs {
+    #[command(subcommand)]
+    command: Option<dead::DeadCommand>,
+}
+
+/// What is done in bulk.
+#[derive(Debug, Args)]
+struct BulkArgs {
+    #[command(subcommand)]
+    command: Option<bulk::BulkCommand>,
 }
 
 /// What is done with the nodes.
@@ -212,6 +232,14 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Submit(args) => runtime.block_on(submit::run(&cli.connection, args, printer)),
         Command::Jobs(command) => runtime.block_on(jobs::run(&client()?, command, printer)),
         Command::Workflows(command) => runtime.block_on(workflows::run(&client()?, command, printer)),
+        Command::Dead(args) => {
+            let command = args.command.unwrap_or(dead::DeadCommand::Causes(dead::CausesArgs::default()));
+            runtime.block_on(dead::run(&client()?, command, printer))
+        }
+        Command::Bulk(args) => {
+            let command = args.command.unwrap_or(bulk::BulkCommand::List { limit: 50 });
+            runtime.block_on(bulk::run(&client()?, command, printer))
+        }
         Command::Queues(args) => {
             let command = args.command.unwrap_or(queues::QueuesCommand::List);
             runtime.block_on(queues::run(&client()?, command, printer))

@@ -17,7 +17,12 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn number(number: impl Into<u64>) -> Self {
-        Cell { text: number.into().to_string(), to_the_right: true, ..Cell::default() }
+        Cell::right(number.into().to_string())
+    }
+
+    /// Text that stands at the right of its column, as numbers do.
+    pub(crate) fn right(text: impl Into<String>) -> Self {
+        Cell { to_the_right: true, ..Cell::from(text) }
     }
 
     pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {

@@ -4,11 +4,21 @@ use std::time::Duration;
 
 use callboard::contracts::JobState;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::{Map, Value};
 
 /// A job state, by its name on the wire.
 pub(super) fn state() -> impl TypedValueParser<Value = JobState> {
     let names = PossibleValuesParser::new(JobState::ALL.map(JobState::as_str));
     names.try_map(|name| name.parse::<JobState>())
+}
+
+/// A JSON object.
+pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("a JSON object is needed, such as {\"field\": 1}".to_owned()),
+        Err(error) => Err(format!("a JSON object is needed: {error}")),
+    }
 }
 
 /// A duration with a unit.
@@ -28,6 +38,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_is_no_other_value() {
+        assert_eq!(object("{\"a\": null}").unwrap().len(), 1);
+        for wrong in ["", "1", "[]", "{"] {
+            assert!(object(wrong).unwrap_err().contains("a JSON object is needed"), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn durations_need_a_unit() {

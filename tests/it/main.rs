@@ -7,6 +7,7 @@ mod cli;
 mod connections;
 mod crashing;
 mod cron;
+mod dead_jobs;
 mod deploy;
 mod events;
 mod examples;

@@ -20,6 +20,9 @@ fn every_operation_is_answered_as_the_document_says() {
         server.post("/api/v1/workflows", workflow).json()["id"].as_str().expect("an id").to_owned();
     let step = server.get(&format!("/api/v1/workflows/{workflow}/steps")).json()["steps"][0]["job"].clone();
     let step = step.as_str().expect("a job");
+    let bulk = r#"{"action":"retry","filter":{"state":["discarded"]}}"#;
+    let bulk = server.post("/api/v1/bulk", bulk).json();
+    let bulk = bulk["id"].as_str().expect("an id");
     let empty = Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
     assert!(paths.len() > 20);
@@ -28,6 +31,7 @@ fn every_operation_is_answered_as_the_document_says() {
             "/api/v1/jobs/{id}/inputs" => step,
             path if path.starts_with("/api/v1/commands") => command,
             path if path.starts_with("/api/v1/workflows") => &workflow,
+            path if path.starts_with("/api/v1/bulk") => bulk,
             _ => id,
         };
         let real = path.replace("{id}", id).replace("{name}", "default");

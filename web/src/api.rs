@@ -7,7 +7,7 @@ use callboard_actors::{
     edges::store::record::JobFilter,
     roles::request::{
         CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LabelQueue, LimitQueue,
-        ListJobs, PauseQueue, RetryJob, Signed,
+        ListJobs, PauseQueue, Signed,
     },
 };
 use callboard_contracts::{
@@ -195,6 +195,7 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
                 tag::check(&value).map_err(|error| Trouble::parameter("tag", error.to_string()))?;
                 filter.tag = Some(value);
             }
+            "cause" => filter.cause = Some(value),
             "limit" => {
                 let number = value.parse().ok().filter(|number| (1..=1000).contains(number));
                 limit =
@@ -207,7 +208,7 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
                 filter.before = Some(before);
             }
             other => {
-                let known = "there are state, queue, type, tag, limit and cursor";
+                let known = "there are state, queue, type, tag, cause, limit and cursor";
                 return Err(Trouble::parameter(&other.chars().take(50).collect::<String>(), known));
             }
         }
@@ -226,11 +227,6 @@ pub(crate) async fn job(state: &State, id: &str) -> Answer {
 pub(crate) async fn cancel(state: &State, request: &HttpRequest, id: &str) -> Answer {
     let signed = Signed { who: who(request), request: CancelJob { id: job_id(id)? } };
     Ok(HttpResponse::Ok().json(state.ask(&state.roles.cancel, signed).await??))
-}
-
-pub(crate) async fn retry(state: &State, request: &HttpRequest, id: &str) -> Answer {
-    let signed = Signed { who: who(request), request: RetryJob { id: job_id(id)? } };
-    Ok(HttpResponse::Ok().json(state.ask(&state.roles.retry, signed).await??))
 }
 
 pub(crate) async fn queues(state: &State) -> Answer {

@@ -5,9 +5,11 @@
 
 mod api;
 mod body;
+mod bulk;
 mod contract;
 mod correlation;
 mod cron;
+mod dead_jobs;
 #[cfg(test)]
 mod documentation;
 mod edges;

@@ -5,10 +5,11 @@ use callboard_actors::roles::request::GetJobTypes;
 use callboard_contracts::{
     ContractJob, EventEnvelope, JobAccepted, JobState,
     api::{
-        AuditPage, AuditView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView,
-        EdgeView, EventRecord, JobDetail, JobInputs, JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView,
-        NodeView, OnFailure, OrderNode, Problem, PutEdge, QueueLabels, QueueLimits, QueueView, Readiness,
-        Retried, RetryView, SettingChange, SettingView, SettingsChanged, SettingsView, StepList, StepResult,
+        AuditPage, AuditView, BulkPreview, BulkView, Cancelled, CommandView, CronDefinition, CronPreview,
+        CronRun, CronView, DeadCauseList, EdgeView, EventRecord, JobComparison, JobDetail, JobInputs,
+        JobList, JobLogEnd, JobLogLine, JobLogPage, JobTypeView, NodeView, OnFailure, OrderNode, Problem,
+        PutEdge, QueueLabels, QueueLimits, QueueView, Readiness, Retried, RetryEdit, RetryView,
+        SettingChange, SettingView, SettingsChanged, SettingsView, StartBulk, StepList, StepResult,
         StepState, StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted, SubmittedItem,
         Totals, TreeNode, WorkflowCancelled, WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState,
         WorkflowStep, WorkflowSubmitted, WorkflowView,
@@ -31,7 +32,13 @@ use crate::{
 #[openapi(components(schemas(
     AuditPage,
     AuditView,
+    BulkPreview,
+    BulkView,
     CommandView,
+    DeadCauseList,
+    JobComparison,
+    RetryEdit,
+    StartBulk,
     NodeView,
     OrderNode,
     QueueLabels,
@@ -180,7 +187,7 @@ fn request_body(body: &Body) -> Value {
             "example": "{\"type\":\"noop\"}\n{\"type\":\"sleep\",\"payload\":{\"ms\":250}}\n",
         });
     }
-    json!({ "required": true, "content": content })
+    json!({ "required": body.required, "content": content })
 }
 
 fn lines(line: Schema) -> Value {

@@ -62,6 +62,7 @@ kinds! {
     Timeout = 408 "timeout" "The request took too long",
     Conflict = 409 "conflict" "Another job has this id",
     NotUnique = 409 "not-unique" "There is another job of its kind",
+    OtherBulk = 409 "bulk-conflict" "Another bulk operation has this id",
     KeyUnderWay = 409 "idempotency-key-under-way" "The first request under this key is not answered yet",
     KeyTaken = 422 "idempotency-key-taken" "Another request was made under this key",
     WrongState = 409 "wrong-state" "The job's state does not allow this",
@@ -74,6 +75,7 @@ kinds! {
     NotHere = 421 "not-here" "This node does not do this",
     BacklogFull = 429 "backlog-full" "No more jobs are taken now",
     TooManyRequests = 429 "too-many-requests" "This client makes too many requests",
+    TooManyBulks = 429 "too-many-bulk-operations" "No more bulk operations are begun now",
     Unavailable = 503 "unavailable" "This cannot be done now",
     NodeRefused = 502 "node-refused" "The node has given no answer",
     NoBus = 503 "no-bus" "This node has no bus to ask others by",
@@ -227,11 +229,14 @@ impl From<Refusal> for Trouble {
             Refusal::NotFound(_)
             | Refusal::NoSuchQueue(_)
             | Refusal::NoSuchNode(_)
+            | Refusal::NoSuchBulk(_)
             | Refusal::NoSuchCron(_)
             | Refusal::NoSuchWorkflow(_) => Kind::NotFound,
             Refusal::CronHeld(_) => Kind::Held,
             Refusal::WorkflowConflict(_) => Kind::WorkflowConflict,
             Refusal::WorkflowState { .. } => Kind::WorkflowState,
+            Refusal::OtherBulk(_) => Kind::OtherBulk,
+            Refusal::TooManyBulks { .. } => Kind::TooManyBulks,
             Refusal::WrongState { .. } => Kind::WrongState,
             Refusal::Stopping => Kind::Unavailable,
         };

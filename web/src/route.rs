@@ -55,6 +55,8 @@ pub(crate) struct Body {
     pub(crate) json: Option<(Schema, Value)>,
     /// As `application/x-ndjson`: one value of this schema a line.
     pub(crate) lines: Option<Schema>,
+    /// Whether it must be there.
+    pub(crate) required: bool,
 }
 
 /// What a request is answered with if it is carried out.
@@ -149,19 +151,25 @@ impl Route {
     }
 
     pub(crate) fn body(mut self, schema: Schema, example: Value) -> Self {
-        self.body = Some(Body { json: Some((schema, example)), lines: None });
+        self.body = Some(Body { json: Some((schema, example)), lines: None, required: true });
+        self
+    }
+
+    /// As [`body`](Self::body), and it may be missing.
+    pub(crate) fn optional_body(mut self, schema: Schema, example: Value) -> Self {
+        self.body = Some(Body { json: Some((schema, example)), lines: None, required: false });
         self
     }
 
     /// As [`body`](Self::body), and lines are read too.
     pub(crate) fn body_or_lines(mut self, schema: Schema, example: Value, line: Schema) -> Self {
-        self.body = Some(Body { json: Some((schema, example)), lines: Some(line) });
+        self.body = Some(Body { json: Some((schema, example)), lines: Some(line), required: true });
         self
     }
 
     /// Only lines are read.
     pub(crate) fn lines(mut self, line: Schema) -> Self {
-        self.body = Some(Body { json: None, lines: Some(line) });
+        self.body = Some(Body { json: None, lines: Some(line), required: true });
         self
     }
 

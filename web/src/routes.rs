@@ -5,9 +5,9 @@ use callboard_contracts::{name::JOB_TYPE_PATTERN, tag::TAG_PATTERN};
 use serde_json::{Value, json};
 
 use crate::{
-    api, contract,
+    api, bulk, contract,
     correlation::TRACEPARENT,
-    cron, edges, job_log, nodes,
+    cron, dead_jobs, edges, job_log, nodes,
     observatory::routes_at,
     openapi,
     problem::Kind,
@@ -18,10 +18,20 @@ use crate::{
 
 /// Every route, in the order in which they are described.
 pub(crate) fn routes() -> Vec<Route> {
-    [submitting(), jobs(), workflows(), events(), cron_table(), seeing(), fleet(), contract_routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        submitting(),
+        jobs(),
+        dead_jobs(),
+        workflows(),
+        events(),
+        cron_table(),
+        seeing(),
+        fleet(),
+        contract_routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 pub(crate) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
@@ -111,6 +121,7 @@ fn jobs() -> Vec<Route> {
         .parameter("query", "queue", "Only jobs of this queue.", json!({ "type": "string" }))
         .parameter("query", "type", "Only jobs of this type.", json!({ "type": "string" }))
         .parameter("query", "tag", "Only jobs with this tag.", json!({ "type": "string", "pattern": TAG_PATTERN }))
+        .parameter("query", "cause", "Only dead jobs that died of this cause.", json!({ "type": "string" }))
         .parameter("query", "limit", "Jobs of one page at most.", json!({
             "type": "integer", "minimum": 1, "maximum": 1000, "default": 50,
         }))
@@ -171,16 +182,105 @@ fn jobs() -> Vec<Route> {
         .parameter("path", "id", id, uuid())
         .answer(200, "Its state now.", Named("Cancelled"))
         .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState]),
-        Route::post("/api/v1/jobs/{id}/retry", "retryJob", |state, request, _| {
-            Box::pin(async move { api::retry(&state, &request, part(&request, "id")).await })
+        Route::post("/api/v1/jobs/{id}/retry", "retryJob", |state, request, payload| {
+            Box::pin(async move { dead_jobs::retry(&state, &request, payload, part(&request, "id")).await })
         })
-        .says("Run a job again", "A job that waits for its time runs now; a finished one runs again as a new job.")
+        .says(
+            "Run a job again",
+            "A job that waits for its time runs now; a finished one runs again as a new job. With `payload` or `patch` the new \
+             job of a finished one has another payload, which must fit its type; the finished one stays as it is, and both say \
+             what was changed, by whom, when and why.",
+        )
         .parameter("path", "id", id, uuid())
+        .optional_body(
+            Named("RetryEdit"),
+            json!({ "patch": { "old_name": null }, "reason": "it has another name now" }),
+        )
         .answer(200, "The job that will run.", Named("Retried"))
-        .problems(&[Kind::Malformed, Kind::NotFound, Kind::WrongState, Kind::TooLarge, Kind::BacklogFull]),
+        .problems(&[
+            Kind::NotFound, Kind::WrongState, Kind::BacklogFull, Kind::Invalid, Kind::UnknownType,
+        ]),
     ]
     .into_iter()
     .map(|route| route.tag("Jobs"))
+    .collect()
+}
+
+fn dead_jobs() -> Vec<Route> {
+    let bulk_id = "The bulk operation's id.";
+    vec![
+        Route::get("/api/v1/dead-jobs/causes", "listDeadCauses", |state, request, _| {
+            Box::pin(async move { dead_jobs::causes(&state, &request).await })
+        })
+        .says(
+            "What dead jobs died of",
+            "Dead jobs by type, queue and cause: errors that differ only in numbers, ids, paths, times and quoted words have one \
+             cause. `GET /api/v1/jobs?cause=` lists the jobs of one.",
+        )
+        .parameter("query", "queue", "Only jobs of this queue.", json!({ "type": "string" }))
+        .parameter("query", "type", "Only jobs of this type.", json!({ "type": "string" }))
+        .parameter("query", "limit", "Causes of one page at most.", json!({
+            "type": "integer", "minimum": 1, "maximum": 200, "default": 50,
+        }))
+        .parameter("query", "cursor", "The `next_cursor` of the page before.", json!({ "type": "string" }))
+        .answer(200, "A page of causes.", Named("DeadCauseList"))
+        .problems(&[Kind::Malformed]),
+        Route::get("/api/v1/jobs/{id}/compare", "compareJob", |state, request, _| {
+            Box::pin(async move { dead_jobs::compare(&state, part(&request, "id")).await })
+        })
+        .says(
+            "A job beside the last success",
+            "The newest completed job of its type and queue, and where the two payloads differ. It is looked for among the newest \
+             5,000 jobs of the type and, if none of these is one, among the 5,000 before the first that died of the same cause.",
+        )
+        .parameter("path", "id", "The job's id.", uuid())
+        .answer(200, "Both, and their differences.", Named("JobComparison"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::post("/api/v1/bulk", "startBulk", |state, request, payload| {
+            Box::pin(async move { bulk::start(&state, &request, payload).await })
+        })
+        .says(
+            "Run many jobs again, or call them off",
+            "The jobs that the filter names now, one after the other, newest first; jobs that come or change later are left alone. It is \
+             kept in the store: the leader goes on with it over crashes and restarts, does each job once, and waits while \
+             a queue has no room. With `dry_run` the jobs are only counted.",
+        )
+        .body(
+            Named("StartBulk"),
+            json!({
+                "action": "retry", "filter": { "cause": "9d3c1f0a52b7e846", "queue": "mail" },
+                "patch": { "host": "smtp.example" }, "reason": "the old host is gone", "dry_run": true,
+            }),
+        )
+        .answer(200, "With `dry_run`: what it would do.", Named("BulkPreview"))
+        .answer(202, "It goes on. `Location` says where it is.", Named("BulkView"))
+        .problems(&[Kind::Invalid, Kind::OtherBulk, Kind::TooManyBulks]),
+        Route::get("/api/v1/bulk", "listBulks", |state, request, _| {
+            Box::pin(async move { bulk::list(&state, &request).await })
+        })
+        .says("Bulk operations and how far they are", "Newest first.")
+        .parameter("query", "limit", "Operations at most.", json!({
+            "type": "integer", "minimum": 1, "maximum": 1000, "default": 50,
+        }))
+        .answer(200, "The operations.", ListOf("BulkView"))
+        .problems(&[Kind::Malformed]),
+        Route::get("/api/v1/bulk/{id}", "getBulk", |state, request, _| {
+            Box::pin(async move { bulk::one(&state, part(&request, "id")).await })
+        })
+        .says("A bulk operation and how far it is", "")
+        .parameter("path", "id", bulk_id, uuid())
+        .answer(200, "The operation.", Named("BulkView"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+        Route::post("/api/v1/bulk/{id}/stop", "stopBulk", |state, request, _| {
+            Box::pin(async move { bulk::stop(&state, &request, part(&request, "id")).await })
+        })
+        .says("Stop a bulk operation", "It ends where it is; what is done stays done. One that has ended stays as it is.")
+        .parameter("path", "id", bulk_id, uuid())
+        .answer(200, "The operation.", Named("BulkView"))
+        .problems(&[Kind::Malformed, Kind::NotFound]),
+    ]
+    .into_iter()
+    .map(|route| route.tag("Dead jobs and bulk"))
     .collect()
 }
 

@@ -7,11 +7,12 @@ use callboard_actors::{
     roles::{
         Conditions, RoleSet,
         request::{
-            CancelJob, CancelWorkflow, ChangeSettings, DeleteCron, GetAudit, GetCron, GetEdges, GetGraph,
-            GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes, GetQueues, GetSettings, GetTotals,
-            GetWorkflow, LabelQueue, LimitQueue, ListCommands, ListCron, ListJobs, ListSteps, ListWorkflows,
-            Order, PauseCron, PauseQueue, PreviewCron, PutCron, ReadLog, RecentEvents, ResumeWorkflow,
-            RetryJob, RunCron, SetEdge, Signed, Submit, SubmitOnce, SubmitWorkflow,
+            BulkJobs, CancelJob, CancelWorkflow, ChangeSettings, CompareJob, DeleteCron, GetAudit, GetCron,
+            GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
+            GetQueues, GetSettings, GetTotals, GetWorkflow, LabelQueue, LimitQueue, ListBulks, ListCommands,
+            ListCron, ListJobs, ListSteps, ListWorkflows, Order, PauseCron, PauseQueue, PreviewCron, PutCron,
+            ReadLog, RecentEvents, ResumeWorkflow, RetryEdited, RetryJob, RunCron, SetEdge, Signed, StopBulk,
+            Submit, SubmitOnce, SubmitWorkflow,
         },
     },
 };
@@ -105,6 +106,9 @@ pub struct WebDependencies {
     pub submit_once: Recipient<SubmitOnce>,
     pub cancel: Recipient<Signed<CancelJob>>,
     pub retry: Recipient<Signed<RetryJob>>,
+    pub retry_edited: Recipient<Signed<RetryEdited>>,
+    pub bulk_jobs: Recipient<Signed<BulkJobs>>,
+    pub stop_bulk: Recipient<Signed<StopBulk>>,
     pub pause_queue: Recipient<Signed<PauseQueue>>,
     pub limit_queue: Recipient<Signed<LimitQueue>>,
     pub label_queue: Recipient<Signed<LabelQueue>>,
@@ -138,6 +142,9 @@ pub struct WebDependencies {
     pub list_steps: Recipient<ListSteps>,
     pub get_graph: Recipient<GetGraph>,
     pub get_inputs: Recipient<GetInputs>,
+    pub get_dead_causes: Recipient<GetDeadCauses>,
+    pub compare_job: Recipient<CompareJob>,
+    pub list_bulks: Recipient<ListBulks>,
     pub get_settings: Recipient<GetSettings>,
     pub change_settings: Recipient<Signed<ChangeSettings>>,
     /// The newest place in the log, told after each commit.

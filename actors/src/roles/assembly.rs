@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::{
+    bulk::Bulk,
     commands::Commands,
     completer::{Completer, WRITERS},
     condition::Conditions,
@@ -72,7 +73,7 @@ pub enum RolesError {
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
     /// `observers`: session, wakes, commands, metrics, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
-    /// lapses, cron, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
+    /// lapses, bulk, cron, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
     /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
     /// None: this node has nothing to do there.
@@ -184,6 +185,7 @@ impl Roles {
             due: DueTime::default(),
             parking: Parking::default(),
             cron_changed: Notify::new(),
+            bulk_begun: Notify::new(),
             session: watch::Sender::new(None),
             leads: Leads::default(),
             sight: Sight::default(),
@@ -252,7 +254,8 @@ impl Roles {
             let lapses = ChildSpec::<Lapses>::new("lapses", node.clone());
             tuned.push(("observers/pruner".to_owned(), pruner.actor_ref().recipient()));
             tuned.push(("observers/lapses".to_owned(), lapses.actor_ref().recipient()));
-            observers = observers.child(pruner).child(lapses);
+            let bulk = ChildSpec::<Bulk>::new("bulk", node.clone());
+            observers = observers.child(pruner).child(lapses).child(bulk);
             observers = observers.child(ChildSpec::<Workflows>::new("workflows", node.clone()));
             let cron = ChildSpec::<Cron>::new("cron", node.clone());
             tuned.push(("observers/cron".to_owned(), cron.actor_ref().recipient()));

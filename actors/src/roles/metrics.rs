@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventType, JobState, Timestamp,
-    api::{ErrorKind, LogCursor},
+    api::{BulkAction, BulkOutcome, ErrorKind, LogCursor},
 };
 use parking_lot::Mutex;
 use prometheus::{
@@ -92,6 +92,7 @@ struct Numbers {
     lapsed: IntCounterVec,
     cron: IntCounterVec,
     cron_lateness: Histogram,
+    bulk: IntCounterVec,
 }
 
 /// Registers families, and keeps what they are.
@@ -293,6 +294,11 @@ impl Metrics {
             &["queue"],
             "Attempts that this node has ended because nothing was heard from the worker outside.",
         )?;
+        let bulk = all.counters(
+            "callboard_bulk_jobs_total",
+            &["action", "outcome"],
+            "Jobs that this node, while it led, has dealt with in bulk operations, by what came of them.",
+        )?;
 
         let cron = all.counters(
             "callboard_cron_times_total",
@@ -413,6 +419,7 @@ impl Metrics {
             lapsed,
             cron,
             cron_lateness,
+            bulk,
             outlet,
             sink_behind,
             sink_events,
@@ -569,6 +576,11 @@ impl Metrics {
     /// This became of jobs that were to be sent outside.
     pub(crate) fn outlet(&self, queue: &str, outcome: &str, jobs: u64) {
         self.0.outlet.with_label_values(&[queue, outcome]).inc_by(jobs);
+    }
+
+    /// A bulk operation has dealt with jobs.
+    pub(crate) fn dealt_with_in_bulk(&self, action: BulkAction, outcome: BulkOutcome, jobs: u64) {
+        self.0.bulk.with_label_values(&[action.as_str(), outcome.as_str()]).inc_by(jobs);
     }
 
     /// Nothing was heard of attempts from outside.

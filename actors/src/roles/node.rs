@@ -62,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) parking: Parking,
     /// Told when the cron table was changed here.
     pub(crate) cron_changed: Notify,
+    /// Told when a bulk operation was begun here.
+    pub(crate) bulk_begun: Notify,
     /// The session under which this node claims; `None` while it has none.
     pub(crate) session: watch::Sender<Option<Uuid>>,
     /// Whether this node does what is done once for all.

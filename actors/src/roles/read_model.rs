@@ -5,9 +5,9 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, CommandView, CronPreview, CronView, EdgeView, JobDetail, JobInputs, JobList, JobLogPage,
-        JobSummary, JobTypeView, NodeView, QueueView, StepList, Totals, WorkflowGraph, WorkflowList,
-        WorkflowView,
+        AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, JobComparison,
+        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobSummary, JobTypeView, NodeView, QueueView,
+        StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -17,12 +17,12 @@ use uuid::Uuid;
 use super::{
     audit,
     bounds::{needs, type_payload},
-    cron, edges, fleet,
+    bulk, cron, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        GetAudit, GetCron, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobTypes, GetJobs, GetNodes,
-        GetQueues, GetTotals, GetWorkflow, ListCommands, ListCron, ListJobs, ListSteps, ListWorkflows,
-        PreviewCron, ReadLog, RecentEvents, Refusal,
+        CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog,
+        GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks, ListCommands, ListCron,
+        ListJobs, ListSteps, ListWorkflows, PreviewCron, ReadLog, RecentEvents, Refusal,
     },
     tuning::Retune,
     waiting, workflows,
@@ -41,6 +41,8 @@ const MOST_JOBS: u32 = 1000;
 const MOST_ENTRIES: u32 = 1000;
 /// Steps that one graph has at most.
 const MOST_STEPS: u32 = 10_000;
+/// Groups of dead jobs that one answer holds at most: the jobs of each are counted.
+const MOST_CAUSES: u32 = 200;
 /// Events that one answer holds at most.
 const MOST_EVENTS: u32 = 5000;
 
@@ -124,7 +126,8 @@ impl PlainHandler<GetJob> for ReadModel {
             let Some(mut found) = store.job(request.id).await? else { return Ok(None) };
             edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
             let waits_for = waiting::reason(&node, &found.job).await?;
-            detail(found, waits_for).map(Some)
+            let edits = dead_jobs::edits(&node, request.id).await?;
+            detail(found, waits_for, edits).map(Some)
         })
     }
 }
@@ -307,6 +310,34 @@ impl PlainHandler<PreviewCron> for ReadModel {
     }
 }
 
+impl PlainHandler<GetDeadCauses> for ReadModel {
+    type Reply = Later<Result<DeadCauseList, StoreError>>;
+
+    fn handle(&mut self, GetDeadCauses { mut query }: GetDeadCauses, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        query.limit = query.limit.clamp(1, MOST_CAUSES);
+        self.read(move |_| async move { dead_jobs::causes(&node, query).await })
+    }
+}
+
+impl PlainHandler<CompareJob> for ReadModel {
+    type Reply = Later<Result<Option<JobComparison>, StoreError>>;
+
+    fn handle(&mut self, CompareJob { id }: CompareJob, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { dead_jobs::compare(&node, id).await })
+    }
+}
+
+impl PlainHandler<ListBulks> for ReadModel {
+    type Reply = Later<Result<Vec<BulkView>, StoreError>>;
+
+    fn handle(&mut self, ListBulks { id, limit }: ListBulks, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { bulk::views(&node, id, limit.clamp(1, MOST_ENTRIES)).await })
+    }
+}
+
 impl PlainHandler<GetJobTypes> for ReadModel {
     type Reply = Vec<JobTypeView>;
 
@@ -363,7 +394,7 @@ impl PlainHandler<GetInputs> for ReadModel {
     }
 }
 
-fn summary(job: JobRecord) -> JobSummary {
+pub(super) fn summary(job: JobRecord) -> JobSummary {
     JobSummary {
         id: job.id,
         status: job.state.status(job.started_at.is_some()),
@@ -381,10 +412,15 @@ fn summary(job: JobRecord) -> JobSummary {
         finished_at: job.finished_at,
         wait_reason: job.wait_reason,
         last_error: job.last_error,
+        cause: job.cause,
     }
 }
 
-fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail, StoreError> {
+fn detail(
+    found: JobWithAttempts,
+    waits_for: Option<String>,
+    edits: Vec<JobEdit>,
+) -> Result<JobDetail, StoreError> {
     let JobWithAttempts { mut job, progress, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
@@ -401,6 +437,7 @@ fn detail(found: JobWithAttempts, waits_for: Option<String>) -> Result<JobDetail
         needs,
         cancel_requested_at: job.cancel_requested_at,
         progress,
+        edits,
         attempts,
         summary: summary(job),
     })

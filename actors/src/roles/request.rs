@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use callboard_contracts::{
     EventEnvelope, JobState, Labels, TraceContext,
     api::{
-        AuditPage, Cancelled, CommandView, CronDefinition, CronPreview, CronRun, CronView, EdgeView,
-        FieldError, JobDetail, JobList, JobLogPage, JobLogQuery, JobTypeView, LogCursor, NodeView, OrderNode,
-        PutEdge, QueueLimits, QueueView, Retried, SettingsChanged, SettingsView, Submitted, Totals,
-        WorkflowState,
+        AuditPage, BulkPreview, BulkView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun,
+        CronView, DeadCauseList, EdgeView, FieldError, JobComparison, JobDetail, JobList, JobLogPage,
+        JobLogQuery, JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
+        RetryEdit, SettingsChanged, SettingsView, StartBulk, Submitted, Totals, WorkflowState,
     },
 };
 use callboard_supervisors::Message;
@@ -24,6 +24,7 @@ pub use super::workflows::request::{
 use crate::{
     edges::store::{
         Outcome, StoreError,
+        dead_jobs::CauseQuery,
         record::{JobFilter, LogPage, NewJob, RequestKey},
     },
     jobs::JobContext,
@@ -188,6 +189,18 @@ pub enum Refusal {
     /// There is no room for the job.
     #[error("{0}; try again later")]
     NoRoom(String),
+    /// There is no such bulk operation.
+    #[error("there is no bulk operation {0}")]
+    NoSuchBulk(Uuid),
+    /// Another bulk operation has this id.
+    #[error("another bulk operation has the id {0}: choose a new one, or send the very same request")]
+    OtherBulk(Uuid),
+    /// As many bulk operations are under way as may be.
+    #[error("{limit} bulk operations are under way, and no more may be; try again when one has ended")]
+    TooManyBulks {
+        /// How many may be.
+        limit: u32,
+    },
     /// The job's state does not allow it.
     #[error("the job is {state}: {detail}")]
     WrongState {
@@ -516,4 +529,66 @@ pub struct PreviewCron {
     pub time_zone: String,
     /// Next times, 1 to 100.
     pub count: u32,
+}
+
+/// To the gateway: run a finished job again as a new job with another payload. The finished one stays as it is, and with both is
+/// kept what was changed.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<Retried, Refusal>)]
+pub struct RetryEdited {
+    /// The job.
+    pub id: Uuid,
+    /// What changes.
+    pub edit: RetryEdit,
+}
+
+/// To the gateway: do the same with many jobs, or say what that would be.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<BulkAnswer, Refusal>)]
+pub struct BulkJobs {
+    /// What.
+    pub start: StartBulk,
+}
+
+/// The answer to [`BulkJobs`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum BulkAnswer {
+    /// What it would do; nothing is done.
+    Preview(BulkPreview),
+    /// It is kept in the store, and the leader goes on with it.
+    Begun(BulkView),
+}
+
+/// To the gateway: let a bulk operation end where it is. What is done stays done.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<BulkView, Refusal>)]
+pub struct StopBulk {
+    /// The operation.
+    pub id: Uuid,
+}
+
+/// To the read model: a page of what dead jobs died of.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<DeadCauseList, StoreError>)]
+pub struct GetDeadCauses {
+    /// Which ones; 1 to 200 at most.
+    pub query: CauseQuery,
+}
+
+/// To the read model: a job beside the last success of its type and queue; `None` if there is no such job.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Option<JobComparison>, StoreError>)]
+pub struct CompareJob {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the read model: bulk operations, newest first.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Vec<BulkView>, StoreError>)]
+pub struct ListBulks {
+    /// Only this one.
+    pub id: Option<Uuid>,
+    /// How many at most, 1 to 1000.
+    pub limit: u32,
 }

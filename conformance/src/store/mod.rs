@@ -148,6 +148,17 @@ macro_rules! store_suite {
                 due_jobs_become_available_in_bounded_steps,
                 nothing_is_claimed_of_a_paused_queue,
                 held_jobs_are_released_by_their_type;
+            dead_jobs:
+                dead_jobs_are_grouped_by_what_they_died_of,
+                the_last_success_is_one_of_the_same_type_and_queue,
+                a_replay_with_another_payload_keeps_what_was_changed;
+            bulk:
+                a_bulk_operation_is_begun_once_and_known_until_it_is_old,
+                each_job_of_a_bulk_retry_is_run_again_once,
+                a_bulk_retry_waits_while_there_is_no_room,
+                what_a_bulk_operation_does_with_each_job_is_counted,
+                a_bulk_retry_with_a_patch_keeps_it_with_each_job,
+                of_many_that_make_one_step_one_does;
             edges:
                 jobs_of_a_tripped_edge_wait_and_keep_their_places,
                 an_edge_is_ready_by_itself_when_its_time_is_over,

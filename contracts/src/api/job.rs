@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{JobProgress, Unique};
+use super::{JobEdit, JobProgress, Unique};
 use crate::{JobState, JobStatus, Timestamp};
 
 /// What kind of end an attempt came to, other than success.
@@ -124,6 +124,9 @@ pub struct JobSummary {
     /// The message of its last failed attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Of a dead job: the fingerprint of what it died of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// A job with all there is to know about it.
@@ -163,6 +166,9 @@ pub struct JobDetail {
     /// How far its last run has said that it is; absent if it has said nothing, and when the next run is claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
+    /// What was changed when it was made of a finished job, and when others were made of it; of these at most the last 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<JobEdit>,
     /// The attempts that have ended, oldest first; at most the last 100.
     pub attempts: Vec<AttemptView>,
 }

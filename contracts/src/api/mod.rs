@@ -1,7 +1,9 @@
 //! What `/api/v1` takes and answers.
 
 pub mod audit;
+pub mod bulk;
 pub mod cron;
+pub mod dead_job;
 pub mod edge;
 pub mod event;
 pub mod health;
@@ -17,9 +19,16 @@ pub mod unique;
 pub mod workflow;
 
 pub use audit::{AuditPage, AuditView};
+pub use bulk::{
+    BulkAction, BulkFilter, BulkOutcome, BulkPreview, BulkProblem, BulkState, BulkView, StartBulk,
+};
 pub use cron::{
     CronBackfill, CronDefinition, CronFiring, CronJob, CronOverlap, CronPreview, CronResult, CronRun,
     CronSource, CronTime, CronView,
+};
+pub use dead_job::{
+    Change, ComparedJob, DeadCause, DeadCauseList, Difference, JobComparison, JobEdit, MAX_REASON,
+    MOST_COUNTED, RetryEdit,
 };
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};

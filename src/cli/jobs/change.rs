@@ -2,11 +2,17 @@
 
 use std::process::ExitCode;
 
-use callboard::client::{Client, ClientError};
+use callboard::{
+    client::{Client, ClientError},
+    contracts::api::BulkAction,
+};
 use uuid::Uuid;
 
 use super::{
-    super::output::{Failure, Printer, SOME_FAILED, line},
+    super::{
+        bulk::preview,
+        output::{Failure, Printer, SOME_FAILED, line},
+    },
     selection::Selection,
 };
 
@@ -15,6 +21,10 @@ pub(super) async fn cancel(
     selection: Selection,
     printer: Printer,
 ) -> Result<ExitCode, Failure> {
+    if let Some(start) = selection.dry_run(BulkAction::Cancel) {
+        preview(&client.preview_bulk(&start).await?, printer);
+        return Ok(ExitCode::SUCCESS);
+    }
     let question = |count, states: &str| format!("Cancel {count} {states} jobs?");
     let mut tally = Tally::new(printer);
     for id in selection.ids(client, question).await? {
@@ -36,6 +46,10 @@ pub(super) async fn retry(
     selection: Selection,
     printer: Printer,
 ) -> Result<ExitCode, Failure> {
+    if let Some(start) = selection.dry_run(BulkAction::Retry) {
+        preview(&client.preview_bulk(&start).await?, printer);
+        return Ok(ExitCode::SUCCESS);
+    }
     let question = |count, states: &str| format!("Run {count} {states} jobs again?");
     let mut tally = Tally::new(printer);
     for id in selection.ids(client, question).await? {

@@ -28,34 +28,38 @@ const ERROR: usize = 60;
 pub(crate) struct ListArgs {
     /// Only jobs in this state. May be given more than once, or with commas.
     #[arg(long, value_parser = values::state(), value_delimiter = ',')]
-    state: Vec<JobState>,
+    pub(crate) state: Vec<JobState>,
     /// Only jobs of this queue.
     #[arg(long)]
-    queue: Option<String>,
+    pub(crate) queue: Option<String>,
     /// Only jobs of this type.
     #[arg(long = "type", value_name = "TYPE")]
-    job_type: Option<String>,
+    pub(crate) job_type: Option<String>,
     /// Only jobs with this tag.
     #[arg(long)]
-    tag: Option<String>,
+    pub(crate) tag: Option<String>,
+    /// Only dead jobs that died of this cause.
+    #[arg(long)]
+    pub(crate) cause: Option<String>,
     /// How many at most.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
+    pub(crate) limit: u32,
     /// All of them; with --json one object a line.
     #[arg(long, conflicts_with = "limit")]
-    all: bool,
+    pub(crate) all: bool,
     /// Go on where a list before this one ended.
     #[arg(long)]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
-pub(super) async fn run(client: &Client, args: ListArgs, printer: Printer) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(client: &Client, args: ListArgs, printer: Printer) -> Result<ExitCode, Failure> {
     let mut left = if args.all { u64::MAX } else { u64::from(args.limit) };
     let mut query = JobQuery {
         states: args.state,
         queue: args.queue,
         job_type: args.job_type,
         tag: args.tag,
+        cause: args.cause,
         limit: None,
         cursor: args.cursor,
     };
@@ -84,11 +88,11 @@ pub(super) async fn run(client: &Client, args: ListArgs, printer: Printer) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(printer: Printer) -> Table {
+pub(crate) fn table(printer: Printer) -> Table {
     Table::new(printer, &["ID", "TYPE", "QUEUE", "STATE", "ATTEMPT", "CREATED", "LAST ERROR"])
 }
 
-fn row(job: &JobSummary) -> Vec<Cell> {
+pub(crate) fn row(job: &JobSummary) -> Vec<Cell> {
     let trouble = job.wait_reason.as_ref().or(job.last_error.as_ref());
     vec![
         job.id.to_string().into(),

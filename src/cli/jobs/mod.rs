@@ -1,9 +1,9 @@
 //! `callboard jobs …`.
 
 mod change;
-mod list;
+pub(super) mod list;
 mod logs;
-mod selection;
+pub(super) mod selection;
 mod show;
 mod types;
 

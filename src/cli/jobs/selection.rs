@@ -4,7 +4,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use callboard::{
     client::{Client, JobQuery},
-    contracts::JobState,
+    contracts::{
+        JobState,
+        api::{BulkAction, BulkFilter, StartBulk},
+    },
 };
 use clap::Args;
 use uuid::Uuid;
@@ -35,12 +38,31 @@ pub(crate) struct Selection {
     /// With --all: only jobs with this tag.
     #[arg(long, requires = "all")]
     tag: Option<String>,
+    /// With --all: only dead jobs that died of this cause.
+    #[arg(long, requires = "all")]
+    cause: Option<String>,
+    /// With --all: only count the jobs, and show some of them.
+    #[arg(long, requires = "all", conflicts_with = "yes")]
+    dry_run: bool,
     /// With --all: do not ask whether that is meant.
     #[arg(long, short, requires = "all")]
     yes: bool,
 }
 
 impl Selection {
+    /// What a dry run is about, if it is one.
+    pub(super) fn dry_run(&self, action: BulkAction) -> Option<StartBulk> {
+        let filter = BulkFilter {
+            state: self.state.clone(),
+            cause: self.cause.clone(),
+            queue: self.queue.clone(),
+            job_type: self.job_type.clone(),
+            tag: self.tag.clone(),
+        };
+        let start = StartBulk { id: None, action, filter, patch: None, reason: None, dry_run: true };
+        self.dry_run.then_some(start)
+    }
+
     /// The jobs. `question` says what is about to be done with so many of them; without a yes, there are none.
     ///
     /// # Errors
@@ -60,13 +82,12 @@ impl Selection {
             queue: self.queue,
             job_type: self.job_type,
             tag: self.tag,
+            cause: self.cause,
             limit: Some(PAGE),
             cursor: None,
         };
-        if !self.yes && !io::stdin().is_terminal() {
-            return Err(Failure::usage(
-                "--all needs --yes where nobody can be asked: standard input is no terminal",
-            ));
+        if !self.yes {
+            needs_somebody("--all")?;
         }
         // All are known before the first is changed, so that no change moves a page.
         let mut ids = Vec::new();
@@ -79,6 +100,29 @@ impl Selection {
         }
         Ok(ids)
     }
+}
+
+/// Refuses what somebody would have to agree to where nobody is.
+fn needs_somebody(what: &str) -> Result<(), Failure> {
+    if io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{what} needs --yes where nobody can be asked: standard input is no terminal"
+    )))
+}
+
+/// Asks whether something is meant, which is to be found out first.
+///
+/// # Errors
+/// It is not, nobody is there to be asked, or it cannot be found out.
+pub(in super::super) async fn confirm(
+    question: impl AsyncFnOnce(&Client) -> Result<String, Failure>,
+    client: &Client,
+) -> Result<(), Failure> {
+    needs_somebody("a bulk operation")?;
+    let question = question(client).await?;
+    if confirmed(&question)? { Ok(()) } else { Err(Failure::failed("nothing was changed")) }
 }
 
 fn confirmed(question: &str) -> Result<bool, Failure> {

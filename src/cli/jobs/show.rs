@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use callboard::{
     client::Client,
-    contracts::api::{AttemptView, JobDetail, JobProgress},
+    contracts::api::{AttemptView, JobDetail, JobEdit, JobProgress},
 };
 use clap::Args;
 use serde::Serialize;
@@ -76,6 +76,12 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     if let Some(original) = job.replay_of {
         add("replay of", &original.to_string());
     }
+    if let Some(cause) = &summary.cause {
+        add("cause", cause);
+    }
+    for edit in &job.edits {
+        add("edited", &edit_of(edit, summary.id));
+    }
     add("payload", &Value::Object(job.payload.clone()).to_string());
     if let Some(metadata) = &job.metadata {
         add("metadata", &Value::Object(metadata.clone()).to_string());
@@ -87,6 +93,18 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
         lines.extend(attempt_view(attempt, backtrace));
     }
     lines
+}
+
+/// What was changed when this job was made of another one, or another one of it.
+fn edit_of(edit: &JobEdit, job: Uuid) -> String {
+    let JobEdit { original, replay, patch, reason, by, at } = edit;
+    let which = if *replay == job { format!("from {original}") } else { format!("as {replay}") };
+    let what = match patch {
+        Some(patch) => Value::Object(patch.clone()).to_string(),
+        None => "with a payload of its own".to_owned(),
+    };
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{which} by {by} at {at}{why}  {what}")
 }
 
 /// How far the job is, in percent, and which attempt says so if that is not the last one.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
@@ -404,5 +405,37 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn cron_due(&self, limit: u32) -> Result<CronDue, StoreError> {
         self.read(|store| store.cron_due(limit)).await
+    }
+
+    /// See [`Store::dead_causes`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn dead_causes(&self, query: CauseQuery) -> Result<CausePage, StoreError> {
+        self.read(|store| store.dead_causes(query)).await
+    }
+
+    /// See [`Store::last_success`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn last_success(&self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+        self.read(|store| store.last_success(id)).await
+    }
+
+    /// See [`Store::job_edits`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_edits(&self, id: Uuid) -> Result<Vec<EditRecord>, StoreError> {
+        self.read(|store| store.job_edits(id)).await
+    }
+
+    /// See [`Store::bulks`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn bulks(&self, which: BulkSelection, limit: u32) -> Result<Vec<BulkRecord>, StoreError> {
+        self.read(|store| store.bulks(which, limit)).await
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 #[cfg(feature = "failpoints")]
 mod commit_points;
 pub mod cron;
+pub mod dead_jobs;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durability;
 mod edge;

@@ -17,6 +17,9 @@ use uuid::Uuid;
 
 use super::{
     cron::{CronDue, CronOperation, CronOutcome, CronRecord},
+    dead_jobs::{
+        BulkRecord, BulkSelection, CausePage, CauseQuery, DeadJobsOperation, DeadJobsOutcome, EditRecord,
+    },
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
@@ -327,6 +330,8 @@ pub enum Operation {
     Workflow(WorkflowOperation),
     /// Change the cron table, or deal with a time of one of its entries.
     Cron(CronOperation),
+    /// What is done about dead jobs and in bulk.
+    DeadJobs(DeadJobsOperation),
 }
 
 impl Operation {
@@ -517,6 +522,8 @@ pub enum Outcome {
     },
     /// [`Operation::Workflow`].
     Workflow(WorkflowOutcome),
+    /// [`Operation::DeadJobs`].
+    DeadJobs(DeadJobsOutcome),
     /// The operation has no other answer.
     Done,
     /// [`Operation::Cron`].
@@ -776,4 +783,21 @@ pub trait Store: Send + Sync + 'static {
     /// The entries of the cron table whose jobs are to be stored by now, those that wait for the longest first, at most `limit`, and
     /// when the first of the others is.
     fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>>;
+    /// Dead jobs by what they died of.
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>>;
+
+    /// The newest completed job of the same type and queue as this one, of a bounded number that are looked at: the newest of the
+    /// type, and those before the first one that died of the same cause.
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>>;
+
+    /// What was changed when this job was made of another one, and when others were made of it, newest first, at most
+    /// [`EditRecord::MOST`].
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>>;
+
+    /// Bulk operations, at most `limit`.
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>>;
 }

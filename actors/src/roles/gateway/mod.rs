@@ -13,7 +13,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted,
+        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted,
         WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
@@ -23,12 +23,12 @@ use uuid::Uuid;
 
 use super::{
     audit::{Deed, carry_out},
-    bounds::max_payload,
-    cron, edges, fleet,
+    bulk, cron, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron, PauseQueue, PrepareJob,
-        PutCron, Refusal, RetryJob, RunCron, SetEdge, Signed, Submit, SubmitOnce, SubmittedOnce, Who,
+        BulkAnswer, BulkJobs, CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron,
+        PauseQueue, PrepareJob, PutCron, Refusal, RetryEdited, RetryJob, RunCron, SetEdge, Signed, StopBulk,
+        Submit, SubmitOnce, SubmittedOnce, Who,
     },
     tuning::Retune,
     workflows::request::{CancelWorkflow, ResumeWorkflow, SubmitWorkflow},
@@ -151,6 +151,9 @@ macro_rules! changes {
 changes! {
     CancelJob: Cancelled = cancel;
     RetryJob: Retried = retry;
+    RetryEdited: Retried = dead_jobs::retry;
+    BulkJobs: BulkAnswer = bulk::start;
+    StopBulk: BulkView = bulk::stop;
     PauseQueue: () = pause;
     LimitQueue: () = limit;
     LabelQueue: () = label;
@@ -300,13 +303,7 @@ async fn retry(node: &Node, who: &Who, request: RetryJob) -> Result<Retried, Ref
     let job = &found.job;
     if job.state.is_final() {
         // A new job is made of it, for which the limits of today hold.
-        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let size = job.payload.len() + length(&job.metadata) + length(&job.document);
-        let options = node.registry.get(&job.job_type).map(|job_type| job_type.options());
-        let (limit, of) = max_payload(&node.tuned(), &job.job_type, options, &job.queue);
-        if size > limit {
-            return Err(Refusal::TooLarge { size, limit, of });
-        }
+        dead_jobs::edit::check_size(node, job, &job.payload)?;
     }
     let queue = node.queues.get(&found.job.queue);
     let operation = Operation::Retry {
@@ -340,13 +337,13 @@ async fn retry(node: &Node, who: &Who, request: RetryJob) -> Result<Retried, Ref
     }
 }
 
-fn backlog_full(node: &Node, queue: String, waiting: u64, limit: u64) -> Refusal {
+pub(super) fn backlog_full(node: &Node, queue: String, waiting: u64, limit: u64) -> Refusal {
     let retry_after = node.queues.get(&queue).map(|queue| queue.retry_after(waiting)).unwrap_or_default();
     Refusal::BacklogFull { queue, waiting, limit, retry_after }
 }
 
 /// `queue`: where the job was to go, whose rate tells best when there may be room.
-fn store_full(node: &Node, queue: &str, waiting: u64, limit: u64) -> Refusal {
+pub(super) fn store_full(node: &Node, queue: &str, waiting: u64, limit: u64) -> Refusal {
     let retry_after =
         node.queues.get(queue).map(|queue| queue.retry_after_of(waiting, limit)).unwrap_or_default();
     Refusal::StoreFull { waiting, limit, retry_after }

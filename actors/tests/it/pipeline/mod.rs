@@ -2,6 +2,7 @@
 
 #[cfg(feature = "postgres")]
 mod cron;
+mod dead_jobs;
 mod edges;
 mod endings;
 mod fleet;

@@ -11,6 +11,7 @@ use std::{
 use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronOperation, CronRecord},
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -296,5 +297,25 @@ impl Store for Troubled {
 
     fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
         self.store.cron_due(limit)
+    }
+
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>> {
+        self.store.dead_causes(query)
+    }
+
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>> {
+        self.store.last_success(id)
+    }
+
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>> {
+        self.store.job_edits(id)
+    }
+
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
+        self.store.bulks(which, limit)
     }
 }

@@ -1,10 +1,12 @@
 //! The cases. Each is told a store of its own by [`run`](super::stage::run).
 
 pub mod attempts;
+pub mod bulk;
 pub mod choosing;
 pub mod concurrency;
 pub mod control;
 pub mod cron;
+pub mod dead_jobs;
 pub mod edges;
 pub mod fleet;
 pub mod inbox;

@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use callboard_actors::edges::store::{
-    Outcome,
+    Operation, Outcome,
+    dead_jobs::{DeadJobsOperation, DeadJobsOutcome},
     record::{JobFilter, JobWithAttempts, NewJob},
 };
 use callboard_contracts::{
@@ -42,6 +43,7 @@ pub async fn what_a_release_left_is_opened_without_loss<B: Releases>() {
             // Also once more: what was brought forward is opened as it is.
             stage.reopen().await;
             nothing_is_lost(stage, &left).await;
+            causes_are_found_out(stage).await;
             all_can_be_worked_on(stage).await;
         })
         .await;
@@ -114,6 +116,23 @@ fn compare(found: &JobWithAttempts, told: &JobDetail) {
     assert_eq!((job.correlation_id, job.replay_of), (told.correlation_id, told.replay_of));
     assert_eq!(job.cancel_requested_at, told.cancel_requested_at);
     assert_eq!(*attempts, told.attempts);
+}
+
+/// What dead jobs died of is found out, a bounded number at a time.
+async fn causes_are_found_out<B: Backend>(stage: &Stage<B>) {
+    let dead = stage.list(in_state(JobState::Discarded)).await;
+    assert!(!dead.is_empty() && dead.iter().all(|job| job.cause.is_none()));
+    let fill = || Operation::DeadJobs(DeadJobsOperation::FillCauses { limit: 1, leader: stage.leader });
+    for count in dead.iter().map(|_| 1).chain([0]) {
+        let filled = Outcome::DeadJobs(DeadJobsOutcome::CausesFilled { count });
+        assert_eq!(stage.one(fill()).await, filled);
+    }
+    for job in dead {
+        let found = stage.record(job.id).await;
+        let by_cause = JobFilter { cause: found.cause.clone(), ..JobFilter::default() };
+        assert!(found.cause.is_some() && stage.list(by_cause).await.iter().any(|other| other.id == job.id));
+        assert_eq!(found.updated_at, job.updated_at, "nothing has happened to it");
+    }
 }
 
 /// Every job can be brought to its end, and new ones come beside them.

@@ -3,12 +3,13 @@
 use uuid::Uuid;
 
 use super::{
-    attempts, claim, completed, control, cron, enqueue, fleet, inbox, keyed, outside, reports, retention,
-    session, transaction::Transaction, workflows,
+    attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside,
+    reports, retention, session, transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
-    transition::{Kind, attempt::leased_job},
+    dead_jobs::DeadJobsOperation,
+    transition::{Kind, attempt::leased_job, bulk::concerned},
 };
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -18,7 +19,13 @@ pub(super) async fn run(
 ) -> sqlx::Result<Vec<OperationResult>> {
     let only_completed = completed::only_completed(operations, job);
     // All at once and in the order of their ids: transactions that share jobs wait for each other in one order.
-    tx.load(operations.iter().filter_map(job).filter(|id| !only_completed.contains(id))).await?;
+    let steps = operations.iter().filter_map(|operation| match operation {
+        Operation::DeadJobs(DeadJobsOperation::StepBulk(step)) => Some(step),
+        _ => None,
+    });
+    let of_steps = steps.flat_map(|step| concerned(step));
+    let jobs = operations.iter().filter_map(job).filter(|id| !only_completed.contains(id));
+    tx.load(jobs.chain(of_steps)).await?;
     let mut results = Vec::with_capacity(operations.len());
     for (kind, group) in Kind::groups(operations) {
         match kind {
@@ -45,6 +52,7 @@ pub(super) async fn run(
 fn job(operation: &Operation) -> Option<Uuid> {
     match operation {
         Operation::Cancel { id } | Operation::Retry { id, .. } => Some(*id),
+        Operation::DeadJobs(DeadJobsOperation::Replay(edited)) => Some(edited.id),
         Operation::Audited { operation, .. } => job(operation),
         operation => leased_job(operation),
     }
@@ -84,6 +92,17 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
             let outcome = cron::run(tx, operation).await?;
             Ok(outcome.map_or(Outcome::NotLeader, Outcome::Cron))
         }
+        Operation::DeadJobs(operation) => dead_jobs(tx, operation).await,
         other => control::run(tx, other).await,
+    }
+}
+
+async fn dead_jobs(tx: &mut Transaction<'_>, operation: &DeadJobsOperation) -> sqlx::Result<Outcome> {
+    match operation {
+        DeadJobsOperation::Replay(edited) => dead_jobs::replay(tx, edited).await,
+        DeadJobsOperation::FillCauses { limit, leader } => dead_jobs::fill_causes(tx, *limit, *leader).await,
+        DeadJobsOperation::StartBulk(new) => bulk::start(tx, new).await,
+        DeadJobsOperation::StopBulk { id } => bulk::stop(tx, *id).await,
+        DeadJobsOperation::StepBulk(step) => bulk::step(tx, step).await,
     }
 }

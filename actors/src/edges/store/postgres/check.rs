@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 14] = [
+const RULES: [(&str, &str); 15] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -36,6 +36,12 @@ const RULES: [(&str, &str); 14] = [
                 WHERE NOT EXISTS (SELECT FROM attempt_reports AS run
                                   WHERE run.job = attempt_log.job AND run.token = attempt_log.token) LIMIT $1)) AS lost
          LIMIT $1",
+    ),
+    (
+        "edits",
+        "SELECT format('what was changed in the job %s is of two jobs that are not there', replay)
+         FROM job_edits WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = job_edits.replay)
+            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = job_edits.original) LIMIT $1",
     ),
     (
         "log",

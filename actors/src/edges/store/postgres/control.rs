@@ -92,6 +92,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::PruneAudit { .. }
         | Operation::Workflow(_)
         | Operation::Cron(_)
+        | Operation::DeadJobs(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -118,7 +119,7 @@ async fn retry(
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
     let replay = Replay::available(replay_id, event_id);
-    enqueue::replay(tx, &of, &replay, None).await?;
+    enqueue::replay(tx, &of, &replay, None, None).await?;
     workflows::adopt(tx, id, replay_id).await?;
     Ok(replayed(&mut tx.changes, &of, &replay))
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{backlog, columns::as_micros, transaction::Transaction, unique};
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
+    dead_jobs::NewPayload,
     record::NewJob,
     transition::{
         Changes, JobRow,
@@ -225,19 +226,20 @@ pub(super) async fn insert(
     Ok(usize::try_from(done.rows_affected()).is_ok_and(|stored| stored == accepted.len()))
 }
 
-/// Stores a finished job again as a new one; `workflow`: the one that it is kept for.
+/// Stores a finished job again as a new one, with its payload or another one; `workflow`: the one that it is kept for.
 pub(super) async fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
     replay: &Replay,
     workflow: Option<Uuid>,
+    payload: Option<&NewPayload>,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "WITH body AS (
             INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint,
                                     created_event_id, replay_of, tags, trace_context)
-            SELECT $2, nextval('job_sequence'), type, queue, payload, metadata, document, fingerprint, $3, id, tags,
-                   trace_context
+            SELECT $2, nextval('job_sequence'), type, queue, coalesce($8, payload), metadata, document,
+                   coalesce($9, fingerprint), $3, id, tags, trace_context
             FROM job_bodies WHERE id = $1 RETURNING sequence, tags
          ), tagged AS (
             INSERT INTO job_tags (tag, sequence)
@@ -256,6 +258,8 @@ pub(super) async fn replay(
     .bind(replay.state as i16)
     .bind(replay.wait_reason)
     .bind(workflow)
+    .bind(payload.map(|payload| payload.text.as_str()))
+    .bind(payload.map(|payload| payload.fingerprint.as_slice()))
     .execute(&mut *tx.connection)
     .await?;
     Ok(())

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    batch,
+    batch, bulk,
     clock::sql_now,
     columns::{as_long, as_micros, as_text, long, optional_time, time, wide},
     transaction::Transaction,
@@ -204,7 +204,8 @@ pub(super) async fn prune(tx: &mut Transaction<'_>, kept: Duration, limit: u32) 
     .bind(i64::from(limit))
     .execute(&mut *tx.connection)
     .await?;
-    let deleted = commands.rows_affected().max(entries.rows_affected()).max(expired.len() as u64);
+    let bulks = bulk::prune(tx, before, limit).await?;
+    let deleted = bulks.max(commands.rows_affected()).max(entries.rows_affected()).max(expired.len() as u64);
     Ok(Outcome::Pruned { jobs: 0, events: 0, more: deleted >= u64::from(limit) })
 }
 

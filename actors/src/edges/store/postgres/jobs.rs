@@ -23,6 +23,7 @@ pub(super) fn read(row: &PgRow) -> sqlx::Result<JobRow> {
         session: row.try_get("session")?,
         wait_reason: row.try_get("wait_reason")?,
         last_error: row.try_get("last_error")?,
+        cause: None,
         result: None,
         scheduled_at: time(row, "scheduled_at")?,
         claimed_at: optional_time(row, "claimed_at")?,
@@ -74,7 +75,8 @@ pub(super) async fn write_back<'r>(
             result = coalesce(new.result, jobs.result), scheduled_at = new.scheduled_at, claimed_at = new.claimed_at,
             started_at = new.started_at, finished_at = new.finished_at,
             cancel_requested_at = new.cancel_requested_at, was_started = new.was_started, deaths = new.deaths,
-            updated_at = $17, parked = CASE WHEN new.state = 2 THEN jobs.parked END
+            updated_at = $17, parked = CASE WHEN new.state = 2 THEN jobs.parked END,
+            cause = coalesce(new.cause, jobs.cause)
          FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::smallint[]) AS state, unnest($3::integer[]) AS attempt,
                       unnest($4::bigint[]) AS token, unnest($5::boolean[]) AS needs_token,
                       unnest($6::uuid[]) AS session, unnest($7::text[]) AS wait_reason,
@@ -82,7 +84,7 @@ pub(super) async fn write_back<'r>(
                       unnest($10::bigint[]) AS scheduled_at, unnest($11::bigint[]) AS claimed_at,
                       unnest($12::bigint[]) AS started_at, unnest($13::bigint[]) AS finished_at,
                       unnest($14::bigint[]) AS cancel_requested_at, unnest($15::boolean[]) AS was_started,
-                      unnest($16::integer[]) AS deaths) AS new
+                      unnest($16::integer[]) AS deaths, unnest($18::text[]) AS cause) AS new
          WHERE jobs.id = new.id",
     )
     .bind(column!(|row| row.id))
@@ -102,6 +104,7 @@ pub(super) async fn write_back<'r>(
     .bind(column!(|row| row.was_started))
     .bind(column!(|row| as_integer(row.deaths)))
     .bind(now.as_micros())
+    .bind(column!(|row| row.cause.as_deref()))
     .execute(connection)
     .await?;
     Ok(())

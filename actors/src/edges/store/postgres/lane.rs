@@ -24,6 +24,7 @@ use crate::{
     edges::store::{
         Operation, OperationResult, Outcome, StoreError, Wake,
         cron::{CalledOff, CronOutcome},
+        dead_jobs::DeadJobsOutcome,
         record::Lease,
         workflow::WorkflowOutcome,
     },
@@ -230,6 +231,9 @@ fn told(result: &OperationResult) -> Vec<Wake> {
         Ok(Outcome::CancelRequested { lease, queue, session }) => vec![cancel(lease, queue, session)],
         Ok(Outcome::Workflow(WorkflowOutcome::Cancelled { told, .. })) => {
             told.iter().map(|(lease, queue, session)| cancel(lease, queue, session)).collect()
+        }
+        Ok(Outcome::DeadJobs(DeadJobsOutcome::Stepped(stepped))) => {
+            stepped.cancels.iter().map(|(lease, queue, session)| cancel(lease, queue, session)).collect()
         }
         Ok(Outcome::Cron(CronOutcome::Fired {
             called_off: Some(CalledOff { lease, queue, session }),

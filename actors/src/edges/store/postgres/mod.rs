@@ -6,6 +6,7 @@
 mod attempts;
 mod backlog;
 mod batch;
+mod bulk;
 mod check;
 mod claim;
 mod clock;
@@ -14,6 +15,7 @@ mod completed;
 mod connect;
 mod control;
 mod cron;
+mod dead_jobs;
 mod edges;
 mod enqueue;
 mod enqueue_in;
@@ -69,6 +71,7 @@ pub use self::{enqueue_in::enqueue_in, upkeep::PostgresUpkeep};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -523,5 +526,25 @@ impl Store for PostgresStore {
     fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
         let now = self.now();
         self.read(move |connection| cron::due(connection, now, limit).boxed())
+    }
+
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>> {
+        self.read(move |connection| dead_jobs::causes(connection, query).boxed())
+    }
+
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>> {
+        self.read(move |connection| dead_jobs::last_success(connection, id).boxed())
+    }
+
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>> {
+        self.read(move |connection| dead_jobs::edits(connection, id).boxed())
+    }
+
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
+        self.read(move |connection| bulk::read(connection, which, limit).boxed())
     }
 }

@@ -72,7 +72,7 @@ fn columns(full: bool) -> &'static str {
         "SELECT jobs.sequence, jobs.id, jobs.type, jobs.queue, jobs.state, '' AS payload, NULL AS metadata,
                 NULL AS result, body.document, attempt, max_attempts, timeout, wait_reason, last_error, correlation_id,
                 body.created_event_id, body.replay_of, body.tags, priority, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                finished_at, cancel_requested_at, jobs.needs, partition_key, NULL AS trace_context "
+                finished_at, cancel_requested_at, jobs.needs, partition_key, NULL AS trace_context, jobs.cause "
     }
 }
 
@@ -107,6 +107,7 @@ fn record(row: &PgRow) -> sqlx::Result<JobRecord> {
         needs: needs::named(row.try_get("needs")?),
         partition_key: row.try_get("partition_key")?,
         trace: trace_of(row.try_get("trace_context")?),
+        cause: row.try_get("cause")?,
     })
 }
 
@@ -159,6 +160,9 @@ pub(super) async fn jobs(
     filter: JobFilter,
     limit: u32,
 ) -> sqlx::Result<Vec<JobRecord>> {
+    if filter.states_that_fit().is_some_and(|states| states.is_empty()) {
+        return Ok(Vec::new());
+    }
     let mut query = QueryBuilder::<Postgres>::new("");
     match is_of_few(connection, &filter).await? {
         true => push_list_of_few(&mut query, &filter, limit),
@@ -187,7 +191,7 @@ async fn is_of_few(connection: &mut PgConnection, filter: &JobFilter) -> sqlx::R
 
 /// The newest jobs that a filter lets pass, by way of their bodies, each of which is looked at.
 pub(super) fn push_list_of_few(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, limit: u32) {
-    let JobFilter { states, queue, job_type, tag: _, before } = filter;
+    let JobFilter { states, queue, job_type, tag: _, cause: _, before } = filter;
     query.push(columns(false)).push(
         "FROM job_bodies AS body
             CROSS JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = body.id OFFSET 0) AS jobs WHERE true",
@@ -210,7 +214,7 @@ pub(super) fn push_list_of_few(query: &mut QueryBuilder<Postgres>, filter: &JobF
 /// such list for each.
 pub(super) fn push_lists(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, limit: u32) {
     query.push("SELECT * FROM (");
-    match filter.states.as_slice() {
+    match filter.states_that_fit().unwrap_or_default().as_slice() {
         [] => push_list(query, filter, None, limit),
         [first, others @ ..] => {
             push_list(query, filter, Some(*first), limit);
@@ -225,7 +229,7 @@ pub(super) fn push_lists(query: &mut QueryBuilder<Postgres>, filter: &JobFilter,
 
 /// The newest jobs that a filter lets pass, of one state or of all.
 fn push_list(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, state: Option<JobState>, limit: u32) {
-    let JobFilter { states: _, queue, job_type, tag, before } = filter;
+    let JobFilter { states: _, queue, job_type, tag, cause, before } = filter;
     // The same number stands in three tables. Which one gives the order is said here, and that they are equal is not: the server
     // would take that for a second condition, think that next to no pair of rows meets both, and read all of them.
     let most_have_it = state.is_none_or(|state| state == JobState::Completed);
@@ -249,6 +253,9 @@ fn push_list(query: &mut QueryBuilder<Postgres>, filter: &JobFilter, state: Opti
     }
     if let Some(job_type) = job_type {
         query.push(" AND body.type = ").push_bind(job_type.clone());
+    }
+    if let Some(cause) = cause {
+        query.push(" AND jobs.cause IS NOT NULL AND jobs.cause = ").push_bind(cause.clone());
     }
     if let Some(state) = state {
         // Written out, as an index of some states alone is of use only when it is known which one it is.

@@ -22,9 +22,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
-        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
-        TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
+        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -97,6 +97,7 @@ pub(super) async fn export(
     export_cron(&mut snapshot, &mut writer).await?;
     export_keys(&mut snapshot, &mut writer).await?;
     export_inbox(&mut snapshot, &mut writer).await?;
+    export_dead_jobs(&mut snapshot, &mut writer).await?;
     export_jobs(&mut snapshot, &mut writer).await?;
     for workflow in workflows::all(&mut snapshot).await.map_err(failed)? {
         let line = workflows::line(&mut snapshot, workflow).await.map_err(failed)?;
@@ -217,6 +218,32 @@ async fn export_inbox(connection: &mut PgConnection, writer: &mut Writer<'_>) ->
             })
         };
         writer.write(&Line::Inbox(line().map_err(failed)?))?;
+    }
+    Ok(())
+}
+
+/// What was changed in replays, and bulk operations.
+async fn export_dead_jobs(
+    connection: &mut PgConnection,
+    writer: &mut Writer<'_>,
+) -> Result<(), TransferError> {
+    let sql = "SELECT replay, original, patch, reason, by, at FROM job_edits ORDER BY at, replay";
+    let mut rows = sqlx::query(sql).fetch(&mut *connection);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        let replay: Uuid = row.try_get("replay").map_err(failed)?;
+        let patch = json(row.try_get("patch").map_err(failed)?, "edit", replay)?;
+        let rest = || {
+            let (original, reason) = (row.try_get("original")?, row.try_get("reason")?);
+            Ok(EditLine { replay, original, patch, reason, by: row.try_get("by")?, at: time(&row, "at")? })
+        };
+        writer.write(&Line::Edit(rest().map_err(failed)?))?;
+    }
+    drop(rows);
+    let mut records =
+        sqlx::query_scalar("SELECT record FROM bulk_operations ORDER BY started_at, id").fetch(connection);
+    while let Some(record) = records.try_next().await.map_err(failed)? {
+        let damaged = |error| StoreError::Corrupt(format!("a bulk operation is no JSON: {error}"));
+        writer.write(&Line::Bulk(BulkLine::of(record).map_err(damaged)?))?;
     }
     Ok(())
 }
@@ -360,6 +387,7 @@ fn job_line(row: &PgRow) -> Result<JobLine, TransferError> {
             trace_context: row.try_get("trace_context")?,
             needs: needs::named(row.try_get("needs")?),
             place: None,
+            cause: row.try_get("cause")?,
             attempts: Vec::new(),
         })
     };
@@ -459,7 +487,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs, cron,
+                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs, cron, bulk_operations, job_edits,
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;
@@ -563,6 +591,11 @@ impl Import<'_> {
             Line::Cron(entry) => cron::write(&mut *self.connection, &entry).await.map_err(unfit),
             Line::Key(key) => self.key(key).await,
             Line::Inbox(line) => self.inbox(line).await,
+            Line::Edit(edit) => self.edit(edit).await,
+            Line::Bulk(line) => {
+                let record = line.read().map_err(|problem| reader.wrong(problem))?;
+                super::bulk::insert(self.connection, &record).await.map(drop).map_err(unfit)
+            }
             // Of states that still can change the jobs themselves tell.
             Line::Total(total) => {
                 self.totals.extend(Some(total).filter(|total| total.state.is_final()));
@@ -681,6 +714,22 @@ impl Import<'_> {
         Ok(())
     }
 
+    async fn edit(&mut self, edit: EditLine) -> Result<(), TransferError> {
+        sqlx::query(
+            "INSERT INTO job_edits (replay, original, patch, reason, by, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(edit.replay)
+        .bind(edit.original)
+        .bind(edit.patch.map(|patch| patch.get().to_owned()))
+        .bind(edit.reason.as_deref().map(clean))
+        .bind(clean(&edit.by))
+        .bind(edit.at.as_micros())
+        .execute(&mut *self.connection)
+        .await
+        .map_err(unfit)?;
+        Ok(())
+    }
+
     /// Writes what was gathered.
     async fn write(&mut self) -> Result<(), TransferError> {
         let (jobs, events) = (std::mem::take(&mut self.jobs), std::mem::take(&mut self.events));
@@ -714,11 +763,12 @@ impl Import<'_> {
                     $8::text[], $9::text[], $10::bytea[], $11::text[], $12::integer[], $13::bigint[], $14::bigint[],
                     $15::bigint[], $16::text[], $17::text[], $18::uuid[], $19::uuid[], $20::uuid[], $21::bigint[],
                     $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
-                    $28::integer[], $29::boolean[], $30::integer[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[])
+                    $28::integer[], $29::boolean[], $30::integer[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[],
+                    $36::text[])
                 AS new (id, sequence, type, queue, state, priority, payload, metadata, document, fingerprint, result, attempt,
                     max_attempts, timeout, token, wait_reason, last_error, correlation_id, created_event_id, replay_of,
                     created_at, updated_at, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at, claims,
-                    was_started, deaths, idempotency_key, partition_key, tags, trace_context, needs)
+                    was_started, deaths, idempotency_key, partition_key, tags, trace_context, needs, cause)
              ), bodies AS (
                 INSERT INTO job_bodies (id, sequence, type, queue, payload, metadata, document, fingerprint, created_event_id,
                                         replay_of, idempotency_key, tags, trace_context)
@@ -730,10 +780,10 @@ impl Import<'_> {
              )
              INSERT INTO jobs (id, sequence, type, queue, state, priority, attempt, max_attempts, timeout, token, wait_reason,
                                last_error, result, correlation_id, created_at, updated_at, scheduled_at, claimed_at, started_at,
-                               finished_at, cancel_requested_at, claims, was_started, deaths, partition_key, needs)
+                               finished_at, cancel_requested_at, claims, was_started, deaths, partition_key, needs, cause)
              SELECT id, sequence, type, queue, state, priority, attempt, max_attempts, timeout, token, wait_reason, last_error,
                     result, correlation_id, created_at, updated_at, scheduled_at, claimed_at, started_at, finished_at,
-                    cancel_requested_at, claims, was_started, deaths, partition_key, needs FROM new",
+                    cancel_requested_at, claims, was_started, deaths, partition_key, needs, cause FROM new",
         )
         .bind(column!(|job| job.id))
         .bind(column!(|job| as_long(job.sequence)))
@@ -771,6 +821,7 @@ impl Import<'_> {
         .bind(column!(|job| text(&job.tags)))
         .bind(column!(|job| job.trace_context.as_deref().map(clean)))
         .bind(column!(|job| needs::stored(&job.needs).map(|needs| clean(&needs))))
+        .bind(column!(|job| job.cause.as_deref().map(clean)))
         .execute(&mut *self.connection)
         .await?;
         Ok(())

@@ -1,10 +1,12 @@
 //! The operations of one transaction.
 
 use super::{
-    attempts, claim, control, cron, enqueue, fleet, inbox, keyed, outside, reports, retention,
-    transaction::Transaction, workflows,
+    attempts, bulk, claim, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside, reports,
+    retention, transaction::Transaction, workflows,
 };
-use crate::edges::store::{Operation, OperationResult, Outcome, transition::Kind};
+use crate::edges::store::{
+    Operation, OperationResult, Outcome, dead_jobs::DeadJobsOperation, transition::Kind,
+};
 
 /// Carries the operations out in their order; neighbours of one kind together.
 pub(super) fn run(
@@ -50,6 +52,17 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
         Operation::Audited { entry, operation } => fleet::audited(tx, entry, operation),
         Operation::PruneAudit { kept, limit, .. } => fleet::prune(tx, *kept, *limit),
         Operation::Cron(operation) => cron::run(tx, operation).map(Outcome::Cron),
+        Operation::DeadJobs(operation) => dead_jobs(tx, operation),
         other => control::run(tx, other),
+    }
+}
+
+fn dead_jobs(tx: &mut Transaction<'_>, operation: &DeadJobsOperation) -> rusqlite::Result<Outcome> {
+    match operation {
+        DeadJobsOperation::Replay(edited) => dead_jobs::replay(tx, edited),
+        DeadJobsOperation::FillCauses { limit, leader: _ } => dead_jobs::fill_causes(tx, *limit),
+        DeadJobsOperation::StartBulk(new) => bulk::start(tx, new),
+        DeadJobsOperation::StopBulk { id } => bulk::stop(tx, *id),
+        DeadJobsOperation::StepBulk(step) => bulk::step(tx, step),
     }
 }

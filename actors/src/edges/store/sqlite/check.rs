@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 14] = [
+const RULES: [(&str, &str); 15] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -30,6 +30,12 @@ const RULES: [(&str, &str); 14] = [
                SELECT DISTINCT job, token FROM attempt_log
                WHERE NOT EXISTS (SELECT 1 FROM attempt_reports AS run
                                  WHERE run.job = attempt_log.job AND run.token = attempt_log.token))",
+    ),
+    (
+        "edits",
+        "SELECT 'what was changed in the job ' || lower(hex(replay)) || ' is of two jobs that are not there'
+         FROM job_edits WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_edits.replay)
+            AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_edits.original)",
     ),
     (
         "log",

@@ -77,6 +77,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::PruneAudit { .. }
         | Operation::Workflow(_)
         | Operation::Cron(_)
+        | Operation::DeadJobs(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -107,7 +108,7 @@ fn retry(
         return Ok(Outcome::StoreFull { waiting, limit: max_total });
     }
     let replay = Replay::available(replay_id, event_id);
-    enqueue::replay(tx, &of, &replay, None)?;
+    enqueue::replay(tx, &of, &replay, None, None)?;
     workflows::adopt(tx, id, replay_id)?;
     Ok(replayed(&mut tx.changes, &of, &replay))
 }

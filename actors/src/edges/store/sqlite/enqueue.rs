@@ -14,6 +14,7 @@ use super::{
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, StoreError,
+    dead_jobs::NewPayload,
     record::NewJob,
     transition::{
         Changes, JobRow, backlog,
@@ -188,7 +189,7 @@ pub(super) fn find(tx: &Transaction<'_>, jobs: &[&NewJob]) -> rusqlite::Result<B
 }
 
 /// New jobs are refused before the disk is full, so that there is room for what is to be said of those that are there.
-fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
+pub(super) fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     let folder = tx.options.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
     let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).ok()?;
@@ -199,19 +200,21 @@ fn no_room(tx: &Transaction<'_>) -> Option<StoreError> {
     })
 }
 
-/// Stores a finished job again as a new one; `workflow`: the one that it is kept for.
+/// Stores a finished job again as a new one, with its payload or another one; `workflow`: the one that it is kept for.
 pub(super) fn replay(
     tx: &mut Transaction<'_>,
     of: &JobRow,
     replay: &Replay,
     workflow: Option<Uuid>,
+    payload: Option<&NewPayload>,
 ) -> rusqlite::Result<()> {
     tx.memory.sequence += 1;
     let mut statement = tx.connection.prepare_cached(
         "INSERT INTO jobs (sequence, id, type, queue, state, priority, payload, metadata, document, fingerprint,
                            max_attempts, timeout, correlation_id, created_event_id, replay_of, created_at, updated_at,
                            scheduled_at, partition_key, tags, trace_context, needs, wait_reason, workflow)
-         SELECT ?1, ?2, type, queue, ?6, priority, payload, metadata, document, fingerprint, max_attempts, timeout,
+         SELECT ?1, ?2, type, queue, ?6, priority, coalesce(?9, payload), metadata, document, coalesce(?10, fingerprint),
+                max_attempts, timeout,
                 correlation_id, ?3, id, ?4, ?4, ?4, partition_key, tags, trace_context, needs, ?7, ?8
          FROM jobs WHERE sequence = ?5",
     )?;
@@ -224,6 +227,8 @@ pub(super) fn replay(
         replay.state as u8,
         replay.wait_reason,
         workflow.map(Uuid::into_bytes),
+        payload.map(|payload| &payload.text),
+        payload.map(|payload| payload.fingerprint),
     ])?;
     insert_tags(tx.connection, tx.memory.sequence)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
-    batch,
+    batch, bulk,
     jobs::{id, optional_time, time},
     transaction::Transaction,
 };
@@ -152,7 +152,8 @@ pub(super) fn prune(tx: &Transaction<'_>, kept: Duration, limit: u32) -> rusqlit
                 WHERE at < ?1 OR sequence <= (SELECT max(sequence) FROM audit) - ?2)",
         )?
         .execute(params![before, Operation::MOST_AUDITED, limit])?;
-    let most = [expired.len(), commands, entries].into_iter().max().unwrap_or(0);
+    let bulks = bulk::prune(tx, before, limit)?;
+    let most = [expired.len(), commands, entries, bulks].into_iter().max().unwrap_or(0);
     Ok(Outcome::Pruned { jobs: 0, events: 0, more: most >= limit as usize })
 }
 

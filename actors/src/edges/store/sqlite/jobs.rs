@@ -53,6 +53,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         session: optional_id(row, 10)?,
         wait_reason: row.get(11)?,
         last_error: row.get(12)?,
+        cause: None,
         result: None,
         scheduled_at: time(row, 13)?,
         claimed_at: optional_time(row, 14)?,
@@ -85,7 +86,8 @@ pub(super) fn write_back<'r>(
         "UPDATE jobs SET
             state = ?2, attempt = ?3, token = ?4, session = ?5, wait_reason = ?6, last_error = ?7, result = coalesce(?8, result),
             scheduled_at = ?9, claimed_at = ?10, started_at = ?11, finished_at = ?12, cancel_requested_at = ?13, was_started = ?14,
-            deaths = ?15, updated_at = ?16, parked = CASE WHEN ?2 = 2 THEN parked END
+            deaths = ?15, updated_at = ?16, parked = CASE WHEN ?2 = 2 THEN parked END,
+            cause = coalesce(?17, cause)
          WHERE sequence = ?1",
     )?;
     for row in rows {
@@ -106,6 +108,7 @@ pub(super) fn write_back<'r>(
             row.was_started,
             row.deaths,
             now.as_micros(),
+            row.cause,
         ])?;
     }
     Ok(())

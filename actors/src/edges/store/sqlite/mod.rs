@@ -5,10 +5,12 @@
 
 mod attempts;
 mod batch;
+mod bulk;
 mod check;
 mod claim;
 mod control;
 mod cron;
+mod dead_jobs;
 mod edges;
 mod ended_attempt;
 mod enqueue;
@@ -50,6 +52,7 @@ use self::{open::FileLock, threads::Pool, writer::Writer};
 use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
+    dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -327,5 +330,25 @@ impl Store for SqliteStore {
     fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>> {
         let now = self.now();
         self.readers.run(move |connection| cron::due(connection, now, limit))
+    }
+
+    fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::causes(connection, &query))
+    }
+
+    fn last_success(&self, id: Uuid) -> BoxFuture<'static, Result<Option<Uuid>, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::last_success(connection, id))
+    }
+
+    fn job_edits(&self, id: Uuid) -> BoxFuture<'static, Result<Vec<EditRecord>, StoreError>> {
+        self.readers.run(move |connection| dead_jobs::edits(connection, id))
+    }
+
+    fn bulks(
+        &self,
+        which: BulkSelection,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
+        self.readers.run(move |connection| bulk::read(connection, which, limit))
     }
 }

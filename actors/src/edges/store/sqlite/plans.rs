@@ -13,9 +13,10 @@ use rusqlite::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{SqliteOptions, edges, open, read, reports, transaction::Memory, writer::Work};
+use super::{SqliteOptions, bulk, dead_jobs, edges, open, read, reports, transaction::Memory, writer::Work};
 use crate::edges::store::{
     Operation, Outcome,
+    dead_jobs::{BulkSelection, CausePage, CauseQuery, DeadJobsOperation},
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
     record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
     report::{Report, ReportedLine, ReportedProgress},
@@ -197,6 +198,7 @@ impl Bench {
             queue: queue.map(str::to_owned),
             job_type: job_type.map(str::to_owned),
             tag: None,
+            cause: None,
             before,
         };
         steps(|| {
@@ -237,6 +239,24 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
     }
     all.insert("job", steps(|| drop(read::job(reader, one).unwrap())));
     all.insert("lookup", steps(|| drop(read::jobs_by_id(reader, &some).unwrap())));
+    // Of the dead jobs there are as few as ever, and of their type, too.
+    let query = CauseQuery { limit: 50, ..CauseQuery::default() };
+    let mut causes = CausePage::default();
+    all.insert("causes", steps(|| causes = dead_jobs::causes(reader, &query).unwrap()));
+    let Some(group) = causes.causes.first() else { panic!("there are dead jobs") };
+    let of_queue = CauseQuery { queue: Some("nowhere".to_owned()), ..query };
+    all.insert("causes of a queue", steps(|| drop(dead_jobs::causes(reader, &of_queue).unwrap())));
+    for (name, queue) in [("list by cause", None), ("list by cause and queue", Some("small".to_owned()))] {
+        let cause = Some(group.key.cause.clone());
+        let filter = JobFilter { cause, queue, ..JobFilter::default() };
+        all.insert(name, steps(|| assert_eq!(read::jobs(reader, &filter, 5).unwrap().len(), 5)));
+    }
+    all.insert(
+        "last success",
+        steps(|| assert_eq!(dead_jobs::last_success(reader, group.sample).unwrap(), None)),
+    );
+    all.insert("edits", steps(|| drop(dead_jobs::edits(reader, group.sample).unwrap())));
+    all.insert("bulks", steps(|| drop(bulk::read(reader, BulkSelection::Running, 5).unwrap())));
     let at = |position| LogCursor { epoch: 1, position };
     all.insert("log", steps(|| drop(read::events_after(reader, at(100), None, 5).unwrap())));
     all.insert("log of a job", steps(|| drop(read::events_after(reader, at(1), Some(one), 5).unwrap())));
@@ -297,6 +317,8 @@ fn measure(completed: usize) -> BTreeMap<&'static str, i64> {
         all.insert(name, steps(|| drop(bench.claim("default", 5))));
     }
     all.insert("park", steps(|| drop(bench.apply(vec![Operation::Park { limit: 5, leader: 0 }]))));
+    let fill = || Operation::DeadJobs(DeadJobsOperation::FillCauses { limit: 5, leader: 0 });
+    all.insert("fill causes", steps(|| drop(bench.apply(vec![fill()]))));
     let session = bench.session;
     all.insert("renew", steps(|| drop(bench.work.renew(session).unwrap())));
     let rescue = Operation::Rescue {

@@ -40,7 +40,7 @@ fn columns(full: bool) -> String {
     format!(
         "sequence, id, type, queue, state, {long}, document, attempt, max_attempts, timeout, wait_reason, last_error, \
          correlation_id, created_event_id, replay_of, created_at, updated_at, scheduled_at, claimed_at, started_at, \
-         finished_at, cancel_requested_at, priority, tags, needs, partition_key, {trace}"
+         finished_at, cancel_requested_at, priority, tags, needs, partition_key, {trace}, cause"
     )
 }
 
@@ -75,6 +75,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         needs: needs::named(row.get::<_, Option<String>>(26)?.as_deref()),
         partition_key: row.get(27)?,
         trace: trace_of(row.get(28)?),
+        cause: row.get(29)?,
     })
 }
 
@@ -130,9 +131,15 @@ pub(super) fn jobs(
         values.push(i64::try_from(before).unwrap_or(i64::MAX).into());
         conditions.push(format!("sequence < ?{}", values.len()));
     }
-    if !filter.states.is_empty() {
-        let states: Vec<String> = filter.states.iter().map(|state| (*state as usize).to_string()).collect();
-        conditions.push(format!("state IN ({})", states.join(", ")));
+    match filter.states_that_fit().as_deref() {
+        None => {}
+        Some([]) => return Ok(Vec::new()),
+        // Written out, as for the index of dead jobs it must be known.
+        Some([one]) => conditions.push(format!("state = {}", *one as usize)),
+        Some(states) => {
+            let states: Vec<String> = states.iter().map(|state| (*state as usize).to_string()).collect();
+            conditions.push(format!("state IN ({})", states.join(", ")));
+        }
     }
     for (column, value) in [("queue", &filter.queue), ("type", &filter.job_type)] {
         if let Some(value) = value {
@@ -141,6 +148,11 @@ pub(super) fn jobs(
         }
     }
     let mut table = few_of(connection, filter)?.unwrap_or("jobs");
+    if let Some(cause) = &filter.cause {
+        table = "jobs INDEXED BY jobs_by_cause";
+        values.push(cause.clone().into());
+        conditions.push(format!("cause = ?{}", values.len()));
+    }
     if let Some(tag) = &filter.tag {
         // The tags first, in the order of the list: nobody reads more of them than the list is long.
         table = "job_tags CROSS JOIN jobs USING (sequence)";

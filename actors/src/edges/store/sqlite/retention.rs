@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    dead_jobs,
     jobs::{hex, id},
     reports,
     transaction::Transaction,
@@ -81,7 +82,9 @@ fn delete_jobs(
     let mut jobs = tx
         .connection
         .prepare_cached("DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))")?;
-    Ok(Some(jobs.execute([&list])? as u64))
+    let deleted = jobs.execute([&list])? as u64;
+    dead_jobs::delete_edits(tx.connection, &list)?;
+    Ok(Some(deleted))
 }
 
 /// Deletes a prefix of the log: what is too old, or too much.

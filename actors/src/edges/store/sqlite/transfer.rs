@@ -21,9 +21,9 @@ use super::{
 use crate::edges::store::{
     StoreError,
     transfer::{
-        AttemptLine, Counts, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine,
-        OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine, TotalLine,
-        TransferError, Writer, hand_back, next_epoch, raw,
+        AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
+        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -38,7 +38,7 @@ const BATCH: usize = 1000;
 const JOB: &str = "id, sequence, type, queue, state, priority, payload, metadata, document, fingerprint, result, attempt, \
     max_attempts, timeout, token, wait_reason, last_error, correlation_id, created_event_id, replay_of, created_at, \
     updated_at, scheduled_at, claimed_at, started_at, finished_at, cancel_requested_at, claims, was_started, deaths, \
-    idempotency_key, partition_key, tags, trace_context, needs";
+    idempotency_key, partition_key, tags, trace_context, needs, cause";
 const EVENT: &str = "position, id, type, occurred_at, job, job_type, queue, job_created_at, correlation_id, attempt, \
     error, duration, instance, version, progress";
 const ATTEMPT: &str = "number, token, outcome, node, claimed_at, started_at, finished_at, error";
@@ -80,6 +80,7 @@ pub(super) fn export(
     export_cron(&snapshot, &mut writer)?;
     export_keys(&snapshot, &mut writer)?;
     export_inbox(&snapshot, &mut writer)?;
+    export_dead_jobs(&snapshot, &mut writer)?;
     export_jobs(&snapshot, &mut writer)?;
     for workflow in workflows::all(&snapshot).map_err(failed)? {
         let line = workflows::line(&snapshot, workflow).map_err(failed)?;
@@ -210,6 +211,31 @@ fn export_inbox(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), 
     Ok(())
 }
 
+/// What was changed in replays, and bulk operations.
+fn export_dead_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    let mut statement = connection
+        .prepare("SELECT replay, original, reason, by, at, patch FROM job_edits ORDER BY at, replay")
+        .map_err(failed)?;
+    let mut rows = statement.query(()).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let patch = json(row.get(5).map_err(failed)?, "what was changed in a replay")?;
+        let rest = || {
+            let (replay, original) = (id(row, 0)?, id(row, 1)?);
+            Ok(EditLine { replay, original, patch, reason: row.get(2)?, by: row.get(3)?, at: time(row, 4)? })
+        };
+        writer.write(&Line::Edit(rest().map_err(failed)?))?;
+    }
+    let mut statement =
+        connection.prepare("SELECT record FROM bulk_operations ORDER BY started_at, id").map_err(failed)?;
+    let mut rows = statement.query(()).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let damaged = |error| StoreError::Corrupt(format!("a bulk operation is no JSON: {error}"));
+        let line = BulkLine::of(row.get(0).map_err(failed)?).map_err(damaged)?;
+        writer.write(&Line::Bulk(line))?;
+    }
+    Ok(())
+}
+
 fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), TransferError> {
     let mut jobs =
         connection.prepare(&format!("SELECT {JOB} FROM jobs ORDER BY sequence")).map_err(failed)?;
@@ -310,6 +336,7 @@ fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
             trace_context: row.get(33)?,
             needs: needs::named(row.get::<_, Option<String>>(34)?.as_deref()),
             place: None,
+            cause: row.get(35)?,
             attempts: Vec::new(),
         })
     };
@@ -510,6 +537,11 @@ impl Import<'_> {
             Line::Total(total) => self.total(total),
             Line::Key(key) => self.key(key),
             Line::Inbox(line) => self.inbox(line),
+            Line::Edit(edit) => self.edit(edit),
+            Line::Bulk(line) => {
+                let record = line.read().map_err(|problem| reader.wrong(problem))?;
+                super::bulk::put(self.connection, &record)
+            }
             Line::Job(job) => {
                 if job.token > reader.header.token || job.sequence > reader.header.sequence {
                     return Err(reader.wrong("the job is newer than the export"));
@@ -599,10 +631,27 @@ impl Import<'_> {
         Ok(())
     }
 
+    fn edit(&self, edit: &EditLine) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO job_edits (replay, original, patch, reason, by, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let EditLine { replay, original, patch, reason, by, at } = edit;
+        let patch = patch.as_ref().map(|patch| patch.get());
+        statement.execute(params![
+            replay.as_bytes(),
+            original.as_bytes(),
+            patch,
+            reason,
+            by,
+            at.as_micros()
+        ])?;
+        Ok(())
+    }
+
     fn job(&self, job: &JobLine) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(&format!(
             "INSERT INTO jobs ({JOB}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)"
+             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)"
         ))?;
         let text = |value: &Option<Box<RawValue>>| value.as_ref().map(|value| value.get().to_owned());
         let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
@@ -643,6 +692,7 @@ impl Import<'_> {
             text(&job.tags),
             job.trace_context,
             needs::stored(&job.needs),
+            job.cause,
         ])?;
         job.place.iter().try_for_each(|place| unique::bring(self.connection, job.id, place))?;
         job.attempts.iter().try_for_each(|attempt| self.attempt(job.id, attempt))

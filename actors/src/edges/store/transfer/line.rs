@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::workflow_line::WorkflowLine;
 use crate::edges::store::cron::CronRecord;
+use crate::edges::store::dead_jobs::BulkRecord;
 
 /// The version of the format. A program reads its own and refuses others.
 pub(crate) const FORMAT: u32 = 1;
@@ -28,6 +29,8 @@ pub(crate) enum Line {
     Total(TotalLine),
     Key(KeyLine),
     Inbox(InboxLine),
+    Edit(EditLine),
+    Bulk(BulkLine),
     Job(Box<JobLine>),
     Report(Box<ReportLine>),
     Workflow(Box<WorkflowLine>),
@@ -129,6 +132,47 @@ pub(crate) struct InboxLine {
     pub(crate) received_at: Timestamp,
 }
 
+/// What was changed when a finished job was run again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditLine {
+    pub(crate) replay: Uuid,
+    pub(crate) original: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) patch: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reason: Option<String>,
+    pub(crate) by: String,
+    pub(crate) at: Timestamp,
+}
+
+/// A bulk operation. One that is under way goes on where it is imported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BulkLine {
+    record: Box<RawValue>,
+}
+
+impl BulkLine {
+    pub(crate) fn of(text: String) -> Result<Self, serde_json::Error> {
+        Ok(BulkLine { record: raw(text)? })
+    }
+
+    /// The operation; the store's own form of it has room for what newer programs add, an import has not.
+    pub(crate) fn read(&self) -> Result<BulkRecord, String> {
+        let record: BulkRecord =
+            serde_json::from_str(self.record.get()).map_err(|error| error.to_string())?;
+        let known = serde_json::to_value(&record).map_err(|error| error.to_string())?;
+        let given: serde_json::Value =
+            serde_json::from_str(self.record.get()).map_err(|error| error.to_string())?;
+        if known == given {
+            Ok(record)
+        } else {
+            Err("a bulk operation has fields that are not known".to_owned())
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobLine {
@@ -159,6 +203,8 @@ pub(crate) struct JobLine {
     pub(crate) wait_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) cause: Option<String>,
     pub(crate) correlation_id: Uuid,
     pub(crate) created_event_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -1,8 +1,8 @@
 //! A store's content as lines of JSON, for moving it to another store, and what is said of its health.
 //!
 //! The first line (`export`) says what follows: settings, queues, totals, edges, the cron table, answered keys, events of others that were dealt
-//! with, jobs with their attempts in the order of storing, each followed by what its runs have said, workflows, then, if wanted, the events in
-//! the order of the log. The last line (`end`)
+//! with, what was changed in replays, bulk operations, jobs with their attempts in the order of storing, each followed by what its runs have
+//! said, workflows, then, if wanted, the events in the order of the log. The last line (`end`)
 //! counts them, so that a file that was cut off is known as such. Whatever the size of the store, one line of it is in memory at a
 //! time.
 
@@ -25,8 +25,8 @@ pub use self::{
 };
 pub(crate) use self::{
     line::{
-        AttemptLine, EdgeLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line, LogLine, PlaceLine,
-        ProgressLine, QueueLine, ReportLine, SettingLine, TotalLine, raw,
+        AttemptLine, BulkLine, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line,
+        LogLine, PlaceLine, ProgressLine, QueueLine, ReportLine, SettingLine, TotalLine, raw,
     },
     reader::Reader,
     workflow_line::{StepLine, WorkflowLine},

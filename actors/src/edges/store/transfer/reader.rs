@@ -97,7 +97,9 @@ impl<'a> Reader<'a> {
             | Line::Cron(_)
             | Line::Total(_)
             | Line::Key(_)
-            | Line::Inbox(_) => {}
+            | Line::Inbox(_)
+            | Line::Edit(_)
+            | Line::Bulk(_) => {}
         }
         if (self.counts.jobs + self.counts.events).is_multiple_of(STEP) {
             (self.progress)(self.counts);

@@ -5,7 +5,7 @@ use callboard_contracts::{
     api::{AttemptError, AttemptOutcome},
 };
 
-use super::{Changes, EndedAttempt, Event, JobRow};
+use super::{Changes, EndedAttempt, Event, JobRow, cause::Cause};
 use crate::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, ClaimedJob, Lease},
@@ -138,6 +138,7 @@ pub(super) fn fail(
             told(changes, row, EventType::AttemptFailed, Some(error));
         }
         None => {
+            row.cause = Some(Cause::of(error).fingerprint);
             changes.enter(row, JobState::Discarded);
             told(changes, row, EventType::Failed, Some(error));
         }

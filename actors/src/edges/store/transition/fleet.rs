@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::workflow;
 use crate::edges::store::{
     Outcome,
+    dead_jobs::DeadJobsOutcome,
     record::{NewAudit, NodeDescription},
 };
 
@@ -25,6 +26,11 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::Ordered { .. } => "ordered".to_owned(),
         Outcome::Workflow(outcome) => workflow::words(outcome),
         Outcome::Cron(outcome) => super::cron::words(outcome),
+        Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => record.state.as_str().to_owned(),
+        Outcome::DeadJobs(DeadJobsOutcome::OtherBulk) => "refused: another one has this id".to_owned(),
+        Outcome::DeadJobs(DeadJobsOutcome::TooManyBulks { .. }) => {
+            "refused: too many are under way".to_owned()
+        }
         _ => "done".to_owned(),
     }
 }

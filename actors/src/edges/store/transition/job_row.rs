@@ -19,6 +19,8 @@ pub(crate) struct JobRow {
     pub(crate) session: Option<Uuid>,
     pub(crate) wait_reason: Option<String>,
     pub(crate) last_error: Option<String>,
+    /// The fingerprint of what it died of. Only what this transaction sets.
+    pub(crate) cause: Option<String>,
     /// Only what this transaction sets.
     pub(crate) result: Option<String>,
     pub(crate) scheduled_at: Timestamp,

@@ -4,6 +4,8 @@
 //! what has changed, with its events, its ended attempts and its totals, in one transaction.
 
 pub(crate) mod attempt;
+pub(crate) mod bulk;
+pub(crate) mod cause;
 mod changes;
 pub(crate) mod code;
 pub(crate) mod control;
@@ -14,6 +16,7 @@ mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
 pub(crate) mod fleet;
+pub(crate) mod groups;
 pub(crate) mod inbox;
 mod job_row;
 pub(crate) mod keyed;

@@ -45,6 +45,7 @@ pub(super) fn row(state: JobState) -> JobRow {
         session: executing.then(|| Uuid::from_u128(3)),
         wait_reason: None,
         last_error: None,
+        cause: None,
         result: None,
         scheduled_at: earlier(),
         claimed_at: executing.then_some(earlier()),

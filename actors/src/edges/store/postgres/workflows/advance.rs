@@ -108,7 +108,7 @@ pub(super) async fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> sq
     // One that runs was told of the end before this one.
     if row.state.is_final() || row.state == JobState::Executing {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
-        enqueue::replay(tx, &row, &replay, Some(flow.id)).await?;
+        enqueue::replay(tx, &row, &replay, Some(flow.id), None).await?;
         replayed(&mut tx.changes, &row, &replay);
         flow.on_end = Some(replay.id);
         return Ok(vec![row.queue]);

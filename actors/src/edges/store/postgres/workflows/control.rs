@@ -93,7 +93,7 @@ pub(super) async fn resume(tx: &mut Transaction<'_>, id: Uuid, limit: u32) -> sq
         let mut replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
         replay.state = flow.run_again(step, replay.id);
         replay.wait_reason = (replay.state == JobState::Pending).then_some(WAITS);
-        enqueue::replay(tx, &of, &replay, Some(id)).await?;
+        enqueue::replay(tx, &of, &replay, Some(id), None).await?;
         replayed(&mut tx.changes, &of, &replay);
         if replay.state == JobState::Available {
             queues.insert(of.queue);

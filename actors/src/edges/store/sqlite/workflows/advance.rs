@@ -99,7 +99,7 @@ pub(super) fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> rusqlite
     // One that runs was told of the end before this one.
     if row.state.is_final() || row.state == JobState::Executing {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
-        enqueue::replay(tx, &row, &replay, Some(flow.id))?;
+        enqueue::replay(tx, &row, &replay, Some(flow.id), None)?;
         replayed(&mut tx.changes, &row, &replay);
         flow.on_end = Some(replay.id);
         return Ok(vec![row.queue]);
