@@ -134,10 +134,11 @@ fn read(expression: &str) -> Result<Cron, InvalidSchedule> {
     }
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
     parser.parse(expression).or_else(|error| {
+        let (quoted, why) = (quoted(expression), error.to_string());
+        let why = why.trim_end_matches('.');
         refuse(format!(
-            "{:?} is no cron expression: {error} An expression has five fields, minute hour day-of-month month day-of-week, \
-             such as \"30 2 * * MON-FRI\", or six with seconds before them",
-            quoted(expression)
+            "{quoted:?} is no cron expression: {why}. An expression has five fields, minute hour day-of-month month \
+             day-of-week, such as \"30 2 * * MON-FRI\", or six with seconds before them"
         ))
     })
 }

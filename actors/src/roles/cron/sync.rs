@@ -41,8 +41,9 @@ impl Synced {
         if self.0.as_ref().filter(is_done).is_some() {
             return Ok(true);
         }
-        // What the configuration has had while this process ran, and has no more, is to go, whoever put it in.
-        let had = self.0.as_ref().is_some_and(|last| !last.config.cron.is_empty());
+        // What the configuration has had while this node led, and has no more, is to go, whoever put it in.
+        let had = |last: &Last| last.leader == leader && !last.config.cron.is_empty();
+        let had = self.0.as_ref().is_some_and(had);
         let entries = entries(node, &config);
         let all = node.config.sole_owner || had || !entries.is_empty();
         let operation = CronOperation::Sync { entries, node: node.name.to_string(), all, leader };
