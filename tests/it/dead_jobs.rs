@@ -276,6 +276,59 @@ fn dead_jobs_are_seen_compared_and_run_again_on_the_command_line() {
     let shown = server.cli(&["bulk", "show", id, "--wait"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("replayed 2"), "{shown:?}");
     assert_eq!(server.cli(&["bulk", "stop", id]).status.code(), Some(0));
+    refusals(&server);
+    it_moves_to_another_store(server);
+}
+
+/// What is kept of dead jobs, edits and bulk operations is the same in an export of the other store.
+fn it_moves_to_another_store(server: Server) {
+    let (data, _folder) = server.kill();
+    let place = ["--data", data.to_str().expect("UTF-8")];
+    let database = Database::create();
+    let kept = |exported: &str| -> Vec<Value> {
+        let lines = exported.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let about = |line: &Value| {
+            let cause = line["job"]["cause"].is_string();
+            cause || line["edit"].is_object() || line["bulk"].is_object()
+        };
+        lines.filter(about).collect()
+    };
+    let exported = store(&["export", "-"], &place, None).output().expect("an export");
+    let exported = String::from_utf8(exported.stdout).expect("UTF-8");
+    // Two dead jobs, three edits, one operation.
+    assert_eq!(kept(&exported).len(), 6, "{:#?}", kept(&exported));
+    let mut child = store(&["import", "-"], &[], Some(&database))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(exported.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("an end").success());
+    let again = store(&["export", "-"], &[], Some(&database)).output().expect("an export");
+    assert_eq!(kept(&String::from_utf8(again.stdout).expect("UTF-8")), kept(&exported));
+    let checked = store(&["check"], &[], Some(&database)).output().expect("the program starts");
+    assert!(checked.status.success(), "{checked:?}");
+    // And back again.
+    let folder = TempDir::new().expect("a folder");
+    let place = ["--data", folder.path().to_str().expect("UTF-8")];
+    let unknown = exported.replace("\"bulk\":{\"record\":{", "\"bulk\":{\"record\":{\"phase\":1,");
+    for (text, works) in [(&unknown, false), (&exported, true)] {
+        let mut child = store(&["import", "-"], &place, None)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        // What is refused is not read to its end.
+        let _ = child.stdin.take().expect("a pipe").write_all(text.as_bytes());
+        assert_eq!(child.wait().expect("an end").success(), works);
+    }
+    let again = store(&["export", "-"], &place, None).output().expect("an export");
+    assert_eq!(kept(&String::from_utf8(again.stdout).expect("UTF-8")), kept(&exported));
+}
+
+/// What cannot be done says what would be right.
+fn refusals(server: &Server) {
     let wrong = server.post("/api/v1/bulk", r#"{"action":"retry","filter":{"queue":"default"}}"#);
     assert_eq!((wrong.status, &wrong.json()["errors"][0]["pointer"]), (422, &json!("/filter")), "{wrong:?}");
     for (path, body) in [("/api/v1/bulk", "{}"), ("/api/v1/bulk", r#"{"action":"delete","filter":{}}"#)] {

@@ -136,6 +136,10 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("INSERT INTO attempt_log VALUES (randomblob(16), 1, 1, 1, 1, 'x')", vec![("reports", 1)]),
         ("UPDATE cron SET definition = '{'", vec![("cron", 1)]),
         ("UPDATE cron SET fires_at = NULL", vec![("cron", 1)]),
+        (
+            "INSERT INTO job_edits VALUES (randomblob(16), randomblob(16), NULL, NULL, 'x', 1)",
+            vec![("edits", 1)],
+        ),
         ("DELETE FROM settings WHERE key = 'epoch'", vec![("epoch", 1)]),
         ("UPDATE workflows SET waiting = 7", vec![("workflows", 1)]),
         ("UPDATE workflow_steps SET job = randomblob(16) WHERE number = 1", vec![("workflows", 1)]),
@@ -188,6 +192,11 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "INSERT INTO attempt_log VALUES (gen_random_uuid(), 1, 1, 1, 1, 'x'), (gen_random_uuid(), 1, 1, 1, 1, 'x')",
             "DELETE FROM attempt_log",
             vec![("reports", 2)],
+        ),
+        (
+            "INSERT INTO job_edits VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL, 'x', 1)",
+            "DELETE FROM job_edits",
+            vec![("edits", 1)],
         ),
         (
             "UPDATE events SET batch = 999 WHERE type = 1 AND number = 0",

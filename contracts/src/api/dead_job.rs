@@ -29,7 +29,7 @@ pub struct DeadCause {
     pub job_type: String,
     /// Their queue.
     pub queue: String,
-    /// How many there are; from 10,000 on, that many at least.
+    /// How many there are, counted up to 10,000.
     pub count: u64,
     /// Whether there may be more than `count`.
     pub at_least: bool,

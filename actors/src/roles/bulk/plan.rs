@@ -66,6 +66,10 @@ async fn plan(
         };
         match new_payload(node, &job, patch) {
             Ok(payload) => payload,
+            // A damaged job is left alone, and does not keep the others.
+            Err(Refusal::Unavailable(StoreError::Corrupt(damage))) => {
+                return Ok(BulkPlan::Count(BulkOutcome::Invalid, damage));
+            }
             Err(Refusal::Unavailable(error)) => return Err(error),
             Err(refusal @ Refusal::TooLarge { .. }) => {
                 return Ok(BulkPlan::Count(BulkOutcome::TooLarge, refusal.to_string()));

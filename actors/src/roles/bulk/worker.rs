@@ -99,10 +99,16 @@ async fn round(node: &Node, leader: u64, looked: &mut Option<Instant>) -> Result
     if node.is_draining() {
         return Ok(next);
     }
+    let mut trouble = None;
     for record in node.store.bulks(BulkSelection::Running, BulkRecord::MOST_RUNNING).await? {
-        next = next.max(go_on(node, leader, &record).await?);
+        match go_on(node, leader, &record).await {
+            Ok(one) => next = next.max(one),
+            // What is wrong with one of them does not keep the others.
+            Err(error @ (StoreError::Corrupt(_) | StoreError::Failed(_))) => trouble = Some(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(next)
+    trouble.map_or(Ok(next), Err)
 }
 
 /// One step of an operation.

@@ -1,7 +1,7 @@
 //! What dead jobs died of, the last success, and what was changed when they ran again.
 
 use callboard_contracts::api::MOST_COUNTED;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -133,7 +133,13 @@ pub(super) async fn fill_causes(tx: &mut Transaction<'_>, limit: u32, leader: u6
     Ok(Outcome::DeadJobs(DeadJobsOutcome::CausesFilled { count }))
 }
 
+/// For the rest of the transaction, groups are read in the order of their index and no further than must be. The server takes type,
+/// queue and cause for independent of each other, thinks that each group is small, and would read large ones as a whole.
+pub(super) const BY_INDEX: &str =
+    "SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
+
 pub(super) async fn causes(connection: &mut PgConnection, query: CauseQuery) -> sqlx::Result<CausePage> {
+    connection.execute(sqlx::raw_sql(BY_INDEX)).await?;
     let mut page = CausePage::default();
     let mut seek = first(&query);
     for _ in 0..MOST_LOOKS {
@@ -208,7 +214,9 @@ macro_rules! of_group {
         )
     };
 }
-pub(super) const COUNT: &str = concat!("SELECT count(*) FROM (SELECT ", of_group!(), "LIMIT $4) AS counted");
+/// In the order of the index, so that no more of a large group is read than is counted.
+pub(super) const COUNT: &str =
+    concat!("SELECT count(*) FROM (SELECT ", of_group!(), "ORDER BY finished_at LIMIT $4) AS counted");
 pub(super) const FIRST: &str =
     concat!("SELECT finished_at, sequence ", of_group!(), "ORDER BY finished_at LIMIT 1");
 pub(super) const LAST: &str = concat!(
@@ -247,6 +255,7 @@ pub(super) async fn last_success(connection: &mut PgConnection, job: Uuid) -> sq
     let Some((job_type, queue, cause)) = known else { return Ok(None) };
     let newest = success_before(connection, &job_type, &queue, i64::MAX).await?;
     let (None, Some(cause)) = (newest, cause) else { return Ok(newest) };
+    connection.execute(sqlx::raw_sql(BY_INDEX)).await?;
     let first = sqlx::query(FIRST).bind(&job_type).bind(&queue).bind(cause);
     match first.fetch_optional(&mut *connection).await? {
         Some(first) => success_before(connection, &job_type, &queue, first.try_get("sequence")?).await,
