@@ -190,12 +190,12 @@ async fn main() -> Result<(), Failure> {
     match &*arguments {
         [flag, database, data] if flag == "--worker" => work(database, Path::new(data)).await,
         [database, data, sources, parts] => {
-            show(database, Path::new(data), Path::new(sources), parts.parse()?).await
+            Box::pin(show(database, Path::new(data), Path::new(sources), parts.parse()?)).await
         }
         [database, data] => {
             // Its own sources, in a few hundred parts.
             let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("supervisors");
-            show(database, Path::new(data), &sources, 300).await
+            Box::pin(show(database, Path::new(data), &sources, 300)).await
         }
         _ => Err("which? postgres://USER@HOST/DATABASE DATA [SOURCES PARTS]".into()),
     }

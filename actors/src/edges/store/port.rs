@@ -25,7 +25,7 @@ use super::{
     },
     report::Report,
     workflow::{
-        InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
+        EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
         WorkflowRecord,
     },
 };
@@ -732,11 +732,6 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a workflow has not ended.
     fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>>;
 
-    /// Looks at the jobs of `limit` steps that were not advanced, with larger ids than `after`: those that have ended, and the id
-    /// after which the rest follows, if there may be more.
-    fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>>;
+    /// Looks at the jobs of `limit` steps that were not advanced, with larger ids than `after`.
+    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<EndedSteps, StoreError>>;
 }

@@ -11,7 +11,7 @@ use crate::{
     edges::store::{
         Operation, Outcome, StoreError,
         record::LoggedEvent,
-        workflow::{WorkflowOperation, WorkflowOutcome},
+        workflow::{EndedSteps, WorkflowOperation, WorkflowOutcome},
     },
     roles::{backoff::Backoff, condition::Condition, node::Node},
 };
@@ -143,12 +143,12 @@ impl Follower<'_> {
     async fn look(&self) -> Result<bool, StoreError> {
         let mut after = Uuid::nil();
         loop {
-            let (jobs, last) = self.node.store.ended_steps(after, LOOKED_AT).await?;
+            let EndedSteps { jobs, next } = self.node.store.ended_steps(after, LOOKED_AT).await?;
             if !self.advance(jobs).await? {
                 return Ok(false);
             }
-            match last {
-                Some(last) => after = last,
+            match next {
+                Some(next) => after = next,
                 None => return Ok(true),
             }
         }

@@ -6,7 +6,7 @@ use callboard_actors::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, JobFilter, Lease, NewAudit, NewJob},
     workflow::{
-        AddRefusal, AddedSteps, NewStep, NewWorkflow, StepQuery, StepRecord, WorkflowFilter,
+        AddRefusal, AddedSteps, EndedSteps, NewStep, NewWorkflow, StepQuery, StepRecord, WorkflowFilter,
         WorkflowOperation, WorkflowOutcome, WorkflowRecord,
     },
 };
@@ -85,10 +85,10 @@ async fn advance(client: &Client, jobs: &[Uuid], limit: u32) -> (u32, u32) {
 async fn sweep(client: &Client) -> u32 {
     let (mut after, mut done) = (Uuid::nil(), 0);
     loop {
-        let (jobs, last) = client.store.ended_steps(after, 100).await.unwrap();
+        let EndedSteps { jobs, next } = client.store.ended_steps(after, 100).await.unwrap();
         done += advance(client, &jobs, LIMIT).await.0;
-        match last {
-            Some(last) => after = last,
+        match next {
+            Some(next) => after = next,
             None => return done,
         }
     }
