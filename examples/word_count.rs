@@ -188,14 +188,14 @@ fn random(most: u64) -> u64 {
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &*arguments {
-        [flag, database, data] if flag == "--worker" => work(database, Path::new(data)).await,
+        [flag, database, data] if flag == "--worker" => Box::pin(work(database, Path::new(data))).await,
         [database, data, sources, parts] => {
-            show(database, Path::new(data), Path::new(sources), parts.parse()?).await
+            Box::pin(show(database, Path::new(data), Path::new(sources), parts.parse()?)).await
         }
         [database, data] => {
             // Its own sources, in a few hundred parts.
             let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("supervisors");
-            show(database, Path::new(data), &sources, 300).await
+            Box::pin(show(database, Path::new(data), &sources, 300)).await
         }
         _ => Err("which? postgres://USER@HOST/DATABASE DATA [SOURCES PARTS]".into()),
     }

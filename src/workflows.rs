@@ -1,5 +1,7 @@
 //! Workflows of an [`App`].
 
+use std::time::Duration;
+
 use callboard_actors::{
     edges::store::workflow::{StepQuery, WorkflowFilter},
     roles::request::{
@@ -16,6 +18,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::{ASK_LIMIT, App, AppError};
+
+/// How often whoever waits for a workflow looks at it, when the log says nothing.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What an [`App`] can do with workflows: [`App::workflows`].
 ///
@@ -85,9 +90,8 @@ impl<'a> Workflows<'a> {
                 return Ok(workflow);
             }
             // What ends a workflow need not be an event of its own.
-            match tokio::time::timeout(LOOK, committed.changed()).await {
-                Ok(Err(_)) => return Err(AppError::Unanswered(AskError::Stopped)),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = tokio::time::timeout(LOOK, committed.changed()).await {
+                return Err(AppError::Unanswered(AskError::Stopped));
             }
         }
     }
@@ -164,6 +168,3 @@ impl<'a> Workflows<'a> {
         Ok(self.app.handles.gateway.ask_within(ASK_LIMIT, ResumeWorkflow { id }).await??)
     }
 }
-
-/// How often whoever waits for a workflow looks at it, when the log says nothing.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(250);

@@ -498,9 +498,9 @@ async fn a_workflow_moves_from_one_database_to_the_other_and_goes_on_there() {
     let again = store.apply(vec![submit]).await.unwrap();
     assert_eq!(again, [Ok(Outcome::Workflow(WorkflowOutcome::Duplicate { steps: 3 }))]);
     // Whoever leads there finds what has ended.
-    let (ended, last) = store.ended_steps(Uuid::nil(), 100).await.unwrap();
-    assert_eq!((&ended[..], last), (&[lease.id][..], None));
-    let advance = WorkflowOperation::Advance { jobs: ended, limit: 100, leader: 0 };
+    let ended = store.ended_steps(Uuid::nil(), 100).await.unwrap();
+    assert_eq!((&ended.jobs[..], ended.next), (&[lease.id][..], None));
+    let advance = WorkflowOperation::Advance { jobs: ended.jobs, limit: 100, leader: 0 };
     store.apply(vec![Operation::Workflow(advance)]).await.unwrap();
     let session = NewSession { id: Uuid::now_v7(), ..session };
     let claim = Operation::Claim { queue: queue.to_owned(), limit: 9, session: session.id };

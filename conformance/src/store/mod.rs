@@ -255,6 +255,7 @@ macro_rules! store_suite {
                 a_failed_step_blocks_what_waits_for_it_and_nothing_else,
                 a_step_that_is_cancelled_by_itself_counts_as_failed,
                 a_step_that_was_cancelled_before_its_turn_waits_again_when_resumed,
+                a_step_that_is_cancelled_in_a_failed_workflow_does_not_hold_up_its_repair,
                 a_failed_workflow_goes_on_after_its_repair,
                 a_dead_job_that_is_run_again_by_itself_is_its_step_again,
                 a_batch_tells_of_its_end_whichever_way,

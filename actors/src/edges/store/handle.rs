@@ -23,7 +23,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
-    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// To the edge: carry these out, together if they fit into one transaction.
@@ -375,11 +375,7 @@ impl StoreHandle {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
+    pub async fn ended_steps(&self, after: Uuid, limit: u32) -> Result<EndedSteps, StoreError> {
         self.read(|store| store.ended_steps(after, limit)).await
     }
 

@@ -29,7 +29,7 @@ use super::{
     },
     report::Report,
     workflow::{
-        InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
+        EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
         WorkflowRecord,
     },
 };
@@ -767,13 +767,9 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a workflow has not ended.
     fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>>;
 
-    /// Looks at the jobs of `limit` steps that were not advanced, with larger ids than `after`: those that have ended, and the id
-    /// after which the rest follows, if there may be more.
-    fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>>;
+    /// Looks at the jobs of `limit` steps that were not advanced, with larger ids than `after`.
+    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<EndedSteps, StoreError>>;
+
     /// The cron table, by name.
     fn cron(&self) -> BoxFuture<'static, Result<Vec<CronRecord>, StoreError>>;
 
@@ -783,6 +779,7 @@ pub trait Store: Send + Sync + 'static {
     /// The entries of the cron table whose jobs are to be stored by now, those that wait for the longest first, at most `limit`, and
     /// when the first of the others is.
     fn cron_due(&self, limit: u32) -> BoxFuture<'static, Result<CronDue, StoreError>>;
+
     /// Dead jobs by what they died of.
     fn dead_causes(&self, query: CauseQuery) -> BoxFuture<'static, Result<CausePage, StoreError>>;
 

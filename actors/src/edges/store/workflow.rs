@@ -309,3 +309,12 @@ pub struct InputsRecord {
     /// What the steps that it waits for have come to, in their order.
     pub inputs: Vec<InputRecord>,
 }
+
+/// Steps that were not advanced, and whose jobs have ended: a page of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndedSteps {
+    /// The jobs that have ended, of those that were looked at.
+    pub jobs: Vec<Uuid>,
+    /// The last job that was looked at, if there may be more after it.
+    pub next: Option<Uuid>,
+}

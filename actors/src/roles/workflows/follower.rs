@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use callboard_contracts::{EventType, api::LogCursor};
 use callboard_supervisors::{Actor, Context, StartError};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use crate::{
     edges::store::{
         Operation, Outcome, StoreError,
         record::LoggedEvent,
-        workflow::{WorkflowOperation, WorkflowOutcome},
+        workflow::{EndedSteps, WorkflowOperation, WorkflowOutcome},
     },
     roles::{backoff::Backoff, condition::Condition, node::Node},
 };
@@ -26,6 +29,8 @@ const LIMIT: u32 = 5000;
 const LOOKED_AT: u32 = 1000;
 /// While no workflow is open, how often it is looked whether one is.
 const IDLE: Duration = Duration::from_millis(100);
+/// How long it waits for the log to grow before it sees for itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Lets workflows go on, if this node leads. It begins by looking at the steps that have not ended, and then follows the log from
 /// where that was newest before it looked: so it needs to keep no place, and nothing is lost with a log that was pruned, restored
@@ -116,7 +121,7 @@ impl Follower<'_> {
             if idle {
                 sleep(IDLE).await;
             }
-            if self.committed.changed().await.is_err() {
+            if let Ok(Err(_)) = timeout(LONGEST_WAIT, self.committed.changed()).await {
                 return Ok(Next::Ended);
             }
         }
@@ -143,12 +148,12 @@ impl Follower<'_> {
     async fn look(&self) -> Result<bool, StoreError> {
         let mut after = Uuid::nil();
         loop {
-            let (jobs, last) = self.node.store.ended_steps(after, LOOKED_AT).await?;
+            let EndedSteps { jobs, next } = self.node.store.ended_steps(after, LOOKED_AT).await?;
             if !self.advance(jobs).await? {
                 return Ok(false);
             }
-            match last {
-                Some(last) => after = last,
+            match next {
+                Some(next) => after = next,
                 None => return Ok(true),
             }
         }

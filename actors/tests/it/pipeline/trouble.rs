@@ -17,7 +17,7 @@ use callboard_actors::edges::store::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
-    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 use callboard_contracts::{
     EventEnvelope, Timestamp,
@@ -279,11 +279,7 @@ impl Store for Troubled {
         self.store.has_open_workflows()
     }
 
-    fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<EndedSteps, StoreError>> {
         self.store.ended_steps(after, limit)
     }
 

@@ -6,7 +6,7 @@ use callboard_actors::edges::store::{
     Operation, Outcome,
     record::{AttemptEnd, JobFilter, Lease, NewAudit, NewJob},
     workflow::{
-        AddRefusal, AddedSteps, NewStep, NewWorkflow, StepQuery, StepRecord, WorkflowFilter,
+        AddRefusal, AddedSteps, EndedSteps, NewStep, NewWorkflow, StepQuery, StepRecord, WorkflowFilter,
         WorkflowOperation, WorkflowOutcome, WorkflowRecord,
     },
 };
@@ -85,10 +85,10 @@ async fn advance(client: &Client, jobs: &[Uuid], limit: u32) -> (u32, u32) {
 async fn sweep(client: &Client) -> u32 {
     let (mut after, mut done) = (Uuid::nil(), 0);
     loop {
-        let (jobs, last) = client.store.ended_steps(after, 100).await.unwrap();
+        let EndedSteps { jobs, next } = client.store.ended_steps(after, 100).await.unwrap();
         done += advance(client, &jobs, LIMIT).await.0;
-        match last {
-            Some(last) => after = last,
+        match next {
+            Some(next) => after = next,
             None => return done,
         }
     }
@@ -293,6 +293,30 @@ pub async fn a_step_that_was_cancelled_before_its_turn_waits_again_when_resumed<
     assert_eq!((record.state, record.replay_of), (JobState::Pending, Some(b)));
     assert_eq!(run(stage, session, &new, |_| completed()).await, ["a", "b", "c"]);
     assert_eq!(seen(stage, new.id).await.state, WorkflowState::Completed);
+}
+
+pub async fn a_step_that_is_cancelled_in_a_failed_workflow_does_not_hold_up_its_repair<B: Backend>(
+    stage: &mut Stage<B>,
+) {
+    let session = stage.session().await;
+    let mut new = workflow(&["a", "b", "c"], &[(0, 1), (1, 2)]);
+    new.on_end = Some(job());
+    submit(stage, &new).await;
+    // Nobody wants to be told.
+    stage.one(Operation::Cancel { id: new.on_end.clone().unwrap().id }).await;
+    assert_eq!(run(stage, session, &new, |_| failed(None)).await, ["a"]);
+    assert_eq!(seen(stage, new.id).await.state, WorkflowState::Failed);
+    // Of workflows that are not open the log is not read: nobody tells of this.
+    stage.one(Operation::Cancel { id: new.steps[1].job.id }).await;
+    let resume = WorkflowOperation::Resume { id: new.id, limit: 10 };
+    asked(stage, resume.clone()).await;
+    assert_eq!(run(stage, session, &new, |_| completed()).await, ["a"]);
+    let record = seen(stage, new.id).await;
+    assert_eq!((record.state, record.counts), (WorkflowState::Failed, [1, 0, 1, 0, 1]));
+    asked(stage, resume).await;
+    assert_eq!(run(stage, session, &new, |_| completed()).await, ["b", "c"]);
+    let record = seen(stage, new.id).await;
+    assert_eq!((record.state, record.on_end), (WorkflowState::Completed, Some(new.on_end.unwrap().id)));
 }
 
 pub async fn a_failed_workflow_goes_on_after_its_repair<B: Backend>(stage: &mut Stage<B>) {

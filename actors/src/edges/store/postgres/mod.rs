@@ -77,7 +77,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
-    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// Threads that speak with the database.
@@ -504,14 +504,10 @@ impl Store for PostgresStore {
     }
 
     fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
-        self.read(move |connection| workflows::has_open(connection).boxed())
+        self.read(|connection| workflows::has_open(connection).boxed())
     }
 
-    fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<EndedSteps, StoreError>> {
         self.read(move |connection| workflows::ended_steps(connection, after, limit).boxed())
     }
 

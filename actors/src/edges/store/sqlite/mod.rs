@@ -58,7 +58,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
-    workflow::{InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
 /// How the store is opened.
@@ -308,14 +308,10 @@ impl Store for SqliteStore {
     }
 
     fn has_open_workflows(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
-        self.readers.run(move |connection| workflows::has_open(connection))
+        self.readers.run(workflows::has_open)
     }
 
-    fn ended_steps(
-        &self,
-        after: Uuid,
-        limit: u32,
-    ) -> BoxFuture<'static, Result<(Vec<Uuid>, Option<Uuid>), StoreError>> {
+    fn ended_steps(&self, after: Uuid, limit: u32) -> BoxFuture<'static, Result<EndedSteps, StoreError>> {
         self.readers.run(move |connection| workflows::ended_steps(connection, after, limit))
     }
 

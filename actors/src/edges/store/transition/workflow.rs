@@ -199,11 +199,17 @@ pub(crate) fn job_of_end(job: &NewJob) -> NewJob {
     NewJob { held: Some(WAITS_FOR_END.to_owned()), ..job.clone() }
 }
 
-/// What the job of a step waited for is done. One that somebody has cancelled by itself is told of by its own end.
+/// What a job waited for is done.
 pub(crate) fn set_free(changes: &mut Changes, row: &mut JobRow) {
     if row.state == JobState::Pending {
         release(changes, row);
     }
+}
+
+/// Whether the job of a workflow's end, that is in this state, is to be stored again for another end. One that runs was told of the
+/// end before; one that somebody has cancelled is not wanted.
+pub(crate) fn tells_again(state: JobState) -> bool {
+    matches!(state, JobState::Executing | JobState::Completed | JobState::Discarded)
 }
 
 /// Of steps that have ended, how many from the first on may be advanced in one write, by what waits for them.

@@ -14,7 +14,7 @@ use crate::edges::store::{
     transition::{
         code::state_of,
         enqueue::{Replay, replayed},
-        workflow::{Advance, Flow, Step, set_free, within},
+        workflow::{Advance, Flow, Step, set_free, tells_again, within},
     },
     workflow::WorkflowOutcome,
 };
@@ -40,14 +40,19 @@ pub(super) async fn advance(
     // As it is now that nobody else advances them.
     let mut ended = if all.flows.is_empty() { Vec::new() } else { ended(tx, jobs).await? };
     let fit = within(ended.iter().map(|(step, _)| step.followers), limit);
-    let left = ended.split_off(fit).into_iter().map(|(step, _)| step.job).collect();
+    let mut left: Vec<Uuid> = ended.split_off(fit).into_iter().map(|(step, _)| step.job).collect();
     let steps = u32::try_from(ended.len()).unwrap_or(u32::MAX);
     let satisfied = all.end(ended);
     for (follower, by) in followers(tx, &satisfied).await? {
         all.count_off(follower, by);
     }
     write_steps(tx, all.steps.values()).await?;
-    let freed = if all.free.is_empty() { Vec::new() } else { each(tx, &all.free, set_free).await? };
+    // One that somebody has cancelled while it waited has ended already.
+    let freed = each(tx, &all.free, |changes, row| match row.state.is_final() {
+        true => left.push(row.id),
+        false => set_free(changes, row),
+    })
+    .await?;
     let mut queues: BTreeSet<String> = freed.into_iter().collect();
     let mut over = 0;
     for flow in all.flows.values_mut() {
@@ -105,8 +110,7 @@ pub(super) async fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> sq
     let Some(job) = flow.on_end else { return Ok(Vec::new()) };
     let queues = each(tx, &[job], set_free).await?;
     let Some(row) = tx.changes.rows.get(&job).cloned() else { return Ok(Vec::new()) };
-    // One that runs was told of the end before this one.
-    if row.state.is_final() || row.state == JobState::Executing {
+    if tells_again(row.state) {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
         enqueue::replay(tx, &row, &replay, Some(flow.id), None).await?;
         replayed(&mut tx.changes, &row, &replay);

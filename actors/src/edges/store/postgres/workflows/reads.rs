@@ -10,7 +10,9 @@ use crate::edges::store::{
         code::state_of,
         workflow::{on_failure_of, step_state_of, workflow_state_of},
     },
-    workflow::{InputRecord, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{
+        EndedSteps, InputRecord, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord,
+    },
 };
 
 /// What is read of workflows.
@@ -177,13 +179,12 @@ pub(in crate::edges::store::postgres) async fn has_open(connection: &mut PgConne
         .await
 }
 
-/// The jobs of steps that were not advanced, `looked_at` of them after `after`: those that have ended, and the last one that was
-/// looked at, if there may be more.
+/// Looks at the jobs of so many steps that were not advanced, after this one.
 pub(in crate::edges::store::postgres) async fn ended_steps(
     connection: &mut PgConnection,
     after: Uuid,
     looked_at: u32,
-) -> sqlx::Result<(Vec<Uuid>, Option<Uuid>)> {
+) -> sqlx::Result<EndedSteps> {
     let rows: Vec<(Uuid, bool)> = sqlx::query_as(
         "SELECT open.job, jobs.state IN (5, 6, 7)
          FROM (SELECT job FROM workflow_steps WHERE state IN (0, 1) AND job > $1 ORDER BY job LIMIT $2) AS open
@@ -193,6 +194,7 @@ pub(in crate::edges::store::postgres) async fn ended_steps(
     .bind(i64::from(looked_at))
     .fetch_all(connection)
     .await?;
-    let last = rows.last().map(|(job, _)| *job).filter(|_| rows.len() >= looked_at as usize);
-    Ok((rows.into_iter().filter(|(_, ended)| *ended).map(|(job, _)| job).collect(), last))
+    let next = rows.last().map(|(job, _)| *job).filter(|_| rows.len() >= looked_at as usize);
+    let jobs = rows.into_iter().filter(|(_, ended)| *ended).map(|(job, _)| job).collect();
+    Ok(EndedSteps { jobs, next })
 }

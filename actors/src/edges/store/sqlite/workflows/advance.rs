@@ -14,7 +14,7 @@ use crate::edges::store::{
     transition::{
         code::state_of,
         enqueue::{Replay, replayed},
-        workflow::{Advance, Flow, Step, set_free, within},
+        workflow::{Advance, Flow, Step, set_free, tells_again, within},
     },
     workflow::WorkflowOutcome,
 };
@@ -28,7 +28,7 @@ pub(super) fn advance(
     tx.flush()?;
     let mut ended = ended(tx, jobs)?;
     let fit = within(ended.iter().map(|(step, _)| step.followers), limit);
-    let left: Vec<Uuid> = ended.split_off(fit).into_iter().map(|(step, _)| step.job).collect();
+    let mut left: Vec<Uuid> = ended.split_off(fit).into_iter().map(|(step, _)| step.job).collect();
     let steps = u32::try_from(ended.len()).unwrap_or(u32::MAX);
     let mut all = Advance::default();
     for (step, _) in &ended {
@@ -44,7 +44,11 @@ pub(super) fn advance(
         }
     }
     write_steps(tx, all.steps.values())?;
-    let freed = each(tx, &all.free, set_free)?;
+    // One that somebody has cancelled while it waited has ended already.
+    let freed = each(tx, &all.free, |changes, row| match row.state.is_final() {
+        true => left.push(row.id),
+        false => set_free(changes, row),
+    })?;
     let mut queues: BTreeSet<String> = freed.into_iter().collect();
     let mut over = 0;
     for flow in all.flows.values_mut() {
@@ -96,8 +100,7 @@ pub(super) fn tell_of_end(tx: &mut Transaction<'_>, flow: &mut Flow) -> rusqlite
     // It was written back, so what is there is what was found, or available.
     tx.load(std::iter::once(job))?;
     let Some(row) = tx.changes.rows.get(&job).cloned() else { return Ok(Vec::new()) };
-    // One that runs was told of the end before this one.
-    if row.state.is_final() || row.state == JobState::Executing {
+    if tells_again(row.state) {
         let replay = Replay::available(Uuid::now_v7(), Uuid::now_v7());
         enqueue::replay(tx, &row, &replay, Some(flow.id), None)?;
         replayed(&mut tx.changes, &row, &replay);

@@ -10,7 +10,9 @@ use crate::edges::store::{
         code::state_of,
         workflow::{on_failure_of, step_state_of, workflow_state_of},
     },
-    workflow::{InputRecord, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
+    workflow::{
+        EndedSteps, InputRecord, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord,
+    },
 };
 
 const COLUMNS: &str = "sequence, id, name, state, waiting, active, completed, failed, cancelled, on_end, created_at, \
@@ -152,13 +154,12 @@ pub(in crate::edges::store::sqlite) fn has_open(connection: &Connection) -> rusq
     statement.exists(())
 }
 
-/// The jobs of steps that were not advanced, `looked_at` of them after `after`: those that have ended, and the last one that was
-/// looked at, if there may be more.
+/// Looks at the jobs of so many steps that were not advanced, after this one.
 pub(in crate::edges::store::sqlite) fn ended_steps(
     connection: &Connection,
     after: Uuid,
     looked_at: u32,
-) -> rusqlite::Result<(Vec<Uuid>, Option<Uuid>)> {
+) -> rusqlite::Result<EndedSteps> {
     let mut statement = connection.prepare_cached(
         "SELECT open.job, jobs.state IN (5, 6, 7)
          FROM (SELECT job FROM workflow_steps INDEXED BY workflow_steps_open
@@ -168,6 +169,7 @@ pub(in crate::edges::store::sqlite) fn ended_steps(
     let rows = statement
         .query_map(params![after.as_bytes(), looked_at], |row| Ok((id(row, 0)?, row.get::<_, bool>(1)?)))?;
     let rows: Vec<(Uuid, bool)> = rows.collect::<Result<_, _>>()?;
-    let last = rows.last().map(|(job, _)| *job).filter(|_| rows.len() >= looked_at as usize);
-    Ok((rows.into_iter().filter(|(_, ended)| *ended).map(|(job, _)| job).collect(), last))
+    let next = rows.last().map(|(job, _)| *job).filter(|_| rows.len() >= looked_at as usize);
+    let jobs = rows.into_iter().filter(|(_, ended)| *ended).map(|(job, _)| job).collect();
+    Ok(EndedSteps { jobs, next })
 }
