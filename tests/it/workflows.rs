@@ -114,7 +114,7 @@ fn a_graph_is_finished_in_its_order_though_its_leader_and_a_worker_are_killed() 
 /// `examples/word_count.rs` on all there is: the words of every source of this repository, by 10000 steps on three processes of which
 /// two are killed.
 #[test]
-#[ignore = "takes minutes: cargo nextest run --all-features --run-ignored only -E 'test(the_words_of_the_repository)'"]
+#[ignore = "ten thousand steps: cargo nextest run --all-features --run-ignored only -E 'test(the_words_of_the_repository)'"]
 fn the_words_of_the_repository_are_counted_by_ten_thousand_steps() {
     let database = Database::create();
     let folder = tempfile::tempdir().expect("a folder");
