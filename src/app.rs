@@ -953,6 +953,10 @@ impl App {
                 }
                 Ok(())
             }
+            // Whoever is not to start with such jobs does not start without knowing: afterwards nobody looks again.
+            Err(error) if self.settings.jobs.unfit == config::UnfitJobs::Refuse => {
+                Err(self.store_error(error))
+            }
             Err(error) => {
                 tracing::warn!(%error, "it is not known whether all jobs fit their types");
                 Ok(())

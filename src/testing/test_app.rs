@@ -107,6 +107,7 @@ impl TestApp {
         options.min_free_space = 0;
         let store = SqliteStore::open(options)? as Arc<dyn Store>;
         let (faults, opened) = (JobFaults::default(), store.clone());
+        let entries = app.cron.len();
         let app = app
             .data_dir(folder.path().join("data"))
             .configure(|settings| settings.scheduler.poll = POLL)
@@ -114,6 +115,10 @@ impl TestApp {
             .store("the store of the test", Sharing::OneNode, move || Ok(opened.clone()))
             .start()
             .await?;
+        // Only then are their times those after the beginning of the test.
+        while store.cron().await?.len() < entries {
+            tokio::time::sleep(POLL).await;
+        }
         Ok(TestApp { app, store, clock, faults, _folder: folder })
     }
 
@@ -186,14 +191,21 @@ impl TestApp {
                 _ => true,
             };
             let left: Vec<JobRecord> = self.jobs(&open).await.into_iter().filter(due).collect();
-            if left.is_empty() {
+            if left.is_empty() && !self.others_are_at_work().await {
                 return Vec::new();
             }
             let changed = timeout(QUIET, committed.changed()).await.is_ok();
+            // Workflows whose steps wait for the clock are open without anybody being at work.
             if !changed && left.iter().all(|job| job.state == JobState::Available) {
                 return left.into_iter().rev().map(|job| job.id).collect();
             }
         }
+    }
+
+    /// Whether those who store jobs and let them go, the cron table and workflows, may be about to.
+    async fn others_are_at_work(&self) -> bool {
+        let due = self.store.cron_due(1).await.expect("the store of the test works");
+        !due.entries.is_empty() || self.store.has_open_workflows().await.expect("the store of the test works")
     }
 
     /// The jobs in these states, newest first; none: in any.

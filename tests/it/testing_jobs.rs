@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use callboard::{
-    App,
+    App, Cron,
     contracts::{
         JobState,
-        api::{ErrorKind, PutEdge, SubmitJob, Unique},
+        api::{ErrorKind, PutEdge, SubmitJob, SubmitWorkflow, Unique, WorkflowState},
     },
-    jobs::{Job, JobContext, JobError, JobOptions, RetryPolicy},
+    jobs::{Job, JobContext, JobError, JobOptions, RetryPolicy, step},
     testing::{Fault, TestApp},
 };
 use futures_util::FutureExt;
@@ -195,5 +195,30 @@ async fn an_expectation_that_fails_says_what_there_is() {
     assert!(text(many.catch_unwind().await.unwrap_err()).contains("more than one"));
     let some = std::panic::AssertUnwindSafe(app.expect_none_enqueued::<Letter>());
     assert!(text(some.catch_unwind().await.unwrap_err()).contains("there are jobs of type letter"));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_and_the_cron_table_go_on_by_the_clock_of_the_test() {
+    let (app, sent, _) = builder();
+    let hourly = Cron::new("0 * * * *", &letter("eve"));
+    let app = TestApp::start(app.cron("hourly", hourly)).await;
+    let steps = vec![
+        step("first", &letter("ada")).unwrap(),
+        step("second", &letter("bob")).unwrap().waits_for(["first"]),
+    ];
+    let workflow = SubmitWorkflow { steps, ..SubmitWorkflow::default() };
+    let id = app.workflows().submit(workflow).await.unwrap().id;
+    app.faults().on::<Letter>(1, Fault::Fail("no stamps".to_owned()));
+    assert_eq!(app.drain().await.retryable.len(), 1);
+    app.advance(Duration::from_secs(60));
+    assert_eq!(app.drain().await.completed.len(), 2);
+    assert_eq!(app.workflows().get(id).await.unwrap().state, WorkflowState::Completed);
+    assert_eq!(*sent.0.lock(), ["ada", "bob"]);
+    for hour in 1..3 {
+        app.advance(Duration::from_secs(3600));
+        assert_eq!(app.drain().await.completed.len(), 1, "{hour}");
+    }
+    assert_eq!(*sent.0.lock(), ["ada", "bob", "eve", "eve"]);
     app.stop().await;
 }

@@ -11,6 +11,9 @@ use crate::edges::store::{
     workflow::{WorkflowOperation, WorkflowOutcome},
 };
 
+/// Writes in which old workflows are deleted before it is the turn of jobs and events.
+const WRITES: u32 = 100;
+
 /// Deletes finished jobs and old events, a bounded number in each write, if this node leads.
 pub(crate) struct Pruner {
     retuned: Arc<Notify>,
@@ -72,8 +75,28 @@ async fn prune(node: &Node, leader: u64) -> Result<(), StoreError> {
         limit,
         leader,
     };
-    delete(node, leader, &Operation::Workflow(workflows)).await?;
+    let workflows = Operation::Workflow(workflows);
+    // A bounded number of writes each time: however many workflows are old, jobs and events are deleted beside them.
+    while forget(node, leader, &workflows).await? {
+        delete(node, leader, &Operation::Prune { retention: tuned.retention, leader }).await?;
+    }
     delete(node, leader, &Operation::Prune { retention: tuned.retention, leader }).await
+}
+
+/// Deletes workflows in so many writes at most. Whether there are more.
+async fn forget(node: &Node, leader: u64, workflows: &Operation) -> Result<bool, StoreError> {
+    for _ in 0..WRITES {
+        match node.store.write(workflows.clone()).await? {
+            Outcome::Workflow(WorkflowOutcome::Pruned { more: true }) => {}
+            Outcome::Workflow(WorkflowOutcome::Pruned { more: false }) => return Ok(false),
+            Outcome::NotLeader => {
+                node.leads.ended(leader);
+                return Ok(false);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(true)
 }
 
 async fn delete(node: &Node, leader: u64, operation: &Operation) -> Result<(), StoreError> {
@@ -85,8 +108,6 @@ async fn delete(node: &Node, leader: u64, operation: &Operation) -> Result<(), S
                     return Ok(());
                 }
             }
-            Outcome::Workflow(WorkflowOutcome::Pruned { more: true }) => {}
-            Outcome::Workflow(WorkflowOutcome::Pruned { more: false }) => return Ok(()),
             Outcome::NotLeader => {
                 node.leads.ended(leader);
                 return Ok(());

@@ -36,7 +36,8 @@ pub enum Form {
     /// As [`SubmitJob`](callboard_contracts::api::SubmitJob), under `/api/v1` or by an embedding program. The job's
     /// type must have a handler.
     Api,
-    /// The same, for the job of a workflow's step: it is one of its workflow, and not held to being the only one of its kind.
+    /// The same, for a job that belongs to something, a step of a workflow or an entry of the cron table that is run by hand: it is not
+    /// held to being the only one of its kind.
     Step,
     /// As [`ContractJob`](callboard_contracts::ContractJob). A type without a handler may be held.
     Contract,

@@ -1,5 +1,7 @@
 //! What a bulk operation is to do with each of its jobs.
 
+use std::collections::BTreeMap;
+
 use callboard_contracts::{
     JobState, Timestamp,
     api::{BulkAction, BulkOutcome},
@@ -34,10 +36,11 @@ pub(super) async fn next_step(node: &Node, record: &BulkRecord, leader: u64) -> 
         None => None,
     };
     let last = page.len() < STEP as usize;
+    let limits = limits(node, &page).await?;
     let plans = page.into_iter().map(|job| {
-        let patch = patch.as_ref();
+        let (patch, limits) = (patch.as_ref(), &limits);
         async move {
-            let plan = plan(node, record, patch, &job).await?;
+            let plan = plan(node, record, patch, limits, &job).await?;
             Ok::<_, StoreError>(BulkJob { id: job.id, sequence: job.sequence, plan })
         }
     });
@@ -46,10 +49,23 @@ pub(super) async fn next_step(node: &Node, record: &BulkRecord, leader: u64) -> 
     Ok(BulkStep { id: record.id, from: record.cursor, jobs, last, max_total, leader })
 }
 
+/// How many jobs of the queues of these jobs may wait. What leads need not serve all queues of the fleet.
+async fn limits(node: &Node, jobs: &[JobRecord]) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut limits: BTreeMap<String, u64> =
+        node.queues.iter().map(|(name, queue)| (name.clone(), queue.max_backlog())).collect();
+    if jobs.iter().any(|job| !limits.contains_key(&job.queue)) {
+        for (queue, _) in node.store.queues().await? {
+            limits.entry(queue.name).or_insert(queue.max_backlog);
+        }
+    }
+    Ok(limits)
+}
+
 async fn plan(
     node: &Node,
     record: &BulkRecord,
     patch: Option<&Map<String, Value>>,
+    limits: &BTreeMap<String, u64>,
     job: &JobRecord,
 ) -> Result<BulkPlan, StoreError> {
     if !is_unchanged(job, record.started_at) {
@@ -81,11 +97,10 @@ async fn plan(
     } else {
         None
     };
-    let queue = node.queues.get(&job.queue);
     Ok(BulkPlan::Retry {
         replay_id: replay_id(record.id, job.id),
         event_id: Uuid::now_v7(),
-        max_backlog: queue.map_or(u64::MAX, |queue| with_room(queue.max_backlog())),
+        max_backlog: limits.get(&job.queue).copied().map_or(u64::MAX, with_room),
         payload,
     })
 }

@@ -23,7 +23,7 @@ const CAUSES: u32 = 500;
 /// How often there is a look for such jobs: an older program beside this one may still leave some.
 const LOOK_FOR_CAUSES: Duration = Duration::from_secs(60);
 /// How long an operation that finds no room waits before it tries again.
-const NO_ROOM: Duration = Duration::from_millis(500);
+const NO_ROOM: Duration = Duration::from_secs(2);
 
 /// Goes on with bulk operations, a bounded number of jobs of each in turn, if this node leads; and finds out, in bounded steps, what
 /// dead jobs died of that ended before that was kept.
@@ -104,7 +104,9 @@ async fn round(node: &Node, leader: u64, looked: &mut Option<Instant>) -> Result
         match go_on(node, leader, &record).await {
             Ok(one) => next = next.max(one),
             // What is wrong with one of them does not keep the others.
-            Err(error @ (StoreError::Corrupt(_) | StoreError::Failed(_))) => trouble = Some(error),
+            Err(error @ (StoreError::Corrupt(_) | StoreError::Failed(_) | StoreError::TimedOut(_))) => {
+                trouble = Some(error);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -88,7 +88,7 @@ pub(in super::super) async fn run(node: &Node, who: &Who, request: RunCron) -> R
     let id = Uuid::now_v7();
     for _ in 0..TRIES {
         let entry = known(node, &name).await?;
-        let job = make(node, Form::Api, &name, &entry.definition, (id, node.store.now()))?;
+        let job = make(node, Form::Step, &name, &entry.definition, (id, node.store.now()))?;
         let operation =
             CronOperation::Run { name: name.clone(), revision: entry.revision, job: Box::new(job) };
         match change(node, who, Deed::new("cron.run", &name), operation).await? {

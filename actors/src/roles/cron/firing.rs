@@ -1,6 +1,7 @@
 //! Storing the jobs whose times have come.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -61,6 +62,7 @@ impl Firings {
             // Those that must wait stand first.
             let limit = u32::try_from(BATCH + waiting.len()).unwrap_or(u32::MAX);
             let CronDue { entries, next_at } = node.store.cron_due(limit).await?;
+            let all = entries.len() < limit as usize;
             let entries = entries.iter().filter(|entry| !waiting.contains(&entry.name));
             // At a time: the store writes what has gathered in one transaction.
             let firing = entries.map(async |entry| (entry.name.clone(), fire(node, leader, entry).await));
@@ -75,7 +77,8 @@ impl Firings {
                     }
                 }
             }
-            if !went {
+            // Behind a page of those that wait there may be others.
+            if !went && all {
                 self.wrong.retain(|name, _| waiting.contains(name));
                 let again = (!waiting.is_empty()).then(|| node.store.now().saturating_add(AGAIN));
                 return Ok(next_at.into_iter().chain(again).min());
@@ -108,8 +111,9 @@ async fn fire(node: &Node, leader: u64, entry: &CronRecord) -> Result<Fired, Sto
         // Another program has counted its jitter in another way.
         return Ok(Fired::Waits);
     }
+    let definition = &*known_elsewhere(node, definition).await?;
     for firing in firings {
-        let job = job(node, name, definition, &firing);
+        let job = with_room(node, job(node, name, definition, &firing)).await?;
         let (due, missed) = (firing.due, firing.missed);
         let fire = Fire { name: name.clone(), revision: entry.revision, firing, job, leader };
         match node.store.write(Operation::Cron(CronOperation::Fire(Box::new(fire)))).await? {
@@ -143,6 +147,42 @@ async fn fire(node: &Node, leader: u64, entry: &CronRecord) -> Result<Fired, Sto
         node.metrics.cron_missed(missed);
     }
     Ok(Fired::Went)
+}
+
+/// The definition with what other nodes know of the job's type, if this one has no handler for it.
+async fn known_elsewhere<'d>(
+    node: &Node,
+    definition: &'d CronDefinition,
+) -> Result<Cow<'d, CronDefinition>, StoreError> {
+    if node.registry.knows(&definition.job.job_type) {
+        return Ok(Cow::Borrowed(definition));
+    }
+    let known = node.store.job_types().await?;
+    let Some(known) = known.into_iter().find(|known| known.job_type == definition.job.job_type) else {
+        return Ok(Cow::Borrowed(definition));
+    };
+    let mut definition = definition.clone();
+    let timeout_ms = u64::try_from(known.timeout.as_millis()).unwrap_or(u64::MAX);
+    definition.job.queue.get_or_insert(known.queue);
+    definition.job.max_attempts.get_or_insert(known.max_attempts);
+    definition.job.timeout_ms.get_or_insert(timeout_ms);
+    Ok(Cow::Owned(definition))
+}
+
+/// The job with the limit of its queue, if other nodes serve that.
+async fn with_room(node: &Node, job: Result<NewJob, String>) -> Result<Result<NewJob, String>, StoreError> {
+    let Ok(mut job) = job else { return Ok(job) };
+    if node.queues.contains_key(&job.queue) {
+        return Ok(Ok(job));
+    }
+    let queues = node.store.queues().await?;
+    Ok(match queues.into_iter().find(|(queue, _)| queue.name == job.queue) {
+        Some((queue, _)) => {
+            job.max_backlog = queue.max_backlog;
+            Ok(job)
+        }
+        None => Err(format!("there is no queue {:?} on any node", job.queue)),
+    })
 }
 
 /// The job for the time, or why there can be none.

@@ -96,7 +96,9 @@ pub(in crate::roles) fn check(
         }
     };
     let served = node.queues.get(&queue);
-    if served.is_none() {
+    // What leads need not serve all queues of the fleet: whoever asks for this looks in the store.
+    let anywhere = form == Form::Cron;
+    if served.is_none() && !anywhere {
         let known: Vec<&str> = node.queues.keys().map(String::as_str).collect();
         errors.push(error("/queue", format!("there is no queue {queue:?}; there are: {}", known.join(", "))));
     }
@@ -145,7 +147,9 @@ pub(in crate::roles) fn check(
         let why = "the policy `debounce` says when the job may run; leave scheduled_at out";
         errors.push(error("/scheduled_at", why.to_owned()));
     }
-    let (Some(served), true) = (served, errors.is_empty()) else { return Err(Refusal::Invalid(errors)) };
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
     let needs = needs(&node.config, &parsed.job_type, options);
     let place = unique.as_ref().map(|unique| uniqueness(unique, &parsed.job_type, &queue, &payload));
     let quiet_at = unique.as_ref().and_then(|unique| due(unique, node.store.now()));
@@ -169,7 +173,7 @@ pub(in crate::roles) fn check(
         correlation_id: origin.correlation_id,
         trace: origin.trace,
         event_id: Uuid::now_v7(),
-        max_backlog: served.max_backlog(),
+        max_backlog: served.map_or(u64::MAX, |served| served.max_backlog()),
         max_total: tuned.max_backlog,
         scheduled_at: quiet_at.or(parsed.scheduled_at),
         priority: parsed.priority,

@@ -160,12 +160,14 @@ pub(super) async fn resume(
     let deed = Deed::new("workflow.resume", id.to_string());
     let mut outcome = carry_out(node, who, deed, operation()).await?;
     let mut resumed = 0;
+    // What fails again meanwhile is not run again by the same request.
+    let most = u32::try_from(workflow::MAX_STEPS).unwrap_or(u32::MAX);
     loop {
         match outcome {
             Outcome::Workflow(WorkflowOutcome::Resumed { steps, more, queues }) => {
                 node.wake(&queues);
                 resumed += steps;
-                if !more {
+                if !more || resumed >= most || node.is_draining() {
                     return Ok(WorkflowResumed { id, steps: resumed });
                 }
             }

@@ -1,15 +1,17 @@
 //! The operations of one transaction.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::{
     attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside,
-    reports, retention, session, transaction::Transaction, workflows,
+    reports, retention, session, transaction::Transaction, unique, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
     dead_jobs::DeadJobsOperation,
-    transition::{Kind, attempt::leased_job, bulk::concerned},
+    transition::{Kind, attempt::leased_job, bulk::concerned, unique::keys},
 };
 
 /// Carries the operations out in their order; neighbours of one kind together.
@@ -17,6 +19,11 @@ pub(super) async fn run(
     tx: &mut Transaction<'_>,
     operations: &[Operation],
 ) -> sqlx::Result<Vec<OperationResult>> {
+    // Places before jobs, and all at once, so that no two transactions wait for each other.
+    let kinds = kinds(operations);
+    if !kinds.is_empty() {
+        unique::lock(tx.connection, &kinds).await?;
+    }
     let only_completed = completed::only_completed(operations, job);
     // All at once and in the order of their ids: transactions that share jobs wait for each other in one order.
     let steps = operations.iter().filter_map(|operation| match operation {
@@ -45,7 +52,21 @@ pub(super) async fn run(
             }
         }
     }
+    if !kinds.is_empty() {
+        unique::let_go(tx.connection, &kinds).await?;
+    }
     Ok(results)
+}
+
+/// The kinds of which the new jobs want to be the only ones.
+fn kinds(operations: &[Operation]) -> BTreeSet<[u8; 32]> {
+    let jobs = operations.iter().flat_map(|operation| match operation {
+        Operation::Enqueue(job) => std::slice::from_ref(&**job),
+        Operation::EnqueueOnce(request) => &request.jobs,
+        Operation::ReceiveJob(received) => std::slice::from_ref(&received.job),
+        _ => &[],
+    });
+    keys(&jobs.collect::<Vec<_>>())
 }
 
 /// The job that an operation changes, if it names one.

@@ -33,18 +33,15 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     Ok(store(tx, &jobs).await?.into_iter().map(Ok).collect())
 }
 
-/// Stores new jobs.
+/// Stores new jobs. The places of their kinds are locked.
 pub(super) async fn store(tx: &mut Transaction<'_>, jobs: &[&NewJob]) -> sqlx::Result<Vec<Outcome>> {
-    let kinds = keys(jobs);
-    if kinds.is_empty() {
+    if keys(jobs).is_empty() {
         return store_plain(tx, jobs).await;
     }
-    unique::lock(tx.connection, &kinds).await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     for part in parts(jobs) {
         outcomes.extend(store_part(tx, part).await?);
     }
-    unique::let_go(tx.connection, &kinds).await?;
     Ok(outcomes)
 }
 

@@ -22,7 +22,7 @@ const TRIES: u32 = 3;
 ///
 /// `transaction` must have begun one, on the database of `options`, whose schema a [`PostgresStore`] has made. The job's
 /// event, its count and the notification of other nodes are part of the transaction. Nobody else waits for it, except
-/// who stores a job of the same id. Nothing of the connection's own settings is changed.
+/// who stores a job of the same id or, if it is to be the only one of its kind, of the same kind: keep such a transaction short. Nothing of the connection's own settings is changed.
 ///
 /// A job that is refused, or that is there already, leaves the transaction as it was; so does an error, unless the
 /// connection is lost.
@@ -41,10 +41,10 @@ pub async fn enqueue_in(
         left -= 1;
         transaction.execute("SAVEPOINT callboard_enqueue").await.map_err(error::translate)?;
         let stored = store(transaction, options, job).await;
-        // The settings of the search are those of before, too.
+        // The settings of the search are those of before, too; and who has a place of its kind is not held up by who found it taken.
         let kept = match stored {
-            Ok(_) => transaction.execute("RELEASE SAVEPOINT callboard_enqueue").await,
-            Err(_) => {
+            Ok((_, true)) => transaction.execute("RELEASE SAVEPOINT callboard_enqueue").await,
+            _ => {
                 let back = "ROLLBACK TO SAVEPOINT callboard_enqueue; RELEASE SAVEPOINT callboard_enqueue";
                 transaction.execute(sqlx::raw_sql(back)).await
             }
@@ -52,19 +52,19 @@ pub async fn enqueue_in(
         match stored {
             Err(error) if error::is_transient(&error) && kept.is_ok() && left > 0 => {}
             Err(error) => return Err(error::translate(error)),
-            Ok(outcome) => return kept.map(|_| outcome).map_err(error::translate),
+            Ok((outcome, _)) => return kept.map(|_| outcome).map_err(error::translate),
         }
     }
 }
 
+/// What became of the job, and whether it is stored.
 async fn store(
     connection: &mut PgConnection,
     options: &PostgresOptions,
     job: &NewJob,
-) -> sqlx::Result<Outcome> {
+) -> sqlx::Result<(Outcome, bool)> {
     let (search_path, now) = enter(connection, options).await?;
     let mut changes = Changes::new(now);
-    let known = enqueue::find(connection, &[job]).await?;
     let kinds = keys(&[job]);
     let mut holders = Holders::new();
     if !kinds.is_empty() {
@@ -74,6 +74,8 @@ async fn store(
         changes.rows.extend(rows.into_iter().map(|row| (row.id, row)));
         as_loaded(&mut holders, &changes);
     }
+    // Whoever stored the same job meanwhile had its place, too.
+    let known = enqueue::find(connection, &[job]).await?;
     let waiting: i64 = sqlx::query_scalar(
         "SELECT coalesce(sum(count), 0)::bigint FROM totals WHERE queue = $1 AND state IN (0, 1, 2, 4)",
     )
@@ -92,12 +94,10 @@ async fn store(
             wake::notify_of_job(connection, &options.schema, &job.queue).await?;
         }
     }
-    if !kinds.is_empty() {
-        unique::let_go(connection, &kinds).await?;
-    }
+    let stored = !decided.accepted.is_empty();
     sqlx::query("SELECT set_config('search_path', $1, true)").bind(search_path).execute(connection).await?;
     // There is one for each job.
-    Ok(decided.outcomes.into_iter().next().unwrap_or(Outcome::Done))
+    Ok((decided.outcomes.into_iter().next().unwrap_or(Outcome::Done), stored))
 }
 
 /// Makes our tables those that are found by their names; gives what was searched before, and the time.

@@ -488,6 +488,7 @@ pub(super) async fn import(
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
                 attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs, cron, bulk_operations, job_edits,
+                workflows, workflow_steps, workflow_edges
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
     refuse_filled(&mut transaction).await?;

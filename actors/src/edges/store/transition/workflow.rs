@@ -87,9 +87,11 @@ impl Flow {
     /// So many of the steps that a step waits for have counted it off. Whether its job may run now.
     pub(crate) fn count_off(&mut self, step: &mut Step, by: u32) -> bool {
         step.open = step.open.saturating_sub(by);
-        let free = step.open == 0 && step.state == StepState::Waiting && self.state == WorkflowState::Running;
+        let free = step.open == 0 && step.state == StepState::Waiting && self.can_resume();
         if free {
             self.enter(step, StepState::Active);
+            // It had failed, and somebody has called off what this one still waited for: it goes on with it.
+            (self.state, self.finished_at) = (WorkflowState::Running, None);
         }
         free
     }
@@ -367,6 +369,22 @@ mod tests {
                 assert_eq!(counts[StepState::Waiting as usize], 0, "nothing is forgotten");
             }
         }
+    }
+
+    #[test]
+    fn what_waits_only_for_a_step_that_was_called_off_goes_on_in_a_failed_workflow() {
+        let policies = [OnFailure::Fail, OnFailure::Continue, OnFailure::Fail];
+        let mut world = World::new(&policies, vec![(0, 1), (1, 2)]);
+        world.end(0, JobState::Discarded);
+        assert_eq!(world.flow.state, WorkflowState::Failed);
+        // Somebody calls off the job of the step that waits.
+        world.end(1, JobState::Cancelled);
+        assert_eq!((world.flow.state, world.active()), (WorkflowState::Running, vec![2]));
+        world.end(2, JobState::Completed);
+        assert_eq!(world.flow.state, WorkflowState::Failed);
+        world.flow.run_again(&mut world.steps[0], Uuid::from_u128(9));
+        world.end(0, JobState::Completed);
+        assert_eq!((world.flow.state, world.flow.counts), (WorkflowState::Completed, [0, 0, 2, 0, 1]));
     }
 
     proptest! {

@@ -80,7 +80,8 @@ pub(crate) fn add(
     for (place, name) in &after {
         let Some(to) = number(*place) else { continue };
         let Some(other) = known.get_mut(name) else { return Err(AddRefusal::NoSuchStep(name.clone())) };
-        if other.state == StepState::Waiting {
+        // One that was called off before its turn waits for it again when the workflow is resumed.
+        if other.state == StepState::Waiting || (other.blocks() && other.open > 0) {
             return Err(AddRefusal::NotBegun(name.clone()));
         }
         other.followers += 1;
@@ -134,7 +135,7 @@ mod tests {
                 number,
                 job: Uuid::from_u128(number.into()),
                 state: *state,
-                open: 1,
+                open: u32::from(*state == StepState::Waiting),
                 on_failure: OnFailure::Fail,
                 followers: 1,
             };

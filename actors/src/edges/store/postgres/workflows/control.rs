@@ -119,7 +119,7 @@ pub(in crate::edges::store::postgres) async fn adopt(
         .bind(job)
         .fetch_optional(&mut *tx.connection)
         .await?;
-    let Some(workflow) = workflow else { return Ok(()) };
+    let Some(workflow) = workflow else { return adopt_end(tx, job, replay).await };
     let Some(mut flow) = lock_flows(tx, vec![workflow]).await?.pop() else { return Ok(()) };
     let row =
         sqlx::query(concat!("SELECT ", step_columns!(), " FROM workflow_steps AS steps WHERE job = $1"))
@@ -144,5 +144,21 @@ pub(in crate::edges::store::postgres) async fn adopt(
         .bind(workflow)
         .execute(&mut *tx.connection)
         .await?;
+    Ok(())
+}
+
+/// The same of the job that runs at the end of a workflow.
+async fn adopt_end(tx: &mut Transaction<'_>, job: Uuid, replay: Uuid) -> sqlx::Result<()> {
+    sqlx::query(
+        "WITH adopted AS (
+            UPDATE workflows SET on_end = $2 WHERE id = (SELECT workflow FROM jobs WHERE id = $1) AND on_end = $1
+            RETURNING id
+         )
+         UPDATE jobs SET workflow = adopted.id FROM adopted WHERE jobs.id = $2",
+    )
+    .bind(job)
+    .bind(replay)
+    .execute(&mut *tx.connection)
+    .await?;
     Ok(())
 }

@@ -115,7 +115,9 @@ pub(in crate::edges::store::sqlite) fn adopt(
         step_columns!(),
         " FROM workflow_steps WHERE job = ?1"
     ))?;
-    let Some(mut step) = statement.query_row([job.as_bytes()], step).optional()? else { return Ok(()) };
+    let Some(mut step) = statement.query_row([job.as_bytes()], step).optional()? else {
+        return adopt_end(tx, job, replay);
+    };
     let Some(mut flow) = flow(tx, step.workflow)? else { return Ok(()) };
     let runs = step.state == StepState::Active;
     if !flow.can_resume() || !(runs || (step.blocks() && step.open == 0)) {
@@ -130,5 +132,19 @@ pub(in crate::edges::store::sqlite) fn adopt(
     write_flow(tx, &flow)?;
     let mut keep = tx.connection.prepare_cached("UPDATE jobs SET workflow = ?2 WHERE id = ?1")?;
     keep.execute(params![replay.as_bytes(), flow.id.as_bytes()])?;
+    Ok(())
+}
+
+/// The same of the job that runs at the end of a workflow.
+fn adopt_end(tx: &Transaction<'_>, job: Uuid, replay: Uuid) -> rusqlite::Result<()> {
+    let mut adopt = tx.connection.prepare_cached(
+        "UPDATE workflows SET on_end = ?2 WHERE id = (SELECT workflow FROM jobs WHERE id = ?1) AND on_end = ?1",
+    )?;
+    if adopt.execute(params![job.as_bytes(), replay.as_bytes()])? > 0 {
+        let mut keep = tx.connection.prepare_cached(
+            "UPDATE jobs SET workflow = (SELECT workflow FROM jobs WHERE id = ?1) WHERE id = ?2",
+        )?;
+        keep.execute(params![job.as_bytes(), replay.as_bytes()])?;
+    }
     Ok(())
 }
