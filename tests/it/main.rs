@@ -23,6 +23,7 @@ mod logs;
 mod observatory;
 mod once;
 mod openapi;
+mod other_languages;
 mod outage;
 mod output;
 mod outside;
