@@ -12,13 +12,13 @@ use crate::{
     server::{Options, Server, eventually},
 };
 
-/// A server of this name on the database, that runs one job of a queue at a time and is soon taken for dead.
-fn node(database: &Database, name: &str) -> Server {
+/// A server of this name on the database, that runs so many jobs of a queue at a time and is soon taken for dead.
+pub(crate) fn node_of(database: &Database, name: &str, concurrency: u32) -> Server {
     let mut options = Options::arguments(&[
         "--set",
         "store.backend=postgres",
         "--set",
-        "queue_defaults.concurrency=1",
+        &format!("queue_defaults.concurrency={concurrency}"),
         "--set",
         "rescuer.session_ttl=2s",
         "--set",
@@ -29,6 +29,10 @@ fn node(database: &Database, name: &str) -> Server {
     options.environment.push(("CALLBOARD__STORE__URL".to_owned(), database.url().to_owned()));
     options.environment.push(("CALLBOARD__SYSTEM__NODE_NAME".to_owned(), name.to_owned()));
     Server::start(&options)
+}
+
+fn node(database: &Database, name: &str) -> Server {
+    node_of(database, name, 1)
 }
 
 fn submit(server: &Server, job: &Value) -> String {

@@ -7,26 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{code, err, out},
+    fleet::node_of,
     server::{Options, Server, eventually},
 };
 
-/// A server of this name on the database, that is soon taken for dead.
 fn node(database: &Database, name: &str) -> Server {
-    let mut options = Options::arguments(&[
-        "--set",
-        "store.backend=postgres",
-        "--set",
-        "queue_defaults.concurrency=8",
-        "--set",
-        "rescuer.session_ttl=2s",
-        "--set",
-        "rescuer.heartbeat=300ms",
-        "--set",
-        "rescuer.interval=300ms",
-    ]);
-    options.environment.push(("CALLBOARD__STORE__URL".to_owned(), database.url().to_owned()));
-    options.environment.push(("CALLBOARD__SYSTEM__NODE_NAME".to_owned(), name.to_owned()));
-    Server::start(&options)
+    node_of(database, name, 8)
 }
 
 fn submit(server: &Server, workflow: &Value) -> String {
