@@ -1,5 +1,7 @@
 //! The OpenAPI document against the server that gives it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::server::{Options, Server};
@@ -131,4 +133,34 @@ fn the_payloads_of_job_types_are_in_the_document() {
     let validator = jsonschema::validator_for(&submit).expect("a schema");
     assert!(validator.is_valid(&json!({ "type": "command", "payload": { "program": "ls" } })));
     assert!(!validator.is_valid(&json!({ "type": "command", "payload": { "program": 1 } })));
+}
+
+#[test]
+fn the_forms_of_job_types_have_the_fields_of_their_schemas() {
+    let server = Server::start(&Options::default());
+    let document = server.get("/openapi.json").json();
+    let types = server.get("/api/v1/job-types").json();
+    let types = types.as_array().expect("a list");
+    assert_eq!(types.len(), 4);
+    for job_type in types {
+        let name = job_type["type"].as_str().expect("a name");
+        let in_document = &document["components"]["schemas"][format!("Payload.{name}")];
+        let properties = in_document["properties"].as_object();
+        let properties: BTreeSet<&str> =
+            properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let fields = job_type["form"]["fields"].as_array().expect("fields");
+        let pointers: Vec<&str> =
+            fields.iter().map(|field| field["pointer"].as_str().expect("a pointer")).collect();
+        let asked: BTreeSet<&str> = pointers.iter().filter_map(|pointer| pointer.split('/').nth(1)).collect();
+        assert_eq!(asked, properties, "{name}");
+        let required: BTreeSet<&str> =
+            in_document["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let first = |field: &Value| {
+            field["pointer"].as_str().and_then(|pointer| pointer.split('/').nth(1)).map(str::to_owned)
+        };
+        let needed: BTreeSet<String> =
+            fields.iter().filter(|field| field["required"] == true).filter_map(first).collect();
+        assert_eq!(needed.iter().map(String::as_str).collect::<BTreeSet<_>>(), required, "{name}");
+        fits(&document, &json!({ "$ref": "#/components/schemas/Form" }), &job_type["form"], name);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use callboard_contracts::{
-    api::{FieldError, JobTypeView},
+    api::{FieldError, Form, JobTypeView},
     name,
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
@@ -183,6 +183,7 @@ impl JobType {
             max_payload: self.options.max_payload.map(|most| u64::try_from(most).unwrap_or(u64::MAX)),
             needs: self.options.needs.clone(),
             unique: self.options.unique.clone(),
+            form: Form::of(&self.payload_schema),
             payload_schema: self.payload_schema.clone(),
             result_schema: self.result_schema.clone(),
         }
@@ -383,6 +384,8 @@ impl JobRegistryBuilder {
 
 #[cfg(test)]
 mod tests {
+    use callboard_contracts::api::FormControl;
+    use proptest::prelude::*;
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
@@ -525,5 +528,87 @@ mod tests {
             serde_json::to_value(view.retry).unwrap(),
             json!({"policy": "exponential", "first_ms": 1000, "max_ms": 600_000, "factor": 2.0, "jitter": 0.1})
         );
+    }
+
+    /// What a form can ask for, in every way it can.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        from: Place,
+        to: Option<Place>,
+        #[schemars(range(min = 1, max = 40))]
+        pieces: u16,
+        balance: i64,
+        share: f64,
+        fragile: Option<bool>,
+        size: Size,
+        notes: Vec<String>,
+        extra: Option<Value>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Place {
+        town: String,
+        street: Option<String>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    enum Size {
+        Small,
+        Large,
+    }
+
+    impl Job for Order {
+        const TYPE: &'static str = "order";
+        type Output = ();
+
+        async fn run(self, _: &JobContext) -> Result<(), JobError> {
+            Ok(())
+        }
+    }
+
+    /// What a person could enter into a field.
+    fn entry(control: &FormControl) -> BoxedStrategy<String> {
+        match control {
+            FormControl::Text { .. } => "[a-z ]{0,9}".boxed(),
+            FormControl::Texts => "[a-z\n]{0,9}".boxed(),
+            FormControl::Integer { minimum, maximum } => {
+                let bound =
+                    |bound: &Option<serde_json::Number>| bound.as_ref().and_then(serde_json::Number::as_i64);
+                (bound(minimum).unwrap_or(i64::MIN)..=bound(maximum).unwrap_or(i64::MAX))
+                    .prop_map(|number| number.to_string())
+                    .boxed()
+            }
+            FormControl::Number { .. } => (-1e9..1e9).prop_map(|number: f64| number.to_string()).boxed(),
+            FormControl::Boolean => any::<bool>().prop_map(|answer| answer.to_string()).boxed(),
+            FormControl::Choice { values } => proptest::sample::select(values.clone())
+                .prop_map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                .boxed(),
+            FormControl::Json => Just(r#"{"any": [1]}"#.to_owned()).boxed(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_form_takes_passes_the_gate(
+            entries in Form::of(&schemars::schema_for!(Order).to_value()).fields.into_iter()
+                .map(|field| (Just(field.pointer), proptest::option::of(entry(&field.control))))
+                .collect::<Vec<_>>()
+        ) {
+            let registry = JobRegistry::builder().register::<Order>().build().unwrap();
+            let form = registry.views(&JobDefaults::default()).remove(0).form;
+            let entries: BTreeMap<String, String> =
+                entries.into_iter().filter_map(|(pointer, text)| Some((pointer, text?))).collect();
+            let needed = form.fields.iter().filter(|field| field.required).any(|field| !entries.contains_key(&field.pointer));
+            let half = entries.contains_key("/to/street") && !entries.contains_key("/to/town");
+            match form.payload(&entries) {
+                Ok(payload) => {
+                    prop_assert!(!needed && !half);
+                    prop_assert_eq!(validate(&registry, "order", payload), Ok(()));
+                }
+                Err(errors) => prop_assert!(needed || half, "{errors:?}"),
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{JobEdit, JobProgress, Unique};
+use super::{Form, JobEdit, JobProgress, Unique};
 use crate::{JobState, JobStatus, Timestamp};
 
 /// What kind of end an attempt came to, other than success.
@@ -234,6 +234,9 @@ pub struct JobTypeView {
     /// That a job is to be the only one of its kind, unless it says so itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<Unique>,
+    /// What a person is asked for to make one: the fields of the schema of its payload.
+    #[serde(default)]
+    pub form: Form,
     /// JSON Schema of its payload.
     pub payload_schema: Value,
     /// JSON Schema of its result.

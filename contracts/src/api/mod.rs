@@ -6,6 +6,7 @@ pub mod cron;
 pub mod dead_job;
 pub mod edge;
 pub mod event;
+pub mod form;
 pub mod health;
 pub mod job;
 pub mod job_log;
@@ -32,6 +33,7 @@ pub use dead_job::{
 };
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use event::{EventRecord, LogCursor};
+pub use form::{Form, FormControl, FormField, MAX_FORM_FIELDS};
 pub use health::{Readiness, ReadinessReason, Totals};
 pub use job::{
     AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary,

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use callboard::{
     client::Client,
-    contracts::api::{JobTypeView, RetryView},
+    contracts::api::{Form, FormField, JobTypeView, RetryView},
 };
 use clap::Args;
 use serde_json::Value;
@@ -23,7 +23,7 @@ const DESCRIPTION: usize = 60;
 /// Which job types are shown.
 #[derive(Debug, Args)]
 pub(crate) struct TypesArgs {
-    /// One type alone, with the schemas of its payload and its result [default: all, as a table].
+    /// One type alone, with the fields and the schemas of its payload and its result [default: all, as a table].
     name: Option<String>,
 }
 
@@ -80,11 +80,37 @@ fn view(job_type: &JobTypeView, printer: Printer) -> Vec<String> {
     if !job_type.needs.is_empty() {
         add("needs", &job_type.needs.join(", "));
     }
+    if !job_type.form.fields.is_empty() {
+        lines.push(printer.paint(style::HEADING, "fields"));
+        lines.extend(fields(&job_type.form, printer));
+    }
     for (name, schema) in [("payload", &job_type.payload_schema), ("result", &job_type.result_schema)] {
         lines.push(printer.paint(style::HEADING, name));
         lines.extend(clean_lines(&pretty(schema)).lines().map(str::to_owned));
     }
     lines
+}
+
+/// What `callboard submit --field` takes.
+fn fields(form: &Form, printer: Printer) -> Vec<String> {
+    let row = |field: &FormField| {
+        let needed = match (&field.required_within, &field.default) {
+            _ if field.required => "yes".to_owned(),
+            (Some(part), _) => format!("for {part}"),
+            (None, Some(default)) => format!("else {default}"),
+            (None, None) => "no".to_owned(),
+        };
+        let takes = field.control.wanted();
+        let help = field.help.as_deref().unwrap_or_default();
+        vec![
+            field.pointer.as_str().into(),
+            first_line(&takes, DESCRIPTION).into(),
+            first_line(&needed, DESCRIPTION).into(),
+            first_line(help, DESCRIPTION).into(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = form.fields.iter().map(row).collect();
+    Table::new(printer, &["FIELD", "TAKES", "NEEDED", "MEANING"]).lines(&rows)
 }
 
 fn pretty(schema: &Value) -> String {
@@ -147,6 +173,26 @@ mod tests {
                 "later   mail          3  after 250ms      1.5s     Sends a letter.",
                 "odd     mail          3  by its own rule  1.5s     Sends a letter.",
                 "old     mail          3  ?                1.5s     Sends a letter.",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_fields_of_a_type_stand_in_a_table() {
+        let form = Form::of(&json!({"type": "object", "required": ["to"], "properties": {
+            "to": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "description": "Whom.\nIndeed."}}},
+            "from": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+            "copies": {"type": "integer", "minimum": 1, "default": 1},
+            "paper": {"enum": ["white", "brown"]},
+        }}));
+        assert_eq!(
+            fields(&form, PLAIN),
+            [
+                "FIELD       TAKES                         NEEDED     MEANING",
+                "/to/name    a text                        yes        Whom.",
+                "/copies     a whole number of at least 1  else 1",
+                "/from/name  a text                        for /from",
+                "/paper      one of white, brown           no",
             ]
         );
     }

@@ -1,5 +1,6 @@
 //! `callboard submit`.
 
+mod fields;
 mod input;
 mod ledger;
 mod sender;
@@ -47,6 +48,10 @@ pub(super) struct SubmitArgs {
     /// The payload, a JSON object.
     #[arg(long, value_name = "JSON", conflicts_with = "file")]
     payload: Option<String>,
+    /// A field of the payload, such as url=https://example.com or /to/name=Ada; may be given more than once. What fields there
+    /// are `callboard jobs types JOB_TYPE` says; of one that takes several texts each flag adds one.
+    #[arg(long = "field", value_name = "NAME=VALUE", conflicts_with_all = ["file", "payload", "program"], value_parser = fields::parse)]
+    fields: Vec<(String, String)>,
     /// The earliest time at which it may run, such as 2030-01-01T07:00:00Z [default: now].
     #[arg(long, value_name = "TIME", conflicts_with_all = ["file", "after"])]
     at: Option<Timestamp>,
@@ -112,10 +117,10 @@ pub(super) struct SubmitArgs {
 
 pub(super) async fn run(
     connection: &Connection,
-    args: SubmitArgs,
+    mut args: SubmitArgs,
     printer: Printer,
 ) -> Result<ExitCode, Failure> {
-    let (source, total) = source(&args)?;
+    let (mut jobs, total) = source(&args)?;
     let progress = Progress::new(printer, total);
     let bar = progress.handle();
     let client =
@@ -123,6 +128,11 @@ pub(super) async fn run(
     // Somebody who is not there is told of before anything is read. Whether it is ready, the jobs will show.
     client.clone().with_retry(RetryPolicy::never()).ready().await?;
     let client = client.with_retry(PATIENT);
+    if !args.fields.is_empty() {
+        let job_type = args.job_type.as_deref().unwrap_or_default();
+        args.payload = Some(fields::payload(&client, job_type, &args.fields).await?);
+        (jobs, _) = source(&args)?;
+    }
 
     // Without a bound, for it carries no more than the ids that must be kept to the end anyway.
     let (tell, told) = mpsc::unbounded_channel();
@@ -133,9 +143,9 @@ pub(super) async fn run(
         done = async {
             if args.wait {
                 watch.open().await;
-                tokio::try_join!(sender.send_all(source), watch.until_all_are_finished(told)).map(drop)
+                tokio::try_join!(sender.send_all(jobs), watch.until_all_are_finished(told)).map(drop)
             } else {
-                sender.send_all(source).await
+                sender.send_all(jobs).await
             }
         } => Some(done),
         _ = tokio::signal::ctrl_c() => None,
@@ -169,6 +179,7 @@ fn waiting_for(error: &ClientError) -> String {
 fn source(args: &SubmitArgs) -> Result<(Source, Option<u64>), Failure> {
     let from_stdin = args.job_type.as_deref() == Some(STDIN);
     let one_job = args.payload.is_some()
+        || !args.fields.is_empty()
         || args.metadata.is_some()
         || args.queue.is_some()
         || args.id.is_some()

@@ -250,3 +250,29 @@ fn a_pipe_is_submitted_as_it_comes() {
     assert!(running.wait().expect("an end").success());
     assert_eq!(available_or_finished(&server), 3);
 }
+
+#[test]
+fn the_fields_of_a_type_make_a_payload() {
+    let server = Server::start(&Options::default());
+    let shown = out(&server.cli(&["jobs", "types", "sleep"]));
+    assert!(shown.contains("/ms    a whole number from 0"), "{shown}");
+    let done = server.json(&["submit", "sleep", "--field", "ms=7", "--wait", "--json"]);
+    assert_eq!(done["state"], "completed");
+    let id = done["id"].as_str().expect("an id");
+    assert_eq!(server.get(&format!("/api/v1/jobs/{id}")).json()["payload"], serde_json::json!({"ms": 7}));
+
+    let refused = |arguments: &[&str]| {
+        let output = server.cli(&[&["submit"], arguments].concat());
+        (code(&output), err(&output).trim_end().to_owned())
+    };
+    let (exit, said) = refused(&["sleep", "--field", "ms=long", "--field", "how=x"]);
+    assert_eq!(exit, 2);
+    assert!(
+        said.starts_with("callboard: --field: /how: there is no such field; there are /ms; /ms: a whole"),
+        "{said}"
+    );
+    let (exit, said) = refused(&["nope", "--field", "ms=1"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("no job type \"nope\"; there are command, http, noop, sleep"), "{said}");
+    assert_eq!(available_or_finished(&server), 1, "nothing else was submitted");
+}
