@@ -20,6 +20,8 @@ mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
 #[cfg(feature = "sqlite")]
+mod queues;
+#[cfg(feature = "sqlite")]
 mod settings;
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
 pub mod testing;
