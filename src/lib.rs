@@ -116,3 +116,8 @@ pub mod jobs {
 pub fn main_if_shim() {
     callboard_actors::jobs::command::main_if_shim();
 }
+
+/// The Rust of `docs/coming-from.md` is run as that of the documentation is.
+#[cfg(all(doctest, feature = "cli", feature = "testkit"))]
+#[doc = include_str!("../docs/coming-from.md")]
+mod coming_from {}

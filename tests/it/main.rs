@@ -4,6 +4,7 @@ mod access;
 mod changed_types;
 mod checksums;
 mod cli;
+mod coming_from;
 mod connections;
 mod crashing;
 mod cron;

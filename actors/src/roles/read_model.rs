@@ -71,6 +71,8 @@ fn job_types(node: &Node) -> Vec<JobTypeView> {
     let mut job_types = node.registry.views(&node.tuned().defaults);
     for view in &mut job_types {
         let options = node.registry.get(&view.job_type).map(|job_type| job_type.options());
+        let configured = node.config.job_types.get(&view.job_type).and_then(|bounds| bounds.queue.clone());
+        view.queue = configured.unwrap_or_else(|| std::mem::take(&mut view.queue));
         view.needs = needs(&node.config, &view.job_type, options);
         view.max_payload = type_payload(&node.config, &view.job_type, options)
             .map(|most| u64::try_from(most).unwrap_or(u64::MAX));
