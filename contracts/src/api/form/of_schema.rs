@@ -299,7 +299,6 @@ mod tests {
     }
 
     #[derive(Deserialize, JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
     #[serde(rename_all = "lowercase")]
     enum Paper {
         White,
