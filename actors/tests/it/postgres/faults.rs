@@ -3,12 +3,18 @@
 use std::time::{Duration, Instant};
 
 use callboard_actors::edges::store::{
-    Operation, Outcome, PostgresOptions, Store, StoreError,
+    Leadership, Operation, Outcome, PostgresOptions, PostgresStore, Store, StoreError,
+    dead_jobs::{DeadJobsOperation, EditNote, EditedReplay, NewPayload},
     record::{AttemptEnd, NewJob},
+    workflow::{NewStep, NewWorkflow, WorkflowOperation},
 };
-use callboard_contracts::{JobState, api::AttemptError};
+use callboard_contracts::{
+    JobState,
+    api::{AttemptError, OnFailure},
+};
 use sqlx::Connection;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{
     proxy::{Cut, Proxy},
@@ -245,4 +251,71 @@ async fn a_store_whose_connections_are_all_lost_works_again_by_itself() {
     assert_eq!(executing, claims);
     let found = store.jobs(callboard_actors::edges::store::record::JobFilter::default(), 1).await.unwrap();
     assert_eq!(state(&store, found[0].id).await, found[0].state);
+}
+
+/// A workflow with a step whose job is dead, and one that waits for it.
+async fn failed_workflow(store: &PostgresStore, session: Uuid) -> (Uuid, Uuid) {
+    let step = |name: &str| NewStep { name: name.to_owned(), on_failure: OnFailure::Fail, job: job() };
+    let workflow = NewWorkflow {
+        id: Uuid::now_v7(),
+        name: None,
+        fingerprint: [7; 32],
+        steps: vec![step("a"), step("b")],
+        edges: vec![(0, 1)],
+        on_end: None,
+    };
+    let (id, dead) = (workflow.id, workflow.steps[0].job.id);
+    one(store, Operation::Workflow(WorkflowOperation::Submit(Box::new(workflow)))).await;
+    let claimed = claimed(store, 10, session).await;
+    let claimed =
+        claimed.into_iter().find(|claimed| claimed.id == dead).expect("it is the only step that may run");
+    let end = AttemptEnd::Failed { error: lost(), retry_at: None };
+    let started_at = Some(store.now());
+    one(store, Operation::Finish { lease: lease(&claimed), started_at, end }).await;
+    (id, dead)
+}
+
+/// Workflows are locked before jobs by all: who holds a workflow, and then wants its jobs, never waits for who has them and wants it.
+#[tokio::test]
+async fn what_runs_again_waits_for_its_workflow_before_it_has_its_job() {
+    let stage = Stage::new().await;
+    let store = stage.open("one").await;
+    let session = session(&store).await;
+    let Leadership::Leader { token: leader } = store.lead(session, PATIENCE).await.unwrap() else { panic!() };
+    let runs: [fn(Uuid) -> Operation; 2] = [
+        |id| Operation::Retry {
+            id,
+            replay_id: Uuid::now_v7(),
+            event_id: Uuid::now_v7(),
+            max_backlog: 100,
+            max_total: 100,
+        },
+        |id| {
+            Operation::DeadJobs(DeadJobsOperation::Replay(Box::new(EditedReplay {
+                id,
+                replay_id: Uuid::now_v7(),
+                event_id: Uuid::now_v7(),
+                max_backlog: 100,
+                max_total: 100,
+                payload: NewPayload { text: "{}".into(), fingerprint: [9; 32] },
+                note: EditNote { patch: None, reason: None, by: "ada".into() },
+            })))
+        },
+    ];
+    for again in runs {
+        let (workflow, dead) = failed_workflow(&store, session).await;
+        let advance = WorkflowOperation::Advance { jobs: vec![dead], limit: 100, leader };
+        one(&store, Operation::Workflow(advance)).await;
+        let mut connection = stage.connect().await;
+        let mut other = connection.begin().await.unwrap();
+        let held = "SELECT FROM workflows WHERE id = $1 FOR UPDATE";
+        sqlx::query(held).bind(workflow).fetch_one(&mut *other).await.unwrap();
+        let replayed = store.apply(vec![again(dead)]);
+        stage.until_blocked("one").await;
+        let wanted = "SELECT FROM jobs WHERE id = $1 FOR UPDATE NOWAIT";
+        sqlx::query(wanted).bind(dead).fetch_one(&mut *other).await.expect("nobody has the job");
+        other.commit().await.unwrap();
+        let outcomes = replayed.await.unwrap();
+        assert!(matches!(outcomes[0], Ok(Outcome::Replayed { .. })), "{outcomes:?}");
+    }
 }

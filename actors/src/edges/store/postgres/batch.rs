@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside,
+    attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, order, outside,
     reports, retention, session, transaction::Transaction, unique, workflows,
 };
 use crate::edges::store::{
@@ -24,6 +24,7 @@ pub(super) async fn run(
     if !kinds.is_empty() {
         unique::lock(tx.connection, &kinds).await?;
     }
+    order::lock(tx, operations).await?;
     let only_completed = completed::only_completed(operations, job);
     // All at once and in the order of their ids: transactions that share jobs wait for each other in one order.
     let steps = operations.iter().filter_map(|operation| match operation {

@@ -1,6 +1,6 @@
 //! The cron table. Whoever changes an entry holds its row; whoever makes one holds the table, so that none is made twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_contracts::{JobState, Timestamp, api::CronSource};
 use serde::de::DeserializeOwned;
@@ -75,6 +75,27 @@ pub(super) async fn run(
             CronOutcome::Done
         }
     }))
+}
+
+/// Locks entries, in the order of their names. The table is held first, by whoever makes entries against all others: who has a row
+/// already would wait for who waits for it.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    makes: bool,
+    names: BTreeSet<String>,
+) -> sqlx::Result<()> {
+    if makes {
+        hold_table(connection).await?;
+    } else if !names.is_empty() {
+        sqlx::query("LOCK TABLE cron IN ROW EXCLUSIVE MODE").execute(&mut *connection).await?;
+    }
+    if !names.is_empty() {
+        sqlx::query("SELECT FROM cron WHERE name = ANY($1) ORDER BY name FOR UPDATE")
+            .bind(names.into_iter().collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn hold_table(connection: &mut PgConnection) -> sqlx::Result<()> {

@@ -26,6 +26,7 @@ mod jobs;
 mod keyed;
 mod lane;
 mod migrate;
+mod order;
 mod outside;
 #[cfg(test)]
 mod plans;

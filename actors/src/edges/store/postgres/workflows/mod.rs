@@ -12,6 +12,8 @@ mod transfer;
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::{
     columns::{as_long, as_text},
     enqueue, session,
@@ -45,6 +47,32 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &WorkflowOperation)
         }
     };
     Ok(Outcome::Workflow(outcome))
+}
+
+/// Locks these workflows and those that these jobs are of, in the order of their ids.
+pub(super) async fn lock(
+    tx: &mut Transaction<'_>,
+    workflows: BTreeSet<Uuid>,
+    of_jobs: BTreeSet<Uuid>,
+) -> sqlx::Result<()> {
+    let mut ids: Vec<Uuid> = workflows.into_iter().collect();
+    if !of_jobs.is_empty() {
+        let of_jobs: Vec<Uuid> = of_jobs.into_iter().collect();
+        let found: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT workflow FROM jobs WHERE id = ANY($1) AND workflow IS NOT NULL",
+        )
+        .bind(of_jobs)
+        .fetch_all(&mut *tx.connection)
+        .await?;
+        ids.extend(found);
+    }
+    if !ids.is_empty() {
+        sqlx::query("SELECT FROM workflows WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+            .bind(ids)
+            .execute(&mut *tx.connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn submit(tx: &mut Transaction<'_>, new: &NewWorkflow) -> sqlx::Result<WorkflowOutcome> {
