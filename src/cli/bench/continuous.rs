@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     super::output::Failure,
-    http::Connection,
+    http::{Connection, broken},
     report::Continuous,
     server::Server,
     statistics::{per_second, round},
@@ -78,7 +78,6 @@ pub(super) async fn measure(server: &Server, lasting: Duration) -> Result<Contin
 }
 
 async fn send(server: SocketAddr, flow: Arc<Flow>) -> Result<(), Failure> {
-    let broken = |error: std::io::Error| Failure::failed(format!("the server's connection: {error}"));
     let mut connection = Connection::open(server).await.map_err(broken)?;
     while !flow.over.load(Relaxed) {
         if flow.submitted.load(Relaxed).saturating_sub(flow.completed.load(Relaxed)) >= AHEAD {

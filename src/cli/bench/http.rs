@@ -7,6 +7,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::super::output::Failure;
+
 /// One keep-alive connection.
 pub(super) struct Connection {
     stream: BufStream<TcpStream>,
@@ -69,4 +71,13 @@ impl Connection {
         }
         Ok(self.line.trim_end())
     }
+}
+
+pub(super) fn broken(error: io::Error) -> Failure {
+    Failure::failed(format!("the server's connection: {error}"))
+}
+
+pub(super) fn unexpected(status: u16, body: &[u8]) -> Failure {
+    let body: String = String::from_utf8_lossy(body).chars().take(500).collect();
+    Failure::failed(format!("the server answered {status}: {body}"))
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt::Write,
-    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -31,7 +30,7 @@ use super::{
         progress::Progress,
     },
     continuous,
-    http::Connection,
+    http::{Connection, broken, unexpected},
     machine::Machine,
     probe::{Probe, monotonic},
     report::{Drain, Enqueue, Memory, Post, Report, StartLatency},
@@ -151,10 +150,6 @@ fn job(job_type: &str) -> SubmitJob {
     SubmitJob { job_type: job_type.to_owned(), id: Some(Uuid::now_v7()), ..SubmitJob::default() }
 }
 
-fn broken(error: io::Error) -> Failure {
-    Failure::failed(format!("the server's connection: {error}"))
-}
-
 /// Jobs that fill every place of the queue, so that others wait.
 struct Blockade(Vec<Uuid>);
 
@@ -246,11 +241,6 @@ async fn enqueue(server: &Server, jobs: usize) -> Result<Enqueue, Failure> {
         seconds: round(time.as_secs_f64()),
         jobs_per_second: per_second(jobs, time),
     })
-}
-
-fn unexpected(status: u16, body: &[u8]) -> Failure {
-    let body: String = String::from_utf8_lossy(body).chars().take(500).collect();
-    Failure::failed(format!("the server answered {status}: {body}"))
 }
 
 async fn all<T: 'static>(mut tasks: JoinSet<Result<T, Failure>>) -> Result<Vec<T>, Failure> {

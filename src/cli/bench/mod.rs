@@ -13,6 +13,7 @@ mod report;
 mod schema;
 mod server;
 mod statistics;
+mod unique;
 mod watchers;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ pub(super) enum BenchCommand {
     Fleet(fleet::FleetArgs),
     /// Measure how fast messages go to and from a RabbitMQ broker, beside the bare client library; print the figures as JSON.
     Bus(bus::BusArgs),
+    /// Measure what it costs that jobs are the only ones of their kind, beside ever more of them; print the figures as JSON.
+    Unique(unique::UniqueArgs),
     /// The server that is measured: `serve`, with the job type `bench-probe`. Ends with its standard input.
     #[command(hide = true)]
     Server(server::ServerArgs),
@@ -58,6 +61,7 @@ pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitC
         BenchCommand::Watchers(args) => interruptible(watchers::run(&args, printer), printer).await,
         BenchCommand::Fleet(args) => interruptible(fleet::run(&args, printer), printer).await,
         BenchCommand::Bus(args) => interruptible(bus::run(&args, printer), printer).await,
+        BenchCommand::Unique(args) => interruptible(unique::run(&args, printer), printer).await,
         BenchCommand::Server(args) => Box::pin(server::run(&args)).await,
     }
 }

@@ -174,3 +174,22 @@ fn what_cannot_be_measured_is_told() {
         assert!(err(&output).contains(flag), "{}", err(&output));
     }
 }
+
+#[test]
+fn unique_jobs_are_measured_beside_ever_more_of_them() {
+    let place = TempDir::new().expect("a folder");
+    let folder = place.path().to_str().expect("UTF-8");
+    let few =
+        ["bench", "unique", "--rows", "30,0", "--repeat", "5", "--durability", "relaxed", "--place", folder];
+    let output = run(&few);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let steps = report["steps"].as_array().expect("steps");
+    let rows: Vec<Option<u64>> = steps.iter().map(|step| step["rows"].as_u64()).collect();
+    assert_eq!(rows, [Some(0), Some(30)], "{report}");
+    for kind in ["plain", "free", "taken"] {
+        assert_eq!(steps[1][kind]["requests"], 5, "{report}");
+        assert!(steps[1][kind]["p50_ms"].as_f64().is_some_and(|time| time > 0.0), "{report}");
+    }
+    assert_eq!(folders(&place), 0);
+}

@@ -23,7 +23,7 @@ use super::{
         output::{Failure, Printer},
         progress::Progress,
     },
-    http::Connection,
+    http::{Connection, broken},
     machine::Machine,
     server::{DurabilityChoice, Folder, Ground, Server},
     statistics::{Percentiles, per_second, round},
@@ -186,10 +186,6 @@ fn fill(
         return Err(failed(&format!("{} jobs of {} are there", counts.jobs, rows.count)));
     }
     Ok(totals)
-}
-
-fn broken(error: std::io::Error) -> Failure {
-    Failure::failed(format!("the server's connection: {error}"))
 }
 
 async fn get(connection: &mut Connection, path: &str) -> Result<Value, Failure> {
