@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod cron;
 mod dead;
+mod demo;
 #[cfg(test)]
 mod documentation;
 mod edges;
@@ -89,6 +90,10 @@ enum Command {
     /// when no other node does, so that scheduled and lost jobs go on. SIGTERM and Ctrl-C end it in good order: what runs may
     /// finish, the rest is handed back.
     Worker(worker::WorkerArgs),
+    /// Run a server with something to see: a small shop whose jobs come in, succeed, fail and panic.
+    ///
+    /// It needs nothing, stores everything in a folder that is removed at the end, and listens on loopback only.
+    Demo(demo::DemoArgs),
     /// Submit jobs, from flags, a file or standard input.
     Submit(submit::SubmitArgs),
     /// Look at jobs, cancel them, run them again.
@@ -217,6 +222,7 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve { args, observatory, roles } => runtime.block_on(serve::run(args, observatory, roles)),
         Command::Worker(args) => runtime.block_on(worker::run(args)),
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
         Command::Nodes(args) => {
             let command = args.command.unwrap_or(nodes::NodesCommand::List);
             runtime.block_on(nodes::run(&client()?, command, printer))

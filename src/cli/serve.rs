@@ -1,6 +1,6 @@
 //! `callboard serve`.
 
-use std::process::ExitCode;
+use std::{convert::Infallible, future::pending, process::ExitCode};
 
 use callboard::{App, AppBuilder, AppError, config::StoreBackend, roles::RoleSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -71,11 +71,14 @@ pub(super) async fn run(
     }
     logging::begin(&settings.log).map_err(Failure::usage)?;
     let builder = App::builder().configuration(configuration).roles(roles).web();
-    Box::pin(run_until_ended(builder)).await
+    Box::pin(run_until_ended(builder, async |_| pending().await)).await
 }
 
-/// Runs an app until a signal or a command ends it, and ends it in good order.
-pub(super) async fn run_until_ended(builder: AppBuilder) -> Result<ExitCode, Failure> {
+/// Runs an app, and something that has no end beside it, until a signal or a command ends it, and ends it in good order.
+pub(super) async fn run_until_ended(
+    builder: AppBuilder,
+    beside: impl AsyncFnOnce(&App) -> Infallible,
+) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::failed(error.to_string()))?;
     let app = builder.log_level(logging::set_level).start().await.map_err(explain)?;
     if let Some(address) = app.address() {
@@ -88,6 +91,7 @@ pub(super) async fn run_until_ended(builder: AppBuilder) -> Result<ExitCode, Fai
     tokio::select! {
         () = signals.end(&app) => {}
         () = app.told_to_leave() => tracing::info!("told to leave the fleet"),
+        never = beside(&app) => match never {},
         reason = app.system().terminated() => {
             return Err(Failure::failed(format!("the supervision tree ended: {reason}")));
         }

@@ -1,6 +1,6 @@
 //! `callboard worker`.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, future::pending, path::PathBuf, process::ExitCode};
 
 use callboard::{
     App,
@@ -93,7 +93,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<ExitCode, Failure> {
     logging::begin(&settings.log).map_err(Failure::usage)?;
     let builder =
         App::builder().configuration(configuration).roles(RoleSet::worker()).serves(serves).probes();
-    Box::pin(run_until_ended(builder)).await
+    Box::pin(run_until_ended(builder, async |_| pending().await)).await
 }
 
 /// Adds to the settings what the flags say of queues; those that are to be served.

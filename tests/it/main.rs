@@ -9,6 +9,7 @@ mod connections;
 mod crashing;
 mod cron;
 mod dead_jobs;
+mod demo;
 mod deploy;
 mod events;
 mod examples;
