@@ -227,7 +227,7 @@ impl TestApp {
     async fn pause(&self, paused: bool) {
         let queues = self.store.queues().await.expect("the store of the test works");
         for (queue, _) in queues {
-            let request = PauseQueue { queue: queue.name.clone(), paused };
+            let request = PauseQueue { queue: queue.name.clone(), paused, reason: None };
             let answer = self.app.handles.gateway.ask_within(ASK_LIMIT, request).await;
             answer.expect("the gateway answers").expect("the queue is known");
         }

@@ -29,6 +29,7 @@ mod migrate;
 mod outside;
 #[cfg(test)]
 mod plans;
+mod queue_pause;
 mod read;
 mod reports;
 mod retention;
