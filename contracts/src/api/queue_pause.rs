@@ -120,7 +120,7 @@ mod tests {
         let read = |text| serde_json::from_str::<PauseRequest>(text);
         assert_eq!(read("{}").unwrap(), PauseRequest::default());
         assert_eq!(read(r#"{"reason":"x"}"#).unwrap().reason.as_deref(), Some("x"));
-        for bad in [r#"{"reasons":"x"}"#, r#"{"reason":1}"#, "[]"] {
+        for bad in [r#"{"reasons":"x"}"#, r#"{"reason":1}"#, "7"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
