@@ -52,7 +52,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; the status is 404 if there is no such queue.
     pub async fn queue(&self, name: &str) -> Result<QueueView, ClientError> {
-        self.call(Call::get(&format!("/api/v1/queues/{}", escaped(name)))).await
+        self.call(Call::get(format!("/api/v1/queues/{}", escaped(name)))).await
     }
 
     /// Lets a paused queue go on. How the queue is now.

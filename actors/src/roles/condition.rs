@@ -22,7 +22,7 @@ pub enum Condition {
     Paused {
         /// Since when.
         since: Timestamp,
-        /// By whom, and why.
+        /// Why.
         reason: String,
     },
     /// Less than it is there for, and why.
@@ -45,7 +45,7 @@ impl fmt::Display for Condition {
         match self {
             Condition::Ready => f.write_str("ready"),
             Condition::Standby => f.write_str("standby: another node leads"),
-            Condition::Paused { since, reason } => write!(f, "paused since {since} {reason}"),
+            Condition::Paused { since, reason } => write!(f, "paused since {since}: {reason}"),
             Condition::Starting(reason) => write!(f, "starting: {reason}"),
             Condition::Degraded(reason) => write!(f, "degraded: {reason}"),
             Condition::Connecting(reason) => write!(f, "connecting: {reason}"),
@@ -153,9 +153,9 @@ mod tests {
         let board = Conditions::new();
         board.make_optional("observers/edge-counters");
         let since = Timestamp::from_micros(0);
-        board.set("queues/queue-mail", Condition::Paused { since, reason: "by ci".into() });
+        board.set("queues/queue-mail", Condition::Paused { since, reason: "so it is".into() });
         assert_eq!(board.overall(), "ready");
-        assert_eq!(board.reasons()[0].reason, "paused since 1970-01-01T00:00:00.000000Z by ci");
+        assert_eq!(board.reasons()[0].reason, "paused since 1970-01-01T00:00:00.000000Z: so it is");
         board.remove("queues/queue-mail");
         let until = Timestamp::from_micros(0);
         board.set("observers/edge-counters", Condition::Tripped { until, reason: "no answer".into() });

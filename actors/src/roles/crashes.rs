@@ -71,10 +71,9 @@ fn actors_crashed(node: &Node, queue: &Queue, exit: &ChildExited) {
         actor: Some(format!("{}/{}", exit.supervisor, exit.name)),
         message: cut(exit.reason.to_string(), MAX_MESSAGE_BYTES),
     };
-    let due = queue.crashes.exhausted(|| {
-        let what = format!("the actors of the queue crashed {count} times within {:?}", rules.restart_period);
-        pause(node, PauseCause::ActorCrashes, &what, (count, rules.restart_period), last)
-    });
+    let due = queue
+        .crashes
+        .exhausted(|| pause(node, PauseCause::ActorCrashes, (count, rules.restart_period), last));
     if due {
         tripped(node, queue);
     }
@@ -100,9 +99,7 @@ pub(super) fn attempt_ended(node: &Node, attempt: &Attempt, ending: &Ending) {
             actor: None,
             message: cut(error.message.clone(), MAX_MESSAGE_BYTES),
         };
-        let attempts = if count == 1 { "attempt" } else { "attempts" };
-        let what = format!("{count} {attempts} crashed within {:?}", rules.crash_period);
-        pause(node, PauseCause::JobCrashes, &what, (count, rules.crash_period), last)
+        pause(node, PauseCause::JobCrashes, (count, rules.crash_period), last)
     });
     if due {
         tripped(node, queue);
@@ -110,18 +107,13 @@ pub(super) fn attempt_ended(node: &Node, attempt: &Attempt, ending: &Ending) {
 }
 
 /// The pause, with a reason in words.
-fn pause(
-    node: &Node,
-    cause: PauseCause,
-    what: &str,
-    (count, within): (u32, Duration),
-    last: QueueCrash,
-) -> QueuePause {
+fn pause(node: &Node, cause: PauseCause, (count, within): (u32, Duration), last: QueueCrash) -> QueuePause {
     let of = match (&last.job, &last.job_type, &last.actor) {
         (Some(id), Some(job_type), _) => format!("job {id} ({job_type})"),
         (_, _, Some(actor)) => actor.clone(),
         _ => String::new(),
     };
+    let what = what_crashed(cause, count, within);
     let reason = format!("{what} on node {:?}; the last one: {of}: {}", node.name, last.message);
     let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
     let crashes = QueueCrashes { node: node.name.to_string(), count, within_ms, last };
@@ -222,11 +214,22 @@ pub(super) fn queue_seen(node: &Node, queue: &Queue, totals: &QueueTotals) {
     }
 }
 
-/// By whom it is paused, and why.
+/// Why it is paused, for whoever may ask whether the node is ready, which is everybody: not what people and jobs have said.
 fn words(totals: &QueueTotals) -> String {
-    match &totals.pause {
-        Some(QueuePause { reason: Some(reason), by, .. }) => format!("by {by}: {reason}"),
-        Some(QueuePause { reason: None, by, .. }) => format!("by {by}"),
-        None => "(it is not kept why)".to_owned(),
+    let crashes = totals.pause.as_ref().and_then(|pause| Some((pause.cause, pause.crashes.as_ref()?)));
+    let Some((cause, crashes)) = crashes else { return "somebody has asked for it".to_owned() };
+    let QueueCrashes { node, count, within_ms, .. } = crashes;
+    let within = Duration::from_millis(*within_ms);
+    format!("{} on node {node:?}", what_crashed(cause, *count, within))
+}
+
+/// What has crashed how often.
+fn what_crashed(cause: PauseCause, count: u32, within: Duration) -> String {
+    match cause {
+        PauseCause::ActorCrashes => {
+            format!("the actors of the queue crashed {count} times within {within:?}")
+        }
+        _ if count == 1 => format!("1 attempt crashed within {within:?}"),
+        _ => format!("{count} attempts crashed within {within:?}"),
     }
 }

@@ -104,7 +104,7 @@ async fn a_queue_whose_jobs_panic_is_paused_and_says_why_and_the_others_go_on() 
         let metrics = node.handles.metrics.render();
         let tripped = metrics.contains("callboard_queue_paused{cause=\"job_crashes\",queue=\"mail\"} 1");
         let condition = node.conditions.get("queues/queue-mail");
-        let said = matches!(condition, Some(Condition::Paused { reason, .. }) if reason.contains("by node test: 3 attempts"));
+        let said = matches!(condition, Some(Condition::Paused { reason, .. }) if reason == "3 attempts crashed within 60s on node \"test\"");
         (tripped && said).then_some(())
     };
     node.until("it is told", told).await;
