@@ -412,14 +412,17 @@ fn supervision(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
         );
         rules.report(&[key], message, None);
     }
+    if settings.max_restarts > 1000 || settings.restart_period.is_zero() || min > max {
+        return;
+    }
     // As the supervisor waits before each restart: from the first pause on, twice as long each time.
     let mut pause = min;
     let mut total = Duration::ZERO;
-    for _ in 0..settings.max_restarts.min(1000) {
+    for _ in 0..settings.max_restarts {
         total = total.saturating_add(pause.min(max));
         pause = pause.saturating_mul(2).min(max);
     }
-    if total > settings.restart_period && min <= max {
+    if total > settings.restart_period {
         let keys = ["max_restarts", "restart_period", "restart_backoff_max"].map(|name| section.join(name));
         let [restarts, period, _] = &keys;
         let message = format!(

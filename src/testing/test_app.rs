@@ -110,7 +110,11 @@ impl TestApp {
         let entries = app.cron.len();
         let app = app
             .data_dir(folder.path().join("data"))
-            .configure(|settings| settings.scheduler.poll = POLL)
+            .configure(|settings| {
+                settings.scheduler.poll = POLL;
+                // What crashes here the test wants to crash, and it pauses the queues itself.
+                settings.queues.values_mut().for_each(|queue| queue.pause_after_crashes = 0);
+            })
             .state(faults.clone())
             .store("the store of the test", Sharing::OneNode, move || Ok(opened.clone()))
             .start()

@@ -4,7 +4,11 @@
 //! then. So the store counts how often each queue was let go on ([`QueueTotals::resumes`](super::record::QueueTotals)):
 //! [`QueueOperation::Trip`] names the number that held while the crashes were counted, and does nothing under another one.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use callboard_contracts::Timestamp;
 use callboard_contracts::api::QueuePause;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use serde::{Deserialize, Serialize};
 
 use super::record::NewAudit;
 
@@ -65,15 +69,52 @@ impl QueueOutcome {
     }
 }
 
-/// A pause, as it is stored.
+/// A pause, as it is stored: with the time at which it began, so that it is told from one that a program has made, or ended,
+/// that knows of no reasons.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn text(pause: &QueuePause) -> String {
-    // It has no keys but strings, which is all that JSON refuses.
-    serde_json::to_string(pause).unwrap_or_default()
+#[derive(Serialize, Deserialize)]
+struct Stored<P> {
+    since: Timestamp,
+    pause: P,
 }
 
-/// A stored pause; `None` for one that a newer program has written otherwise.
+/// A pause that began then, as it is stored.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn of_text(text: Option<String>) -> Option<QueuePause> {
-    serde_json::from_str(&text?).ok()
+pub(super) fn text(pause: &QueuePause, since: Timestamp) -> String {
+    // It has no keys but strings, which is all that JSON refuses.
+    serde_json::to_string(&Stored { since, pause }).unwrap_or_default()
+}
+
+/// Why a queue is paused since then, if that is stored and can be read.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn of_text(text: Option<String>, paused_at: Option<Timestamp>) -> Option<QueuePause> {
+    let stored: Stored<QueuePause> = serde_json::from_str(&text?).ok()?;
+    (Some(stored.since) == paused_at).then_some(stored.pause)
+}
+
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+mod tests {
+    use callboard_contracts::api::PauseCause;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_of_the_pause_that_it_was_stored_with() {
+        let pause = QueuePause {
+            cause: PauseCause::Requested,
+            by: "ci".to_owned(),
+            reason: Some("it's \"moved\"\u{0}".to_owned()),
+            crashes: None,
+        };
+        let since = Timestamp::from_micros(1_700_000_000_123_456);
+        let stored = Some(text(&pause, since));
+        assert_eq!(of_text(stored.clone(), Some(since)), Some(pause));
+        // A program of before has let the queue go on, and perhaps paused it again.
+        assert_eq!(of_text(stored.clone(), None), None);
+        assert_eq!(of_text(stored, Some(Timestamp::from_micros(1_700_000_000_123_457))), None);
+        for unreadable in ["", "{}", "{\"since\":1}"] {
+            assert_eq!(of_text(Some(unreadable.to_owned()), Some(since)), None, "{unreadable}");
+        }
+        assert_eq!(of_text(None, Some(since)), None);
+    }
 }

@@ -17,7 +17,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &QueueOperation) ->
             )
             .bind(queue)
             .bind(now)
-            .bind(text(pause))
+            .bind(text(pause, tx.changes.now))
             .execute(&mut *tx.connection)
             .await?
         }
@@ -48,7 +48,7 @@ async fn pause_tripped(tx: &mut Transaction<'_>, trip: &Trip) -> sqlx::Result<Ou
         sqlx::query("UPDATE queues SET paused_at = $2, pause = $3, updated_at = $2 WHERE name = $1")
             .bind(&trip.queue)
             .bind(tx.changes.now.as_micros())
-            .bind(text(&trip.pause))
+            .bind(text(&trip.pause, tx.changes.now))
             .execute(&mut *tx.connection)
             .await?;
         fleet::audit(tx, &trip.entry, "done").await?;

@@ -473,7 +473,7 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         totals.paused_at = row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp::from_micros);
         totals.limits = limits(&row)?;
         totals.labels = labels_of(row.try_get("labels")?);
-        totals.pause = queue_pause::of_text(row.try_get("pause")?);
+        totals.pause = queue_pause::of_text(row.try_get("pause")?, totals.paused_at);
         totals.resumes = long(&row, "resumes")?;
         settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;

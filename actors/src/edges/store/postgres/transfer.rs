@@ -141,7 +141,8 @@ async fn export_queues(connection: &mut PgConnection, writer: &mut Writer<'_>) -
             rate: rate_of(row.try_get("rate")?),
             rate_per_key: rate_of(row.try_get("rate_per_key")?),
             paused_at: optional_time(row, "paused_at")?,
-            pause: queue_pause::of_text(row.try_get("pause")?).map(Box::new),
+            pause: queue_pause::of_text(row.try_get("pause")?, optional_time(row, "paused_at")?)
+                .map(Box::new),
             updated_at: time(row, "updated_at")?,
         })
     };
@@ -649,7 +650,8 @@ impl Import<'_> {
 
     async fn queue(&mut self, queue: QueueLine) -> Result<(), TransferError> {
         // A reason is of a pause.
-        let pause = queue.pause.as_deref().filter(|_| queue.paused_at.is_some()).map(queue_pause::text);
+        let pause =
+            queue.pause.as_deref().zip(queue.paused_at).map(|(pause, since)| queue_pause::text(pause, since));
         sqlx::query(
             "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
                                  max_running_per_key, rate, rate_per_key, pause)

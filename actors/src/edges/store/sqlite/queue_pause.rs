@@ -15,7 +15,7 @@ pub(super) fn run(tx: &Transaction<'_>, operation: &QueueOperation) -> rusqlite:
             let sql = "UPDATE queues SET pause = CASE WHEN paused_at IS NULL THEN ?3 ELSE pause END,
                                          paused_at = coalesce(paused_at, ?2), updated_at = ?2
                        WHERE name = ?1";
-            tx.connection.prepare_cached(sql)?.execute(params![queue, now, text(pause)])?
+            tx.connection.prepare_cached(sql)?.execute(params![queue, now, text(pause, tx.changes.now)])?
         }
         QueueOperation::Resume { queue } => {
             let sql = "UPDATE queues SET paused_at = NULL, pause = NULL, resumes = resumes + 1, updated_at = ?2 WHERE name = ?1";
@@ -37,7 +37,11 @@ fn pause_tripped(tx: &Transaction<'_>, trip: &Trip) -> rusqlite::Result<Outcome>
     if outcome == QueueOutcome::Tripped {
         let sql = "UPDATE queues SET paused_at = ?2, pause = ?3, updated_at = ?2 WHERE name = ?1";
         let now = tx.changes.now.as_micros();
-        tx.connection.prepare_cached(sql)?.execute(params![trip.queue, now, text(&trip.pause)])?;
+        tx.connection.prepare_cached(sql)?.execute(params![
+            trip.queue,
+            now,
+            text(&trip.pause, tx.changes.now)
+        ])?;
         fleet::audit(tx, &trip.entry, "done")?;
     }
     Ok(Outcome::Queue(outcome))

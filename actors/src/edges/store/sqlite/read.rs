@@ -356,7 +356,7 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         totals.paused_at = optional_time(row, 3)?;
         totals.limits = limits(row, 4)?;
         totals.labels = labels_of(row.get(8)?);
-        totals.pause = queue_pause::of_text(row.get(9)?);
+        totals.pause = queue_pause::of_text(row.get(9)?, totals.paused_at);
         totals.resumes = row.get(10)?;
         settings.concurrency = row.get(1)?;
         settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);

@@ -120,7 +120,7 @@ fn export_queues(connection: &Connection, writer: &mut Writer<'_>) -> Result<(),
             max_running_per_key: row.get(6)?,
             rate: rate_of(row.get(7)?),
             rate_per_key: rate_of(row.get(8)?),
-            pause: queue_pause::of_text(row.get(9)?).map(Box::new),
+            pause: queue_pause::of_text(row.get(9)?, optional_time(row, 3)?).map(Box::new),
         })
     };
     let mut statement = connection
@@ -574,7 +574,8 @@ impl Import<'_> {
 
     fn queue(&self, queue: &QueueLine) -> rusqlite::Result<()> {
         // A reason is of a pause.
-        let pause = queue.pause.as_deref().filter(|_| queue.paused_at.is_some()).map(queue_pause::text);
+        let pause =
+            queue.pause.as_deref().zip(queue.paused_at).map(|(pause, since)| queue_pause::text(pause, since));
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
                                  max_running_per_key, rate, rate_per_key, pause)
