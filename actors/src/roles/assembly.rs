@@ -111,7 +111,7 @@ impl Handles {
     }
 
     /// Changes what of the node's settings can change while it runs, as `config` has it: of the queues that there are their
-    /// numbers and payloads, the limits of jobs and of their logs, what holds for job types that do not say otherwise,
+    /// numbers and payloads and what pauses them, the limits of jobs and of their logs, what holds for job types that do not say otherwise,
     /// retention, and how often there is a look for what is due, lost or old. The rest of `config` is passed over. The actors
     /// that it concerns are told, and have answered when this does; given are the paths of those that have not in time (5 s),
     /// because they have crashed, say: they have it when they are back. The store is told soon after.
