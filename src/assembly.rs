@@ -27,15 +27,16 @@ use callboard_actors::{
         JobDefaults, LogLimits, RetryPolicy,
         command::{AllowList, AllowListError, CommandRunner, KeepWorkspace},
     },
-    roles::{InboundConfig, OutletConfig, RolesConfig, UnknownTypes, bounds::TypeBounds},
+    roles::{InboundConfig, OutletConfig, QueueSupervision, RolesConfig, UnknownTypes, bounds::TypeBounds},
 };
 use callboard_config::{self as config, ByteSize, Settings, StoreBackend};
 use callboard_contracts::{
     Labels,
-    api::{CronBackfill, CronDefinition, CronJob, CronOverlap},
+    api::{CronBackfill, CronDefinition, CronJob, CronOverlap, ErrorKind},
 };
 #[cfg(feature = "otlp")]
 use callboard_supervisors::ChildSpec;
+use callboard_supervisors::Strategy;
 
 /// The database below the data folder.
 pub(crate) const DATABASE: &str = "callboard.db";
@@ -149,6 +150,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             concurrency: settings.inbound.concurrency,
         },
         outlets: outlets(settings).map(|(name, outlet)| (name.to_owned(), outlet)).collect(),
+        supervision: settings.queues.iter().map(|(name, queue)| (name.clone(), supervision(queue))).collect(),
         labels: labels(&settings.system.labels),
         queue_labels: settings
             .queues
@@ -159,6 +161,29 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
         audit_kept: retention.audit,
         cron: settings.cron.entries.0.iter().map(|(name, entry)| (name.clone(), cron(entry))).collect(),
         ..RolesConfig::default()
+    }
+}
+
+/// How the actors of a queue are supervised, and what pauses it.
+fn supervision(queue: &config::QueueSettings) -> QueueSupervision {
+    let kind = |kind: &config::CrashKind| match kind {
+        config::CrashKind::Panicked => ErrorKind::Panicked,
+        config::CrashKind::Lost => ErrorKind::Lost,
+        config::CrashKind::TimedOut => ErrorKind::TimedOut,
+    };
+    QueueSupervision {
+        strategy: match queue.restart_strategy {
+            config::RestartStrategy::OneForOne => Strategy::OneForOne,
+            config::RestartStrategy::OneForAll => Strategy::OneForAll,
+            config::RestartStrategy::RestForOne => Strategy::RestForOne,
+        },
+        max_restarts: queue.max_restarts,
+        restart_period: queue.restart_period,
+        restart_backoff_min: queue.restart_backoff_min,
+        restart_backoff_max: queue.restart_backoff_max,
+        pause_after_crashes: queue.pause_after_crashes,
+        crash_period: queue.crash_period,
+        crash_kinds: queue.crash_kinds.iter().map(kind).collect(),
     }
 }
 

@@ -39,12 +39,14 @@ impl App {
         Ok(self.handles.gateway.ask_within(ASK_LIMIT, request).await??)
     }
 
-    /// Starts no job of a queue any more, on any node. What runs goes on.
+    /// Starts no job of a queue any more, on any node. What runs goes on. The reason (500 characters at most) is shown with the queue; one
+    /// that is paused already keeps its own.
     ///
     /// # Errors
-    /// [`AppError::Refused`] if there is no such queue.
-    pub async fn pause_queue(&self, name: impl Into<String>) -> Result<(), AppError> {
-        self.set_paused(name.into(), true).await
+    /// [`AppError::Refused`] if there is no such queue, or for a reason that is too long.
+    pub async fn pause_queue(&self, name: impl Into<String>, reason: Option<String>) -> Result<(), AppError> {
+        let request = PauseQueue { queue: name.into(), paused: true, reason };
+        Ok(self.handles.gateway.ask_within(ASK_LIMIT, request).await??)
     }
 
     /// Lets a paused queue go on.
@@ -52,10 +54,7 @@ impl App {
     /// # Errors
     /// [`AppError::Refused`] if there is no such queue.
     pub async fn resume_queue(&self, name: impl Into<String>) -> Result<(), AppError> {
-        self.set_paused(name.into(), false).await
-    }
-
-    async fn set_paused(&self, queue: String, paused: bool) -> Result<(), AppError> {
-        Ok(self.handles.gateway.ask_within(ASK_LIMIT, PauseQueue { queue, paused }).await??)
+        let request = PauseQueue { queue: name.into(), paused: false, reason: None };
+        Ok(self.handles.gateway.ask_within(ASK_LIMIT, request).await??)
     }
 }

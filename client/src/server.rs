@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::api::{
-    AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PutEdge, QueueLabels, QueueLimits,
-    QueueView, Readiness, SettingsChanged, SettingsView, Totals, TreeNode,
+    AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PauseRequest, PutEdge, QueueLabels,
+    QueueLimits, QueueView, Readiness, SettingsChanged, SettingsView, Totals, TreeNode,
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -35,6 +35,24 @@ impl Client {
     /// See [`ClientError`]; the status is 404 if there is no such queue.
     pub async fn pause_queue(&self, name: &str) -> Result<QueueView, ClientError> {
         self.call(Call::post(queue_path(name, "pause"), &json!({}))?.repeatable()).await
+    }
+
+    /// As [`pause_queue`](Self::pause_queue), with a reason for people, which is shown with the queue until it goes on. A queue
+    /// that is paused already keeps the reason that it has.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue, and 422 for a reason of more than 500 characters.
+    pub async fn pause_queue_because(&self, name: &str, reason: &str) -> Result<QueueView, ClientError> {
+        let request = PauseRequest { reason: Some(reason.to_owned()) };
+        self.call(Call::post(queue_path(name, "pause"), &request)?.repeatable()).await
+    }
+
+    /// A queue and what it holds.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 404 if there is no such queue.
+    pub async fn queue(&self, name: &str) -> Result<QueueView, ClientError> {
+        self.call(Call::get(format!("/api/v1/queues/{}", escaped(name)))).await
     }
 
     /// Lets a paused queue go on. How the queue is now.

@@ -37,6 +37,30 @@ macro_rules! choice {
 }
 
 choice! {
+    /// Which of a queue's actors a crash of one of them restarts.
+    pub enum RestartStrategy {
+        /// The one that crashed.
+        OneForOne = "one_for_one",
+        /// All of them; jobs that run are handed back.
+        OneForAll = "one_for_all",
+        /// It, and those that were started after it.
+        RestForOne = "rest_for_one",
+    }
+}
+
+choice! {
+    /// An end of an attempt that can be taken for a crash.
+    pub enum CrashKind {
+        /// The job panicked.
+        Panicked = "panicked",
+        /// Its actor was killed, or ended otherwise before it had said how the job ended.
+        Lost = "lost",
+        /// It took longer than it may.
+        TimedOut = "timed_out",
+    }
+}
+
+choice! {
     /// How the program writes its log.
     pub enum LogFormat {
         /// Human on a terminal, else JSON.

@@ -239,7 +239,8 @@ fn needs_restart(key: &Key) -> Problem {
         let problem = Problem::new(format!("`{shown}` needs a restart")).with_key(shown);
         let own = match key.segments()[..] {
             [QUEUE_DEFAULTS | QUEUES, ..] => {
-                "of a queue, concurrency, max_backlog and max_payload are taken up at once"
+                "of a queue, its numbers (concurrency, max_backlog, max_payload, max_restarts, restart_period) and what pauses it \
+                 (pause_after_crashes, crash_period, crash_kinds) are taken up at once"
             }
             _ => "docs/configuration.md says what is taken up at once",
         };

@@ -38,8 +38,8 @@ mod value;
 pub use byte_size::{ByteSize, ParseSizeError};
 pub use change::Change;
 pub use choice::{
-    Backfill, ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, Overlap, ServedBy,
-    StoreBackend, TokenRole, UnfitJobs, UnknownTypes, Writer,
+    Backfill, ContractQueue, CrashKind, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, Overlap,
+    RestartStrategy, ServedBy, StoreBackend, TokenRole, UnfitJobs, UnknownTypes, Writer,
 };
 pub use configuration::{Configuration, Plan};
 pub use cron::{CronEntries, CronEntrySettings, JsonTable};

@@ -24,8 +24,8 @@ const LIVE: [(&str, &[&str]); 9] = [
         ],
     ),
     ("retry", &["max_attempts", "min", "max", "factor", "jitter"]),
-    (QUEUE_DEFAULTS, &["concurrency", "max_backlog", "max_payload"]),
-    (QUEUES, &["concurrency", "max_backlog", "max_payload"]),
+    (QUEUE_DEFAULTS, OF_A_QUEUE),
+    (QUEUES, OF_A_QUEUE),
     (
         "jobs",
         &[
@@ -42,6 +42,18 @@ const LIVE: [(&str, &[&str]); 9] = [
     ("scheduler", &["poll"]),
     ("cron", &["entries"]),
     ("rescuer", &["interval", "quarantine_after"]),
+];
+
+/// Those of a queue.
+const OF_A_QUEUE: &[&str] = &[
+    "concurrency",
+    "max_backlog",
+    "max_payload",
+    "max_restarts",
+    "restart_period",
+    "pause_after_crashes",
+    "crash_period",
+    "crash_kinds",
 ];
 
 /// Whether a running program takes a change of this key up. A key that there is not is none.
@@ -83,6 +95,7 @@ mod tests {
             "web.listen",
             "store.url",
             "queues.a.served_by",
+            "queues.a.restart_strategy",
             "queues.concurrency",
             "retention",
             "zzz.level",

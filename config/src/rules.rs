@@ -375,6 +375,7 @@ fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
     if let Some(max_payload) = settings.max_payload {
         rules.at_least(&section.join("max_payload"), max_payload.bytes(), 2);
     }
+    supervision(rules, section, settings);
     let mut wrong = |key: &str, rule: &str| {
         let key = section.join(key);
         let message = format!("invalid value for `{key}`: {rule}");
@@ -385,6 +386,52 @@ fn queue(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
     }
     if settings.sent_to.as_ref().is_some_and(|name| name.len() > 255 || name.contains(char::is_control)) {
         wrong("sent_to", "a name has at most 255 bytes and no control characters");
+    }
+}
+
+/// How the actors of a queue are restarted, and what pauses it.
+fn supervision(rules: &mut Rules<'_>, section: &Key, settings: &QueueSettings) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    rules.range(&section.join("max_restarts"), settings.max_restarts, 0, 1000);
+    rules.range(&section.join("pause_after_crashes"), settings.pause_after_crashes, 0, 10_000);
+    for (name, period) in
+        [("restart_period", settings.restart_period), ("crash_period", settings.crash_period)]
+    {
+        let fits = (Duration::from_secs(1)..=DAY).contains(&period);
+        rules.require(fits, &section.join(name).to_string(), "it must be 1s to 1d");
+    }
+    let (min, max) = (settings.restart_backoff_min, settings.restart_backoff_max);
+    let (min_key, max_key) = (section.join("restart_backoff_min"), section.join("restart_backoff_max"));
+    rules.not_zero(&min_key.to_string(), min);
+    rules.ordered((&min_key.to_string(), &min), (&max_key.to_string(), &max));
+    if settings.pause_after_crashes > 0 && settings.crash_kinds.is_empty() {
+        let key = section.join("crash_kinds");
+        let message = format!(
+            "invalid value for `{key}`: with `pause_after_crashes` above 0 some kind of end must count; to pause after none, set that \
+             to 0"
+        );
+        rules.report(&[key], message, None);
+    }
+    if settings.max_restarts > 1000 || settings.restart_period.is_zero() || min > max {
+        return;
+    }
+    // As the supervisor waits before each restart: from the first pause on, twice as long each time.
+    let mut pause = min;
+    let mut total = Duration::ZERO;
+    for _ in 0..settings.max_restarts {
+        total = total.saturating_add(pause.min(max));
+        pause = pause.saturating_mul(2).min(max);
+    }
+    if total > settings.restart_period {
+        let keys = ["max_restarts", "restart_period", "restart_backoff_max"].map(|name| section.join(name));
+        let [restarts, period, _] = &keys;
+        let message = format!(
+            "`{restarts}` ({}) can never be used up: the pauses before so many restarts take {}, which is longer than `{period}` ({})",
+            settings.max_restarts,
+            total.render(),
+            settings.restart_period.render(),
+        );
+        rules.report(&keys, message, None);
     }
 }
 

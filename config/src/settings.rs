@@ -11,8 +11,8 @@ use secrecy::SecretString;
 
 use crate::byte_size::ByteSize;
 use crate::choice::{
-    ContractQueue, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, ServedBy, StoreBackend,
-    UnfitJobs, UnknownTypes, Writer,
+    ContractQueue, CrashKind, Declare, Durability, InboundQueue, KeepWorkspace, LogFormat, RestartStrategy,
+    ServedBy, StoreBackend, UnfitJobs, UnknownTypes, Writer,
 };
 use crate::cron::CronEntries;
 use crate::database_url::DatabaseUrl;
@@ -375,6 +375,22 @@ section! {
         pub visibility_timeout: Duration,
         /// With `served_by` bus: the broker's queue; none: `callboard.jobs.NAME`. Default: none.
         pub sent_to: Option<String>,
+        /// Which of the queue's actors a crash of one of them restarts. Default: `one_for_one`.
+        pub restart_strategy: RestartStrategy,
+        /// Restarts of the queue's actors within `restart_period` after which one more crash pauses the queue. Default: `8`.
+        pub max_restarts: usize,
+        /// The time of `max_restarts`. Default: `1m`.
+        pub restart_period: Duration,
+        /// First pause before a restart. Default: `100ms`.
+        pub restart_backoff_min: Duration,
+        /// Longest such pause; at least `restart_backoff_min`. Default: `10s`.
+        pub restart_backoff_max: Duration,
+        /// Attempts that crash on one node within `crash_period` after which the queue is paused; 0: never. Default: `20`.
+        pub pause_after_crashes: u32,
+        /// The time of `pause_after_crashes`. Default: `1m`.
+        pub crash_period: Duration,
+        /// The ends of an attempt that are crashes. Default: `["panicked", "lost"]`.
+        pub crash_kinds: Vec<CrashKind>,
         /// What a node must have to run the queue's jobs; kept in the store, and none here leaves what is there. Default: `{}`.
         pub labels: LabelSettings,
     }

@@ -14,7 +14,7 @@ use callboard_contracts::{
     JobState,
     api::{JobDetail, Submitted},
 };
-use callboard_supervisors::{ActorSystem, SupervisorSpec};
+use callboard_supervisors::{ActorHandle, ActorSystem, SupervisorSpec};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -98,6 +98,11 @@ impl Node {
     pub fn handled(&self, path: &str) -> u64 {
         let tree = self.system.snapshot();
         tree.find(path).unwrap_or_else(|| panic!("no {path}")).handled
+    }
+
+    /// What is at this path of its tree, if anything is.
+    pub fn actor(&self, path: &str) -> Option<ActorHandle> {
+        self.system.root().child(path)
     }
 
     /// What the gateway answers to each of these jobs.

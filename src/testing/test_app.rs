@@ -110,7 +110,11 @@ impl TestApp {
         let entries = app.cron.len();
         let app = app
             .data_dir(folder.path().join("data"))
-            .configure(|settings| settings.scheduler.poll = POLL)
+            .configure(|settings| {
+                settings.scheduler.poll = POLL;
+                // What crashes here the test wants to crash, and it pauses the queues itself.
+                settings.queues.values_mut().for_each(|queue| queue.pause_after_crashes = 0);
+            })
             .state(faults.clone())
             .store("the store of the test", Sharing::OneNode, move || Ok(opened.clone()))
             .start()
@@ -227,7 +231,7 @@ impl TestApp {
     async fn pause(&self, paused: bool) {
         let queues = self.store.queues().await.expect("the store of the test works");
         for (queue, _) in queues {
-            let request = PauseQueue { queue: queue.name.clone(), paused };
+            let request = PauseQueue { queue: queue.name.clone(), paused, reason: None };
             let answer = self.app.handles.gateway.ask_within(ASK_LIMIT, request).await;
             answer.expect("the gateway answers").expect("the queue is known");
         }

@@ -30,6 +30,7 @@ mod outage;
 mod output;
 mod outside;
 mod pages;
+mod queue_supervision;
 mod rate_limit;
 mod requests;
 mod semantics;

@@ -12,7 +12,10 @@ use callboard_actors::{
 };
 use callboard_contracts::{
     JobState,
-    api::{ItemOutcome, QueueLabels, QueueLimits, Readiness, SubmitAnswer, SubmitMany, SubmittedItem},
+    api::{
+        ItemOutcome, PauseRequest, QueueLabels, QueueLimits, Readiness, SubmitAnswer, SubmitMany,
+        SubmittedItem,
+    },
     tag,
 };
 use callboard_supervisors::{Message, Recipient};
@@ -241,11 +244,30 @@ pub(crate) async fn queue(state: &State, name: &str) -> Answer {
     }
 }
 
-/// Pauses a queue or lets it go on; how it is now.
-pub(crate) async fn pause(state: &State, request: &HttpRequest, name: &str, paused: bool) -> Answer {
-    let signed = Signed { who: who(request), request: PauseQueue { queue: name.to_owned(), paused } };
+/// Pauses a queue; how it is now.
+pub(crate) async fn pause(state: &State, request: &HttpRequest, payload: web::Payload, name: &str) -> Answer {
+    let read = body::read(request, payload, &state.settings).await?;
+    let PauseRequest { reason } = if read.trim_ascii().is_empty() {
+        PauseRequest::default()
+    } else {
+        serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
+            let form = "nothing, or {\"reason\": \"...\"}";
+            Trouble::new(Kind::Malformed, format!("{form}, is needed: {error}"))
+        })?
+    };
+    set_paused(state, request, PauseQueue { queue: name.to_owned(), paused: true, reason }).await
+}
+
+/// Lets a queue go on; how it is now.
+pub(crate) async fn resume(state: &State, request: &HttpRequest, name: &str) -> Answer {
+    set_paused(state, request, PauseQueue { queue: name.to_owned(), paused: false, reason: None }).await
+}
+
+async fn set_paused(state: &State, request: &HttpRequest, asked: PauseQueue) -> Answer {
+    let name = asked.queue.clone();
+    let signed = Signed { who: who(request), request: asked };
     state.ask(&state.roles.pause_queue, signed).await??;
-    queue(state, name).await
+    queue(state, &name).await
 }
 
 /// Says what a node must have to run the jobs of a queue; how it is now.

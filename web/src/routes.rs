@@ -320,21 +320,26 @@ fn seeing() -> Vec<Route> {
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),
-        Route::post("/api/v1/queues/{name}/pause", "pauseQueue", |state, request, _| {
-            Box::pin(async move { api::pause(&state, &request, part(&request, "name"), true).await })
+        Route::post("/api/v1/queues/{name}/pause", "pauseQueue", |state, request, payload| {
+            Box::pin(async move { api::pause(&state, &request, payload, part(&request, "name")).await })
         })
         .says(
             "Pause a queue",
             "None of its jobs are started any more, on any node, within about a second; what runs goes on. It stays \
-             paused over restarts.",
+             paused over restarts. The queue shows the reason, if one is given, until it is let go on; one that is paused already \
+             keeps its own. A queue whose jobs or actors crash too often is paused by a node in the same way.",
         )
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
+        .optional_body(Named("PauseRequest"), json!({ "reason": "the mail server moves" }))
         .answer(200, "The queue.", Named("QueueView"))
-        .problems(&[Kind::NotFound]),
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::Invalid]),
         Route::post("/api/v1/queues/{name}/resume", "resumeQueue", |state, request, _| {
-            Box::pin(async move { api::pause(&state, &request, part(&request, "name"), false).await })
+            Box::pin(async move { api::resume(&state, &request, part(&request, "name")).await })
         })
-        .says("Let a paused queue go on", "")
+        .says(
+            "Let a paused queue go on",
+            "Whoever has paused it. What has crashed before counts no more: only further crashes can pause it again.",
+        )
         .parameter("path", "name", "The queue's name.", json!({ "type": "string" }))
         .answer(200, "The queue.", Named("QueueView"))
         .problems(&[Kind::NotFound]),

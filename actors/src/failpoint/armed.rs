@@ -17,9 +17,17 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::FAILPOINTS;
 
 struct Armed {
-    signal: Signal,
-    /// Hits that are left before it acts.
+    action: Action,
+    /// Hits that are left before it acts, or at which it does.
     left: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    /// The process gets it at one hit.
+    Signal(Signal),
+    /// The thread panics at each of the first hits.
+    Panic,
 }
 
 static ARMED: LazyLock<HashMap<String, Armed>> = LazyLock::new(|| {
@@ -30,7 +38,9 @@ static ARMED: LazyLock<HashMap<String, Armed>> = LazyLock::new(|| {
             Some(armed) => armed,
             // A test that goes on without its fault would prove nothing.
             None => {
-                eprintln!("CALLBOARD_FAILPOINTS: {entry:?} is no known name with =kill@N or =stop@N");
+                eprintln!(
+                    "CALLBOARD_FAILPOINTS: {entry:?} is no known name with =kill@N, =stop@N or =panic@N"
+                );
                 std::process::exit(2)
             }
         })
@@ -40,19 +50,28 @@ static ARMED: LazyLock<HashMap<String, Armed>> = LazyLock::new(|| {
 fn parse(entry: &str) -> Option<(String, Armed)> {
     let (name, action) = entry.split_once('=')?;
     let (action, hit) = action.split_once('@')?;
-    let signal = match action {
-        "kill" => Signal::KILL,
-        "stop" => Signal::STOP,
+    let action = match action {
+        "kill" => Action::Signal(Signal::KILL),
+        "stop" => Action::Signal(Signal::STOP),
+        "panic" => Action::Panic,
         _ => return None,
     };
     let known = FAILPOINTS.iter().any(|failpoint| failpoint.name == name);
-    let armed = Armed { signal, left: AtomicU64::new(hit.parse().ok()?) };
+    let armed = Armed { action, left: AtomicU64::new(hit.parse().ok()?) };
     known.then(|| (name.to_owned(), armed))
 }
 
-/// Counts a hit, and kills or stops the process at the one that was asked for.
+/// Counts a hit, and kills or stops the process at the one that was asked for; or panics at the first ones.
 pub(crate) fn reached(name: &str) {
     let Some(armed) = ARMED.get(name) else { return };
+    let signal = match armed.action {
+        Action::Signal(signal) => signal,
+        Action::Panic => {
+            let more = armed.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+            assert!(more.is_err(), "the failpoint {name} panics");
+            return;
+        }
+    };
     if armed.left.fetch_sub(1, SeqCst) != 1 {
         return;
     }
@@ -62,7 +81,7 @@ pub(crate) fn reached(name: &str) {
         // Without the line the test fails, which is what it is for.
         let _ = writeln!(file, "{name}");
     }
-    let _ = kill_process(getpid(), armed.signal);
+    let _ = kill_process(getpid(), signal);
 }
 
 /// Runs `future`, and reaches `name` when it first has to wait for something.

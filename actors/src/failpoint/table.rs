@@ -20,6 +20,7 @@ pub const FAILPOINTS: &[Failpoint] = &[
     at("enqueue.commit.before", "new jobs are written, and not committed"),
     at("enqueue.commit.after", "new jobs are committed"),
     at("submit.answer.before", "the submitter is about to be answered"),
+    at("claim.begin", "a producer is about to claim"),
     at("claim.commit.before", "a claim is written, and not committed"),
     at("claim.commit.after", "a claim is committed, and its answer is not on its way"),
     at("claim.answered", "a claim's answer is there, and its jobs are on no board"),

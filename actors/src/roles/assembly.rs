@@ -13,6 +13,7 @@ use super::{
     commands::Commands,
     completer::{Completer, WRITERS},
     condition::Conditions,
+    crashes::CrashGuard,
     cron::Cron,
     drain::Drain,
     edge_keeper::{EdgeKeeper, EdgeKeeperArgs},
@@ -72,7 +73,7 @@ pub enum RolesError {
 /// the outside needs of them.
 #[must_use = "the roles run when their specifications are given to a supervisor"]
 pub struct Roles {
-    /// `observers`: session, wakes, commands, metrics, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
+    /// `observers`: session, wakes, commands, metrics, crash-guard, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
     /// lapses, bulk, cron, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
     /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
@@ -110,7 +111,7 @@ impl Handles {
     }
 
     /// Changes what of the node's settings can change while it runs, as `config` has it: of the queues that there are their
-    /// numbers and payloads, the limits of jobs and of their logs, what holds for job types that do not say otherwise,
+    /// numbers and payloads and what pauses them, the limits of jobs and of their logs, what holds for job types that do not say otherwise,
     /// retention, and how often there is a look for what is due, lost or old. The rest of `config` is passed over. The actors
     /// that it concerns are told, and have answered when this does; given are the paths of those that have not in time (5 s),
     /// because they have crashed, say: they have it when they are back. The store is told soon after.
@@ -185,6 +186,7 @@ impl Roles {
             due: DueTime::default(),
             parking: Parking::default(),
             cron_changed: Notify::new(),
+            crashed: Notify::new(),
             bulk_begun: Notify::new(),
             session: watch::Sender::new(None),
             leads: Leads::default(),
@@ -198,6 +200,8 @@ impl Roles {
 
         let metrics_engine = ChildSpec::<MetricsEngine>::new("metrics", node.clone());
         let exits = metrics_engine.actor_ref().recipient();
+        let crash_guard = ChildSpec::<CrashGuard>::new("crash-guard", node.clone());
+        let queue_exits = crash_guard.actor_ref().recipient();
         let read_model = ChildSpec::<ReadModel>::new("read-model", ReadModelArgs(node.clone()))
             .placement(Placement::Workers)
             .mailbox(MailboxSpec::bounded(REQUESTS));
@@ -261,7 +265,7 @@ impl Roles {
             tuned.push(("observers/cron".to_owned(), cron.actor_ref().recipient()));
             observers = observers.child(cron);
         }
-        observers = observers.child(metrics_engine);
+        observers = observers.child(metrics_engine).child(crash_guard);
         if has(Role::ReadModel) {
             tuned.push(("observers/read-model".to_owned(), read_model.actor_ref().recipient()));
             observers = observers.child(read_model);
@@ -289,7 +293,7 @@ impl Roles {
                 (None, _) => {
                     let (subtree, actor) = queue::subtree(&node, one);
                     tuned.push(actor);
-                    queues.supervisor(subtree.on_exit(exits.clone()))
+                    queues.supervisor(subtree.on_exit(queue_exits.clone()))
                 }
                 (Some(outlet), Some(publisher)) => {
                     let (outlet, actor) = Outlet::spec(OutletArgs {

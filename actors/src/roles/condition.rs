@@ -18,6 +18,13 @@ pub enum Condition {
     Standby,
     /// Nothing yet, and why.
     Starting(String),
+    /// Nothing, because somebody, or too many crashes, have paused it. Counts as ready.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: String,
+    },
     /// Less than it is there for, and why.
     Degraded(String),
     /// Nothing yet: the server outside has not answered so far, and why.
@@ -38,6 +45,7 @@ impl fmt::Display for Condition {
         match self {
             Condition::Ready => f.write_str("ready"),
             Condition::Standby => f.write_str("standby: another node leads"),
+            Condition::Paused { since, reason } => write!(f, "paused since {since}: {reason}"),
             Condition::Starting(reason) => write!(f, "starting: {reason}"),
             Condition::Degraded(reason) => write!(f, "degraded: {reason}"),
             Condition::Connecting(reason) => write!(f, "connecting: {reason}"),
@@ -96,7 +104,7 @@ impl Conditions {
     /// ready.
     pub fn overall(&self) -> &'static str {
         let rank = |condition: &Condition| match condition {
-            Condition::Ready | Condition::Standby => 0,
+            Condition::Ready | Condition::Standby | Condition::Paused { .. } => 0,
             Condition::Degraded(_) | Condition::Tripped { .. } => 1,
             Condition::Starting(_) | Condition::Connecting(_) => 2,
             Condition::Stopping => 3,
@@ -144,6 +152,11 @@ mod tests {
     fn what_is_not_needed_is_told_and_does_not_count() {
         let board = Conditions::new();
         board.make_optional("observers/edge-counters");
+        let since = Timestamp::from_micros(0);
+        board.set("queues/queue-mail", Condition::Paused { since, reason: "so it is".into() });
+        assert_eq!(board.overall(), "ready");
+        assert_eq!(board.reasons()[0].reason, "paused since 1970-01-01T00:00:00.000000Z: so it is");
+        board.remove("queues/queue-mail");
         let until = Timestamp::from_micros(0);
         board.set("observers/edge-counters", Condition::Tripped { until, reason: "no answer".into() });
         assert_eq!(board.overall(), "ready");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use callboard_contracts::{
     EventType, JobState, Timestamp,
-    api::{BulkAction, BulkOutcome, ErrorKind, LogCursor},
+    api::{BulkAction, BulkOutcome, ErrorKind, LogCursor, PauseCause},
 };
 use parking_lot::Mutex;
 use prometheus::{
@@ -64,6 +64,7 @@ struct Numbers {
     actor_crashes: IntCounter,
     queue_jobs: IntGaugeVec,
     queue_oldest: IntGaugeVec,
+    queue_paused: IntGaugeVec,
     queue_concurrency: IntGaugeVec,
     queue_claimed: IntGaugeVec,
     queue_running: IntGaugeVec,
@@ -349,6 +350,11 @@ impl Metrics {
         )?;
         let queue_jobs =
             all.gauges("callboard_queue_jobs", &["queue", "state"], "Unfinished jobs, by queue and state.")?;
+        let queue_paused = all.gauges(
+            "callboard_queue_paused",
+            &["queue", "cause"],
+            "1 while the queue is paused for this cause, else 0: requested (somebody has asked for it), job_crashes, actor_crashes.",
+        )?;
         let queue_oldest = all.gauges(
             "callboard_queue_oldest_available_seconds",
             &["queue"],
@@ -395,6 +401,7 @@ impl Metrics {
             actor_crashes,
             queue_jobs,
             queue_oldest,
+            queue_paused,
             queue_concurrency,
             queue_claimed,
             queue_running,
@@ -647,6 +654,14 @@ impl Metrics {
         let oldest = totals.oldest_available_at.map_or(Duration::ZERO, |since| now.saturating_since(since));
         let oldest = i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX);
         self.0.queue_oldest.with_label_values(&[queue]).set(oldest);
+        // Before causes were kept only people paused queues.
+        let paused = totals
+            .paused_at
+            .map(|_| totals.pause.as_ref().map_or(PauseCause::Requested, |pause| pause.cause));
+        for cause in PauseCause::ALL {
+            let now = i64::from(paused == Some(cause));
+            self.0.queue_paused.with_label_values(&[queue, cause.as_str()]).set(now);
+        }
     }
 
     /// Sets what this node does for one of its queues now.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use callboard_supervisors::{Actor, ChildExited, Context, PlainHandler, StartError};
 use tokio::time::{Instant, sleep};
 
-use super::{backoff::Backoff, condition::Condition, node::Node, queue::Queue};
+use super::{backoff::Backoff, condition::Condition, crashes::queue_seen, node::Node, queue::Queue};
 use crate::edges::store::StoreError;
 
 /// Places of the log that one read counts at most.
@@ -51,7 +51,7 @@ async fn run(node: Arc<Node>, path: String) {
                 for (queue, totals) in node.store.queues().await? {
                     node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
-                        served.set_paused(totals.paused_at.is_some());
+                        queue_seen(&node, served, &totals);
                         served.set_limited(totals.limits.has_places());
                     }
                 }

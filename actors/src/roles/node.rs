@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     condition::Conditions,
+    crashes,
     leadership::{Leads, Sight},
     metrics::Metrics,
     outcomes::Outcomes,
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) parking: Parking,
     /// Told when the cron table was changed here.
     pub(crate) cron_changed: Notify,
+    /// Told when a queue has crashed too often here.
+    pub(crate) crashed: Notify,
     /// Told when a bulk operation was begun here.
     pub(crate) bulk_begun: Notify,
     /// The session under which this node claims; `None` while it has none.
@@ -130,6 +133,7 @@ impl Node {
             count.fetch_add(1, SeqCst);
         }
         tell(attempt, &ending);
+        crashes::attempt_ended(self, attempt, &ending);
         let job = &attempt.job;
         if let Some(took) = attempt.ran_for(now) {
             self.metrics.ran(&job.queue, &job.job_type, took);

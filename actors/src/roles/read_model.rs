@@ -482,6 +482,7 @@ fn queue(
         discarded: totals.count(Discarded),
         oldest_available_at: totals.oldest_available_at,
         paused_at: totals.paused_at,
+        pause: totals.pause.clone().filter(|_| totals.paused_at.is_some()),
         max_running: totals.limits.max_running,
         max_running_per_key: totals.limits.max_running_per_key,
         rate: totals.limits.rate,

@@ -269,6 +269,8 @@ pub struct PauseQueue {
     pub queue: String,
     /// Whether it is to be paused.
     pub paused: bool,
+    /// Why it is to be paused, for people: at most 500 characters. A queue that is paused already keeps the reason that it has.
+    pub reason: Option<String>,
 }
 
 /// To the gateway: change what holds for a queue on all nodes together.

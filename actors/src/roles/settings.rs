@@ -1,6 +1,7 @@
 //! How the roles of a node are set up.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use callboard_contracts::{Labels, api::CronDefinition, name};
 use super::{
     InboundConfig, OutletConfig, Publisher,
     bounds::BoundsByType,
+    queue::QueueSupervision,
     role_set::{Role, RoleSet},
 };
 use crate::{
@@ -90,6 +92,8 @@ pub struct RolesConfig {
     pub outside: Outside,
     /// How messages of other programs are taken in.
     pub inbound: InboundConfig,
+    /// How the actors of these queues are supervised, and what pauses them; what holds for others is the default.
+    pub supervision: BTreeMap<String, QueueSupervision>,
     /// Of `queues`, those whose jobs are done by workers outside, by name. By default none.
     pub outlets: BTreeMap<String, OutletConfig>,
     /// What sends messages outside. A node without it leaves that to others.
@@ -155,6 +159,7 @@ impl Default for RolesConfig {
             bus_numbers: BusNumbers::default(),
             outside: Outside::default(),
             inbound: InboundConfig::default(),
+            supervision: BTreeMap::new(),
             outlets: BTreeMap::new(),
             publisher: None,
             roles: RoleSet::default(),
@@ -184,6 +189,11 @@ impl RolesConfig {
         self.roles.has(Role::Processor) && self.serves.as_ref().is_none_or(|serves| serves.contains(queue))
     }
 
+    /// How the actors of this queue are supervised, and what pauses it.
+    pub(crate) fn supervision_of(&self, queue: &str) -> Cow<'_, QueueSupervision> {
+        self.supervision.get(queue).map_or_else(|| Cow::Owned(QueueSupervision::default()), Cow::Borrowed)
+    }
+
     /// Checks the settings, also against the job types that are to run.
     ///
     /// # Errors
@@ -202,6 +212,9 @@ impl RolesConfig {
             }
             if queue.concurrency == 0 || queue.max_backlog == 0 {
                 return refuse(&setting, "concurrency and max_backlog must be at least 1".to_owned());
+            }
+            if let Some(problem) = self.supervision_of(&queue.name).problem() {
+                return refuse(&setting, problem);
             }
         }
         let known = || names.iter().copied().collect::<Vec<_>>().join(", ");

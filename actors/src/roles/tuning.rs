@@ -52,6 +52,11 @@ impl RolesConfig {
                 *queue = other.clone();
             }
         }
+        for queue in &self.queues {
+            let mut rules = self.supervision_of(&queue.name).into_owned();
+            rules.take_live(&from.supervision_of(&queue.name));
+            self.supervision.insert(queue.name.clone(), rules);
+        }
         let kept = from
             .queue_payloads
             .iter()
@@ -87,6 +92,7 @@ pub(super) async fn retune(
     for settings in &config.queues {
         if let Some(queue) = node.queues.get(&settings.name) {
             queue.set_numbers(settings.concurrency, settings.max_backlog);
+            queue.set_supervision(&config.supervision_of(&settings.name));
         }
     }
     *node.tuning.now.write() = Arc::new(config);

@@ -150,10 +150,8 @@ mod tests {
         let totals = |paused_at| QueueTotals {
             queue: "q".to_owned(),
             counts: [0, 0, 3, 7, 0, 0, 0, 0],
-            oldest_available_at: None,
             paused_at,
-            limits: Limits::default(),
-            labels: Labels::default(),
+            ..QueueTotals::default()
         };
         let since = Some(Timestamp::from_micros(0));
         let paused = in_queue("q", None, Some(&(settings(5), totals(since))), NONE, 0);

@@ -8,14 +8,18 @@ use callboard_actors::edges::store::{
     SqliteUpkeep, Store, StoreError,
     cron::{CronOperation, NewCron},
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, Said},
-    record::{AttemptEnd, IfTaken, NewJob, NewSession, Uniqueness},
+    queue_pause::QueueOperation,
+    record::{AttemptEnd, IfTaken, NewJob, NewSession, QueueSettings, Uniqueness},
     report::{Report, ReportedLine, ReportedProgress},
     transfer::{Check, TransferError},
     workflow::{NewStep, NewWorkflow, WorkflowOperation, WorkflowOutcome},
 };
 use callboard_contracts::{
     JobState, Timestamp,
-    api::{AttemptError, CronDefinition, CronJob, ErrorKind, LogLevel, OnFailure},
+    api::{
+        AttemptError, CronDefinition, CronJob, ErrorKind, LogLevel, OnFailure, PauseCause, QueueCrash,
+        QueueCrashes, QueuePause,
+    },
 };
 use callboard_testsupport::Database;
 use tempfile::TempDir;
@@ -518,4 +522,64 @@ fn workflows(export: &[u8]) -> Vec<serde_json::Value> {
     let lines = export.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let lines = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
     lines.filter(|line| line.get("workflow").is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_queue_is_paused_moves_with_it_from_one_database_to_the_other_and_back() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| SqliteOptions { min_free_space: 0, ..SqliteOptions::new(folder.path().join(name)) };
+    let store = SqliteStore::open(at("first.db")).unwrap();
+    let queue = |name: &str| QueueSettings { name: name.to_owned(), concurrency: 5, max_backlog: 10 };
+    let known = Operation::PutQueues(["asked", "crashed", "works"].map(queue).to_vec());
+    let asked = QueuePause {
+        cause: PauseCause::Requested,
+        by: "ci".to_owned(),
+        reason: Some("it's \"moved\" \u{1b}\n\u{0}".to_owned()),
+        crashes: None,
+    };
+    let last = QueueCrash {
+        at: store.now(),
+        job: Some(Uuid::now_v7()),
+        job_type: Some("noop".to_owned()),
+        attempt: Some(3),
+        kind: None,
+        actor: None,
+        message: String::new(),
+    };
+    let crashed = QueuePause {
+        cause: PauseCause::JobCrashes,
+        reason: None,
+        crashes: Some(QueueCrashes { node: "a".to_owned(), count: 3, within_ms: 60_000, last }),
+        ..asked.clone()
+    };
+    let pause = |queue: &str, pause: &QueuePause| {
+        let pause = Box::new(pause.clone());
+        Operation::Queue(QueueOperation::Pause { queue: queue.to_owned(), pause })
+    };
+    store.apply(vec![known, pause("asked", &asked), pause("crashed", &crashed)]).await.unwrap();
+    let paused = async |store: &dyn Store| {
+        let queues = store.queues().await.unwrap();
+        queues.into_iter().map(|(_, totals)| (totals.paused_at, totals.pause)).collect::<Vec<_>>()
+    };
+    let before = paused(&*store).await;
+    assert_eq!(
+        before.iter().map(|(_, pause)| pause.clone()).collect::<Vec<_>>(),
+        [Some(asked), Some(crashed), None]
+    );
+    drop(store);
+    let database = Database::create();
+    let (first, back, url) = (at("first.db"), at("back.db"), database.url().to_owned());
+    let moved = std::thread::spawn(move || {
+        let quiet = &mut |_| {};
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        SqliteUpkeep::new(first).export(true, &mut one, quiet).unwrap();
+        let postgres = PostgresUpkeep::new(PostgresOptions::new(url));
+        postgres.import(&mut &one[..], quiet).unwrap();
+        assert_eq!(found(postgres.check().unwrap()), []);
+        postgres.export(true, &mut two, quiet).unwrap();
+        SqliteUpkeep::new(back).import(&mut &two[..], quiet).unwrap();
+    });
+    moved.join().unwrap();
+    let store = SqliteStore::open(at("back.db")).unwrap();
+    assert_eq!(paused(&*store).await, before);
 }

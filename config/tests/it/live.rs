@@ -151,7 +151,11 @@ fn what_cannot_be_set_while_it_runs_is_refused_with_the_reason() {
         assert!(error.contains(part), "{part} is not in:\n{error}");
     };
     refused("web.workers", "3", "`web.workers` needs a restart");
-    refused("queues.default.served_by", "bus", "of a queue, concurrency, max_backlog and max_payload");
+    refused(
+        "queues.default.served_by",
+        "bus",
+        "of a queue, its numbers (concurrency, max_backlog, max_payload",
+    );
     refused("retention.comleted", "3d", "did you mean `retention.completed`?");
     refused("queues.mail.concurrency", "3", "there are: default; a new queue needs a table");
     refused("queues.default.concurrency", "0", "set while it runs, by ann");

@@ -148,6 +148,11 @@ macro_rules! store_suite {
                 due_jobs_become_available_in_bounded_steps,
                 nothing_is_claimed_of_a_paused_queue,
                 held_jobs_are_released_by_their_type;
+            queue_pause:
+                a_queue_says_why_it_is_paused,
+                a_queue_is_paused_by_crashes_once,
+                what_crashed_before_a_queue_was_let_go_on_does_not_pause_it,
+                of_many_nodes_that_pause_a_queue_one_says_why;
             dead_jobs:
                 dead_jobs_are_grouped_by_what_they_died_of,
                 the_last_success_is_one_of_the_same_type_and_queue,

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use callboard_actors::edges::store::{
     Operation, StoreError,
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
+    queue_pause::QueueOperation,
     record::{AttemptEnd, ClaimedJob, JobFilter, Lease, NewJob, NewSession, Retention},
 };
 use callboard_actors::jobs::RetryPolicy;
 use callboard_contracts::{
     JobState, Timestamp,
-    api::{AttemptError, ErrorKind},
+    api::{AttemptError, ErrorKind, PauseCause, QueuePause},
 };
 use uuid::Uuid;
 
@@ -59,6 +60,20 @@ pub fn lease(job: &ClaimedJob) -> Lease {
 /// Claims jobs of the queue for the session, at most `limit`.
 pub fn claim(queue: &str, limit: u32, session: Uuid) -> Operation {
     Operation::Claim { queue: queue.into(), limit, session }
+}
+
+/// A pause that somebody has asked for.
+pub fn pause_of(who: &str) -> QueuePause {
+    QueuePause { cause: PauseCause::Requested, by: who.into(), reason: None, crashes: None }
+}
+
+/// Pauses the queue, or lets it go on.
+pub fn pausing(queue: &str, paused: bool) -> Operation {
+    let queue = queue.into();
+    Operation::Queue(match paused {
+        true => QueueOperation::Pause { queue, pause: Box::new(pause_of("somebody")) },
+        false => QueueOperation::Resume { queue },
+    })
 }
 
 /// The run of the attempt has begun.

@@ -13,6 +13,7 @@ pub mod job_log;
 pub mod node;
 pub mod problem;
 pub mod queue;
+pub mod queue_pause;
 pub mod setting;
 pub mod submit;
 pub mod tree;
@@ -43,6 +44,7 @@ pub use job_log::{JobLogEnd, JobLogLine, JobLogPage, JobLogPosition, JobLogQuery
 pub use node::{CommandState, CommandView, NodeAction, NodeQueue, NodeState, NodeView, OrderNode};
 pub use problem::{FieldError, Problem};
 pub use queue::{QueueLabels, QueueLimits, QueueView};
+pub use queue_pause::{PauseCause, PauseRequest, QueueCrash, QueueCrashes, QueuePause};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::QueuePause;
 use crate::{Labels, Rate, Timestamp};
 
 /// A queue and what is in it. Numbers come from totals that are kept, not counted.
@@ -34,9 +35,12 @@ pub struct QueueView {
     /// Since when the job that has waited longest is available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_available_at: Option<Timestamp>,
-    /// Since when none of its jobs are started, because somebody has paused it.
+    /// Since when none of its jobs are started, because it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Timestamp>,
+    /// Why it is paused, and by whom; absent also of one that was paused by a version that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<QueuePause>,
     /// Its jobs that may be with all nodes together at most, if somebody has set a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_running: Option<u32>,

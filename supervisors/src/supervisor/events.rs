@@ -77,6 +77,9 @@ pub struct ChildExited {
     /// Whether another generation follows. If not, the child is gone for good, or waits for its supervisor to be
     /// restarted.
     pub restarting: bool,
+    /// Whether it was a crash for which the supervisor's [intensity](crate::SupervisorSpec::intensity) left no room. What
+    /// follows then is for [`OnExhausted`](crate::OnExhausted) to say.
+    pub exhausted: bool,
 }
 
 impl ::actix::Message for ChildExited {

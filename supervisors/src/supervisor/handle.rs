@@ -1,6 +1,6 @@
 //! [`Supervisor`]: the handle of a supervisor of declared children.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     actor::Actor,
@@ -130,6 +130,33 @@ impl Supervisor {
     /// It and all below it, without asking anybody.
     pub fn snapshot(&self) -> ActorSnapshot {
         self.0.snapshot()
+    }
+
+    /// Gives it another [intensity](SupervisorSpec::intensity) from now on. Restarts before count against it, as long as they
+    /// were remembered. A period of no time changes nothing.
+    ///
+    /// ```
+    /// # use callboard_supervisors::*;
+    /// # use std::time::Duration;
+    /// # tokio::runtime::LocalRuntime::new().unwrap().block_on(async {
+    /// let root = SupervisorSpec::new("root").intensity(8, Duration::from_secs(60));
+    /// let handle = root.handle();
+    /// let system = ActorSystem::builder("example").executors(1).start(root).await?;
+    /// handle.set_intensity(3, Duration::from_secs(10));
+    /// assert_eq!(handle.snapshot().supervision.map(|shown| shown.intensity), Some(3));
+    /// # system.shutdown(std::time::Duration::from_secs(5)).await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn set_intensity(&self, restarts: usize, period: Duration) {
+        if !period.is_zero() {
+            self.0.with(|body| body.plan.change_intensity(restarts, period));
+        }
+    }
+
+    /// Forgets the restarts that were, so that all of its intensity is free again: what made them is believed to be mended.
+    pub fn forgive(&self) {
+        self.0.with(|body| body.plan.forgive());
     }
 
     /// Stops it and all below it for good, in reverse order.

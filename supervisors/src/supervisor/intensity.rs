@@ -59,6 +59,12 @@ impl Intensity {
         self.spent.iter().filter(|spent| self.is_recent(spent, now)).map(|spent| spent.count).sum()
     }
 
+    /// Another budget from now on. What was spent stays spent.
+    pub(crate) fn change(&mut self, limit: usize, period: Duration) {
+        self.limit = limit;
+        self.period = period;
+    }
+
     pub(crate) fn reset(&mut self) {
         self.spent.clear();
     }
@@ -89,6 +95,18 @@ mod tests {
         let after = Duration::from_millis(50) + second + second / SINGLE;
         assert_eq!(intensity.recent(after), 0);
         assert!(intensity.spend(after));
+    }
+
+    #[test]
+    fn another_budget_counts_what_was_spent_before() {
+        let mut intensity = Intensity::new(3, Duration::from_secs(10));
+        assert!(intensity.spend(Duration::from_secs(1)) && intensity.spend(Duration::from_secs(2)));
+        intensity.change(2, Duration::from_secs(10));
+        assert!(!intensity.spend(Duration::from_secs(3)));
+        intensity.change(3, Duration::from_secs(10));
+        assert!(intensity.spend(Duration::from_secs(4)));
+        intensity.change(3, Duration::from_secs(1));
+        assert_eq!(intensity.recent(Duration::from_secs(4)), 1);
     }
 
     #[test]

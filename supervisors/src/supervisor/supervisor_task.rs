@@ -199,7 +199,7 @@ impl SupervisorTask {
         let chance =
             if matches!(cause, Cause::Crash | Cause::Finished) { self.runtime.chance() } else { 0.5 };
         let now = self.runtime.now();
-        let (actions, gives_up, restarting, told) = self.node.with(|body| {
+        let (actions, gives_up, restarting, exhausted, told) = self.node.with(|body| {
             body.exits += 1;
             if let Some(crash) = &crash {
                 body.crashes += 1;
@@ -213,7 +213,9 @@ impl SupervisorTask {
                 matches!(action, Action::Down(Outcome::StartFailed(_) | Outcome::Escalated(_)))
             };
             let gives_up = body.plan.is_giving_up() || actions.iter().any(down);
-            (actions, gives_up, body.plan.brings_back(key), body.on_exit.is_some())
+            // It runs until the period after the last crash that found the budget used up.
+            let exhausted = crash.is_some() && body.plan.is_exhausted(now);
+            (actions, gives_up, body.plan.brings_back(key), exhausted, body.on_exit.is_some())
         });
         let name = child.meta().name();
         if gives_up && self.blamed.is_none() {
@@ -228,6 +230,7 @@ impl SupervisorTask {
                 reason,
                 crash,
                 restarting,
+                exhausted,
             });
         }
         self.perform(actions);

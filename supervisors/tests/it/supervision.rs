@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard_supervisors::{
-    Actor, ActorSystem, AskError, ChildSpec, Context, DynamicSupervisorSpec, OnExhausted, Restart, Shutdown,
-    StartChildError, StartError, State, StopReason, SupervisorSpec,
+    Actor, ActorSystem, AskError, ChildExited, ChildSpec, Context, DynamicSupervisorSpec, OnExhausted,
+    PlainHandler, Restart, Shutdown, StartChildError, StartError, State, StopReason, SupervisorSpec,
     testkit::{TestSystem, await_stopped},
 };
 use tokio::time::Instant;
@@ -128,6 +128,63 @@ fn the_root_ends_when_its_budget_is_used_up_unless_it_retries_for_ever() {
                 assert_eq!(worker.ask(Count).await, Ok((3, 1)));
             }
         }
+    });
+}
+
+#[test]
+fn a_budget_can_be_changed_and_renewed_and_its_end_is_told() {
+    /// Of each end that it is told, whether the budget was used up.
+    struct Ends(tokio::sync::mpsc::UnboundedSender<bool>);
+
+    impl Actor for Ends {
+        type Args = tokio::sync::mpsc::UnboundedSender<bool>;
+
+        async fn start(args: Self::Args, _: &mut Context<Self>) -> Result<Self, StartError> {
+            Ok(Ends(args))
+        }
+    }
+
+    impl PlainHandler<ChildExited> for Ends {
+        type Reply = ();
+
+        fn handle(&mut self, exit: ChildExited, _: &mut Context<Self>) {
+            self.0.send(exit.exhausted).expect("the test listens");
+        }
+    }
+
+    local(async {
+        let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+        let listener = ChildSpec::<Ends>::new("ends", ended);
+        let spec = ChildSpec::<Worker>::new("worker", ());
+        let worker = spec.actor_ref();
+        let part = SupervisorSpec::new("part")
+            .intensity(2, Duration::from_secs(60))
+            .backoff(steady(ms(1)))
+            .on_exhausted(OnExhausted::RetryAtMaxBackoff)
+            .on_exit(listener.actor_ref().recipient())
+            .child(spec);
+        let handle = part.handle();
+        let root = SupervisorSpec::new("root").child(listener).supervisor(part);
+        let system = ActorSystem::builder("test").local().start(root).await.expect("a system");
+        let mut crash = async || {
+            worker.tell(PanicAsync(false)).expect("room");
+            let told = ends.recv().await.expect("it is told");
+            worker.ask(Count).await.expect("it is back");
+            told
+        };
+        assert_eq!([crash().await, crash().await, crash().await], [false, false, true]);
+        // As long as its period lasts.
+        assert!(crash().await && handle.snapshot().supervision.is_some_and(|shown| shown.exhausted));
+        handle.forgive();
+        assert!(handle.snapshot().supervision.is_some_and(|shown| !shown.exhausted));
+        assert_eq!([crash().await, crash().await], [false, false]);
+        // What was spent counts under another budget, too.
+        handle.set_intensity(3, Duration::from_secs(30));
+        handle.set_intensity(9, Duration::ZERO);
+        let shown = handle.snapshot().supervision.expect("a supervisor");
+        assert_eq!((shown.intensity, shown.period, shown.recent_restarts), (3, Duration::from_secs(30), 2));
+        assert_eq!([crash().await, crash().await], [false, true]);
+        system.shutdown(Duration::from_secs(5)).await;
     });
 }
 

@@ -19,6 +19,7 @@ pub mod outside;
 pub mod port;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub mod queue_pause;
 pub mod record;
 pub mod report;
 #[cfg(feature = "sqlite")]

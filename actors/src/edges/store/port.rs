@@ -21,6 +21,7 @@ use super::{
         BulkRecord, BulkSelection, CausePage, CauseQuery, DeadJobsOperation, DeadJobsOutcome, EditRecord,
     },
     outside::{OutsideWord, ReceivedJob, RetryPlan},
+    queue_pause::{QueueOperation, QueueOutcome},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
         EdgeRecord, EdgeState, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, KeyedJobs, Lease,
@@ -228,13 +229,6 @@ pub enum Operation {
     },
     /// Make the queues known.
     PutQueues(Vec<QueueSettings>),
-    /// Let nothing be claimed from a queue any more, or again. What is claimed goes on.
-    PauseQueue {
-        /// The queue; it must have been made known.
-        queue: String,
-        /// Whether it is to be paused.
-        paused: bool,
-    },
     /// Change what holds for a queue on all nodes together. What is claimed already goes on.
     LimitQueue {
         /// The queue; it must have been made known.
@@ -332,6 +326,8 @@ pub enum Operation {
     Cron(CronOperation),
     /// What is done about dead jobs and in bulk.
     DeadJobs(DeadJobsOperation),
+    /// Pause a queue, or let it go on.
+    Queue(QueueOperation),
 }
 
 impl Operation {
@@ -528,6 +524,8 @@ pub enum Outcome {
     Done,
     /// [`Operation::Cron`].
     Cron(CronOutcome),
+    /// [`QueueOperation::Trip`].
+    Queue(QueueOutcome),
 }
 
 impl Outcome {

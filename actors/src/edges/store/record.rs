@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use callboard_contracts::{
     EventEnvelope, EventType, JobState, Labels, Rate, Timestamp, TraceContext,
-    api::{AttemptError, AttemptView, JobProgress, LogCursor, NodeAction, QueueLimits},
+    api::{AttemptError, AttemptView, JobProgress, LogCursor, NodeAction, QueueLimits, QueuePause},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -346,8 +346,12 @@ pub struct QueueTotals {
     pub counts: [u64; 8],
     /// Since when the job that has waited longest is available.
     pub oldest_available_at: Option<Timestamp>,
-    /// Since when nothing is claimed from it, because somebody has paused it.
+    /// Since when nothing is claimed from it, because it is paused.
     pub paused_at: Option<Timestamp>,
+    /// Why it is paused, if that is known.
+    pub pause: Option<QueuePause>,
+    /// How often somebody has let it go on.
+    pub resumes: u64,
     /// What holds for it on all nodes together.
     pub limits: Limits,
     /// What a node must have to run its jobs.

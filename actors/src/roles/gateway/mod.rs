@@ -13,8 +13,8 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted,
-        WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
+        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, PauseCause, QueuePause,
+        Retried, Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -33,7 +33,7 @@ use super::{
     tuning::Retune,
     workflows::request::{CancelWorkflow, ResumeWorkflow, SubmitWorkflow},
 };
-use crate::edges::store::{Operation, Outcome, StoreError, record::NewJob};
+use crate::edges::store::{Operation, Outcome, StoreError, queue_pause::QueueOperation, record::NewJob};
 pub(super) use check::check as check_job;
 use keys::KeysUnderWay;
 use submit::{submit, submit_once};
@@ -233,12 +233,37 @@ async fn cancel(node: &Node, who: &Who, request: CancelJob) -> Result<Cancelled,
     }
 }
 
+/// Characters of a reason at most.
+const MAX_REASON: usize = 500;
+
 async fn pause(node: &Node, who: &Who, request: PauseQueue) -> Result<(), Refusal> {
-    let PauseQueue { queue, paused } = request;
-    let deed = Deed::new(if paused { "queue.pause" } else { "queue.resume" }, &queue);
-    match carry_out(node, who, deed, Operation::PauseQueue { queue: queue.clone(), paused }).await? {
+    let PauseQueue { queue, paused, reason } = request;
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    let problem = match &reason {
+        Some(_) if !paused => Some("only a queue that is paused has one".to_owned()),
+        Some(reason) if reason.chars().count() > MAX_REASON => {
+            Some(format!("at most {MAX_REASON} characters are kept"))
+        }
+        _ => None,
+    };
+    if let Some(message) = problem {
+        return Err(Refusal::Invalid(vec![FieldError { pointer: "/reason".to_owned(), message }]));
+    }
+    let (deed, operation) = if paused {
+        let deed = Deed::new("queue.pause", &queue);
+        let deed = match &reason {
+            Some(reason) => deed.with(json!({ "reason": reason })),
+            None => deed,
+        };
+        let by = who.name.clone();
+        let pause = Box::new(QueuePause { cause: PauseCause::Requested, by, reason, crashes: None });
+        (deed, QueueOperation::Pause { queue: queue.clone(), pause })
+    } else {
+        (Deed::new("queue.resume", &queue), QueueOperation::Resume { queue: queue.clone() })
+    };
+    match carry_out(node, who, deed, Operation::Queue(operation)).await? {
         Outcome::Done => {
-            // The other nodes see it in the store.
+            // The other nodes see it in the store, and all of them what was counted before and does not count any more.
             if let Some(queue) = node.queues.get(&queue) {
                 queue.set_paused(paused);
             }

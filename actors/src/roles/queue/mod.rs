@@ -2,6 +2,8 @@
 
 pub(crate) mod attempt;
 pub(crate) mod board;
+mod crash_window;
+pub(crate) mod crashes;
 mod drain_rate;
 mod ending;
 mod job_actor;
@@ -9,7 +11,9 @@ mod prefetch;
 pub(crate) mod producer;
 mod queue_state;
 mod subtree;
+mod supervision;
 
 pub(crate) use ending::{Ending, MAX_MESSAGE_BYTES, cut};
 pub(crate) use queue_state::{Queue, Wake};
 pub(crate) use subtree::subtree;
+pub use supervision::QueueSupervision;

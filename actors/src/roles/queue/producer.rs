@@ -195,6 +195,7 @@ impl Producer {
     fn claim(&mut self, cx: &Context<Self>) {
         let session = *self.node.session.borrow();
         let (true, Some(session)) = (self.more, session) else { return };
+        failpoint!("claim.begin");
         let concurrency = self.queue.concurrency();
         let prefetch = self.prefetch.amount(concurrency) as usize;
         let (held, _) = self.queue.board.counts();

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callboard_supervisors::{Message, Recipient};
+use callboard_supervisors::{Message, Recipient, Supervisor};
 use parking_lot::Mutex;
 
-use super::{board::Board, drain_rate::DrainRate};
+use super::{QueueSupervision, board::Board, crashes::Crashes, drain_rate::DrainRate};
 use crate::edges::store::record::QueueSettings;
 
 /// To a producer: there may be jobs to claim or to start.
@@ -27,9 +27,12 @@ pub(crate) struct Queue {
     rate: Mutex<DrainRate>,
     started: Instant,
     producer: OnceLock<Recipient<Wake>>,
+    /// The supervisor of its actors.
+    supervisor: OnceLock<Supervisor>,
+    pub(crate) crashes: Crashes,
     /// A wake is on its way to the producer.
     pub(crate) waking: AtomicBool,
-    /// Somebody has paused it.
+    /// It is paused in the store.
     paused: AtomicBool,
     /// Somebody has limited how many of its jobs may be with all nodes together.
     limited: AtomicBool,
@@ -45,6 +48,8 @@ impl Queue {
             rate: Mutex::default(),
             started: Instant::now(),
             producer: OnceLock::new(),
+            supervisor: OnceLock::new(),
+            crashes: Crashes::default(),
             waking: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             limited: AtomicBool::new(false),
@@ -89,9 +94,29 @@ impl Queue {
         }
     }
 
+    /// Under whom its actors are.
+    pub(crate) fn supervised_by(&self, supervisor: Supervisor) {
+        // A queue is wired once a node.
+        let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Its actors may be restarted so often from now on.
+    pub(crate) fn set_supervision(&self, rules: &QueueSupervision) {
+        if let Some(supervisor) = self.supervisor.get() {
+            supervisor.set_intensity(rules.max_restarts, rules.restart_period);
+        }
+    }
+
+    /// What made its actors crash is believed to be mended.
+    pub(crate) fn forgive_restarts(&self) {
+        if let Some(supervisor) = self.supervisor.get() {
+            supervisor.forgive();
+        }
+    }
+
     /// Whether nothing is to be claimed and started.
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(SeqCst)
+        self.paused.load(SeqCst) || self.crashes.holds()
     }
 
     /// It was paused, or is not any more.

@@ -32,10 +32,16 @@ pub(crate) fn subtree(node: &Arc<Node>, queue: &Arc<Queue>) -> (SupervisorSpec, 
     let exits = address.recipient();
     queue.served_by(address.recipient());
     let tuned = (format!("queues/queue-{}/producer", queue.name), address.recipient());
+    let rules = node.tuned().supervision_of(&queue.name).into_owned();
     let subtree = SupervisorSpec::new(format!("queue-{}", queue.name))
+        .strategy(rules.strategy)
+        .intensity(rules.max_restarts, rules.restart_period)
+        .backoff(rules.backoff())
         .on_start_failure(OnStartFailure::Retry)
+        // It tries again, ever more slowly, while the queue is paused.
         .on_exhausted(OnExhausted::RetryAtMaxBackoff)
         .dynamic(jobs.on_exit(exits))
         .child(producer);
+    queue.supervised_by(subtree.handle());
     (subtree, tuned)
 }

@@ -189,7 +189,7 @@ async fn a_bulk_operation_edits_what_fits_waits_for_room_and_can_be_stopped() {
     assert_eq!(done.outcomes, BTreeMap::from([(BulkOutcome::Invalid, 15)]));
     assert!(done.problems[0].message.contains("/payload/fatal"), "{:?}", done.problems[0]);
 
-    let pause = |paused| PauseQueue { queue: "default".to_owned(), paused };
+    let pause = |paused| PauseQueue { queue: "default".to_owned(), paused, reason: None };
     node.handles.gateway.ask(pause(true)).await.unwrap().unwrap();
     let right = json!({"action": "retry", "filter": {"state": ["discarded"]}, "patch": {"fatal": false}});
     let id = begun(&node, right.clone()).await.id;

@@ -2,7 +2,10 @@
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
-use callboard_actors::roles::request::{CancelJob, GetQueues, ListJobs, Refusal, RetryJob};
+use callboard_actors::roles::{
+    QueueSupervision,
+    request::{CancelJob, GetQueues, ListJobs, Refusal, RetryJob},
+};
 use callboard_contracts::{
     JobState,
     api::{AttemptOutcome, ErrorKind, JobDetail},
@@ -30,7 +33,13 @@ fn hold(stubborn: bool) -> Value {
 async fn among_ten_thousand_jobs_each_panic_is_one_failed_attempt_and_nothing_else_fails() {
     const JOBS: u64 = 10_000;
     let folder = Folder::new();
-    let node = Node::configured(&folder, |config| config.queues[0].concurrency = 50).await;
+    let node = Node::configured(&folder, |config| {
+        config.queues[0].concurrency = 50;
+        // So many would pause the queue.
+        let never = QueueSupervision { pause_after_crashes: 0, ..QueueSupervision::default() };
+        config.supervision.insert("default".to_owned(), never);
+    })
+    .await;
     let mut jobs = Vec::new();
     for number in 0..JOBS {
         // Every third panics once, and every thirtieth in both attempts that it has.

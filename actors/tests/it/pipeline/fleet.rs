@@ -176,7 +176,8 @@ async fn a_node_pauses_and_goes_on_when_it_is_told_and_that_is_kept() {
     let refused = node.handles.gateway.ask(nobody).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::NoSuchNode("nobody".to_owned()));
     let who = Who { name: "ci".to_owned(), role: Some("operator".to_owned()) };
-    let pause = Signed { who, request: PauseQueue { queue: "default".to_owned(), paused: true } };
+    let pause =
+        Signed { who, request: PauseQueue { queue: "default".to_owned(), paused: true, reason: None } };
     node.handles.gateway.ask(pause).await.unwrap().unwrap();
     let trail = trail(&node).await;
     let entry =

@@ -1,5 +1,6 @@
 //! Jobs on their way from the gateway through a queue to their end, on a real store and a real actor system.
 
+mod crashes;
 #[cfg(feature = "postgres")]
 mod cron;
 mod dead_jobs;

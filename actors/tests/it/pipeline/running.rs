@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use callboard_actors::{
-    edges::store::Operation,
+    edges::store::{Operation, queue_pause::QueueOperation},
     roles::request::{GetQueues, GetTotals, LimitQueue, ListJobs, PauseQueue, ReadLog, Refusal},
 };
 use callboard_contracts::{
     EventType, JobState,
-    api::{LogCursor, QueueLimits},
+    api::{LogCursor, PauseCause, QueueLimits, QueuePause},
 };
 use serde_json::json;
 
@@ -120,7 +120,7 @@ async fn a_paused_queue_starts_nothing_on_any_node_until_it_goes_on() {
     let folder = Folder::new();
     let node = Node::configured(&folder, |config| config.queues[0].concurrency = 1).await;
     let pause = async |queue: &str, paused| {
-        node.handles.gateway.ask(PauseQueue { queue: queue.to_owned(), paused }).await.unwrap()
+        node.handles.gateway.ask(PauseQueue { queue: queue.to_owned(), paused, reason: None }).await.unwrap()
     };
     assert_eq!(pause("nowhere", true).await, Err(Refusal::NoSuchQueue("nowhere".to_owned())));
     let hold = json!({"type": "hold", "payload": {}});
@@ -144,14 +144,22 @@ async fn a_paused_queue_starts_nothing_on_any_node_until_it_goes_on() {
     node.stage.gate.add_permits(1);
     node.reaches(ids[1], JobState::Completed).await;
     // Another node says it, of which this one hears from the store.
-    let paused = Operation::PauseQueue { queue: "default".to_owned(), paused: true };
+    let paused = Operation::Queue(QueueOperation::Pause {
+        queue: "default".to_owned(),
+        pause: Box::new(QueuePause {
+            cause: PauseCause::Requested,
+            by: "another".to_owned(),
+            reason: None,
+            crashes: None,
+        }),
+    });
     node.store.write(paused.clone()).await.unwrap();
     let halted = async || {
         let queue = node.handles.read_model.ask(GetQueues).await.unwrap().unwrap().remove(0);
         (queue.paused_at.is_some() && queue.executing <= 1).then_some(())
     };
     node.until("the queue is shown as paused", halted).await;
-    node.store.write(Operation::PauseQueue { queue: "default".to_owned(), paused: false }).await.unwrap();
+    node.store.write(Operation::Queue(QueueOperation::Resume { queue: "default".to_owned() })).await.unwrap();
     node.stage.gate.add_permits(1);
     node.reaches(ids[2], JobState::Completed).await;
     node.stop().await;

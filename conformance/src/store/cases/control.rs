@@ -11,8 +11,8 @@ use crate::store::{
     backend::Backend,
     stage::Stage,
     words::{
-        SECOND, cancelled, completed, enqueue, failed, in_state, job, lease, of_queue, release, rescue,
-        retry, start,
+        SECOND, cancelled, completed, enqueue, failed, in_state, job, lease, of_queue, pausing, release,
+        rescue, retry, start,
     },
 };
 
@@ -286,8 +286,7 @@ pub async fn held_jobs_are_released_by_their_type<B: Backend>(stage: &mut Stage<
 
 pub async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<B>) {
     let session = stage.session().await;
-    let pause = |queue: &str, paused| Operation::PauseQueue { queue: queue.into(), paused };
-    assert_eq!(stage.one(pause("default", true)).await, Outcome::NotFound);
+    assert_eq!(stage.one(pausing("default", true)).await, Outcome::NotFound);
     let known = ["default", "other"].map(|name| QueueSettings {
         name: name.into(),
         concurrency: 5,
@@ -299,7 +298,7 @@ pub async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<
     let running = lease(&stage.claim("default", 1, session).await[0]);
     let since = stage.now();
     for _ in 0..2 {
-        assert_eq!(stage.one(pause("default", true)).await, Outcome::Done);
+        assert_eq!(stage.one(pausing("default", true)).await, Outcome::Done);
         stage.pass(SECOND);
     }
     let paused = async |stage: &Stage<B>| {
@@ -314,7 +313,7 @@ pub async fn nothing_is_claimed_of_a_paused_queue<B: Backend>(stage: &mut Stage<
     assert_eq!(stage.claim("other", 10, session).await.len(), 1);
     assert_eq!(stage.finish(running, completed()).await, JobState::Completed);
     for _ in 0..2 {
-        assert_eq!(stage.one(pause("default", false)).await, Outcome::Done);
+        assert_eq!(stage.one(pausing("default", false)).await, Outcome::Done);
     }
     assert_eq!(paused(stage).await, [None, None]);
     assert_eq!(stage.claim("default", 10, session).await.len(), 1);

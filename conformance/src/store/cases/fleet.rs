@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::store::{
     backend::Backend,
     stage::Stage,
-    words::{DAY, SECOND, enqueue, job, lease, rescue, retry},
+    words::{DAY, SECOND, enqueue, job, lease, pausing, rescue, retry},
 };
 
 fn labels(text: &str) -> Labels {
@@ -261,7 +261,7 @@ pub async fn who_changes_what_is_kept_with_the_change<B: Backend>(stage: &mut St
     assert_eq!(refused, Outcome::NotFound);
     stage.pass(SECOND);
     // With others in one batch.
-    let pause = Operation::PauseQueue { queue: "default".into(), paused: true };
+    let pause = pausing("default", true);
     let batch = vec![
         put_queue("default"),
         audited(entry("queue.pause", "default".to_owned()), pause),

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod log;
 pub mod model;
 pub mod outside;
+pub mod queue_pause;
 pub mod reading;
 pub mod releases;
 pub mod reports;

@@ -15,7 +15,9 @@ use callboard_contracts::{
 use crate::store::{
     backend::Backend,
     stage::Stage,
-    words::{SECOND, completed, enqueue, error, finish, hear, job, lease, lost, plan, rescue, start, word},
+    words::{
+        SECOND, completed, enqueue, error, finish, hear, job, lease, lost, pausing, plan, rescue, start, word,
+    },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -381,7 +383,7 @@ pub async fn no_more_are_out_than_may_be<B: Backend>(stage: &mut Stage<B>) {
     stage.apply(out[1..4].iter().map(|job| hear(&done(job))).collect()).await;
     let Outcome::Claimed(next) = stage.one(claim(session)).await else { panic!() };
     assert_eq!(next.len(), 1, "two were left");
-    let pause = Operation::PauseQueue { queue: "default".into(), paused: true };
+    let pause = pausing("default", true);
     stage.apply(vec![pause, hear(&done(&out[4]))]).await;
     assert_eq!(stage.one(claim(session)).await, none);
     assert_eq!(stage.one(claim(uuid::Uuid::now_v7())).await, Outcome::NotFound);

@@ -20,7 +20,7 @@ use crate::store::{
     chance::Chance,
     client::Client,
     stage::Stage,
-    words::{DAY, SECOND, claim, completed, enqueue, failed, job, lease, prune, rescue},
+    words::{DAY, SECOND, claim, completed, enqueue, failed, job, lease, pausing, prune, rescue},
 };
 
 fn keyed(key: &str) -> NewJob {
@@ -454,9 +454,9 @@ pub async fn a_paused_queue_gives_no_keys_either<B: Backend>(stage: &mut Stage<B
     known(stage).await;
     store(stage, "a", 3).await;
     let session = stage.session().await;
-    stage.one(Operation::PauseQueue { queue: "default".into(), paused: true }).await;
+    stage.one(pausing("default", true)).await;
     assert_eq!(claims(stage, 9, session).await, (Vec::new(), None));
-    stage.one(Operation::PauseQueue { queue: "default".into(), paused: false }).await;
+    stage.one(pausing("default", false)).await;
     stage.one(rescue(session, 1)).await;
     assert_eq!(stage.one(claim("default", 9, session)).await, Outcome::NotFound, "its session is closed");
     let session = stage.session().await;

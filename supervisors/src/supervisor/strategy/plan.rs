@@ -121,6 +121,19 @@ impl Plan {
         self.exhausted_until.is_some_and(|until| now < until)
     }
 
+    /// Another budget of restarts from now on; what was spent counts against it.
+    pub(crate) fn change_intensity(&mut self, restarts: usize, period: Duration) {
+        self.rules.intensity = restarts;
+        self.rules.period = period;
+        self.intensity.change(restarts, period);
+    }
+
+    /// The budget is as new.
+    pub(crate) fn forgive(&mut self) {
+        self.intensity.reset();
+        self.exhausted_until = None;
+    }
+
     #[cfg(feature = "testkit")]
     pub(crate) fn shutdown_of(&self, child: Key) -> Option<Shutdown> {
         self.children.get(&child).map(|child| child.shutdown)

@@ -54,7 +54,6 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         }
         Operation::OpenSession(session) => session::open(tx, session).await,
         Operation::PutQueues(queues) => put_queues(tx, queues).await,
-        Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused).await,
         Operation::LimitQueue { queue, limits } => limit_queue(tx, queue, limits).await,
         Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by).await,
         Operation::Park { limit, leader } => {
@@ -93,6 +92,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Workflow(_)
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
+        | Operation::Queue(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -225,18 +225,6 @@ async fn put_queues(tx: &mut Transaction<'_>, queues: &[QueueSettings]) -> sqlx:
     .execute(&mut *tx.connection)
     .await?;
     Ok(Outcome::Done)
-}
-
-async fn pause_queue(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> sqlx::Result<Outcome> {
-    let changed = sqlx::query(
-        "UPDATE queues SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, $3) END, updated_at = $3 WHERE name = $1",
-    )
-    .bind(queue)
-    .bind(paused)
-    .bind(tx.changes.now.as_micros())
-    .execute(&mut *tx.connection)
-    .await?;
-    Ok(if changed.rows_affected() == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
 async fn limit_queue(tx: &mut Transaction<'_>, queue: &str, change: &QueueLimits) -> sqlx::Result<Outcome> {

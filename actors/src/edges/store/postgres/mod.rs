@@ -30,6 +30,7 @@ mod order;
 mod outside;
 #[cfg(test)]
 mod plans;
+mod queue_pause;
 mod read;
 mod reports;
 mod retention;

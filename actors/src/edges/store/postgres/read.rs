@@ -18,6 +18,7 @@ use super::{
 use crate::edges::store::{
     StoreError,
     port::OpenSession,
+    queue_pause,
     record::{
         CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent,
         QueueSettings, QueueTotals, Standing,
@@ -462,7 +463,7 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
     };
     let known = sqlx::query(
         "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key,
-                labels
+                labels, pause, resumes
          FROM queues",
     )
     .fetch_all(&mut *connection);
@@ -472,6 +473,8 @@ pub(super) async fn queues(connection: &mut PgConnection) -> sqlx::Result<Vec<(Q
         totals.paused_at = row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp::from_micros);
         totals.limits = limits(&row)?;
         totals.labels = labels_of(row.try_get("labels")?);
+        totals.pause = queue_pause::of_text(row.try_get("pause")?, totals.paused_at);
+        totals.resumes = long(&row, "resumes")?;
         settings.concurrency = wide(&row, "concurrency")?;
         settings.max_backlog = long(&row, "max_backlog")?;
     }

@@ -20,7 +20,7 @@ use super::{
     unique, workflows,
 };
 use crate::edges::store::{
-    StoreError,
+    StoreError, queue_pause,
     transfer::{
         AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
         Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
@@ -141,11 +141,14 @@ async fn export_queues(connection: &mut PgConnection, writer: &mut Writer<'_>) -
             rate: rate_of(row.try_get("rate")?),
             rate_per_key: rate_of(row.try_get("rate_per_key")?),
             paused_at: optional_time(row, "paused_at")?,
+            pause: queue_pause::of_text(row.try_get("pause")?, optional_time(row, "paused_at")?)
+                .map(Box::new),
             updated_at: time(row, "updated_at")?,
         })
     };
     let sql =
-        "SELECT name, concurrency, max_backlog, max_running, max_running_per_key, rate, rate_per_key, paused_at, updated_at
+        "SELECT name, concurrency, max_backlog, max_running, max_running_per_key, rate, rate_per_key, paused_at, pause,
+                updated_at
          FROM queues ORDER BY name";
     for row in sqlx::query(sql).fetch_all(&mut *connection).await.map_err(failed)? {
         writer.write(&Line::Queue(queue(&row).map_err(failed)?))?;
@@ -646,11 +649,14 @@ impl Import<'_> {
     }
 
     async fn queue(&mut self, queue: QueueLine) -> Result<(), TransferError> {
+        // A reason is of a pause.
+        let pause =
+            queue.pause.as_deref().zip(queue.paused_at).map(|(pause, since)| queue_pause::text(pause, since));
         sqlx::query(
             "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
-                                 max_running_per_key, rate, rate_per_key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at",
+                                 max_running_per_key, rate, rate_per_key, pause)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at, pause = excluded.pause",
         )
         .bind(queue.name)
         .bind(i64::from(queue.concurrency))
@@ -661,6 +667,7 @@ impl Import<'_> {
         .bind(queue.max_running_per_key)
         .bind(queue.rate.map(|rate| rate.to_string()))
         .bind(queue.rate_per_key.map(|rate| rate.to_string()))
+        .bind(pause)
         .execute(&mut *self.connection)
         .await
         .map_err(unfit)?;

@@ -41,7 +41,6 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         }
         Operation::OpenSession(session) => session::open(tx, session),
         Operation::PutQueues(queues) => put_queues(tx, queues),
-        Operation::PauseQueue { queue, paused } => pause_queue(tx, queue, *paused),
         Operation::LimitQueue { queue, limits } => limit_queue(tx, queue, limits),
         Operation::PutEdge { edge, state, by } => edges::put(tx, edge, state, by),
         Operation::Park { limit, .. } => edges::park(tx, *limit),
@@ -78,6 +77,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Workflow(_)
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
+        | Operation::Queue(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }
@@ -202,16 +202,6 @@ fn put_queues(tx: &Transaction<'_>, queues: &[QueueSettings]) -> rusqlite::Resul
         statement.execute(params![name, concurrency, max_backlog, tx.changes.now.as_micros()])?;
     }
     Ok(Outcome::Done)
-}
-
-fn pause_queue(tx: &Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Result<Outcome> {
-    let sql = if paused {
-        "UPDATE queues SET paused_at = coalesce(paused_at, ?2), updated_at = ?2 WHERE name = ?1"
-    } else {
-        "UPDATE queues SET paused_at = NULL, updated_at = ?2 WHERE name = ?1"
-    };
-    let changed = tx.connection.prepare_cached(sql)?.execute(params![queue, tx.changes.now.as_micros()])?;
-    Ok(if changed == 0 { Outcome::NotFound } else { Outcome::Done })
 }
 
 fn limit_queue(tx: &Transaction<'_>, queue: &str, change: &QueueLimits) -> rusqlite::Result<Outcome> {

@@ -24,6 +24,7 @@ mod open;
 mod outside;
 #[cfg(test)]
 mod plans;
+mod queue_pause;
 mod read;
 mod reports;
 mod retention;

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::edges::store::{
     port::OpenSession,
+    queue_pause,
     record::{
         CountedLog, EventCount, JobFilter, JobRecord, JobTypeRecord, JobWithAttempts, Limits, LogPage,
         LoggedEvent, QueueSettings, QueueTotals, Standing,
@@ -344,7 +345,8 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
     };
     let mut statement = connection
         .prepare_cached(
-            "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key, labels
+            "SELECT name, concurrency, max_backlog, paused_at, max_running, max_running_per_key, rate, rate_per_key, labels,
+                    pause, resumes
              FROM queues",
         )?;
     let mut rows = statement.query(())?;
@@ -354,6 +356,8 @@ pub(super) fn queues(connection: &Connection) -> rusqlite::Result<Vec<(QueueSett
         totals.paused_at = optional_time(row, 3)?;
         totals.limits = limits(row, 4)?;
         totals.labels = labels_of(row.get(8)?);
+        totals.pause = queue_pause::of_text(row.get(9)?, totals.paused_at);
+        totals.resumes = row.get(10)?;
         settings.concurrency = row.get(1)?;
         settings.max_backlog = row.get::<_, i64>(2)?.try_into().unwrap_or(0);
     }

@@ -19,7 +19,7 @@ use super::{
     unique, workflows,
 };
 use crate::edges::store::{
-    StoreError,
+    StoreError, queue_pause,
     transfer::{
         AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
         Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
@@ -120,12 +120,13 @@ fn export_queues(connection: &Connection, writer: &mut Writer<'_>) -> Result<(),
             max_running_per_key: row.get(6)?,
             rate: rate_of(row.get(7)?),
             rate_per_key: rate_of(row.get(8)?),
+            pause: queue_pause::of_text(row.get(9)?, optional_time(row, 3)?).map(Box::new),
         })
     };
     let mut statement = connection
         .prepare(
             "SELECT name, concurrency, max_backlog, paused_at, updated_at, max_running, max_running_per_key, rate,
-                    rate_per_key
+                    rate_per_key, pause
              FROM queues ORDER BY name",
         )
         .map_err(failed)?;
@@ -572,10 +573,13 @@ impl Import<'_> {
     }
 
     fn queue(&self, queue: &QueueLine) -> rusqlite::Result<()> {
+        // A reason is of a pause.
+        let pause =
+            queue.pause.as_deref().zip(queue.paused_at).map(|(pause, since)| queue_pause::text(pause, since));
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO queues (name, concurrency, max_backlog, paused_at, updated_at, max_running,
-                                 max_running_per_key, rate, rate_per_key)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                 max_running_per_key, rate, rate_per_key, pause)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
         statement.execute(params![
             queue.name,
@@ -587,6 +591,7 @@ impl Import<'_> {
             queue.max_running_per_key,
             queue.rate.map(|rate| rate.to_string()),
             queue.rate_per_key.map(|rate| rate.to_string()),
+            pause,
         ])?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use callboard_contracts::{
     EventType, JobState, Rate, Timestamp,
-    api::{AttemptOutcome, LogLevel},
+    api::{AttemptOutcome, LogLevel, QueuePause},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -82,6 +82,9 @@ pub(crate) struct QueueLine {
     pub(crate) rate_per_key: Option<Rate>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) paused_at: Option<Timestamp>,
+    /// Why it is paused. How often it was let go on is counted anew.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) pause: Option<Box<QueuePause>>,
     pub(crate) updated_at: Timestamp,
 }
 
