@@ -6,8 +6,8 @@ use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
         AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, JobComparison,
-        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobSummary, JobTypeView, NodeView, QueueView,
-        StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
+        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobStateView, JobSummary, JobTypeView, NodeView,
+        PublishedState, QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -20,10 +20,11 @@ use super::{
     bulk, cron, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog,
+        CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobState,
         GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks, ListCommands, ListCron,
-        ListJobs, ListSteps, ListWorkflows, PreviewCron, ReadLog, RecentEvents, Refusal,
+        ListJobs, ListSignals, ListSteps, ListWorkflows, PreviewCron, ReadLog, RecentEvents, Refusal,
     },
+    signals,
     tuning::Retune,
     waiting, workflows,
 };
@@ -127,7 +128,8 @@ impl PlainHandler<GetJob> for ReadModel {
             edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
             let waits_for = waiting::reason(&node, &found.job).await?;
             let edits = dead_jobs::edits(&node, request.id).await?;
-            detail(found, waits_for, edits).map(Some)
+            let published = signals::job_state(&node, request.id).await?.and_then(|state| state.published);
+            detail(found, waits_for, published, edits).map(Some)
         })
     }
 }
@@ -137,6 +139,24 @@ impl PlainHandler<GetJobLog> for ReadModel {
 
     fn handle(&mut self, GetJobLog { id, query }: GetJobLog, _: &mut Context<Self>) -> Self::Reply {
         self.read(move |store| async move { store.job_log(id, query).await })
+    }
+}
+
+impl PlainHandler<ListSignals> for ReadModel {
+    type Reply = Later<Result<Option<SignalList>, StoreError>>;
+
+    fn handle(&mut self, ListSignals { id }: ListSignals, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { signals::list(&node, id).await })
+    }
+}
+
+impl PlainHandler<GetJobState> for ReadModel {
+    type Reply = Later<Result<Option<JobStateView>, StoreError>>;
+
+    fn handle(&mut self, GetJobState { id }: GetJobState, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { signals::job_state(&node, id).await })
     }
 }
 
@@ -419,6 +439,7 @@ pub(super) fn summary(job: JobRecord) -> JobSummary {
 fn detail(
     found: JobWithAttempts,
     waits_for: Option<String>,
+    published: Option<PublishedState>,
     edits: Vec<JobEdit>,
 ) -> Result<JobDetail, StoreError> {
     let JobWithAttempts { mut job, progress, attempts } = found;
@@ -437,6 +458,7 @@ fn detail(
         needs,
         cancel_requested_at: job.cancel_requested_at,
         progress,
+        published,
         edits,
         attempts,
         summary: summary(job),

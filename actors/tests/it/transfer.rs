@@ -314,6 +314,8 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
             first: true,
             progress: Some(ReportedProgress { fraction: 0.25, message, at: now }),
             lines: vec![line(1, "one"), line(2, "\u{1b}\n{\"two\":2}"), line(9, "")],
+            published: Some(ReportedState { value: r#"{"at": [1, null]}"#.to_owned(), at: now }),
+            taken: vec![1],
             forget: None,
         };
         let end = AttemptEnd::Completed { result: None };

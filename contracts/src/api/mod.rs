@@ -13,6 +13,7 @@ pub mod node;
 pub mod problem;
 pub mod queue;
 pub mod setting;
+pub mod signal;
 pub mod submit;
 pub mod tree;
 pub mod unique;
@@ -42,6 +43,11 @@ pub use node::{CommandState, CommandView, NodeAction, NodeQueue, NodeState, Node
 pub use problem::{FieldError, Problem};
 pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
+pub use signal::{
+    InvalidSignalName, JobStateView, MAX_SIGNAL_BYTES, MAX_SIGNAL_NAME, MAX_STATE_BYTES, MOST_ACKNOWLEDGED,
+    MOST_SIGNAL_BYTES, MOST_SIGNALS, PublishedState, SendSignal, SignalList, SignalSent, SignalTaken, SignalView,
+    check_signal_name,
+};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};
 pub use unique::{MAX_UNIQUE_FIELDS, MAX_UNIQUE_PERIOD_MS, Unique, UniquePolicy};

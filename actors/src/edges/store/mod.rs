@@ -21,6 +21,7 @@ pub mod port;
 mod postgres;
 pub mod record;
 pub mod report;
+pub mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -28,6 +28,7 @@ use super::{
         QueueTotals, Retention, Standing,
     },
     report::Report,
+    signals::{JobStateRecord, SignalOperation, SignalOutcome, SignalRecord},
     workflow::{
         EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
         WorkflowRecord,
@@ -332,6 +333,8 @@ pub enum Operation {
     Cron(CronOperation),
     /// What is done about dead jobs and in bulk.
     DeadJobs(DeadJobsOperation),
+    /// What concerns signals.
+    Signals(SignalOperation),
 }
 
 impl Operation {
@@ -528,6 +531,8 @@ pub enum Outcome {
     Done,
     /// [`Operation::Cron`].
     Cron(CronOutcome),
+    /// [`Operation::Signals`].
+    Signals(SignalOutcome),
 }
 
 impl Outcome {
@@ -611,6 +616,13 @@ pub enum Wake {
     Command {
         /// The node's name.
         node: String,
+    },
+    /// A signal was sent to a job that runs.
+    Signal {
+        /// The job.
+        job: Uuid,
+        /// Whose its attempt is.
+        session: Uuid,
     },
     /// The log may have grown.
     Log,
@@ -797,4 +809,18 @@ pub trait Store: Send + Sync + 'static {
         which: BulkSelection,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>>;
+
+    /// The signals of a job, in the order of their numbers: those that are unacknowledged, and the newest acknowledged ones; `None`
+    /// if there is no such job.
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>>;
+
+    /// Unacknowledged signals of these jobs, of each behind this number, in the order of jobs and numbers; at most `limit`.
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>>;
+
+    /// The state that a job shows; `None` if there is no such job.
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>>;
 }

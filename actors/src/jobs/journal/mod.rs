@@ -95,6 +95,21 @@ impl Journal {
         }
     }
 
+    /// The run shows this of itself, JSON text; the newest counts.
+    pub(crate) fn publish(self: &Arc<Self>, value: String) {
+        let now = (self.args.clock)();
+        if self.state.lock().published(value, now) {
+            self.args.inbox.add(self);
+        }
+    }
+
+    /// The run has taken the signal of this number.
+    pub(crate) fn taken(self: &Arc<Self>, signal: u32) {
+        if self.state.lock().taken(signal) {
+            self.args.inbox.add(self);
+        }
+    }
+
     /// Adds lines to the log.
     pub(crate) fn log(self: &Arc<Self>, level: LogLevel, text: &str) {
         let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).peekable();

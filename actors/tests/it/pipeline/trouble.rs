@@ -12,6 +12,7 @@ use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronOperation, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    signals::{JobStateRecord, SignalRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -313,5 +314,21 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.store.bulks(which, limit)
+    }
+
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>> {
+        self.store.signals(job)
+    }
+
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        self.store.signals_after(jobs, limit)
+    }
+
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
+        self.store.job_state(job)
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside,
-    reports, retention, session, transaction::Transaction, unique, workflows,
+    reports, retention, session, signals, transaction::Transaction, unique, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -114,6 +114,7 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
             Ok(outcome.map_or(Outcome::NotLeader, Outcome::Cron))
         }
         Operation::DeadJobs(operation) => dead_jobs(tx, operation).await,
+        Operation::Signals(operation) => signals::run(tx, operation).await,
         other => control::run(tx, other).await,
     }
 }

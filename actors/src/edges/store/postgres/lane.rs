@@ -25,6 +25,7 @@ use crate::{
         Operation, OperationResult, Outcome, StoreError, Wake,
         cron::{CalledOff, CronOutcome},
         dead_jobs::DeadJobsOutcome,
+        signals::SignalOutcome,
         record::Lease,
         workflow::WorkflowOutcome,
     },
@@ -239,6 +240,9 @@ fn told(result: &OperationResult) -> Vec<Wake> {
             called_off: Some(CalledOff { lease, queue, session }),
             ..
         })) => vec![cancel(lease, queue, session)],
+        Ok(Outcome::Signals(SignalOutcome::Stored { job, session: Some(session), .. })) => {
+            vec![Wake::Signal { job: *job, session: *session }]
+        }
         Ok(Outcome::Ordered { node }) => vec![Wake::Command { node: node.clone() }],
         _ => Vec::new(),
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     columns::{as_integer, as_long, as_text, count, long, time},
+    signals,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -31,6 +32,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     let news = write_heads(tx.connection, &accepted).await?;
     accepted.tell(&mut tx.changes, &news);
     write_lines(tx.connection, &accepted).await?;
+    signals::write_reports(tx.connection, &accepted, tx.changes.now).await?;
     forget_lines(tx.connection, &accepted).await?;
     let first = accepted.heads.iter().filter(|(_, head)| head.first).map(|((job, _), _)| *job);
     forget_old_runs(tx.connection, first.collect()).await?;

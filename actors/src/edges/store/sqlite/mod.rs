@@ -28,6 +28,7 @@ mod read;
 mod reports;
 mod retention;
 mod session;
+mod signals;
 mod threads;
 mod transaction;
 mod transfer;
@@ -53,6 +54,7 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    signals::{JobStateRecord, SignalRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -346,5 +348,21 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.readers.run(move |connection| bulk::read(connection, which, limit))
+    }
+
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>> {
+        self.readers.run(move |connection| signals::all(connection, job))
+    }
+
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        self.readers.run(move |connection| signals::after(connection, &jobs, limit))
+    }
+
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
+        self.readers.run(move |connection| signals::job_state(connection, job))
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     jobs::{hex, time},
+    signals,
     transaction::Transaction,
 };
 use crate::edges::store::{
@@ -30,6 +31,9 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
     accepted.tell(&mut tx.changes, &news);
     for report in &accepted.reports {
         write_lines(tx.connection, report)?;
+        let head = accepted.heads.get(&(report.lease.id, report.lease.token));
+        let attempt = head.map_or(0, |head| head.attempt);
+        signals::write_report(tx.connection, report, attempt, tx.changes.now)?;
     }
     for ((job, _), head) in &accepted.heads {
         if head.first {
