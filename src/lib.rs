@@ -21,6 +21,8 @@ mod enqueue_in;
 mod folder_lock;
 #[cfg(feature = "sqlite")]
 mod settings;
+#[cfg(feature = "sqlite")]
+mod signals;
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
 pub mod testing;
 #[cfg(feature = "sqlite")]

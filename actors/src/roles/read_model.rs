@@ -20,9 +20,10 @@ use super::{
     bulk, cron, dead_jobs, edges, fleet,
     node::Node,
     request::{
-        CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog, GetJobState,
-        GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks, ListCommands, ListCron,
-        ListJobs, ListSignals, ListSteps, ListWorkflows, PreviewCron, ReadLog, RecentEvents, Refusal,
+        CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog,
+        GetJobState, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks,
+        ListCommands, ListCron, ListJobs, ListSignals, ListSteps, ListWorkflows, PreviewCron, ReadLog,
+        RecentEvents, Refusal,
     },
     signals,
     tuning::Retune,

@@ -7,8 +7,9 @@ use callboard_contracts::{
     api::{
         AuditPage, BulkPreview, BulkView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun,
         CronView, DeadCauseList, EdgeView, FieldError, JobComparison, JobDetail, JobList, JobLogPage,
-        JobLogQuery, JobStateView, JobTypeView, LogCursor, MOST_SIGNAL_BYTES, MOST_SIGNALS, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
-        RetryEdit, SendSignal, SettingsChanged, SettingsView, SignalList, SignalSent, StartBulk, Submitted, Totals, WorkflowState,
+        JobLogQuery, JobStateView, JobTypeView, LogCursor, MOST_SIGNAL_BYTES, MOST_SIGNALS, NodeView,
+        OrderNode, PutEdge, QueueLimits, QueueView, Retried, RetryEdit, SendSignal, SettingsChanged,
+        SettingsView, SignalList, SignalSent, StartBulk, Submitted, Totals, WorkflowState,
     },
 };
 use callboard_supervisors::Message;
@@ -196,7 +197,8 @@ pub enum Refusal {
     /// The job has as many signals that it has not acknowledged as it may.
     #[error(
         "{signals} signals with {bytes} bytes wait for the job unacknowledged; it may have {} with {} bytes",
-        MOST_SIGNALS, MOST_SIGNAL_BYTES
+        MOST_SIGNALS,
+        MOST_SIGNAL_BYTES
     )]
     TooManySignals {
         /// How many there are.

@@ -32,7 +32,9 @@ async fn run(node: Arc<Node>) {
             Wake::Cancel { lease, queue, session } if *node.session.borrow() == Some(session) => {
                 node.call_off(lease, &queue);
             }
-            Wake::Signal { job, session } if *node.session.borrow() == Some(session) => node.signals.news(job),
+            Wake::Signal { job, session } if *node.session.borrow() == Some(session) => {
+                node.signals.news(job)
+            }
             Wake::Command { node: name } if *name == *node.name => node.standing.ordered.notify_one(),
             // The readers of the log follow its newest place.
             Wake::Cancel { .. } | Wake::Command { .. } | Wake::Signal { .. } | Wake::Log => {}

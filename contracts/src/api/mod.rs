@@ -45,8 +45,8 @@ pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use signal::{
     InvalidSignalName, JobStateView, MAX_SIGNAL_BYTES, MAX_SIGNAL_NAME, MAX_STATE_BYTES, MOST_ACKNOWLEDGED,
-    MOST_SIGNAL_BYTES, MOST_SIGNALS, PublishedState, SendSignal, SignalList, SignalSent, SignalTaken, SignalView,
-    check_signal_name,
+    MOST_SIGNAL_BYTES, MOST_SIGNALS, PublishedState, SendSignal, SignalList, SignalSent, SignalTaken,
+    SignalView, check_signal_name,
 };
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};

@@ -17,13 +17,13 @@ use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
-    signals::{JobStateRecord, SignalRecord},
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 

@@ -13,8 +13,8 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, SignalSent, Submitted,
-        WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
+        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, SignalSent,
+        Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -27,8 +27,8 @@ use super::{
     node::Node,
     request::{
         BulkAnswer, BulkJobs, CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron,
-        PauseQueue, PrepareJob, PutCron, Refusal, RetryEdited, RetryJob, RunCron, SetEdge, SignalJob, Signed, StopBulk,
-        Submit, SubmitOnce, SubmittedOnce, Who,
+        PauseQueue, PrepareJob, PutCron, Refusal, RetryEdited, RetryJob, RunCron, SetEdge, SignalJob, Signed,
+        StopBulk, Submit, SubmitOnce, SubmittedOnce, Who,
     },
     signals,
     tuning::Retune,

@@ -12,12 +12,12 @@ use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronOperation, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
-    signals::{JobStateRecord, SignalRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 use callboard_contracts::{

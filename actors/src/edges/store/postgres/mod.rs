@@ -73,12 +73,12 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
-    signals::{JobStateRecord, SignalRecord},
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 

@@ -171,10 +171,7 @@ fn record(row: &PgRow) -> sqlx::Result<SignalRecord> {
 }
 
 /// All of a job, in the order of their numbers; `None` if there is no such job.
-pub(super) async fn all(
-    connection: &mut PgConnection,
-    job: Uuid,
-) -> sqlx::Result<Option<Vec<SignalRecord>>> {
+pub(super) async fn all(connection: &mut PgConnection, job: Uuid) -> sqlx::Result<Option<Vec<SignalRecord>>> {
     let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM jobs WHERE id = $1)")
         .bind(job)
         .fetch_one(&mut *connection)

@@ -51,8 +51,8 @@ fn held(connection: &Connection, signal: &NewSignal) -> rusqlite::Result<Held> {
     )?;
     let (last, signals, bytes) =
         all.query_row([signal.job.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let mut same =
-        connection.prepare_cached("SELECT number, name, value FROM job_signals WHERE job = ?1 AND id = ?2")?;
+    let mut same = connection
+        .prepare_cached("SELECT number, name, value FROM job_signals WHERE job = ?1 AND id = ?2")?;
     let same = same.query_row(params![signal.job.as_bytes(), signal.id.as_bytes()], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     });

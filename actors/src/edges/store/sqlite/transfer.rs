@@ -22,8 +22,8 @@ use crate::edges::store::{
     StoreError,
     transfer::{
         AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
-        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, PublishedLine, QueueLine, Reader, ReportLine, SettingLine, SignalLine,
-        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, PublishedLine, QueueLine, Reader, ReportLine,
+        SettingLine, SignalLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
