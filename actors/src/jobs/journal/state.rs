@@ -77,7 +77,7 @@ impl State {
             lease: args.lease,
             started_at: args.started_at,
             limits: args.limits,
-            budget: args.inbox.budget.clone(),
+            budget: args.budget.clone(),
             numbered: 0,
             head_lines: 0,
             head_bytes: 0,

@@ -157,7 +157,8 @@ fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timesta
         queue: job.queue.clone(),
         job_type: job.job_type.clone(),
         limits: node.tuned().log_limits,
-        inbox: node.inbox.clone(),
+        inbox: Arc::downgrade(&node.inbox),
+        budget: node.inbox.budget.clone(),
         clock: Box::new(move || store.now()),
         counters: Box::new(move |queue, job_type| metrics.log_lines(queue, job_type)),
     })

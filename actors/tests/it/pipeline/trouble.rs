@@ -325,6 +325,9 @@ impl Store for Troubled {
         jobs: Vec<(Uuid, u32)>,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        if self.trouble.outage.load(SeqCst) {
+            return async { Err(StoreError::Locked("a test has it".to_owned())) }.boxed();
+        }
         self.store.signals_after(jobs, limit)
     }
 

@@ -19,7 +19,7 @@ use crate::edges::store::{
     dead_jobs::{BulkSelection, CausePage, CauseQuery, DeadJobsOperation},
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
     record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
-    report::{Report, ReportedLine, ReportedProgress},
+    report::{Report, ReportedLine, ReportedProgress, ReportedState},
 };
 use crate::jobs::RetryPolicy;
 

@@ -150,8 +150,9 @@ pub(super) fn after(
 ) -> rusqlite::Result<Vec<(Uuid, SignalRecord)>> {
     let list = json!(jobs.iter().map(|(job, after)| json!([hex(*job), after])).collect::<Vec<_>>());
     let sql = format!(
-        "SELECT {COLUMNS}, job FROM json_each(?1) AS wanted CROSS JOIN job_signals
-         ON job = unhex(wanted.value ->> 0) AND number > wanted.value ->> 1
+        "SELECT {COLUMNS}, job
+         FROM (SELECT unhex(value ->> 0) AS wanted, value ->> 1 AS behind FROM json_each(?1))
+         CROSS JOIN job_signals ON job = wanted AND number > behind
          WHERE acknowledged_at IS NULL ORDER BY job, number LIMIT ?2"
     );
     let mut find = connection.prepare_cached(&sql)?;
