@@ -12,7 +12,7 @@ use callboard::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Pays a bill, once somebody has approved it.
@@ -80,7 +80,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = start().await?;
     let job = app.wait(id).await?;
     assert_eq!(job.summary.state, JobState::Completed);
-    println!("{}", job.result.unwrap_or_default());
+    println!("{}", job.result.as_ref().and_then(Value::as_str).unwrap_or_default());
     for signal in app.signals(id).await?.signals {
         println!("{} by {}, taken: {}", signal.name, signal.by, signal.taken.is_some());
     }

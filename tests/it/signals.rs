@@ -297,9 +297,10 @@ fn people_signal_jobs_on_the_command_line() {
 #[test]
 fn a_log_is_followed_on_another_node() {
     let database = Database::create();
-    let alpha = server(&database, "alpha");
-    let arguments = ["--queues", "default", "--set", "command.programs=[\"sh\"]"];
-    let beta = Server::worker(&options(&database, "beta", &arguments[2..]));
+    let allowed = ["--set", "command.programs=[\"sh\"]"];
+    let roles = ["--roles", "gateway,read-model,leader"];
+    let alpha = Server::start(&options(&database, "alpha", &[roles, allowed].concat()));
+    let beta = Server::worker(&options(&database, "beta", &allowed));
     let gate = beta.data.join("gate");
     let script = "echo first; while ! test -e \"$1\"; do sleep 0.02; done; echo last";
     let args = ["-c", script, "sh", gate.to_str().expect("UTF-8")];
