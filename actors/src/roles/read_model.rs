@@ -7,7 +7,7 @@ use callboard_contracts::{
     api::{
         AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, JobComparison,
         JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobStateView, JobSummary, JobTypeView, NodeView,
-        PublishedState, QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
+        QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -129,8 +129,7 @@ impl PlainHandler<GetJob> for ReadModel {
             edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
             let waits_for = waiting::reason(&node, &found.job).await?;
             let edits = dead_jobs::edits(&node, request.id).await?;
-            let published = signals::job_state(&node, request.id).await?.and_then(|state| state.published);
-            detail(found, waits_for, published, edits).map(Some)
+            detail(found, waits_for, edits).map(Some)
         })
     }
 }
@@ -440,10 +439,9 @@ pub(super) fn summary(job: JobRecord) -> JobSummary {
 fn detail(
     found: JobWithAttempts,
     waits_for: Option<String>,
-    published: Option<PublishedState>,
     edits: Vec<JobEdit>,
 ) -> Result<JobDetail, StoreError> {
-    let JobWithAttempts { mut job, progress, attempts } = found;
+    let JobWithAttempts { mut job, progress, published, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
     let needs = std::mem::take(&mut job.needs);
@@ -459,7 +457,7 @@ fn detail(
         needs,
         cancel_requested_at: job.cancel_requested_at,
         progress,
-        published,
+        published: published.map(signals::published).transpose()?,
         edits,
         attempts,
         summary: summary(job),

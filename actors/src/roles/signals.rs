@@ -23,9 +23,9 @@ use crate::{
     edges::store::{
         Operation, Outcome, StoreError,
         record::Lease,
-        signals::{JobStateRecord, NewSignal, SignalOperation, SignalOutcome, SignalRecord},
+        signals::{JobStateRecord, NewSignal, PublishedRecord, SignalOperation, SignalOutcome, SignalRecord},
     },
-    jobs::signals::{SignalAccess, SignalError, SignalInbox},
+    jobs::signals::{SignalAccess, SignalError, SignalInbox, readable},
 };
 
 /// Attempts for which one read asks.
@@ -155,6 +155,10 @@ pub(super) async fn send(node: &Node, who: &Who, request: SignalJob) -> Result<S
     if value.len() > MAX_SIGNAL_BYTES {
         return Err(Refusal::SignalTooLarge { size: value.len(), limit: MAX_SIGNAL_BYTES });
     }
+    if let Err(error) = readable(&value) {
+        let error = FieldError { pointer: "/value".to_owned(), message: error.to_string() };
+        return Err(Refusal::Invalid(vec![error]));
+    }
     let id = id.unwrap_or_else(Uuid::now_v7);
     let deed = Deed::new("job.signal", job.to_string()).with(json!({ "signal": id, "name": name }));
     let signal = NewSignal { job, id, name, value, by: who.name.clone() };
@@ -208,13 +212,14 @@ fn view(record: SignalRecord) -> Result<SignalView, StoreError> {
 pub(super) async fn job_state(node: &Node, id: Uuid) -> Result<Option<JobStateView>, StoreError> {
     let Some(record) = node.store.job_state(id).await? else { return Ok(None) };
     let JobStateRecord { state, attempt, published } = record;
-    let published = published
-        .map(|of| {
-            let value = json_of("state", &of.value)?;
-            Ok::<_, StoreError>(PublishedState { attempt: of.attempt, at: of.at, value })
-        })
-        .transpose()?;
+    let published = published.map(self::published).transpose()?;
     Ok(Some(JobStateView { id, state, attempt, published }))
+}
+
+/// What a run shows.
+pub(super) fn published(record: PublishedRecord) -> Result<PublishedState, StoreError> {
+    let PublishedRecord { attempt, at, value } = record;
+    Ok(PublishedState { attempt, at, value: json_of("state", &value)? })
 }
 
 fn json_of(what: &str, text: &str) -> Result<Value, StoreError> {

@@ -25,7 +25,7 @@ pub(crate) struct SignalArgs {
     /// What the job waits for: 1 to 64 lower-case letters, digits, '_', '-' and '.'.
     name: String,
     /// What the signal says, JSON [default: null].
-    #[arg(conflicts_with = "file")]
+    #[arg(conflicts_with = "file", allow_negative_numbers = true)]
     value: Option<String>,
     /// Read the JSON from this file; - is the standard input.
     #[arg(long, short, value_name = "FILE")]

@@ -13,6 +13,7 @@ use std::{fmt, sync::Arc};
 use callboard_contracts::api::MAX_STATE_BYTES;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{desk::SignalDesk, inbox::SignalInbox};
@@ -104,7 +105,15 @@ pub(crate) fn state_text<T: Serialize + ?Sized>(state: &T) -> Result<String, Sta
     if text.len() > MAX_STATE_BYTES {
         return Err(StateError::TooLarge { bytes: text.len(), limit: MAX_STATE_BYTES });
     }
+    readable(&text).map_err(|error| StateError::NoJson(error.to_string()))?;
     Ok(text)
+}
+
+/// JSON text that was written can be read again: what is nested too deep cannot.
+pub(crate) fn readable(text: &str) -> Result<(), serde_json::Error> {
+    // Few levels need no second look.
+    let levels = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if levels < 100 { Ok(()) } else { serde_json::from_str::<Value>(text).map(drop) }
 }
 
 #[cfg(test)]

@@ -206,6 +206,13 @@ fn a_state_has_its_size() {
     assert_eq!(state_text(&fits).unwrap().len(), MAX_STATE_BYTES);
     let error = state_text(&format!("{fits}x")).unwrap_err().to_string();
     assert_eq!(error, "the state has 16385 bytes of JSON; 16384 are allowed");
+    let nested = |levels: usize| {
+        let mut value = serde_json::Value::Null;
+        (0..levels).for_each(|_| value = serde_json::json!([value]));
+        state_text(&value)
+    };
+    assert_eq!(nested(120).unwrap().len(), 2 * 120 + 4);
+    assert!(nested(200).unwrap_err().to_string().contains("recursion limit exceeded"));
     let no_json = std::collections::BTreeMap::from([((1, 2), 3)]);
     assert!(matches!(state_text(&no_json), Err(StateError::NoJson(_))));
 }

@@ -319,10 +319,14 @@ async fn what_is_no_signal_is_told_and_an_unfit_one_fails_the_attempt() {
     send(&node, id, named("other", json!(fits))).await.unwrap();
     let missing = Uuid::now_v7();
     assert_eq!(send(&node, missing, approve()).await, Err(Refusal::NotFound(missing)));
-    let taken = Some(Uuid::now_v7());
-    send(&node, id, SendSignal { id: taken, ..named("other", json!(1)) }).await.unwrap();
-    let refused = send(&node, id, SendSignal { id: taken, ..named("other", json!(2)) }).await.unwrap_err();
-    assert_eq!(refused, Refusal::OtherSignal(taken.unwrap()));
+    let deep = (0..200).fold(Value::Null, |value, _| json!([value]));
+    let refused = send(&node, id, named("other", deep)).await.unwrap_err();
+    assert!(refused.to_string().starts_with("/value: recursion limit exceeded"), "{refused}");
+    let taken = Uuid::now_v7();
+    send(&node, id, SendSignal { id: Some(taken), ..named("other", json!(1)) }).await.unwrap();
+    let refused =
+        send(&node, id, SendSignal { id: Some(taken), ..named("other", json!(2)) }).await.unwrap_err();
+    assert_eq!(refused, Refusal::OtherSignal(taken));
     send(&node, id, named("approve", json!({ "note": 7 }))).await.unwrap();
     // Each attempt gets it again.
     let job = node.reaches(id, JobState::Discarded).await;

@@ -1,17 +1,18 @@
 //! Signals, and the states that runs publish.
 
-use callboard_contracts::{JobState, Timestamp, api::MOST_ACKNOWLEDGED};
+use callboard_contracts::{Timestamp, api::MOST_ACKNOWLEDGED};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_integer, as_long, as_text, count, optional_time, time},
+    columns::{as_integer, as_long, as_text, count, long, optional_time, time},
+    reports,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Outcome,
     record::Lease,
-    signals::{JobStateRecord, NewSignal, PublishedRecord, SignalOperation, SignalOutcome, SignalRecord},
+    signals::{JobStateRecord, NewSignal, SignalOperation, SignalOutcome, SignalRecord},
     transfer::SignalLine,
     transition::{
         code::state_of,
@@ -217,26 +218,8 @@ pub(super) async fn job_state(
     let found = sqlx::query("SELECT state, attempt, token FROM jobs WHERE id = $1").bind(job);
     let Some(found) = found.fetch_optional(&mut *connection).await? else { return Ok(None) };
     let state = state_of(found.try_get::<i16, _>("state")?.into());
-    let token: i64 = found.try_get("token")?;
-    let published = sqlx::query(
-        "SELECT attempt, published_at, published FROM attempt_reports
-         WHERE job = $1 AND published_at IS NOT NULL
-            AND (token = $2 OR ($3 AND token = (SELECT max(token) FROM attempts WHERE job = $1)))
-         ORDER BY token DESC LIMIT 1",
-    )
-    .bind(job)
-    .bind(token)
-    .bind(state != JobState::Executing)
-    .fetch_optional(connection)
-    .await?;
-    let published = published.map(|row| {
-        Ok::<_, sqlx::Error>(PublishedRecord {
-            attempt: count(&row, "attempt")?,
-            at: time(&row, "published_at")?,
-            value: row.try_get("published")?,
-        })
-    });
-    Ok(Some(JobStateRecord { state, attempt: count(&found, "attempt")?, published: published.transpose()? }))
+    let (_, published) = reports::newest(connection, job, state, long(&found, "token")?).await?;
+    Ok(Some(JobStateRecord { state, attempt: count(&found, "attempt")?, published }))
 }
 
 /// Those of these jobs that have signals.

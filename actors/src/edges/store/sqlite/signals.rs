@@ -1,19 +1,20 @@
 //! Signals, and the states that runs publish.
 
-use callboard_contracts::{JobState, Timestamp, api::MOST_ACKNOWLEDGED};
+use callboard_contracts::{Timestamp, api::MOST_ACKNOWLEDGED};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     jobs::{hex, id, optional_time, time},
+    reports,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Outcome,
     record::Lease,
     report::Report,
-    signals::{JobStateRecord, NewSignal, PublishedRecord, SignalOperation, SignalOutcome, SignalRecord},
+    signals::{JobStateRecord, NewSignal, SignalOperation, SignalOutcome, SignalRecord},
     transfer::SignalLine,
     transition::{
         code::state_of,
@@ -165,17 +166,8 @@ pub(super) fn job_state(connection: &Connection, job: Uuid) -> rusqlite::Result<
     let mut find = connection.prepare_cached("SELECT state, attempt FROM jobs WHERE id = ?1")?;
     let found = find.query_row([job.as_bytes()], |row| Ok((state_of(row.get(0)?), row.get(1)?)));
     let Some((state, attempt)) = found.optional()? else { return Ok(None) };
-    let mut find = connection.prepare_cached(
-        "SELECT attempt, published_at, published FROM attempt_reports
-         WHERE job = ?1 AND published_at IS NOT NULL
-            AND (token = (SELECT token FROM jobs WHERE id = ?1)
-                 OR (?2 AND token = (SELECT max(token) FROM attempts WHERE job = ?1)))
-         ORDER BY token DESC LIMIT 1",
-    )?;
-    let published = find.query_row(params![job.as_bytes(), state != JobState::Executing], |row| {
-        Ok(PublishedRecord { attempt: row.get(0)?, at: time(row, 1)?, value: row.get(2)? })
-    });
-    Ok(Some(JobStateRecord { state, attempt, published: published.optional()? }))
+    let (_, published) = reports::newest(connection, job, state)?;
+    Ok(Some(JobStateRecord { state, attempt, published }))
 }
 
 /// Of an export.
