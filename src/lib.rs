@@ -23,6 +23,8 @@ mod folder_lock;
 mod queues;
 #[cfg(feature = "sqlite")]
 mod settings;
+#[cfg(feature = "sqlite")]
+mod signals;
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
 pub mod testing;
 #[cfg(feature = "sqlite")]

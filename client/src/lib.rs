@@ -36,6 +36,7 @@ mod log_stream;
 mod request;
 mod retry;
 mod server;
+mod signals;
 mod submit;
 mod submit_stream;
 mod workflows;

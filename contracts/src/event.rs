@@ -54,11 +54,14 @@ pub enum EventType {
     /// Its run has said how far it is; at most about once a second, and always the last word of a run.
     #[serde(rename = "job.progressed")]
     Progressed,
+    /// Somebody has sent it a signal, which is stored.
+    #[serde(rename = "job.signalled")]
+    Signalled,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [EventType; 13] = [
+    pub const ALL: [EventType; 14] = [
         EventType::Created,
         EventType::Validated,
         EventType::Executed,
@@ -72,6 +75,7 @@ impl EventType {
         EventType::Quarantined,
         EventType::Snoozed,
         EventType::Progressed,
+        EventType::Signalled,
     ];
 
     /// The type's name on every wire.
@@ -90,6 +94,7 @@ impl EventType {
             EventType::Quarantined => "job.quarantined",
             EventType::Snoozed => "job.snoozed",
             EventType::Progressed => "job.progressed",
+            EventType::Signalled => "job.signalled",
         }
     }
 

@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("actix_web", &[], "+ 1: 200 OK {\"sum\":201,\"generation\":1}"),
     ("adopt_actix", &[], "steady: the address is the same"),
     ("api_client", &["FOLDER"], "every order arrived: true"),
+    ("approval", &["FOLDER"], "paid 120 as anna has said"),
     ("connection_stack", &[], "  - connection 1"),
     ("counter", &[], "200 + 1 = 201, asked at the same address"),
     ("crash_and_restart", &[], "  2 crashes, 2 of 8 restarts used"),

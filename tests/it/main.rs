@@ -35,6 +35,7 @@ mod rate_limit;
 mod requests;
 mod semantics;
 mod server;
+mod signals;
 mod stream;
 mod telemetry;
 mod testing_jobs;

@@ -222,3 +222,43 @@ async fn workflows_and_the_cron_table_go_on_by_the_clock_of_the_test() {
     assert_eq!(*sent.0.lock(), ["ada", "bob", "eve", "eve"]);
     app.stop().await;
 }
+
+/// Waits for somebody to say what becomes of it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Decision {}
+
+impl Job for Decision {
+    const TYPE: &'static str = "decision";
+    type Output = String;
+
+    async fn run(self, cx: &JobContext) -> Result<String, JobError> {
+        cx.publish_state("waits")?;
+        let decided = cx.next_signal().await?;
+        cx.publish_state(decided.name())?;
+        Ok(decided.decode()?)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_signals_a_job_and_asks_what_it_shows() {
+    let app = TestApp::start(App::builder().job::<Decision>()).await;
+    let id = app.submit(&Decision {}).await.unwrap().id;
+    assert_eq!(app.job_state(id).await.unwrap().published, None);
+    let sent = app.signal(id, "approve", "by the test").await.unwrap();
+    assert_eq!((sent.number, sent.state), (1, JobState::Available));
+    app.faults().on::<Decision>(1, Fault::FailAfter("the answer is lost".to_owned()));
+    let retried = app.drain().await.retryable;
+    assert_eq!(retried, [id]);
+    // What it did, it does again: the signal is there still.
+    app.advance(Duration::from_secs(3600));
+    assert_eq!(app.drain().await.completed, [id]);
+    assert_eq!(app.job(id).await.unwrap().result, Some("by the test".into()));
+    let shown = app.job_state(id).await.unwrap().published.unwrap();
+    assert_eq!((shown.value, shown.attempt), ("approve".into(), 2));
+    let signals = app.signals(id).await.unwrap().signals;
+    assert_eq!(signals[0].taken.map(|taken| taken.attempt), Some(2));
+    assert!(
+        app.signal(id, "approve", "late").await.unwrap_err().to_string().contains("the job is completed")
+    );
+    app.stop().await;
+}

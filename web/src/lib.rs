@@ -31,6 +31,7 @@ mod seats;
 mod server;
 mod settings;
 mod settings_of_node;
+mod signals;
 mod spans;
 mod sse;
 mod stream;

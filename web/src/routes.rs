@@ -12,7 +12,9 @@ use crate::{
     openapi,
     problem::Kind,
     route::{Route, Schema::*},
-    settings_of_node, sse, stream,
+    settings_of_node,
+    signals::signals,
+    sse, stream,
     workflow_routes::workflows,
 };
 
@@ -21,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
     [
         submitting(),
         jobs(),
+        signals(),
         dead_jobs(),
         workflows(),
         events(),

@@ -6,12 +6,14 @@ use callboard_contracts::{
     Timestamp, TraceContext,
     api::{JobInputs, LogLevel, StepResult, WorkflowStep},
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     journal::{Fraction, Journal},
+    signals::{Signal, SignalError, Signals, StateError, state_text},
     states::{MissingState, States},
     steps::{StepAccess, StepError},
 };
@@ -38,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) metadata: Option<String>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) steps: Arc<dyn StepAccess>,
+    pub(crate) signals: Signals,
 }
 
 tokio::task_local! {
@@ -160,6 +163,84 @@ impl JobContext {
     /// Adds one line to the log, of which this is the beginning if it has more `bytes`.
     pub(crate) fn log_line(&self, level: LogLevel, line: &str, bytes: u64) {
         self.0.journal.log_line(level, line, bytes);
+    }
+
+    /// Shows this of the run to whoever asks (`GET /api/v1/jobs/{id}/state`), as JSON of at most 16 KiB. It never waits: about
+    /// once a second the newest is stored, if it is another one than before, and the last one with the attempt's end.
+    ///
+    /// ```
+    /// # fn example(cx: &callboard_actors::jobs::JobContext) -> Result<(), callboard_actors::jobs::JobError> {
+    /// cx.publish_state(&serde_json::json!({ "waits_for": "approval", "asked": ["anna", "bert"] }))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StateError::TooLarge`] and [`StateError::NoJson`]; what was published before stays then.
+    pub fn publish_state<T: Serialize + ?Sized>(&self, state: &T) -> Result<(), StateError> {
+        self.0.journal.publish(state_text(state)?);
+        Ok(())
+    }
+
+    /// The next signal that was sent to this job, whatever its name; waits until there is one. Each attempt gets all signals of the
+    /// job that are unacknowledged, in the order in which they were stored, from the first one on, also those that an earlier
+    /// attempt has taken already ([`Signal::taken_before`]) and those that were sent before it began.
+    ///
+    /// It can be dropped at any time, in a `select!` say: a signal is taken when this returns it, and not before. It waits
+    /// for as long as the attempt may take, so a job that waits for people needs a
+    /// [`timeout`](crate::jobs::JobOptions::timeout) to match.
+    ///
+    /// # Errors
+    /// [`SignalError::Cancelled`] when the run is to end, which `?` makes the end of it that was asked for;
+    /// [`SignalError::Ended`] in what goes on after its end.
+    pub async fn next_signal(&self) -> Result<Signal, SignalError> {
+        self.0.signals.next(None, &self.0.cancelled, &self.0.journal).await
+    }
+
+    /// As [`next_signal`](Self::next_signal), the next one of this name; others stay, in their order.
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Approval { note: String }
+    /// # async fn example(cx: &callboard_actors::jobs::JobContext) -> Result<(), callboard_actors::jobs::JobError> {
+    /// let signal = cx.signal("approve").await?;
+    /// let approval: Approval = signal.decode()?;
+    /// println!("{} says: {}", signal.by(), approval.note);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`next_signal`](Self::next_signal).
+    pub async fn signal(&self, name: &str) -> Result<Signal, SignalError> {
+        self.0.signals.next(Some(name), &self.0.cancelled, &self.0.journal).await
+    }
+
+    /// The next signal, if one is there. The first time it waits until the store has been looked into, so that nothing is missed
+    /// that was sent before; later signals are seen when word of them has come, mostly some milliseconds after they were stored.
+    ///
+    /// # Errors
+    /// As [`next_signal`](Self::next_signal).
+    pub async fn try_next_signal(&self) -> Result<Option<Signal>, SignalError> {
+        self.0.signals.try_next(None, &self.0.cancelled, &self.0.journal).await
+    }
+
+    /// As [`try_next_signal`](Self::try_next_signal), the next one of this name; others stay, in their order.
+    ///
+    /// # Errors
+    /// As [`next_signal`](Self::next_signal).
+    pub async fn try_signal(&self, name: &str) -> Result<Option<Signal>, SignalError> {
+        self.0.signals.try_next(Some(name), &self.0.cancelled, &self.0.journal).await
+    }
+
+    /// Says that a signal is dealt with for good: no later attempt gets it, and its place among those that a job may have is free.
+    /// That is durable when this returns. A job that lives long and gets many signals acknowledges them; one that waits for
+    /// a single approval need not.
+    ///
+    /// # Errors
+    /// [`SignalError::Stale`] if the attempt was taken for dead; [`SignalError::Unavailable`] if the store does not answer: it
+    /// can be said again, and does nothing the second time.
+    pub async fn acknowledge(&self, signal: &Signal) -> Result<(), SignalError> {
+        self.0.signals.access.acknowledge(signal.number()).await
     }
 
     /// What the steps have come to that this one waits for, in their order; of the job that runs at the end of a workflow, none.

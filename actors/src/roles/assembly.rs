@@ -38,6 +38,7 @@ use super::{
     scheduler::Scheduler,
     session::Session,
     settings::{InvalidSetting, RolesConfig},
+    signals::Signals,
     standing::{Host, Standing},
     tuning::{self, Tuned, Tuning},
     wakes::Wakes,
@@ -76,7 +77,7 @@ pub struct Roles {
     /// `observers`: session, wakes, commands, metrics, crash-guard, and a keeper for each edge; for the role leader: leader, rescuer, pruner,
     /// lapses, bulk, cron, and a relay for each sink; for leader and processor: scheduler; for the role read-model: read-model.
     pub observers: SupervisorSpec,
-    /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, and one supervisor a queue, or an outlet.
+    /// `queues`: for the role gateway, where messages are taken in: inbound; for the role processor: completer, reporter, signals, and one supervisor a queue, or an outlet.
     /// None: this node has nothing to do there.
     pub queues: Option<SupervisorSpec>,
     /// `gateway`, to be started for the role gateway alone.
@@ -183,6 +184,7 @@ impl Roles {
             metrics: metrics.clone(),
             outcomes: Outcomes::new(WRITERS),
             inbox: Arc::default(),
+            signals: Arc::default(),
             due: DueTime::default(),
             parking: Parking::default(),
             cron_changed: Notify::new(),
@@ -282,7 +284,10 @@ impl Roles {
         let mut first = subtree("queues");
         if has(Role::Processor) {
             let completer = ChildSpec::<Completer>::new("completer", node.clone());
-            first = first.child(completer).child(ChildSpec::<Reporter>::new("reporter", node.clone()));
+            first = first
+                .child(completer)
+                .child(ChildSpec::<Reporter>::new("reporter", node.clone()))
+                .child(ChildSpec::<Signals>::new("signals", node.clone()));
         }
         let hears = has(Role::Gateway) && node.config.inbound.on;
         if hears {

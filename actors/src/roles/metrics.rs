@@ -71,6 +71,7 @@ struct Numbers {
     start_latency: HistogramVec,
     finished: IntCounterVec,
     quarantined: IntCounterVec,
+    signalled: IntCounterVec,
     requests_refused: IntCounter,
     started: IntCounterVec,
     ended: IntCounterVec,
@@ -348,6 +349,11 @@ impl Metrics {
             &["queue", "type"],
             "Jobs that were put into quarantine because their runs died with their nodes.",
         )?;
+        let signalled = all.counters(
+            "callboard_jobs_signalled_total",
+            &["queue", "type"],
+            "Signals that were sent to jobs.",
+        )?;
         let queue_jobs =
             all.gauges("callboard_queue_jobs", &["queue", "state"], "Unfinished jobs, by queue and state.")?;
         let queue_paused = all.gauges(
@@ -379,6 +385,7 @@ impl Metrics {
             submitted.with_label_values(&[job_type]);
             for queue in &queues {
                 quarantined.with_label_values(&[queue, job_type]);
+                signalled.with_label_values(&[queue, job_type]);
             }
         }
         let Families { registry, known, .. } = all;
@@ -408,6 +415,7 @@ impl Metrics {
             start_latency,
             finished,
             quarantined,
+            signalled,
             requests_refused,
             started,
             ended,
@@ -641,6 +649,7 @@ impl Metrics {
                 took();
             }
             EventType::Quarantined => numbers.quarantined.with_label_values(&place).inc_by(count.events),
+            EventType::Signalled => numbers.signalled.with_label_values(&place).inc_by(count.events),
             _ => {}
         }
     }

@@ -41,6 +41,7 @@ mod role_set;
 mod scheduler;
 mod session;
 mod settings;
+mod signals;
 mod spans;
 mod standing;
 mod tree;

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
-    jobs::{JobRegistry, journal::Inbox, registry::bounded, retry},
+    jobs::{JobRegistry, journal::Inbox, registry::bounded, retry, signals::SignalDesk},
 };
 
 /// Where the node is in its life.
@@ -59,6 +59,8 @@ pub(crate) struct Node {
     pub(crate) outcomes: Outcomes,
     /// What running attempts have said and is not written.
     pub(crate) inbox: Arc<Inbox>,
+    /// Running attempts that listen for signals.
+    pub(crate) signals: Arc<SignalDesk>,
     pub(crate) due: DueTime,
     pub(crate) parking: Parking,
     /// Told when the cron table was changed here.

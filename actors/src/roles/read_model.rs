@@ -6,8 +6,8 @@ use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
         AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, JobComparison,
-        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobSummary, JobTypeView, NodeView, QueueView,
-        StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
+        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobStateView, JobSummary, JobTypeView, NodeView,
+        QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -21,9 +21,11 @@ use super::{
     node::Node,
     request::{
         CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog,
-        GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks, ListCommands, ListCron,
-        ListJobs, ListSteps, ListWorkflows, PreviewCron, ReadLog, RecentEvents, Refusal,
+        GetJobState, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks,
+        ListCommands, ListCron, ListJobs, ListSignals, ListSteps, ListWorkflows, PreviewCron, ReadLog,
+        RecentEvents, Refusal,
     },
+    signals,
     tuning::Retune,
     waiting, workflows,
 };
@@ -139,6 +141,24 @@ impl PlainHandler<GetJobLog> for ReadModel {
 
     fn handle(&mut self, GetJobLog { id, query }: GetJobLog, _: &mut Context<Self>) -> Self::Reply {
         self.read(move |store| async move { store.job_log(id, query).await })
+    }
+}
+
+impl PlainHandler<ListSignals> for ReadModel {
+    type Reply = Later<Result<Option<SignalList>, StoreError>>;
+
+    fn handle(&mut self, ListSignals { id }: ListSignals, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { signals::list(&node, id).await })
+    }
+}
+
+impl PlainHandler<GetJobState> for ReadModel {
+    type Reply = Later<Result<Option<JobStateView>, StoreError>>;
+
+    fn handle(&mut self, GetJobState { id }: GetJobState, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { signals::job_state(&node, id).await })
     }
 }
 
@@ -423,7 +443,7 @@ fn detail(
     waits_for: Option<String>,
     edits: Vec<JobEdit>,
 ) -> Result<JobDetail, StoreError> {
-    let JobWithAttempts { mut job, progress, attempts } = found;
+    let JobWithAttempts { mut job, progress, published, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
     let needs = std::mem::take(&mut job.needs);
@@ -439,6 +459,7 @@ fn detail(
         needs,
         cancel_requested_at: job.cancel_requested_at,
         progress,
+        published: published.map(signals::published).transpose()?,
         edits,
         attempts,
         summary: summary(job),

@@ -133,5 +133,6 @@ fn settle(node: &Node, journal: &Arc<Journal>, result: OperationResult) {
 
 /// Bytes of what is to be written.
 pub(crate) fn size(report: &Report) -> usize {
-    report.lines.iter().map(|line| line.text.len() + 64).sum::<usize>() + 128
+    let published = report.published.as_ref().map_or(0, |published| published.value.len());
+    report.lines.iter().map(|line| line.text.len() + 64).sum::<usize>() + published + 128
 }

@@ -7,8 +7,9 @@ use callboard_contracts::{
     api::{
         AuditPage, BulkPreview, BulkView, Cancelled, CommandView, CronDefinition, CronPreview, CronRun,
         CronView, DeadCauseList, EdgeView, FieldError, JobComparison, JobDetail, JobList, JobLogPage,
-        JobLogQuery, JobTypeView, LogCursor, NodeView, OrderNode, PutEdge, QueueLimits, QueueView, Retried,
-        RetryEdit, SettingsChanged, SettingsView, StartBulk, Submitted, Totals, WorkflowState,
+        JobLogQuery, JobStateView, JobTypeView, LogCursor, MOST_SIGNAL_BYTES, MOST_SIGNALS, NodeView,
+        OrderNode, PutEdge, QueueLimits, QueueView, Retried, RetryEdit, SendSignal, SettingsChanged,
+        SettingsView, SignalList, SignalSent, StartBulk, Submitted, Totals, WorkflowState,
     },
 };
 use callboard_supervisors::Message;
@@ -190,6 +191,32 @@ pub enum Refusal {
     /// There is no room for the job.
     #[error("{0}; try again later")]
     NoRoom(String),
+    /// Another signal of the job has this id.
+    #[error("another signal of the job has the id {0}: choose a new one, or send the very same signal")]
+    OtherSignal(Uuid),
+    /// The job has as many signals that it has not acknowledged as it may.
+    #[error(
+        "{signals} signals with {bytes} bytes wait for the job unacknowledged; it may have {} with {} bytes",
+        MOST_SIGNALS,
+        MOST_SIGNAL_BYTES
+    )]
+    TooManySignals {
+        /// How many there are.
+        signals: u32,
+        /// Bytes of their values.
+        bytes: u64,
+    },
+    /// The signal is larger than one may be.
+    #[error("the signal's value has {size} bytes of JSON; {limit} are allowed")]
+    SignalTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The size allowed, in bytes.
+        limit: usize,
+    },
+    /// The job is with a worker outside, which no signal reaches.
+    #[error("the job is with a worker outside, which no signal reaches")]
+    SignalOutside,
     /// There is no such bulk operation.
     #[error("there is no bulk operation {0}")]
     NoSuchBulk(Uuid),
@@ -257,6 +284,32 @@ pub struct CancelJob {
 #[derive(Clone, Copy, Debug, Message)]
 #[message(reply = Result<Retried, Refusal>)]
 pub struct RetryJob {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the gateway: send a signal to a job that has not ended. It is stored durably when this is answered.
+#[derive(Clone, Debug, Message)]
+#[message(reply = Result<SignalSent, Refusal>)]
+pub struct SignalJob {
+    /// The job.
+    pub id: Uuid,
+    /// What.
+    pub signal: SendSignal,
+}
+
+/// To the read model: the signals of a job; `None` if there is no such job.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Option<SignalList>, StoreError>)]
+pub struct ListSignals {
+    /// The job.
+    pub id: Uuid,
+}
+
+/// To the read model: the state that a job shows; `None` if there is no such job.
+#[derive(Clone, Copy, Debug, Message)]
+#[message(reply = Result<Option<JobStateView>, StoreError>)]
+pub struct GetJobState {
     /// The job.
     pub id: Uuid,
 }

@@ -32,12 +32,16 @@ async fn run(node: Arc<Node>) {
             Wake::Cancel { lease, queue, session } if *node.session.borrow() == Some(session) => {
                 node.call_off(lease, &queue);
             }
+            Wake::Signal { job, session } if *node.session.borrow() == Some(session) => {
+                node.signals.news(job)
+            }
             Wake::Command { node: name } if *name == *node.name => node.standing.ordered.notify_one(),
             // The readers of the log follow its newest place.
-            Wake::Cancel { .. } | Wake::Command { .. } | Wake::Log => {}
+            Wake::Cancel { .. } | Wake::Command { .. } | Wake::Signal { .. } | Wake::Log => {}
             Wake::Everything => {
                 node.wake_all();
                 node.standing.ordered.notify_one();
+                node.signals.news_for_all();
             }
         }
         wake = match wakes.recv().await {

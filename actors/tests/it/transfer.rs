@@ -10,7 +10,8 @@ use callboard_actors::edges::store::{
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, Said},
     queue_pause::QueueOperation,
     record::{AttemptEnd, IfTaken, NewJob, NewSession, QueueSettings, Uniqueness},
-    report::{Report, ReportedLine, ReportedProgress},
+    report::{Report, ReportedLine, ReportedProgress, ReportedState},
+    signals::{NewSignal, SignalOperation},
     transfer::{Check, TransferError},
     workflow::{NewStep, NewWorkflow, WorkflowOperation, WorkflowOutcome},
 };
@@ -136,7 +137,14 @@ async fn a_check_of_a_file_finds_what_must_not_be() {
         ("UPDATE jobs SET token = 1000 WHERE sequence = 5", vec![("tokens", 1)]),
         ("DELETE FROM job_tags WHERE sequence = 5", vec![("tags", 1)]),
         ("UPDATE jobs SET payload = '{' WHERE sequence = 5", vec![("JSON", 1)]),
-        ("INSERT INTO attempt_reports VALUES (randomblob(16), 1, 1, NULL, NULL, NULL)", vec![("reports", 1)]),
+        (
+            "INSERT INTO attempt_reports VALUES (randomblob(16), 1, 1, NULL, NULL, NULL, NULL, NULL)",
+            vec![("reports", 1)],
+        ),
+        (
+            "INSERT INTO job_signals VALUES (randomblob(16), 1, randomblob(16), 'a', '1', 'x', 1, NULL, NULL, NULL)",
+            vec![("signals", 1)],
+        ),
         ("INSERT INTO attempt_log VALUES (randomblob(16), 1, 1, 1, 1, 'x')", vec![("reports", 1)]),
         ("UPDATE cron SET definition = '{'", vec![("cron", 1)]),
         ("UPDATE cron SET fires_at = NULL", vec![("cron", 1)]),
@@ -196,6 +204,11 @@ async fn a_check_of_a_database_finds_what_must_not_be() {
             "INSERT INTO attempt_log VALUES (gen_random_uuid(), 1, 1, 1, 1, 'x'), (gen_random_uuid(), 1, 1, 1, 1, 'x')",
             "DELETE FROM attempt_log",
             vec![("reports", 2)],
+        ),
+        (
+            "INSERT INTO job_signals VALUES (gen_random_uuid(), 1, gen_random_uuid(), 'a', '1', 'x', 1, NULL, NULL, NULL)",
+            "DELETE FROM job_signals",
+            vec![("signals", 1)],
         ),
         (
             "INSERT INTO job_edits VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL, 'x', 1)",
@@ -284,6 +297,7 @@ fn said(export: &[u8]) -> Vec<serde_json::Value> {
             line.get("job").is_some()
                 || line.get("cron").is_some()
                 || line.get("report").is_some()
+                || line.get("signal").is_some()
                 || line["event"].get("progress").is_some()
         })
         .collect()
@@ -318,11 +332,22 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
             first: true,
             progress: Some(ReportedProgress { fraction: 0.25, message, at: now }),
             lines: vec![line(1, "one"), line(2, "\u{1b}\n{\"two\":2}"), line(9, "")],
+            published: Some(ReportedState { value: r#"{"at": [1, null]}"#.to_owned(), at: now }),
+            taken: vec![1],
             forget: None,
         };
         let end = AttemptEnd::Completed { result: None };
-        let finish = Operation::Finish { lease: report.lease, started_at: None, end };
-        let outcomes = store.apply(vec![Operation::Report(Box::new(report)), finish]).await.unwrap();
+        let lease = report.lease;
+        let finish = Operation::Finish { lease, started_at: None, end };
+        let send = |value: &str| {
+            let (name, by) = ("approve".to_owned(), "a\nb".to_owned());
+            let signal = NewSignal { job: job.id, id: Uuid::now_v7(), name, value: value.to_owned(), by };
+            Operation::Signals(SignalOperation::Send(Box::new(signal)))
+        };
+        let done = Operation::Signals(SignalOperation::Acknowledge { lease, number: 2 });
+        let batch =
+            vec![send("{\"a\":[1.0]}"), send("null"), done, Operation::Report(Box::new(report)), finish];
+        let outcomes = store.apply(batch).await.unwrap();
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
     drop(store);
@@ -341,9 +366,14 @@ async fn what_runs_said_moves_with_their_jobs_from_one_database_to_the_other_and
         [one, two, three]
     });
     let [one, two, three] = moved.join().unwrap().map(|export| said(&export));
-    assert_eq!(one.len(), 1 + 4 + 2 + 2);
+    assert_eq!(one.len(), 1 + 4 + 2 + 2 + 4 + 4);
     assert_eq!(one[2]["report"]["lines"].as_array().unwrap().len(), 3);
-    assert_eq!(one[4]["report"]["progress"]["message"], "half \"way\"");
+    assert_eq!(one[2]["report"]["published"]["value"], serde_json::json!({ "at": [1, null] }));
+    let signal = &one[3]["signal"];
+    assert_eq!((&signal["number"], &signal["taken_by"]), (&1.into(), &1.into()));
+    assert_eq!(signal["value"].to_string(), "{\"a\":[1.0]}");
+    assert!(one[4]["signal"]["acknowledged_at"].is_string());
+    assert_eq!(one[6]["report"]["progress"]["message"], "half \"way\"");
     assert_eq!(one, two);
     assert_eq!(one, three);
 }

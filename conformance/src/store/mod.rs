@@ -201,6 +201,16 @@ macro_rules! store_suite {
                 a_report_and_the_end_of_its_run_can_come_together,
                 what_runs_said_is_deleted_with_their_job_in_bounded_steps,
                 the_last_hundred_runs_keep_what_they_said;
+            signals:
+                a_signal_is_kept_in_order_and_told,
+                a_signal_that_is_sent_again_is_one,
+                jobs_that_have_ended_take_no_signals,
+                a_job_has_so_many_signals_and_no_more,
+                each_attempt_gets_what_is_unacknowledged,
+                many_jobs_are_asked_for_at_once,
+                acknowledged_signals_stay_for_a_while_and_all_go_with_their_job,
+                a_job_that_is_with_a_worker_outside_takes_no_signals,
+                the_newest_state_of_the_newest_run_is_shown;
             retention:
                 what_is_old_is_deleted_in_bounded_steps_and_totals_stay,
                 a_log_that_was_emptied_goes_on,

@@ -252,7 +252,9 @@ fn check_way(way: &[EventType], state: Option<JobState>, complete: bool) {
         let before = |other: EventType| !complete || place(other).is_some_and(|place| place < number);
         let fits = match event {
             EventType::Created => number == 0,
-            EventType::Validated | EventType::MadeAvailable => before(EventType::Created),
+            EventType::Validated | EventType::MadeAvailable | EventType::Signalled => {
+                before(EventType::Created)
+            }
             EventType::AttemptStarted => before(EventType::Executed),
             EventType::Failed => before(EventType::Created) && number + 1 == way.len(),
             EventType::Completed => before(EventType::Validated) && number + 1 == way.len(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Form, JobEdit, JobProgress, Unique};
+use super::{Form, JobEdit, JobProgress, PublishedState, Unique};
 use crate::{JobState, JobStatus, Timestamp};
 
 /// What kind of end an attempt came to, other than success.
@@ -166,6 +166,9 @@ pub struct JobDetail {
     /// How far its last run has said that it is; absent if it has said nothing, and when the next run is claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
+    /// What its last run shows of itself; as `GET /api/v1/jobs/{id}/state` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedState>,
     /// What was changed when it was made of a finished job, and when others were made of it; of these at most the last 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<JobEdit>,

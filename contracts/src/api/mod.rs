@@ -15,6 +15,7 @@ pub mod problem;
 pub mod queue;
 pub mod queue_pause;
 pub mod setting;
+pub mod signal;
 pub mod submit;
 pub mod tree;
 pub mod unique;
@@ -46,6 +47,11 @@ pub use problem::{FieldError, Problem};
 pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use queue_pause::{PauseCause, PauseRequest, QueueCrash, QueueCrashes, QueuePause};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
+pub use signal::{
+    InvalidSignalName, JobStateView, MAX_SIGNAL_BYTES, MAX_SIGNAL_NAME, MAX_STATE_BYTES, MOST_ACKNOWLEDGED,
+    MOST_SIGNAL_BYTES, MOST_SIGNALS, PublishedState, SendSignal, SignalList, SignalSent, SignalTaken,
+    SignalView, check_signal_name,
+};
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
 pub use tree::{ActorKind, CrashView, TreeNode};
 pub use unique::{MAX_UNIQUE_FIELDS, MAX_UNIQUE_PERIOD_MS, Unique, UniquePolicy};

@@ -5,6 +5,7 @@ pub(super) mod list;
 mod logs;
 pub(super) mod selection;
 mod show;
+mod signal;
 mod types;
 
 use std::process::ExitCode;
@@ -23,6 +24,12 @@ pub(super) enum JobsCommand {
     Show(show::ShowArgs),
     /// Show what the attempts of a job have said, also while they run.
     Logs(logs::LogsArgs),
+    /// Send a signal to a job: a word that it waits for, such as an approval.
+    Signal(signal::SignalArgs),
+    /// Show the signals of a job, who has sent them, and what became of them.
+    Signals(signal::OfJob),
+    /// Show the state that a running job shows of itself.
+    State(signal::OfJob),
     /// Call jobs off.
     Cancel(selection::Selection),
     /// Run waiting jobs now, and finished ones again as new jobs.
@@ -40,6 +47,9 @@ pub(super) async fn run(
         JobsCommand::List(args) => list::run(client, args, printer).await,
         JobsCommand::Show(args) => show::run(client, &args, printer).await,
         JobsCommand::Logs(args) => logs::run(client, &args, printer).await,
+        JobsCommand::Signal(args) => signal::send(client, args, printer).await,
+        JobsCommand::Signals(of) => signal::list(client, &of, printer).await,
+        JobsCommand::State(of) => signal::state(client, &of, printer).await,
         JobsCommand::Cancel(selection) => change::cancel(client, selection, printer).await,
         JobsCommand::Retry(selection) => change::retry(client, selection, printer).await,
         JobsCommand::Types(args) => types::run(client, &args, printer).await,

@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::output::{Failure, Printer, clean, clean_lines, line, percent};
+use super::{
+    super::output::{Failure, Printer, clean, clean_lines, line, percent},
+    signal::state_of,
+};
 
 /// Width of the names before the values.
 const NAMES: usize = 11;
@@ -69,6 +72,9 @@ fn view(job: &JobDetail, backtrace: bool, printer: Printer) -> Vec<String> {
     }
     if let Some(progress) = &job.progress {
         add("progress", &progress_of(progress, summary.attempt));
+    }
+    if let Some(published) = &job.published {
+        add("state", &state_of(published, summary.attempt));
     }
     if let Some(trace) = &job.trace_id {
         add("trace", trace);

@@ -23,6 +23,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
@@ -433,5 +434,33 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn bulks(&self, which: BulkSelection, limit: u32) -> Result<Vec<BulkRecord>, StoreError> {
         self.read(|store| store.bulks(which, limit)).await
+    }
+
+    /// See [`Store::signals`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn signals(&self, job: Uuid) -> Result<Option<Vec<SignalRecord>>, StoreError> {
+        self.read(|store| store.signals(job)).await
+    }
+
+    /// See [`Store::signals_after`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> Result<Vec<(Uuid, SignalRecord)>, StoreError> {
+        self.read(|store| store.signals_after(jobs, limit)).await
+    }
+
+    /// See [`Store::job_state`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_state(&self, job: Uuid) -> Result<Option<JobStateRecord>, StoreError> {
+        self.read(|store| store.job_state(job)).await
     }
 }

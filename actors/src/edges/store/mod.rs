@@ -22,6 +22,7 @@ mod postgres;
 pub mod queue_pause;
 pub mod record;
 pub mod report;
+pub mod signals;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

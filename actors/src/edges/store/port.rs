@@ -29,6 +29,7 @@ use super::{
         QueueTotals, Retention, Standing,
     },
     report::Report,
+    signals::{JobStateRecord, SignalOperation, SignalOutcome, SignalRecord},
     workflow::{
         EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowOperation, WorkflowOutcome,
         WorkflowRecord,
@@ -328,6 +329,8 @@ pub enum Operation {
     DeadJobs(DeadJobsOperation),
     /// Pause a queue, or let it go on.
     Queue(QueueOperation),
+    /// What concerns signals.
+    Signals(SignalOperation),
 }
 
 impl Operation {
@@ -526,6 +529,8 @@ pub enum Outcome {
     Cron(CronOutcome),
     /// [`QueueOperation::Trip`].
     Queue(QueueOutcome),
+    /// [`Operation::Signals`].
+    Signals(SignalOutcome),
 }
 
 impl Outcome {
@@ -609,6 +614,13 @@ pub enum Wake {
     Command {
         /// The node's name.
         node: String,
+    },
+    /// A signal was sent to a job that runs.
+    Signal {
+        /// The job.
+        job: Uuid,
+        /// Whose its attempt is.
+        session: Uuid,
     },
     /// The log may have grown.
     Log,
@@ -795,4 +807,18 @@ pub trait Store: Send + Sync + 'static {
         which: BulkSelection,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>>;
+
+    /// The signals of a job, in the order of their numbers: those that are unacknowledged, and the newest acknowledged ones; `None`
+    /// if there is no such job.
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>>;
+
+    /// Unacknowledged signals of these jobs, of each behind this number, in the order of jobs and numbers; at most `limit`.
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>>;
+
+    /// The state that a job shows; `None` if there is no such job.
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>>;
 }

@@ -9,6 +9,8 @@ use callboard_contracts::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::signals::PublishedRecord;
+
 /// A job to be stored. JSON values travel as compact text, parsed and checked by whoever made this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewJob {
@@ -251,6 +253,8 @@ pub struct JobWithAttempts {
     pub job: JobRecord,
     /// How far its newest run has said that it is.
     pub progress: Option<JobProgress>,
+    /// What that run shows of itself.
+    pub published: Option<PublishedRecord>,
     /// Its ended attempts.
     pub attempts: Vec<AttemptView>,
 }

@@ -19,6 +19,10 @@ pub struct Report {
     pub first: bool,
     /// How far it is, if there is news.
     pub progress: Option<ReportedProgress>,
+    /// What it shows of itself, if there is news.
+    pub published: Option<ReportedState>,
+    /// The numbers of the signals that it has taken.
+    pub taken: Vec<u32>,
     /// Lines of its log.
     pub lines: Vec<ReportedLine>,
     /// The first and the last number of lines that are to be forgotten, since the log would be too long with them.
@@ -33,6 +37,15 @@ pub struct ReportedProgress {
     /// What it is at.
     pub message: Option<String>,
     /// When it said so. Of two words the later one counts, and the same time is the same word.
+    pub at: Timestamp,
+}
+
+/// What an attempt shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedState {
+    /// JSON text.
+    pub value: String,
+    /// When it was published. Of two the later one counts, and the same time is the same.
     pub at: Timestamp,
 }
 

@@ -11,7 +11,7 @@ mod limits;
 mod state;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Instant,
 };
 
@@ -38,7 +38,10 @@ pub(crate) struct JournalArgs {
     pub(crate) queue: String,
     pub(crate) job_type: String,
     pub(crate) limits: LogLimits,
-    pub(crate) inbox: Arc<Inbox>,
+    /// Where it is put when it holds something. It does not keep the inbox, which keeps it.
+    pub(crate) inbox: Weak<Inbox>,
+    /// That of the inbox.
+    pub(crate) budget: Budget,
     /// The store's clock.
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// What counts the lines that were said, and those of them that are not kept. Asked for once there is one: most runs say
@@ -63,6 +66,14 @@ impl Journal {
     pub(crate) fn new(args: JournalArgs) -> Arc<Self> {
         let state = State::new(&args);
         Arc::new(Journal { args, state: Mutex::new(state), counters: OnceLock::new() })
+    }
+
+    /// It holds something, and was not in the inbox.
+    fn list(self: &Arc<Self>) {
+        // Without one there is nobody any more who would write it.
+        if let Some(inbox) = self.args.inbox.upgrade() {
+            inbox.add(self);
+        }
     }
 
     /// Lines that were said, and those of them that are not kept.
@@ -91,7 +102,22 @@ impl Journal {
             message.map(|message| cut_line(&message, message.len() as u64, MAX_MESSAGE_BYTES).into_owned());
         let now = (self.args.clock)();
         if self.state.lock().progress(fraction, message, now) {
-            self.args.inbox.add(self);
+            self.list();
+        }
+    }
+
+    /// The run shows this of itself, JSON text; the newest counts.
+    pub(crate) fn publish(self: &Arc<Self>, value: String) {
+        let now = (self.args.clock)();
+        if self.state.lock().published(value, now) {
+            self.list();
+        }
+    }
+
+    /// The run has taken the signal of this number.
+    pub(crate) fn taken(self: &Arc<Self>, signal: u32) {
+        if self.state.lock().taken(signal) {
+            self.list();
         }
     }
 
@@ -115,7 +141,7 @@ impl Journal {
         let said = self.state.lock().line(now, level, line);
         self.dropped(said.dropped);
         if said.unlisted {
-            self.args.inbox.add(self);
+            self.list();
         }
     }
 

@@ -14,7 +14,7 @@ use callboard_contracts::{Timestamp, api::LogLevel};
 use super::{Budget, Fraction, JournalArgs, LogLimits, kept::Kept};
 use crate::edges::store::{
     record::Lease,
-    report::{Report, ReportedLine, ReportedProgress},
+    report::{Report, ReportedLine, ReportedProgress, ReportedState},
 };
 
 /// How often an attempt is written, at most.
@@ -51,6 +51,11 @@ pub(super) struct State {
     tail_bytes: usize,
     kept: Kept,
     progress: Option<ReportedProgress>,
+    /// What the run shows of itself, if that is not handed out, and what it showed last.
+    published: Option<ReportedState>,
+    last_published: Option<(Timestamp, String)>,
+    /// Signals that it has taken, not handed out.
+    taken: Vec<u32>,
     /// No two words on the progress have the same time.
     last_progress: Timestamp,
     /// Handed out to be written; not known to be.
@@ -72,7 +77,7 @@ impl State {
             lease: args.lease,
             started_at: args.started_at,
             limits: args.limits,
-            budget: args.inbox.budget.clone(),
+            budget: args.budget.clone(),
             numbered: 0,
             head_lines: 0,
             head_bytes: 0,
@@ -82,6 +87,9 @@ impl State {
             tail_bytes: 0,
             kept: Kept::default(),
             progress: None,
+            published: None,
+            last_published: None,
+            taken: Vec::new(),
             last_progress: Timestamp::MIN,
             sent: None,
             sent_before: false,
@@ -101,6 +109,27 @@ impl State {
         let at = now.max(self.last_progress.saturating_add(Duration::from_micros(1)));
         self.last_progress = at;
         self.progress = Some(ReportedProgress { fraction: fraction.value(), message, at });
+        !std::mem::replace(&mut self.listed, true)
+    }
+
+    /// Whether the journal is to be put into the inbox.
+    pub(super) fn published(&mut self, value: String, now: Timestamp) -> bool {
+        let known = self.last_published.as_ref();
+        if self.closed || known.is_some_and(|(_, last)| *last == value) {
+            return false;
+        }
+        let at = known.map_or(now, |(last, _)| now.max(last.saturating_add(Duration::from_micros(1))));
+        self.last_published = Some((at, value.clone()));
+        self.published = Some(ReportedState { value, at });
+        !std::mem::replace(&mut self.listed, true)
+    }
+
+    /// Whether the journal is to be put into the inbox.
+    pub(super) fn taken(&mut self, signal: u32) -> bool {
+        if self.closed {
+            return false;
+        }
+        self.taken.push(signal);
         !std::mem::replace(&mut self.listed, true)
     }
 
@@ -153,7 +182,11 @@ impl State {
     }
 
     fn has_news(&self) -> bool {
-        self.progress.is_some() || !self.head.is_empty() || !self.tail.is_empty()
+        self.progress.is_some()
+            || self.published.is_some()
+            || !self.taken.is_empty()
+            || !self.head.is_empty()
+            || !self.tail.is_empty()
     }
 
     /// When it is to be written. `None`: there is nothing; the inbox lets go of it then, under its lock.
@@ -204,6 +237,8 @@ impl State {
             started_at: Some(self.started_at),
             first: !std::mem::replace(&mut self.sent_before, true),
             progress: self.progress.take(),
+            published: self.published.take(),
+            taken: std::mem::take(&mut self.taken),
             lines,
             // Lines of the beginning are numbered without gaps.
             forget: gone.map(|(_, last)| (self.head_lines as u64 + 1, last)),
@@ -238,6 +273,8 @@ impl State {
 fn merge(mut first: Report, then: Report) -> Report {
     first.lines.extend(then.lines);
     first.progress = then.progress.or(first.progress);
+    first.published = then.published.or(first.published);
+    first.taken.extend(then.taken);
     first.forget = then.forget.or(first.forget);
     if let Some((from, to)) = first.forget {
         first.lines.retain(|line| !(from..=to).contains(&line.number));

@@ -17,7 +17,8 @@ fn journal_with(limits: LogLimits, inbox: &Arc<Inbox>) -> Arc<Journal> {
         queue: "default".to_owned(),
         job_type: "noop".to_owned(),
         limits,
-        inbox: inbox.clone(),
+        inbox: Arc::downgrade(inbox),
+        budget: inbox.budget.clone(),
         clock: Box::new(|| Timestamp::from_micros(1_000)),
         counters: Box::new(move |_, _| counters.clone()),
     })
@@ -193,4 +194,36 @@ fn what_is_refused_is_dropped_and_counted() {
     assert_eq!(journal.counters().1.get(), 2);
     journal.log(LogLevel::Info, "three");
     assert_eq!(numbers(&journal.close().unwrap()), [3]);
+}
+
+#[test]
+fn of_many_states_the_newest_is_written_and_none_twice() {
+    let inbox = Arc::new(Inbox::default());
+    let journal = journal_with(LogLimits::default(), &inbox);
+    let now = Instant::now();
+    for number in 0..1000 {
+        journal.publish(number.to_string());
+    }
+    journal.taken(3);
+    let (due, _) = inbox.due(now, 10);
+    assert_eq!(due.len(), 1);
+    let report = journal.take(now).unwrap();
+    let first = report.published.clone().unwrap();
+    assert_eq!((&*first.value, &report.taken[..]), ("999", &[3][..]));
+    journal.written();
+    // The same again is no news.
+    journal.publish("999".to_owned());
+    assert_eq!(journal.take(now + SECOND), None);
+    journal.publish("1000".to_owned());
+    journal.taken(5);
+    let unwritten = journal.take(now + 2 * SECOND).unwrap();
+    assert!(unwritten.published.as_ref().unwrap().at > first.at, "no two have the same time");
+    // What is not known to be written goes with the end, together with what came later.
+    journal.publish("1001".to_owned());
+    journal.taken(6);
+    let last = journal.close().unwrap();
+    assert_eq!((&*last.published.unwrap().value, last.taken), ("1001", vec![5, 6]));
+    journal.publish("1002".to_owned());
+    journal.taken(7);
+    assert_eq!(journal.close(), None);
 }

@@ -14,7 +14,7 @@ use callboard_contracts::{
     JobState,
     api::{
         BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, PauseCause, QueuePause,
-        Retried, Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
+        Retried, SignalSent, Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -27,9 +27,10 @@ use super::{
     node::Node,
     request::{
         BulkAnswer, BulkJobs, CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron,
-        PauseQueue, PrepareJob, PutCron, Refusal, RetryEdited, RetryJob, RunCron, SetEdge, Signed, StopBulk,
-        Submit, SubmitOnce, SubmittedOnce, Who,
+        PauseQueue, PrepareJob, PutCron, Refusal, RetryEdited, RetryJob, RunCron, SetEdge, SignalJob, Signed,
+        StopBulk, Submit, SubmitOnce, SubmittedOnce, Who,
     },
+    signals,
     tuning::Retune,
     workflows::request::{CancelWorkflow, ResumeWorkflow, SubmitWorkflow},
 };
@@ -152,6 +153,7 @@ changes! {
     CancelJob: Cancelled = cancel;
     RetryJob: Retried = retry;
     RetryEdited: Retried = dead_jobs::retry;
+    SignalJob: SignalSent = signals::send;
     BulkJobs: BulkAnswer = bulk::start;
     StopBulk: BulkView = bulk::stop;
     PauseQueue: () = pause;

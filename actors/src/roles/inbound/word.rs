@@ -100,6 +100,8 @@ fn progress(envelope: &EventEnvelope, now: Timestamp) -> Option<Report> {
         first: true,
         // Of two words the later one counts: by our clock, as those of the nodes are.
         progress: Some(ReportedProgress { fraction, message, at: now }),
+        published: None,
+        taken: Vec::new(),
         lines: Vec::new(),
         forget: None,
     })

@@ -20,7 +20,7 @@ use crate::{
         },
         telemetry::OpenSpan,
     },
-    jobs::journal::Journal,
+    jobs::{journal::Journal, signals::SignalInbox},
 };
 
 /// Why an attempt is to end before its time.
@@ -50,6 +50,8 @@ pub(crate) struct Attempt {
     reported: AtomicBool,
     /// What the run says; none before it has begun.
     journal: OnceLock<Arc<Journal>>,
+    /// What waits for the run; none before it has begun.
+    signals: OnceLock<Arc<SignalInbox>>,
     /// The run's span, once it has begun.
     span: OnceLock<OpenSpan>,
 }
@@ -66,6 +68,7 @@ impl Attempt {
             started_at: AtomicI64::new(NOT_STARTED),
             reported: AtomicBool::new(false),
             journal: OnceLock::new(),
+            signals: OnceLock::new(),
             span: OnceLock::new(),
         }
     }
@@ -122,8 +125,17 @@ impl Attempt {
         let _ = self.journal.set(journal.clone());
     }
 
+    /// What waits for the run, from now on.
+    pub(crate) fn keep_signals(&self, inbox: &Arc<SignalInbox>) {
+        // A run begins once.
+        let _ = self.signals.set(inbox.clone());
+    }
+
     /// The run has ended; what it has said that is not known to be written.
     pub(crate) fn close_journal(&self) -> Option<Box<Report>> {
+        if let Some(signals) = self.signals.get() {
+            signals.close();
+        }
         self.journal.get()?.close().map(Box::new)
     }
 

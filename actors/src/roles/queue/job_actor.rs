@@ -24,8 +24,9 @@ use crate::{
         JobContext, context,
         journal::{Journal, JournalArgs},
         registry::RunError,
+        signals::{SignalInbox, Signals},
     },
-    roles::{node::Node, request::Origin, workflows::AttemptSteps},
+    roles::{node::Node, request::Origin, signals::AttemptSignals, workflows::AttemptSteps},
 };
 
 /// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
@@ -109,6 +110,8 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
     );
     let journal = journal(node, job, attempt.lease(), started_at);
     attempt.keep_journal(&journal);
+    let inbox = SignalInbox::new(attempt.lease(), node.signals.clone());
+    attempt.keep_signals(&inbox);
     let cx = JobContext::new(context::Inner {
         id: job.id,
         queue: job.queue.clone(),
@@ -129,6 +132,10 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
             lease: attempt.lease(),
             origin: Origin { correlation_id: job.correlation_id, trace: Some(trace) },
         }),
+        signals: Signals {
+            inbox,
+            access: Arc::new(AttemptSignals { node: node.clone(), lease: attempt.lease() }),
+        },
     });
     let work = async {
         failpoint!("run.before");
@@ -150,7 +157,8 @@ fn journal(node: &Arc<Node>, job: &ClaimedJob, lease: Lease, started_at: Timesta
         queue: job.queue.clone(),
         job_type: job.job_type.clone(),
         limits: node.tuned().log_limits,
-        inbox: node.inbox.clone(),
+        inbox: Arc::downgrade(&node.inbox),
+        budget: node.inbox.budget.clone(),
         clock: Box::new(move || store.now()),
         counters: Box::new(move |queue, job_type| metrics.log_lines(queue, job_type)),
     })

@@ -57,6 +57,8 @@ pub(super) fn builder(stage: &SharedStage) -> JobRegistryBuilder {
         .register::<Big>()
         .register::<Echo>()
         .register::<Talk>()
+        .register::<super::signals::Approval>()
+        .register::<super::signals::Adder>()
         .state(stage.clone())
 }
 

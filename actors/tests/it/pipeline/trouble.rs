@@ -17,6 +17,7 @@ use callboard_actors::edges::store::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 use callboard_contracts::{
@@ -313,5 +314,24 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.store.bulks(which, limit)
+    }
+
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>> {
+        self.store.signals(job)
+    }
+
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        if self.trouble.outage.load(SeqCst) {
+            return async { Err(StoreError::Locked("a test has it".to_owned())) }.boxed();
+        }
+        self.store.signals_after(jobs, limit)
+    }
+
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
+        self.store.job_state(job)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use callboard_actors::edges::store::{
     Leadership, Operation, Outcome, PostgresStore, Renewal, Store, Wake,
     record::{NewJob, Retention},
+    signals::{NewSignal, SignalOperation},
 };
 use callboard_contracts::JobState;
 use tokio::{sync::broadcast, time::timeout};
@@ -138,6 +139,16 @@ async fn nodes_hear_of_each_others_jobs_and_cancels_and_not_of_their_own() {
     ));
     let cancel = Wake::Cancel { lease: lease(&claimed), queue: "default".into(), session };
     assert_eq!(hear(&mut heard, |wake| matches!(wake, Wake::Cancel { .. })).await, cancel);
+    let signal = NewSignal {
+        job: new.id,
+        id: Uuid::now_v7(),
+        name: "approve".into(),
+        value: "1".into(),
+        by: "anna".into(),
+    };
+    one(&one_node, Operation::Signals(SignalOperation::Send(Box::new(signal)))).await;
+    let signalled = Wake::Signal { job: new.id, session };
+    assert_eq!(hear(&mut heard, |wake| matches!(wake, Wake::Signal { .. })).await, signalled);
     // A word of the other node comes after all that this one could have heard from itself.
     let held = NewJob { queue: "last".into(), ..job() };
     apply(&other, vec![enqueue(&held)]).await;

@@ -20,6 +20,7 @@ pub mod releases;
 pub mod reports;
 pub mod retention;
 pub mod sessions;
+pub mod signals;
 pub mod submitting;
 pub mod turns;
 pub mod unique;

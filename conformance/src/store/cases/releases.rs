@@ -101,7 +101,7 @@ async fn nothing_is_lost<B: Backend>(stage: &Stage<B>, left: &Path) {
 }
 
 fn compare(found: &JobWithAttempts, told: &JobDetail) {
-    let (JobWithAttempts { job, attempts, progress: _ }, summary) = (found, &told.summary);
+    let (JobWithAttempts { job, attempts, progress: _, published: _ }, summary) = (found, &told.summary);
     assert_eq!((&job.job_type, &job.queue, job.state), (&summary.job_type, &summary.queue, summary.state));
     assert_eq!((job.attempt, job.max_attempts), (summary.attempt, summary.max_attempts));
     assert_eq!((job.created_at, job.scheduled_at), (summary.created_at, summary.scheduled_at));

@@ -22,7 +22,16 @@ use crate::store::{
 };
 
 fn nothing(lease: Lease) -> Report {
-    Report { lease, started_at: None, first: false, progress: None, lines: Vec::new(), forget: None }
+    Report {
+        lease,
+        started_at: None,
+        first: false,
+        progress: None,
+        published: None,
+        taken: Vec::new(),
+        lines: Vec::new(),
+        forget: None,
+    }
 }
 
 fn progress(fraction: f64, at: Timestamp) -> Option<ReportedProgress> {

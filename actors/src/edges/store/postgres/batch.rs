@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, order, outside,
-    queue_pause, reports, retention, session, transaction::Transaction, unique, workflows,
+    queue_pause, reports, retention, session, signals, transaction::Transaction, unique, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -116,6 +116,7 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
         }
         Operation::DeadJobs(operation) => dead_jobs(tx, operation).await,
         Operation::Queue(operation) => queue_pause::run(tx, operation).await,
+        Operation::Signals(operation) => signals::run(tx, operation).await,
         other => control::run(tx, other).await,
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words. At most `$1` of them.
-const RULES: [(&str, &str); 15] = [
+const RULES: [(&str, &str); 16] = [
     (
         "totals",
         "SELECT format('queue %s, state number %s: the total is %s, and %s jobs are there', queue, state, kept, found)
@@ -42,6 +42,11 @@ const RULES: [(&str, &str); 15] = [
         "SELECT format('what was changed in the job %s is of two jobs that are not there', replay)
          FROM job_edits WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = job_edits.replay)
             AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = job_edits.original) LIMIT $1",
+    ),
+    (
+        "signals",
+        "SELECT format('the signal %s is of a job that is not there: %s', number, job)
+         FROM job_signals WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = job_signals.job) LIMIT $1",
     ),
     (
         "log",

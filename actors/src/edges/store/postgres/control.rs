@@ -93,6 +93,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
         | Operation::Queue(_)
+        | Operation::Signals(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

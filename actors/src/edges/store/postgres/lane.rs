@@ -26,6 +26,7 @@ use crate::{
         cron::{CalledOff, CronOutcome},
         dead_jobs::DeadJobsOutcome,
         record::Lease,
+        signals::SignalOutcome,
         workflow::WorkflowOutcome,
     },
     jobs::retry::random,
@@ -239,6 +240,9 @@ fn told(result: &OperationResult) -> Vec<Wake> {
             called_off: Some(CalledOff { lease, queue, session }),
             ..
         })) => vec![cancel(lease, queue, session)],
+        Ok(Outcome::Signals(SignalOutcome::Stored { job, session: Some(session), .. })) => {
+            vec![Wake::Signal { job: *job, session: *session }]
+        }
         Ok(Outcome::Ordered { node }) => vec![Wake::Command { node: node.clone() }],
         _ => Vec::new(),
     }

@@ -6,7 +6,7 @@ use super::{PostgresOptions, connect::ensure_schema, error::translate};
 use crate::edges::store::StoreError;
 
 /// Each migration brings the schema from the version of its place to the next.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_trace_context.sql"),
     include_str!("migrations/0003_needs.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_cron.sql"),
     include_str!("migrations/0011_dead_jobs.sql"),
     include_str!("migrations/0012_queue_pause.sql"),
+    include_str!("migrations/0013_signals.sql"),
 ];
 
 /// `CALL` in ASCII; with the hash of the schema's name, the advisory lock under which one process at a time migrates.

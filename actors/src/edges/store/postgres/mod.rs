@@ -36,6 +36,7 @@ mod reports;
 mod retention;
 mod sequencer;
 mod session;
+mod signals;
 mod told;
 mod transaction;
 mod transfer;
@@ -79,6 +80,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
@@ -544,5 +546,21 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.read(move |connection| bulk::read(connection, which, limit).boxed())
+    }
+
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>> {
+        self.read(move |connection| signals::all(connection, job).boxed())
+    }
+
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        self.read(move |connection| async move { signals::after(connection, &jobs, limit).await }.boxed())
+    }
+
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
+        self.read(move |connection| signals::job_state(connection, job).boxed())
     }
 }

@@ -143,8 +143,8 @@ pub(super) async fn job(connection: &mut PgConnection, id: Uuid) -> sqlx::Result
     });
     let attempts = attempts.collect::<sqlx::Result<_>>()?;
     let job = record(&row)?;
-    let progress = reports::progress(connection, id, job.state, long(&row, "token")?).await?;
-    Ok(Some(JobWithAttempts { job, progress, attempts }))
+    let (progress, published) = reports::newest(connection, id, job.state, long(&row, "token")?).await?;
+    Ok(Some(JobWithAttempts { job, progress, published, attempts }))
 }
 
 pub(super) async fn jobs_by_id(

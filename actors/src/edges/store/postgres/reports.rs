@@ -8,12 +8,14 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{
-    columns::{as_integer, as_long, as_text, count, long, time},
+    columns::{as_integer, as_long, as_text, count, long, optional_time, time},
+    signals,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult,
     report::{RUNS, ReportedLine},
+    signals::PublishedRecord,
     transition::{
         attempt::leased_job,
         code::state_of,
@@ -31,6 +33,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> sqlx::
     let news = write_heads(tx.connection, &accepted).await?;
     accepted.tell(&mut tx.changes, &news);
     write_lines(tx.connection, &accepted).await?;
+    signals::write_reports(tx.connection, &accepted, tx.changes.now).await?;
     forget_lines(tx.connection, &accepted).await?;
     let first = accepted.heads.iter().filter(|(_, head)| head.first).map(|((job, _), _)| *job);
     forget_old_runs(tx.connection, first.collect()).await?;
@@ -173,17 +176,17 @@ pub(super) async fn delete(connection: &mut PgConnection, jobs: &[Uuid], limit: 
     Ok(true)
 }
 
-/// How far the newest run of a job has said that it is. A run whose lease was taken from it is the newest one until the next
-/// is claimed.
-pub(super) async fn progress(
+/// How far the newest run of a job has said that it is, and what it shows of itself. A run whose lease was taken from it is the
+/// newest one until the next is claimed.
+pub(super) async fn newest(
     connection: &mut PgConnection,
     job: Uuid,
     state: JobState,
     token: u64,
-) -> sqlx::Result<Option<JobProgress>> {
+) -> sqlx::Result<(Option<JobProgress>, Option<PublishedRecord>)> {
     let row = sqlx::query(
-        "SELECT fraction, message, progressed_at, attempt FROM attempt_reports
-         WHERE job = $1 AND progressed_at IS NOT NULL
+        "SELECT fraction, message, progressed_at, attempt, published, published_at FROM attempt_reports
+         WHERE job = $1 AND (progressed_at IS NOT NULL OR published_at IS NOT NULL)
             AND (token = $2 OR ($3 AND token = (SELECT max(token) FROM attempts WHERE job = $1)))
          ORDER BY token DESC LIMIT 1",
     )
@@ -192,15 +195,20 @@ pub(super) async fn progress(
     .bind(state != JobState::Executing)
     .fetch_optional(connection)
     .await?;
-    row.map(|row| {
-        Ok(JobProgress {
-            fraction: row.try_get("fraction")?,
-            message: row.try_get("message")?,
-            at: time(&row, "progressed_at")?,
-            attempt: count(&row, "attempt")?,
-        })
-    })
-    .transpose()
+    let Some(row) = row else { return Ok((None, None)) };
+    let attempt = count(&row, "attempt")?;
+    let progress = match optional_time(&row, "progressed_at")? {
+        Some(at) => {
+            let (fraction, message) = (row.try_get("fraction")?, row.try_get("message")?);
+            Some(JobProgress { fraction, message, at, attempt })
+        }
+        None => None,
+    };
+    let published = match optional_time(&row, "published_at")? {
+        Some(at) => Some(PublishedRecord { attempt, at, value: row.try_get("published")? }),
+        None => None,
+    };
+    Ok((progress, published))
 }
 
 /// A part of what the runs of a job have said.

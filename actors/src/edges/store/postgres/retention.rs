@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard_contracts::JobState;
 use uuid::Uuid;
 
-use super::{columns::as_long, dead_jobs::DELETE_EDITS, reports, transaction::Transaction};
+use super::{columns::as_long, dead_jobs::DELETE_EDITS, reports, signals, transaction::Transaction};
 use crate::edges::store::{Outcome, record::Retention};
 
 /// Lines of logs that are deleted in one transaction for each job that may be: a job can have far more.
@@ -70,6 +70,7 @@ async fn delete_jobs(
             AND job_tags.tag = gone AND job_tags.sequence = body.sequence",
         "DELETE FROM job_bodies WHERE id = ANY($1)",
         "DELETE FROM jobs WHERE id = ANY($1)",
+        signals::DELETE,
     ]
     .into_iter()
     .chain(DELETE_EDITS)

@@ -17,14 +17,14 @@ use super::{
     columns::{as_integer, as_long, count, long, optional_time, time, wide},
     cron,
     error::translate,
-    unique, workflows,
+    signals, unique, workflows,
 };
 use crate::edges::store::{
     StoreError, queue_pause,
     transfer::{
         AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
-        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
-        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, PublishedLine, QueueLine, Reader, ReportLine,
+        SettingLine, SignalLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -270,6 +270,7 @@ async fn export_jobs(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
         let mut places = unique::of_jobs(connection, &ids).await.map_err(failed)?;
         let mut runs = runs(connection, &jobs).await?;
+        let signalled = signals::signalled(connection, &ids).await.map_err(failed)?;
         for mut job in jobs {
             let id = job.id;
             job.place = places.remove(&id);
@@ -278,6 +279,9 @@ async fn export_jobs(connection: &mut PgConnection, writer: &mut Writer<'_>) -> 
             for (token, mut run) in runs.remove(&id).unwrap_or_default() {
                 run.lines = log_lines(connection, id, token).await.map_err(failed)?;
                 writer.write(&Line::Report(Box::new(run)))?;
+            }
+            if signalled.contains(&id) {
+                export_signals(connection, id, writer).await?;
             }
         }
     }
@@ -302,13 +306,28 @@ async fn runs(
                 .transpose()?;
             let (token, attempt) = (long(&row, "token")?, count(&row, "attempt")?);
             let job = row.try_get("job")?;
-            let run = ReportLine { job, token, attempt, progress, lines: Vec::new() };
+            let run = ReportLine { job, token, attempt, progress, published: None, lines: Vec::new() };
             Ok((job, (row.try_get("token")?, run)))
         };
-        let (job, run) = run().map_err(failed)?;
+        let (job, mut run) = run().map_err(failed)?;
+        let published = json(row.try_get("published").map_err(failed)?, "state", job)?;
+        let at = optional_time(&row, "published_at").map_err(failed)?;
+        run.1.published = published.zip(at).map(|(value, at)| PublishedLine { value, at });
         by_job.entry(job).or_default().push(run);
     }
     Ok(by_job)
+}
+
+async fn export_signals(
+    connection: &mut PgConnection,
+    job: Uuid,
+    writer: &mut Writer<'_>,
+) -> Result<(), TransferError> {
+    for record in signals::of_job(connection, job).await.map_err(failed)? {
+        let damaged = |error| StoreError::Corrupt(format!("a signal of {job} is no JSON: {error}"));
+        writer.write(&Line::Signal(Box::new(SignalLine::of(job, record).map_err(damaged)?)))?;
+    }
+    Ok(())
 }
 
 async fn log_lines(connection: &mut PgConnection, job: Uuid, token: i64) -> sqlx::Result<Vec<LogLine>> {
@@ -490,7 +509,7 @@ pub(super) async fn import(
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Whoever writes waits until all is there, or nothing.
     let lock = "LOCK TABLE log, jobs, job_bodies, job_tags, attempts, event_batches, events, totals, queues, settings,
-                attempt_log, attempt_reports, edges, idempotency_keys, inbox, unique_jobs, cron, bulk_operations, job_edits,
+                attempt_log, attempt_reports, job_signals, edges, idempotency_keys, inbox, unique_jobs, cron, bulk_operations, job_edits,
                 workflows, workflow_steps, workflow_edges
                 IN EXCLUSIVE MODE";
     transaction.execute(sqlx::raw_sql(lock)).await.map_err(failed)?;
@@ -619,6 +638,7 @@ impl Import<'_> {
                 self.reports.push(*report);
                 if self.reports.len() >= ROWS || self.bytes >= BYTES { self.write().await } else { Ok(()) }
             }
+            Line::Signal(signal) => signals::import(self.connection, &signal).await.map_err(unfit),
             Line::Workflow(workflow) => {
                 let edges = workflow.edges();
                 let edges = edges.ok_or_else(|| reader.wrong("a step waits for one that is not there"))?;
@@ -874,8 +894,9 @@ impl Import<'_> {
             };
         }
         sqlx::query(
-            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
-             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::double precision[], $5::text[], $6::bigint[])",
+            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at, published, published_at)
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::double precision[], $5::text[], $6::bigint[],
+                                  $7::text[], $8::bigint[])",
         )
         .bind(column!(|run| run.job))
         .bind(column!(|run| as_long(run.token)))
@@ -886,6 +907,8 @@ impl Import<'_> {
             .as_ref()
             .and_then(|progress| progress.message.as_deref().map(clean))))
         .bind(column!(|run| run.progress.as_ref().map(|progress| progress.at.as_micros())))
+        .bind(column!(|run| run.published.as_ref().map(|published| published.value.get().to_owned())))
+        .bind(column!(|run| run.published.as_ref().map(|published| published.at.as_micros())))
         .execute(&mut *self.connection)
         .await?;
         for run in runs {

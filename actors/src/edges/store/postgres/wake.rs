@@ -36,6 +36,7 @@ enum Word {
     Available(String),
     Cancel { id: Uuid, token: u64, queue: String, session: Uuid },
     Command { node: String },
+    Signal { job: Uuid, session: Uuid },
     Log { epoch: u64, position: u64 },
 }
 
@@ -66,6 +67,7 @@ impl Outbox {
                 Some(Word::Cancel { id: lease.id, token: lease.token, queue, session })
             }
             Wake::Command { node } => Some(Word::Command { node }),
+            Wake::Signal { job, session } => Some(Word::Signal { job, session }),
             Wake::Log | Wake::Everything => None,
         });
         {
@@ -185,6 +187,7 @@ fn heard(shared: &Shared, text: &str) {
                 shared.wake(Wake::Cancel { lease: Lease { id, token }, queue, session });
             }
             Word::Command { node } => shared.wake(Wake::Command { node }),
+            Word::Signal { job, session } => shared.wake(Wake::Signal { job, session }),
             Word::Log { epoch, position } => {
                 shared.advance(LogCursor { epoch, position });
                 shared.wake(Wake::Log);

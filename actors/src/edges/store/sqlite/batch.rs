@@ -2,7 +2,7 @@
 
 use super::{
     attempts, bulk, claim, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside, queue_pause,
-    reports, retention, transaction::Transaction, workflows,
+    reports, retention, signals, transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, dead_jobs::DeadJobsOperation, transition::Kind,
@@ -54,6 +54,7 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
         Operation::Cron(operation) => cron::run(tx, operation).map(Outcome::Cron),
         Operation::DeadJobs(operation) => dead_jobs(tx, operation),
         Operation::Queue(operation) => queue_pause::run(tx, operation),
+        Operation::Signals(operation) => signals::run(tx, operation),
         other => control::run(tx, other),
     }
 }

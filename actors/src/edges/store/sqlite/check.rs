@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::edges::store::transfer::Check;
 
 /// Statements that find what must not be; each row is a problem, in words.
-const RULES: [(&str, &str); 15] = [
+const RULES: [(&str, &str); 16] = [
     (
         "totals",
         "WITH counted AS (SELECT queue, state, count(*) AS count FROM jobs GROUP BY queue, state)
@@ -36,6 +36,11 @@ const RULES: [(&str, &str); 15] = [
         "SELECT 'what was changed in the job ' || lower(hex(replay)) || ' is of two jobs that are not there'
          FROM job_edits WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_edits.replay)
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_edits.original)",
+    ),
+    (
+        "signals",
+        "SELECT 'the signal ' || number || ' is of a job that is not there: ' || lower(hex(job))
+         FROM job_signals WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_signals.job)",
     ),
     (
         "log",

@@ -78,6 +78,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
         | Operation::Queue(_)
+        | Operation::Signals(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

@@ -29,6 +29,7 @@ mod read;
 mod reports;
 mod retention;
 mod session;
+mod signals;
 mod threads;
 mod transaction;
 mod transfer;
@@ -59,6 +60,7 @@ use super::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
         JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
     },
+    signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
 
@@ -347,5 +349,21 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.readers.run(move |connection| bulk::read(connection, which, limit))
+    }
+
+    fn signals(&self, job: Uuid) -> BoxFuture<'static, Result<Option<Vec<SignalRecord>>, StoreError>> {
+        self.readers.run(move |connection| signals::all(connection, job))
+    }
+
+    fn signals_after(
+        &self,
+        jobs: Vec<(Uuid, u32)>,
+        limit: u32,
+    ) -> BoxFuture<'static, Result<Vec<(Uuid, SignalRecord)>, StoreError>> {
+        self.readers.run(move |connection| signals::after(connection, &jobs, limit))
+    }
+
+    fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
+        self.readers.run(move |connection| signals::job_state(connection, job))
     }
 }

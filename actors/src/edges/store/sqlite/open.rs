@@ -27,7 +27,7 @@ use crate::edges::store::{
 /// `CALL` in ASCII: tells our files from other programs' databases.
 const APPLICATION_ID: i32 = 0x4341_4c4c;
 /// Each migration brings the file from the version of its place to the next.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_submitting.sql"),
     include_str!("migrations/0003_limits.sql"),
@@ -42,6 +42,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0012_cron.sql"),
     include_str!("migrations/0013_dead_jobs.sql"),
     include_str!("migrations/0014_queue_pause.sql"),
+    include_str!("migrations/0015_signals.sql"),
 ];
 /// What the lock file may hold.
 const MAX_NOTE: usize = 4096;

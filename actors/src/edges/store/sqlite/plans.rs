@@ -19,7 +19,7 @@ use crate::edges::store::{
     dead_jobs::{BulkSelection, CausePage, CauseQuery, DeadJobsOperation},
     outside::{OutsideWord, ReceivedEvent, ReceivedJob, RetryPlan, Said},
     record::{AttemptEnd, EdgeState, JobFilter, Lease, NewJob, NewSession, QueueSettings, Retention},
-    report::{Report, ReportedLine, ReportedProgress},
+    report::{Report, ReportedLine, ReportedProgress, ReportedState},
 };
 use crate::jobs::RetryPolicy;
 
@@ -178,6 +178,8 @@ impl Bench {
             first: true,
             progress: Some(ReportedProgress { fraction: 0.5, message: None, at }),
             lines: (1..=20).map(line).collect(),
+            published: Some(ReportedState { value: "{}".to_owned(), at }),
+            taken: vec![1],
             forget: Some((5, 7)),
         };
         let end = AttemptEnd::Completed { result: None };

@@ -107,8 +107,8 @@ pub(super) fn job(connection: &Connection, job: Uuid) -> rusqlite::Result<Option
     })?;
     let mut attempts = attempts.collect::<rusqlite::Result<Vec<_>>>()?;
     attempts.reverse();
-    let progress = reports::progress(connection, job, record.state)?;
-    Ok(Some(JobWithAttempts { job: record, progress, attempts }))
+    let (progress, published) = reports::newest(connection, job, record.state)?;
+    Ok(Some(JobWithAttempts { job: record, progress, published, attempts }))
 }
 
 pub(super) fn jobs_by_id(connection: &Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<JobRecord>> {

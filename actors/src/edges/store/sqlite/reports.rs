@@ -9,12 +9,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    jobs::{hex, time},
+    jobs::{hex, optional_time, time},
+    signals,
     transaction::Transaction,
 };
 use crate::edges::store::{
     Operation, OperationResult,
     report::{RUNS, Report},
+    signals::PublishedRecord,
     transition::{
         attempt::leased_job,
         code::state_of,
@@ -30,6 +32,9 @@ pub(super) fn run(tx: &mut Transaction<'_>, group: &[Operation]) -> rusqlite::Re
     accepted.tell(&mut tx.changes, &news);
     for report in &accepted.reports {
         write_lines(tx.connection, report)?;
+        let head = accepted.heads.get(&(report.lease.id, report.lease.token));
+        let attempt = head.map_or(0, |head| head.attempt);
+        signals::write_report(tx.connection, report, attempt, tx.changes.now)?;
     }
     for ((job, _), head) in &accepted.heads {
         if head.first {
@@ -117,29 +122,34 @@ pub(super) fn delete(connection: &Connection, jobs: &[Uuid], limit: u64) -> rusq
     Ok(true)
 }
 
-/// How far the newest run of a job has said that it is. A run whose lease was taken from it is the newest one until the next
-/// is claimed.
-pub(super) fn progress(
+/// How far the newest run of a job has said that it is, and what it shows of itself. A run whose lease was taken from it is the
+/// newest one until the next is claimed.
+pub(super) fn newest(
     connection: &Connection,
     job: Uuid,
     state: JobState,
-) -> rusqlite::Result<Option<JobProgress>> {
+) -> rusqlite::Result<(Option<JobProgress>, Option<PublishedRecord>)> {
     let mut find = connection.prepare_cached(
-        "SELECT fraction, message, progressed_at, attempt FROM attempt_reports
-         WHERE job = ?1 AND progressed_at IS NOT NULL
+        "SELECT fraction, message, progressed_at, attempt, published, published_at FROM attempt_reports
+         WHERE job = ?1 AND (progressed_at IS NOT NULL OR published_at IS NOT NULL)
             AND (token = (SELECT token FROM jobs WHERE id = ?1)
                  OR (?2 AND token = (SELECT max(token) FROM attempts WHERE job = ?1)))
          ORDER BY token DESC LIMIT 1",
     )?;
     let found = find.query_row(params![job.as_bytes(), state != JobState::Executing], |row| {
-        Ok(JobProgress {
-            fraction: row.get(0)?,
-            message: row.get(1)?,
-            at: time(row, 2)?,
-            attempt: row.get(3)?,
-        })
+        let attempt = row.get(3)?;
+        let progress = optional_time(row, 2)?
+            .map(|at| {
+                let (fraction, message) = (row.get(0)?, row.get(1)?);
+                Ok::<_, rusqlite::Error>(JobProgress { fraction, message, at, attempt })
+            })
+            .transpose()?;
+        let published = optional_time(row, 5)?
+            .map(|at| Ok::<_, rusqlite::Error>(PublishedRecord { attempt, at, value: row.get(4)? }))
+            .transpose()?;
+        Ok((progress, published))
     });
-    found.optional()
+    Ok(found.optional()?.unwrap_or_default())
 }
 
 /// A part of what the runs of a job have said.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     dead_jobs,
     jobs::{hex, id},
-    reports,
+    reports, signals,
     transaction::Transaction,
 };
 use crate::edges::store::{Outcome, record::Retention};
@@ -84,6 +84,7 @@ fn delete_jobs(
         .prepare_cached("DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each(?1))")?;
     let deleted = jobs.execute([&list])? as u64;
     dead_jobs::delete_edits(tx.connection, &list)?;
+    signals::delete(tx.connection, &list)?;
     Ok(Some(deleted))
 }
 

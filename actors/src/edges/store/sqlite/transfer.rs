@@ -16,14 +16,14 @@ use super::{
     error::translate,
     jobs::{id, optional_id, optional_time, time},
     open::{self, FileLock},
-    unique, workflows,
+    signals, unique, workflows,
 };
 use crate::edges::store::{
     StoreError, queue_pause,
     transfer::{
         AttemptLine, BulkLine, Counts, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine,
-        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, QueueLine, Reader, ReportLine, SettingLine,
-        TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
+        Line, LogLine, OWN_SETTINGS, Progress, ProgressLine, PublishedLine, QueueLine, Reader, ReportLine,
+        SettingLine, SignalLine, TotalLine, TransferError, Writer, hand_back, next_epoch, raw,
     },
     transition::{
         code::{event_code, event_of, outcome_code, outcome_of, rate_of, state_of},
@@ -254,6 +254,15 @@ fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
         job.place = unique::of_job(connection, id).map_err(failed)?;
         writer.write(&Line::Job(Box::new(job)))?;
         export_reports(connection, id, writer)?;
+        export_signals(connection, id, writer)?;
+    }
+    Ok(())
+}
+
+fn export_signals(connection: &Connection, job: Uuid, writer: &mut Writer<'_>) -> Result<(), TransferError> {
+    for record in signals::of_job(connection, job).map_err(failed)? {
+        let damaged = |error| StoreError::Corrupt(format!("a signal of the job {job} is no JSON: {error}"));
+        writer.write(&Line::Signal(Box::new(SignalLine::of(job, record).map_err(damaged)?)))?;
     }
     Ok(())
 }
@@ -262,12 +271,16 @@ fn export_jobs(connection: &Connection, writer: &mut Writer<'_>) -> Result<(), T
 fn export_reports(connection: &Connection, job: Uuid, writer: &mut Writer<'_>) -> Result<(), TransferError> {
     let mut runs = connection
         .prepare_cached(
-            "SELECT token, attempt, fraction, message, progressed_at FROM attempt_reports WHERE job = ?1 ORDER BY token",
+            "SELECT token, attempt, fraction, message, progressed_at, published, published_at
+             FROM attempt_reports WHERE job = ?1 ORDER BY token",
         )
         .map_err(failed)?;
     let mut rows = runs.query([job.as_bytes()]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let report = report_line(connection, job, row).map_err(failed)?;
+        let mut report = report_line(connection, job, row).map_err(failed)?;
+        let published = json(row.get(5).map_err(failed)?, "what a run shows of itself")?;
+        let at = optional_time(row, 6).map_err(failed)?;
+        report.published = published.zip(at).map(|(value, at)| PublishedLine { value, at });
         writer.write(&Line::Report(Box::new(report)))?;
     }
     Ok(())
@@ -286,7 +299,7 @@ fn report_line(connection: &Connection, job: Uuid, row: &Row<'_>) -> rusqlite::R
     let progress = optional_time(row, 4)?
         .map(|at| Ok::<_, rusqlite::Error>(ProgressLine { fraction: row.get(2)?, message: row.get(3)?, at }))
         .transpose()?;
-    Ok(ReportLine { job, token, attempt: row.get(1)?, progress, lines })
+    Ok(ReportLine { job, token, attempt: row.get(1)?, progress, published: None, lines })
 }
 
 fn job_line(row: &Row<'_>) -> Result<JobLine, TransferError> {
@@ -550,6 +563,7 @@ impl Import<'_> {
                 self.job(job)
             }
             Line::Report(report) => self.report(report),
+            Line::Signal(signal) => signals::import(self.connection, signal),
             Line::Workflow(workflow) => {
                 let edges = workflow.edges();
                 let edges = edges.ok_or_else(|| reader.wrong("a step waits for one that is not there"))?;
@@ -704,10 +718,10 @@ impl Import<'_> {
     }
 
     fn report(&self, report: &ReportLine) -> rusqlite::Result<()> {
-        let ReportLine { job, token, attempt, progress, lines } = report;
+        let ReportLine { job, token, attempt, progress, published, lines } = report;
         let mut run = self.connection.prepare_cached(
-            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO attempt_reports (job, token, attempt, fraction, message, progressed_at, published, published_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         run.execute(params![
             job.as_bytes(),
@@ -716,6 +730,8 @@ impl Import<'_> {
             progress.as_ref().map(|progress| progress.fraction),
             progress.as_ref().and_then(|progress| progress.message.as_deref()),
             progress.as_ref().map(|progress| progress.at.as_micros()),
+            published.as_ref().map(|published| published.value.get()),
+            published.as_ref().map(|published| published.at.as_micros()),
         ])?;
         let mut write = self.connection.prepare_cached(
             "INSERT INTO attempt_log (job, token, number, at, level, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::workflow_line::WorkflowLine;
 use crate::edges::store::cron::CronRecord;
 use crate::edges::store::dead_jobs::BulkRecord;
+use crate::edges::store::signals::SignalRecord;
 
 /// The version of the format. A program reads its own and refuses others.
 pub(crate) const FORMAT: u32 = 1;
@@ -33,6 +34,7 @@ pub(crate) enum Line {
     Bulk(BulkLine),
     Job(Box<JobLine>),
     Report(Box<ReportLine>),
+    Signal(Box<SignalLine>),
     Workflow(Box<WorkflowLine>),
     Event(Box<EventLine>),
     End(Counts),
@@ -265,9 +267,54 @@ pub(crate) struct ReportLine {
     pub(crate) attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) progress: Option<ProgressLine>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) published: Option<PublishedLine>,
     /// Its log.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) lines: Vec<LogLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublishedLine {
+    pub(crate) value: Box<RawValue>,
+    pub(crate) at: Timestamp,
+}
+
+/// A signal of a job. A line of its own, behind that of its job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignalLine {
+    pub(crate) job: Uuid,
+    pub(crate) number: u32,
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) value: Box<RawValue>,
+    pub(crate) by: String,
+    pub(crate) at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) taken_by: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) taken_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) acknowledged_at: Option<Timestamp>,
+}
+
+impl SignalLine {
+    pub(crate) fn of(job: Uuid, record: SignalRecord) -> Result<Self, serde_json::Error> {
+        Ok(SignalLine {
+            job,
+            number: record.number,
+            id: record.id,
+            name: record.name,
+            value: raw(record.value)?,
+            by: record.by,
+            at: record.at,
+            taken_by: record.taken.map(|(attempt, _)| attempt),
+            taken_at: record.taken.map(|(_, at)| at),
+            acknowledged_at: record.acknowledged_at,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -26,7 +26,8 @@ pub use self::{
 pub(crate) use self::{
     line::{
         AttemptLine, BulkLine, EdgeLine, EditLine, EventLine, Header, InboxLine, JobLine, KeyLine, Line,
-        LogLine, PlaceLine, ProgressLine, QueueLine, ReportLine, SettingLine, TotalLine, raw,
+        LogLine, PlaceLine, ProgressLine, PublishedLine, QueueLine, ReportLine, SettingLine, SignalLine,
+        TotalLine, raw,
     },
     reader::Reader,
     workflow_line::{StepLine, WorkflowLine},

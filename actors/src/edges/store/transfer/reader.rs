@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
                     return Err(self.wrong("the run is newer than the export"));
                 }
             }
+            Line::Signal(signal) => {
+                if self.last_job != Some(signal.job) || self.counts.events > 0 {
+                    return Err(self.wrong(format!("a signal of the job {} is not in its place", signal.job)));
+                }
+            }
             Line::Workflow(workflow) => {
                 if self.counts.events > 0 {
                     return Err(self.wrong(format!("the workflow {} is not in its place", workflow.id)));

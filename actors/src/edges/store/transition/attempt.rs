@@ -18,6 +18,7 @@ pub(crate) fn leased_job(operation: &Operation) -> Option<uuid::Uuid> {
         Operation::Report(report) => Some(report.lease.id),
         Operation::HandOver { lease, .. } => Some(lease.id),
         Operation::Hear(word) => Some(word.job),
+        Operation::Signals(operation) => Some(operation.job()),
         _ => None,
     }
 }

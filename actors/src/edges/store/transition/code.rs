@@ -25,6 +25,7 @@ pub(crate) fn event_code(event: EventType) -> i64 {
         EventType::Quarantined => 10,
         EventType::Snoozed => 11,
         EventType::Progressed => 12,
+        EventType::Signalled => 13,
     }
 }
 

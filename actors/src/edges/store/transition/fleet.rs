@@ -26,6 +26,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::Ordered { .. } => "ordered".to_owned(),
         Outcome::Workflow(outcome) => workflow::words(outcome),
         Outcome::Cron(outcome) => super::cron::words(outcome),
+        Outcome::Signals(outcome) => super::signals::words(outcome),
         Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => record.state.as_str().to_owned(),
         Outcome::DeadJobs(DeadJobsOutcome::OtherBulk) => "refused: another one has this id".to_owned(),
         Outcome::DeadJobs(DeadJobsOutcome::TooManyBulks { .. }) => {

@@ -24,6 +24,7 @@ mod kind;
 pub(crate) mod needs;
 pub(crate) mod outside;
 pub(crate) mod report;
+pub(crate) mod signals;
 pub(crate) mod stored_event;
 #[cfg(test)]
 mod tests;

@@ -81,8 +81,11 @@ impl StoredEvent {
         if let Some(result) = self.result.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
             payload.insert("result".to_owned(), result);
         }
-        if let Some(progress) = object(self.progress.as_deref()) {
-            payload.insert("progress".to_owned(), Value::Object(progress));
+        match object(self.progress.as_deref()) {
+            // It says in which state the job was, which such an event leaves as it is.
+            Some(told) if self.event == EventType::Signalled => payload.extend(told),
+            Some(progress) => drop(payload.insert("progress".to_owned(), Value::Object(progress))),
+            None => {}
         }
         if !self.event.is_original() {
             payload.insert("attempt".to_owned(), json!(self.attempt));
@@ -108,7 +111,8 @@ fn status_after(event: EventType) -> JobStatus {
         EventType::Executed
         | EventType::AttemptStarted
         | EventType::CancelRequested
-        | EventType::Progressed => JobStatus::Executing,
+        | EventType::Progressed
+        | EventType::Signalled => JobStatus::Executing,
         EventType::Completed => JobStatus::Completed,
         EventType::Failed => JobStatus::Failed,
     }
