@@ -20,6 +20,8 @@ mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
 #[cfg(feature = "sqlite")]
+mod keyring;
+#[cfg(feature = "sqlite")]
 mod settings;
 #[cfg(all(feature = "sqlite", feature = "testkit"))]
 pub mod testing;
@@ -45,6 +47,8 @@ pub use callboard_contracts as contracts;
 pub use cron::Cron;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
+#[cfg(feature = "sqlite")]
+pub use keyring::KeyringError;
 #[cfg(feature = "sqlite")]
 pub use settings::SettingsError;
 #[cfg(feature = "sqlite")]

@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod cron;
 pub mod dead_job;
 pub mod edge;
+pub mod encryption;
 pub mod event;
 pub mod health;
 pub mod job;
@@ -31,6 +32,7 @@ pub use dead_job::{
     MOST_COUNTED, RetryEdit,
 };
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
+pub use encryption::{EncryptionRotated, EncryptionStatus, KeyUse, RotateEncryption, SecretType};
 pub use event::{EventRecord, LogCursor};
 pub use health::{Readiness, ReadinessReason, Totals};
 pub use job::{

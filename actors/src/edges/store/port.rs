@@ -20,6 +20,7 @@ use super::{
     dead_jobs::{
         BulkRecord, BulkSelection, CausePage, CauseQuery, DeadJobsOperation, DeadJobsOutcome, EditRecord,
     },
+    encryption::{Resealed, SealedPage},
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     record::{
         AttemptEnd, AuditRecord, ClaimedJob, CommandEnd, CommandFilter, CommandRecord, CountedLog,
@@ -332,6 +333,9 @@ pub enum Operation {
     Cron(CronOperation),
     /// What is done about dead jobs and in bulk.
     DeadJobs(DeadJobsOperation),
+    /// Exchange texts that are encrypted for others, each if it is still the one that was found. Nothing else changes, and no event
+    /// tells of it.
+    Reseal(Vec<Resealed>),
 }
 
 impl Operation {
@@ -528,6 +532,11 @@ pub enum Outcome {
     Done,
     /// [`Operation::Cron`].
     Cron(CronOutcome),
+    /// [`Operation::Reseal`].
+    Resealed {
+        /// How many texts were exchanged; the others were others by then, or gone.
+        changed: u32,
+    },
 }
 
 impl Outcome {
@@ -797,4 +806,8 @@ pub trait Store: Send + Sync + 'static {
         which: BulkSelection,
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>>;
+
+    /// The payloads and results with encrypted values of the jobs behind this one ([`JobRecord::sequence`]), oldest first. At most
+    /// `limit` jobs are looked at, and fewer if there is much of it.
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>>;
 }

@@ -3,6 +3,7 @@
 mod check;
 mod fingerprint;
 mod keys;
+pub(super) mod secrets;
 mod submissions;
 mod submit;
 mod unique;
@@ -13,8 +14,8 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, Retried, Submitted,
-        WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
+        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, EncryptionRotated, FieldError,
+        Retried, Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -23,7 +24,9 @@ use uuid::Uuid;
 
 use super::{
     audit::{Deed, carry_out},
-    bulk, cron, dead_jobs, edges, fleet,
+    bulk, cron, dead_jobs, edges,
+    encryption::{self, RotateKeys},
+    fleet,
     node::Node,
     request::{
         BulkAnswer, BulkJobs, CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron,
@@ -150,6 +153,7 @@ macro_rules! changes {
 
 changes! {
     CancelJob: Cancelled = cancel;
+    RotateKeys: EncryptionRotated = encryption::rotate;
     RetryJob: Retried = retry;
     RetryEdited: Retried = dead_jobs::retry;
     BulkJobs: BulkAnswer = bulk::start;

@@ -12,6 +12,7 @@ use callboard_actors::edges::store::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronOperation, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    encryption::SealedPage,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -313,5 +314,9 @@ impl Store for Troubled {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.store.bulks(which, limit)
+    }
+
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>> {
+        self.store.sealed(after, limit)
     }
 }

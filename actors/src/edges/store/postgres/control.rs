@@ -93,6 +93,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::Workflow(_)
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
+        | Operation::Reseal(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

@@ -1,8 +1,8 @@
 //! The operations of one transaction.
 
 use super::{
-    attempts, bulk, claim, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside, reports,
-    retention, transaction::Transaction, workflows,
+    attempts, bulk, claim, control, cron, dead_jobs, encryption, enqueue, fleet, inbox, keyed, outside,
+    reports, retention, transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, dead_jobs::DeadJobsOperation, transition::Kind,
@@ -53,6 +53,7 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
         Operation::PruneAudit { kept, limit, .. } => fleet::prune(tx, *kept, *limit),
         Operation::Cron(operation) => cron::run(tx, operation).map(Outcome::Cron),
         Operation::DeadJobs(operation) => dead_jobs(tx, operation),
+        Operation::Reseal(texts) => encryption::reseal(tx, texts),
         other => control::run(tx, other),
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::Workflow(_)
         | Operation::Cron(_)
         | Operation::DeadJobs(_)
+        | Operation::Reseal(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

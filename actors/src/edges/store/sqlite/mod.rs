@@ -12,6 +12,7 @@ mod control;
 mod cron;
 mod dead_jobs;
 mod edges;
+mod encryption;
 mod ended_attempt;
 mod enqueue;
 mod error;
@@ -53,6 +54,7 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    encryption::SealedPage,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -346,5 +348,9 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'static, Result<Vec<BulkRecord>, StoreError>> {
         self.readers.run(move |connection| bulk::read(connection, which, limit))
+    }
+
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>> {
+        self.readers.run(move |connection| encryption::sealed(connection, after, limit))
     }
 }
