@@ -9,6 +9,7 @@ mod crashing;
 mod cron;
 mod dead_jobs;
 mod deploy;
+mod encryption;
 mod events;
 mod examples;
 mod faults;

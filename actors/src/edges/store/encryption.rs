@@ -19,16 +19,6 @@ pub enum SealedPlace {
     Bulk(Uuid),
 }
 
-impl SealedPlace {
-    /// The job that it is of.
-    pub(crate) fn job(&self) -> Option<Uuid> {
-        match self {
-            SealedPlace::Payload(id) | SealedPlace::Result(id) => Some(*id),
-            SealedPlace::Cron(_) | SealedPlace::Bulk(_) => None,
-        }
-    }
-}
-
 /// A text with sealed values in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedText {

@@ -38,7 +38,7 @@ pub async fn what_is_encrypted_is_found_page_by_page<B: Backend>(stage: &mut Sta
     for job in &jobs {
         stage.one(enqueue(job)).await;
     }
-    let session = stage.session;
+    let session = stage.session().await;
     let Outcome::Claimed(claimed) = stage.one(claim("default", 1, session)).await else {
         panic!("there are")
     };
@@ -72,7 +72,7 @@ pub async fn what_is_encrypted_is_found_page_by_page<B: Backend>(stage: &mut Sta
 pub async fn a_text_is_exchanged_if_it_is_still_the_one_that_was_found<B: Backend>(stage: &mut Stage<B>) {
     let job = with(SEALED);
     stage.one(enqueue(&job)).await;
-    let before = stage.events().await;
+    let before = stage.log().await;
     let payload = || SealedPlace::Payload(job.id);
     let resealed = |changed| Outcome::Resealed { changed };
     assert_eq!(stage.one(reseal(payload(), ANEW, SEALED)).await, resealed(0));
@@ -81,8 +81,8 @@ pub async fn a_text_is_exchanged_if_it_is_still_the_one_that_was_found<B: Backen
     assert_eq!(stage.one(reseal(payload(), SEALED, ANEW)).await, resealed(0));
     assert_eq!(stage.one(reseal(SealedPlace::Payload(Uuid::now_v7()), SEALED, ANEW)).await, resealed(0));
     assert_eq!(stage.one(reseal(SealedPlace::Result(job.id), SEALED, ANEW)).await, resealed(0));
-    assert_eq!(stage.events().await, before, "no event tells of it");
-    let session = stage.session;
+    assert_eq!(stage.log().await, before, "no event tells of it");
+    let session = stage.session().await;
     let Outcome::Claimed(claimed) = stage.one(claim("default", 1, session)).await else {
         panic!("there is one")
     };
@@ -91,7 +91,7 @@ pub async fn a_text_is_exchanged_if_it_is_still_the_one_that_was_found<B: Backen
     let end = AttemptEnd::Completed { result: Some(SEALED.into()) };
     let result = SealedPlace::Result(job.id);
     let operations = vec![finish(lease(&claimed[0]), end), reseal(result, SEALED, ANEW)];
-    let results = stage.store.write_all(operations).await.unwrap();
+    let results = stage.store.apply(operations).await.unwrap();
     assert_eq!(results[1], Ok(resealed(1)));
     let found = stage.record(job.id).await;
     assert_eq!(
@@ -152,12 +152,12 @@ pub async fn of_many_that_exchange_one_text_one_does<B: Backend>(stage: &mut Sta
             old: SEALED.into(),
             new: ANEW.into(),
         };
-        stage.store.write(Operation::Reseal(other.iter().chain(one).map(text).collect()))
+        stage.store.apply(vec![Operation::Reseal(other.iter().chain(one).map(text).collect())])
     };
     let answers = futures_util::future::join_all([0, 7, 13, 19].map(exchange)).await;
-    let changed = answers.into_iter().map(|answer| match answer {
-        Ok(Outcome::Resealed { changed }) => changed,
-        other => panic!("{other:?}"),
+    let changed = answers.into_iter().map(|answer| match answer.unwrap()[..] {
+        [Ok(Outcome::Resealed { changed })] => changed,
+        ref other => panic!("{other:?}"),
     });
     assert_eq!(changed.sum::<u32>(), 20);
     let found = stage.store.sealed(0, 100).await.unwrap();

@@ -30,7 +30,10 @@ pub(super) fn concerned(operation: &Operation) -> impl Iterator<Item = Uuid> {
         Operation::Reseal(texts) => texts,
         _ => &[],
     };
-    texts.iter().filter_map(|text| text.place.job())
+    texts.iter().filter_map(|text| match &text.place {
+        SealedPlace::Payload(job) | SealedPlace::Result(job) => Some(*job),
+        SealedPlace::Cron(_) | SealedPlace::Bulk(_) => None,
+    })
 }
 
 pub(super) async fn sealed(
