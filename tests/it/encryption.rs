@@ -105,6 +105,13 @@ fn reaches(server: &Server, id: &str, state: &str) -> Value {
     last
 }
 
+/// No job is claimed from now on. The queue is known once the server has its session.
+fn pause(server: &Server) {
+    eventually("the queue is paused", || {
+        ask(server, TOKENS[2].1, "POST", "/api/v1/queues/default/pause", &json!({})).0 == 200
+    });
+}
+
 fn reveal(server: &Server, id: &str) -> Value {
     let (status, shown) =
         ask(server, TOKENS[2].1, "GET", &format!("/api/v1/jobs/{id}?reveal=true"), &Value::Null);
@@ -444,8 +451,7 @@ fn a_job_waits_for_a_node_that_has_its_key() {
     let with = keys.configure("with.toml", &["one"], &more);
     let without = keys.configure("without.toml", &["other"], &more);
     let first = Server::start(&options(&with, Some(&database)));
-    let paused = ask(&first, TOKENS[2].1, "POST", "/api/v1/queues/default/pause", &json!({}));
-    assert_eq!(paused.0, 200, "{paused:?}");
+    pause(&first);
     let id = submit(&first, "sha256sum", SECRET);
     drop(first.kill());
     // It says so at the start, and the job is claimed and put back without an attempt.
@@ -491,7 +497,7 @@ fn what_was_changed_in_the_store_is_a_dead_job_and_no_more() {
     let more = format!("{TYPES}\n{}", tokens());
     let config = keys.configure("callboard.toml", &["one"], &more);
     let server = Server::start(&options(&config, None));
-    assert_eq!(ask(&server, TOKENS[2].1, "POST", "/api/v1/queues/default/pause", &json!({})).0, 200);
+    pause(&server);
     let id = submit(&server, "sha256sum", SECRET);
     let data = server.data.clone();
     let (_, _folder) = server.kill();

@@ -73,6 +73,7 @@ pub(super) async fn sealed(
         }
         // A body whose job was just deleted is no row, so a page that is not full may not be the last one.
         if found.len() < rows as usize && !there_are_more(connection, after).await? {
+            page.next = None;
             return Ok(page);
         }
         page.next = Some(after);
