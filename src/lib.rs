@@ -54,6 +54,12 @@ pub use settings::SettingsError;
 #[cfg(feature = "sqlite")]
 pub use workflows::Workflows;
 
+/// What secret values of jobs are encrypted with (`docs/encryption.md`).
+#[cfg(feature = "jobs")]
+pub mod encryption {
+    pub use callboard_actors::encryption::{ENCRYPTED, KeyError, Keyring, OpenError, REDACTED};
+}
+
 /// What a node of a fleet does.
 #[cfg(feature = "sqlite")]
 pub mod roles {

@@ -18,7 +18,7 @@ impl Client {
     /// Encrypts the next part of what is stored with the server's current key; `cursor` is the `next_cursor` of the step before.
     ///
     /// # Errors
-    /// See [`ClientError`]; the status is 403 without the role admin, and 422 if the server has no current key.
+    /// See [`ClientError`]; the status is 403 without the role admin, and if the server has no current key.
     pub async fn rotate_encryption(&self, cursor: Option<&str>) -> Result<EncryptionRotated, ClientError> {
         let asked = RotateEncryption { cursor: cursor.map(str::to_owned) };
         self.call(Call::post("/api/v1/encryption/rotate", &asked)?.repeatable()).await

@@ -39,11 +39,11 @@ pub(crate) fn routes() -> Vec<Route> {
             "Encrypt with the current key",
             "Encrypts the next part of what is stored anew with the node's current key: send it again with the `next_cursor` of the \
              answer until there is none. Jobs run meanwhile; what is changed by others at the same time is passed over. Where \
-             tokens are configured this needs the role admin.",
+             tokens are configured this needs the role admin. A node without a current key refuses it.",
         )
         .optional_body(Named("RotateEncryption"), json!({}))
         .answer(200, "What was done.", Named("EncryptionRotated"))
-        .problems(&[Kind::Malformed, Kind::Invalid, Kind::Forbidden])
+        .problems(&[Kind::Malformed, Kind::Forbidden])
         .tag("Encryption"),
     ]
 }

@@ -9,6 +9,9 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::envelope::{self, OpenError, Part};
 
 /// Bytes of a key.
 const KEY_LEN: usize = 32;
@@ -190,6 +193,22 @@ impl Keyring {
     /// The names of all keys that open.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().filter(|name| Some(*name) != self.fingerprints.as_ref()).map(String::as_str)
+    }
+
+    /// A payload of this job type, encrypted as a whole with the current key; `None` if there is none, or the system gives no random
+    /// bytes.
+    pub fn encrypt_payload(&self, job_type: &str, payload: &Value) -> Option<Value> {
+        envelope::seal(self, (job_type, Part::Payload, ""), payload, false)
+    }
+
+    /// A payload of this job type as it is stored or exported, decrypted: all that is encrypted in it.
+    ///
+    /// # Errors
+    /// The first value that cannot be decrypted.
+    pub fn decrypt_payload(&self, job_type: &str, payload: &Value) -> Result<Value, OpenError> {
+        let mut payload = payload.clone();
+        envelope::open(self, job_type, Part::Payload, &mut payload, &mut String::new())?;
+        Ok(payload)
     }
 
     /// Whether there is a key for fingerprints.

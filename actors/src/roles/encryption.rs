@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use callboard_contracts::api::{
-    EncryptionRotated, EncryptionStatus, FieldError, JobDetail, KeyUse, SecretType,
-};
+use callboard_contracts::api::{EncryptionRotated, EncryptionStatus, JobDetail, KeyUse, SecretType};
 use callboard_supervisors::Message;
 use uuid::Uuid;
 
@@ -153,13 +151,10 @@ pub(super) async fn rotate(
 ) -> Result<EncryptionRotated, Refusal> {
     let vault = node.vault();
     let Some(current) = vault.keys.current().map(str::to_owned) else {
-        return Err(Refusal::Invalid(vec![FieldError {
-            pointer: String::new(),
-            message: format!(
-                "node {:?} has no current key; set `encryption.keys` and `encryption.current`",
-                node.name
-            ),
-        }]));
+        return Err(Refusal::Forbidden(format!(
+            "node {:?} has no current key; set `encryption.keys` and `encryption.current`",
+            node.name
+        )));
     };
     if after.is_none() {
         let begun = format!("to the key {current}");
