@@ -102,6 +102,13 @@ impl SecretFields {
         visit(value, &all, &mut String::new(), change)
     }
 
+    /// Whether a place, as a JSON Pointer, is a part of a secret.
+    pub(crate) fn has_within(&self, pointer: &str) -> bool {
+        let depth = pointer.split('/').count() - 1;
+        let shorter = self.0.iter().filter(|pattern| pattern.len() < depth).cloned().collect();
+        SecretFields(shorter).concerns(pointer)
+    }
+
     /// Whether a place, as a JSON Pointer, is secret, within a secret, or holds one.
     pub(crate) fn concerns(&self, pointer: &str) -> bool {
         let place: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
@@ -382,6 +389,8 @@ mod tests {
         for concerned in ["", "/a", "/a/0", "/a/0/b", "/a/0/b/c"] {
             assert!(fields.concerns(concerned), "{concerned}");
         }
+        assert!(fields.has_within("/a/0/b/c") && !fields.has_within("/a/0/b") && !fields.has_within("/a"));
+        assert!(SecretFields::parse(&["*"]).unwrap().has_within("/a"));
         for other in ["/b", "/a/0/c", "/ab"] {
             assert!(!fields.concerns(other), "{other}");
         }

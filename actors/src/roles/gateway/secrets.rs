@@ -43,17 +43,21 @@ pub(in crate::roles) fn may_leave(vault: &Vault, job_type: &str, queue: &str) ->
 
 /// That a kind is made of secret values which cannot be compared, since whoever reads the hash of a short one finds it by trying.
 pub(super) fn kind(vault: &Vault, job_type: &str, unique: &Unique) -> Option<FieldError> {
-    if vault.keys.has_fingerprints() || !vault.has_secrets(job_type) {
+    if !vault.has_secrets(job_type) {
         return None;
     }
-    let wrong = |pointer: &str| {
-        FieldError {
-        pointer: pointer.to_owned(),
-        message: "the kind is made of secret values, which are only compared where `encryption.fingerprint_key` is set; set \
-                  that, or name other values of the payload"
-            .to_owned(),
+    if vault.keys.has_fingerprints() {
+        // A secret is compared as a whole.
+        let secret = payload_fields(vault, job_type);
+        let place = unique.payload.iter().flatten().position(|field| secret.has_within(field))?;
+        return Some(FieldError {
+            pointer: format!("/unique/payload/{place}"),
+            message: "it is a part of a secret value, which is only compared as a whole; name that, or another value".to_owned(),
+        });
     }
-    };
+    let message = "the kind is made of secret values, which are only compared where `encryption.fingerprint_key` is set; set \
+                   that, or name other values of the payload";
+    let wrong = |pointer: &str| FieldError { pointer: pointer.to_owned(), message: message.to_owned() };
     let Some(fields) = &unique.payload else { return Some(wrong("/unique/payload")) };
     let place = fields.iter().position(|field| vault.secrets.concerns(job_type, field))?;
     Some(wrong(&format!("/unique/payload/{place}")))
