@@ -10,6 +10,7 @@ mod cron;
 mod dead_jobs;
 mod deploy;
 mod encryption;
+mod encryption_app;
 mod events;
 mod examples;
 mod faults;
