@@ -322,6 +322,13 @@ pub(crate) struct TypeSecrets {
     pub(crate) outside: bool,
 }
 
+impl TypeSecrets {
+    /// Whether any value is secret.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.payload.is_empty() || !self.result.is_empty()
+    }
+}
+
 /// What the configuration says of the secrets of a type, beside what the type's schema marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretsOfType {

@@ -133,7 +133,7 @@ impl JobType {
             required: options.encryption_required,
             outside: false,
         };
-        if secrets.required && secrets.payload.is_empty() && secrets.result.is_empty() {
+        if secrets.required && !secrets.has_any() {
             return refuse("encryption_required, but nothing of it is secret".to_owned());
         }
         Ok(JobType {

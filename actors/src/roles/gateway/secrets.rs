@@ -31,12 +31,10 @@ pub(in crate::roles) fn payload_fields(vault: &Vault, job_type: &str) -> SecretF
 /// Whether jobs of this type may go to workers outside, who are given their payloads in the clear.
 pub(in crate::roles) fn may_leave(vault: &Vault, job_type: &str, queue: &str) -> Result<(), Refusal> {
     match vault.secrets.of(job_type) {
-        Some(secrets) if !secrets.outside && !(secrets.payload.is_empty() && secrets.result.is_empty()) => {
-            Err(Refusal::Forbidden(format!(
-                "the queue {queue:?} is served by workers outside, who would be given the secrets of {job_type:?} in the clear; \
+        Some(secrets) if !secrets.outside && secrets.has_any() => Err(Refusal::Forbidden(format!(
+            "the queue {queue:?} is served by workers outside, who would be given the secrets of {job_type:?} in the clear; \
                  allow that by `outside = true` for the type in `encryption.types`, or choose another queue"
-            )))
-        }
+        ))),
         _ => Ok(()),
     }
 }
