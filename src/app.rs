@@ -29,7 +29,7 @@ use callboard_actors::{
             CancelJob, ChangeSettings, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge,
             Signed, Submit, Who,
         },
-        tree_node, unfit_jobs,
+        tree_node,
     },
 };
 use callboard_config::{self as config, Configuration, InvalidDatabaseUrl, Settings};
@@ -54,6 +54,7 @@ use crate::{
     assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
     backends::{Backends, SameNameError},
     folder_lock::{FolderError, FolderLock},
+    keyring::{KeyringError, keyring},
     settings::{Keeper, KeeperArgs, Kept, Reread, SetLogLevel, SettingsError, check_keys},
     workflows::Workflows,
 };
@@ -119,6 +120,9 @@ pub enum AppError {
     /// A setting of the roles cannot work.
     #[error(transparent)]
     Roles(#[from] RolesError),
+    /// The keys of payloads cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
     /// The node cannot have these roles.
     #[error(transparent)]
     RoleSet(#[from] InvalidRoles),
@@ -776,7 +780,6 @@ impl AppBuilder {
         #[cfg(feature = "http")]
         let registry = registry.state(assembly::http_client(&settings)?);
         let registry = registry.build()?;
-        let types = registry.clone();
         let conditions = Conditions::new();
         let (store_spec, store) = StoreEdge::spec(StoreEdgeArgs {
             open,
@@ -789,10 +792,14 @@ impl AppBuilder {
         if let Some(job_type) = self.no_object {
             return Err(AppError::NoObject { job_type });
         }
+        let of = settings.clone();
+        let keys = tokio::task::spawn_blocking(move || keyring(&of)).await;
+        let keys = keys.unwrap_or(Err(KeyringError::Stopped))?;
         let config = RolesConfig {
             roles: roles.clone(),
             serves: self.serves,
             cron_of_program: self.cron,
+            keys,
             ..assembly::roles(&settings)
         };
         #[cfg_attr(not(feature = "rabbitmq"), expect(unused_mut, reason = "a bus adds to it"))]
@@ -896,7 +903,7 @@ impl AppBuilder {
             leaving: left,
             _folder: folder,
         };
-        match app.clone().begin(assembled, types, keeper, self.application, runner, self.web).await {
+        match app.clone().begin(assembled, keeper, self.application, runner, self.web).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 app.system.shutdown(STOP_LIMIT).await;
@@ -912,7 +919,6 @@ impl App {
     async fn begin(
         mut self,
         roles: Roles,
-        registry: JobRegistry,
         keeper: ChildSpec<Keeper>,
         application: SupervisorSpec,
         runner: CommandRunner,
@@ -923,7 +929,8 @@ impl App {
         if let Err(error) = runner.clean_workspace().await {
             tracing::warn!(%error, "folders of an earlier server's programs could not be removed");
         }
-        self.look_for_unfit_jobs(registry).await?;
+        self.look_for_unfit_jobs().await?;
+        self.look_for_missing_keys().await;
         let root = self.system.root();
         root.start_supervisor(roles.observers).await?;
         root.start_supervisor(application).await?;
@@ -942,9 +949,30 @@ impl App {
         Ok(self)
     }
 
+    /// Jobs whose key is missing wait, and others may have it; whoever starts a node without it is to know.
+    async fn look_for_missing_keys(&self) {
+        match self.handles.missing_keys().await {
+            Ok(missing) => {
+                for (key, of) in missing {
+                    tracing::warn!(
+                        key,
+                        payloads = of.payloads,
+                        waiting = of.waiting,
+                        results = of.results,
+                        cron = of.cron,
+                        "what is stored is encrypted with a key that this node does not have (docs/encryption.md)"
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether this node has all keys of what is stored")
+            }
+        }
+    }
+
     /// Before this node takes a job, or says what its types are.
-    async fn look_for_unfit_jobs(&self, registry: JobRegistry) -> Result<(), AppError> {
-        match unfit_jobs(&self.store, &registry).await {
+    async fn look_for_unfit_jobs(&self) -> Result<(), AppError> {
+        match self.handles.unfit_jobs().await {
             Ok(unfit) if unfit.is_empty() => Ok(()),
             Ok(unfit) if self.settings.jobs.unfit == config::UnfitJobs::Refuse => Err(AppError::Unfit(unfit)),
             Ok(unfit) => {
@@ -1034,6 +1062,9 @@ impl App {
             get_inputs: read_model.recipient(),
             get_dead_causes: read_model.recipient(),
             compare_job: read_model.recipient(),
+            get_encryption: read_model.recipient(),
+            rotate_keys: gateway.recipient(),
+            reveal_job: read_model.recipient(),
             list_bulks: read_model.recipient(),
             get_settings: self.keeper.recipient(),
             change_settings: self.keeper.recipient(),

@@ -23,6 +23,7 @@ use callboard_actors::{
         },
         telemetry::{Telemetry, TelemetryBounds},
     },
+    encryption::SecretsOfType,
     jobs::{
         JobDefaults, LogLimits, RetryPolicy,
         command::{AllowList, AllowListError, CommandRunner, KeepWorkspace},
@@ -160,6 +161,7 @@ pub(crate) fn roles(settings: &Settings) -> RolesConfig {
             .collect(),
         audit_kept: retention.audit,
         cron: settings.cron.entries.0.iter().map(|(name, entry)| (name.clone(), cron(entry))).collect(),
+        secrets: settings.encryption.types.iter().map(secrets).collect(),
         ..RolesConfig::default()
     }
 }
@@ -185,6 +187,12 @@ fn supervision(queue: &config::QueueSettings) -> QueueSupervision {
         crash_period: queue.crash_period,
         crash_kinds: queue.crash_kinds.iter().map(kind).collect(),
     }
+}
+
+/// What is secret in the jobs of a type.
+fn secrets(own: &config::SecretTypeSettings) -> (String, SecretsOfType) {
+    let config::SecretTypeSettings { name, fields, results, required, outside } = own.clone();
+    (name, SecretsOfType { payload: fields, result: results, required, outside })
 }
 
 /// An entry of the cron table.

@@ -20,6 +20,8 @@ mod enqueue_in;
 #[cfg(feature = "sqlite")]
 mod folder_lock;
 #[cfg(feature = "sqlite")]
+mod keyring;
+#[cfg(feature = "sqlite")]
 mod queues;
 #[cfg(feature = "sqlite")]
 mod settings;
@@ -50,9 +52,17 @@ pub use cron::Cron;
 #[cfg(feature = "sqlite")]
 pub use folder_lock::FolderError;
 #[cfg(feature = "sqlite")]
+pub use keyring::KeyringError;
+#[cfg(feature = "sqlite")]
 pub use settings::SettingsError;
 #[cfg(feature = "sqlite")]
 pub use workflows::Workflows;
+
+/// What secret values of jobs are encrypted with (`docs/encryption.md`).
+#[cfg(feature = "jobs")]
+pub mod encryption {
+    pub use callboard_actors::encryption::{ENCRYPTED, KeyError, Keyring, OpenError, REDACTED};
+}
 
 /// What a node of a fleet does.
 #[cfg(feature = "sqlite")]

@@ -4,6 +4,7 @@ mod failpoint;
 
 pub mod cron;
 pub mod edges;
+pub mod encryption;
 pub mod jobs;
 pub mod roles;
 

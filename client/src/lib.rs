@@ -28,6 +28,7 @@ mod builder;
 mod client;
 mod cron;
 mod dead_jobs;
+mod encryption;
 mod error;
 mod events;
 mod job_query;

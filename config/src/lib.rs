@@ -14,6 +14,7 @@ mod database_url;
 mod defaults;
 mod document;
 mod duration;
+mod encryption;
 mod http_secret;
 mod job_type;
 mod key;
@@ -45,6 +46,7 @@ pub use configuration::{Configuration, Plan};
 pub use cron::{CronEntries, CronEntrySettings, JsonTable};
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
+pub use encryption::{EncryptionKeySettings, SecretTypeSettings};
 pub use http_secret::HttpSecretSettings;
 pub use job_type::JobTypeSettings;
 pub use labels::LabelSettings;
@@ -55,9 +57,9 @@ pub use problem::{ConfigError, Problem};
 pub use server_url::{BrokerUrl, InvalidBrokerUrl, InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{
     ArchiveSettings, BusSettings, CommandSettings, CountersSettings, CronSettings, DataSettings,
-    HttpSettings, InboundSettings, JobsSettings, LogSettings, ObservatorySettings, ProxySettings,
-    QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings, Settings,
-    StoreSettings, SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
+    EncryptionSettings, HttpSettings, InboundSettings, JobsSettings, LogSettings, ObservatorySettings,
+    ProxySettings, QueueSettings, RescuerSettings, RetentionSettings, RetrySettings, SchedulerSettings,
+    Settings, StoreSettings, SystemSettings, TelemetrySettings, WebSettings, WorkerSettings,
 };
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;

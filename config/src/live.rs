@@ -5,7 +5,7 @@ use crate::schema::{QUEUE_DEFAULTS, QUEUES};
 
 /// The keys that are taken up while the program runs, by section. Every other needs a restart. None of them holds a secret:
 /// their values are kept in the audit trail.
-const LIVE: [(&str, &[&str]); 9] = [
+const LIVE: [(&str, &[&str]); 10] = [
     ("log", &["level"]),
     (
         "retention",
@@ -41,6 +41,7 @@ const LIVE: [(&str, &[&str]); 9] = [
     ),
     ("scheduler", &["poll"]),
     ("cron", &["entries"]),
+    ("encryption", &["keys", "current"]),
     ("rescuer", &["interval", "quarantine_after"]),
 ];
 

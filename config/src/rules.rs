@@ -46,6 +46,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     results(&mut rules, settings);
     job_types(&mut rules, settings);
     cron(&mut rules, settings);
+    encryption(&mut rules, settings);
     inbound(&mut rules, settings);
     store(&mut rules, &settings.store);
     telemetry(&mut rules, &settings.telemetry);
@@ -493,6 +494,53 @@ fn job_types(rules: &mut Rules<'_>, settings: &Settings) {
         let few = job_type.needs.len() <= MOST_NEEDS;
         rules.require(few, "jobs.types", &format!("\"{name}\" may need {MOST_NEEDS} edges at most"));
         rules.require(some, "jobs.types", &format!("`max_payload` of \"{name}\" must be at least 2 bytes"));
+    }
+}
+
+fn encryption(rules: &mut Rules<'_>, settings: &Settings) {
+    let encryption = &settings.encryption;
+    let mut names = BTreeSet::new();
+    for key in &encryption.keys {
+        let name = shortened(&key.name);
+        let one = key.file.is_some() != key.env.is_some();
+        let rule = format!("the key \"{name}\" needs either `file` or `env`");
+        rules.require(one, "encryption.keys", &rule);
+        let first = names.insert(key.name.as_str());
+        rules.require(first, "encryption.keys", &format!("two keys have the name \"{name}\""));
+    }
+    let given = [
+        ("encryption.current", &encryption.current),
+        ("encryption.fingerprint_key", &encryption.fingerprint_key),
+    ];
+    for (key, name) in given {
+        if let Some(name) = name {
+            let rule = format!("there is no key \"{}\" in `encryption.keys`", shortened(name));
+            rules.require(names.contains(name.as_str()), key, &rule);
+        }
+    }
+    let rule = "there are keys, so one of them must be the current one, which encrypts";
+    rules.require(encryption.current.is_some() || names.is_empty(), "encryption.current", rule);
+    let both = encryption.current.is_some() && encryption.current == encryption.fingerprint_key;
+    let rule = "it is never rotated, so it cannot be the current key as well";
+    rules.require(!both, "encryption.fingerprint_key", rule);
+    let mut types = BTreeSet::new();
+    for own in &encryption.types {
+        let name = shortened(&own.name);
+        let rule = format!("\"{name}\" is no name of a job type");
+        rules.require(is_queue_name(&own.name), "encryption.types", &rule);
+        let first = types.insert(&own.name);
+        rules.require(first, "encryption.types", &format!("two tables have the name \"{name}\""));
+        let fields = own.fields.iter().chain(&own.results);
+        if let Some(field) = fields.into_iter().find(|field| *field != "*" && !field.starts_with('/')) {
+            let rule = format!(
+                "\"{}\", which is to be secret in \"{name}\", is neither `*` nor a JSON Pointer such as /recipients/*/email",
+                shortened(field)
+            );
+            rules.require(false, "encryption.types", &rule);
+        }
+        let needless = own.required && encryption.current.is_none();
+        let rule = format!("\"{name}\" must be encrypted, and there is no `encryption.current` key");
+        rules.require(!needless, "encryption.types", &rule);
     }
 }
 

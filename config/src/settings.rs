@@ -17,6 +17,7 @@ use crate::choice::{
 use crate::cron::CronEntries;
 use crate::database_url::DatabaseUrl;
 use crate::document::{Node, Value};
+use crate::encryption::{EncryptionKeySettings, SecretTypeSettings};
 use crate::http_secret::HttpSecretSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     /// Jobs that are stored at times that an expression says.
     pub cron: CronSettings,
+    /// Keys that payloads are encrypted with, and what of them is secret.
+    pub encryption: EncryptionSettings,
     /// What gives jobs of dead nodes to living ones.
     pub rescuer: RescuerSettings,
     /// Where spans of traces are sent.
@@ -131,6 +134,7 @@ impl Settings {
             system: reader.section("system"),
             scheduler: reader.section("scheduler"),
             cron: reader.section("cron"),
+            encryption: reader.section("encryption"),
             rescuer: reader.section("rescuer"),
             telemetry: reader.section("telemetry"),
             proxy: reader.section("proxy"),
@@ -158,6 +162,7 @@ impl Settings {
         self.system.list(&Key::from(["system"]), to);
         self.scheduler.list(&Key::from(["scheduler"]), to);
         self.cron.list(&Key::from(["cron"]), to);
+        self.encryption.list(&Key::from(["encryption"]), to);
         self.rescuer.list(&Key::from(["rescuer"]), to);
         self.telemetry.list(&Key::from(["telemetry"]), to);
         self.proxy.list(&Key::from(["proxy"]), to);
@@ -195,6 +200,7 @@ impl Settings {
         self.system.take(&from.system, &Key::from(["system"]), chosen);
         self.scheduler.take(&from.scheduler, &Key::from(["scheduler"]), chosen);
         self.cron.take(&from.cron, &Key::from(["cron"]), chosen);
+        self.encryption.take(&from.encryption, &Key::from(["encryption"]), chosen);
         self.rescuer.take(&from.rescuer, &Key::from(["rescuer"]), chosen);
         self.telemetry.take(&from.telemetry, &Key::from(["telemetry"]), chosen);
         self.proxy.take(&from.proxy, &Key::from(["proxy"]), chosen);
@@ -571,6 +577,20 @@ section! {
         pub timeout: Duration,
         /// Most events of one step. Default: `500`.
         pub batch_max: usize,
+    }
+}
+
+section! {
+    /// `[encryption]`: keys that payloads are encrypted with, and what of them is secret.
+    pub struct EncryptionSettings {
+        /// Where the keys are. Each decrypts; one encrypts. Default: `[]`.
+        pub keys: Vec<EncryptionKeySettings>,
+        /// The key that encrypts. Default: none.
+        pub current: Option<String>,
+        /// The key by which secret values are compared, never rotated; none: they are not. Default: none.
+        pub fingerprint_key: Option<String>,
+        /// What is secret in the jobs of single types. Default: `[]`.
+        pub types: Vec<SecretTypeSettings>,
     }
 }
 

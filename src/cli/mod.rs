@@ -12,6 +12,7 @@ mod demo;
 #[cfg(test)]
 mod documentation;
 mod edges;
+mod encryption;
 mod jobs;
 mod logging;
 mod nodes;
@@ -114,6 +115,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the services outside that jobs need, let their jobs wait, let them run again.
     Edges(EdgesArgs),
+    /// Show the keys that secret values of jobs are encrypted with, encrypt with another one.
+    Encryption(EncryptionArgs),
     /// Show the cron table, change it, try expressions out.
     Cron(CronArgs),
     /// Draw the supervision tree.
@@ -164,6 +167,13 @@ struct NodesArgs {
 struct EdgesArgs {
     #[command(subcommand)]
     command: Option<edges::EdgesCommand>,
+}
+
+/// What is done with the keys of payloads.
+#[derive(Debug, Args)]
+struct EncryptionArgs {
+    #[command(subcommand)]
+    command: Option<encryption::EncryptionCommand>,
 }
 
 /// What is done with the cron table.
@@ -253,6 +263,10 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Edges(args) => {
             let command = args.command.unwrap_or(edges::EdgesCommand::List);
             runtime.block_on(edges::run(&client()?, command, printer))
+        }
+        Command::Encryption(args) => {
+            let command = args.command.unwrap_or(encryption::EncryptionCommand::Status);
+            runtime.block_on(encryption::run(&client()?, command, printer))
         }
         Command::Cron(args) => {
             let command = args.command.unwrap_or(cron::CronCommand::List);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use callboard_actors::roles::{
-    Condition, Conditions, Handles,
+    Condition, Conditions, Handles, RolesConfig,
     request::{ChangeSettings, GetSettings, Refusal, Signed, Who},
 };
 use callboard_config::{Change, ConfigError, Configuration, Plan};
@@ -14,7 +14,7 @@ use super::{
     kept::{Kept, changes},
     trail, watch,
 };
-use crate::assembly;
+use crate::{assembly, keyring::keyring};
 
 /// Settings that a request may name.
 const MOST_SETTINGS: usize = 100;
@@ -118,6 +118,9 @@ impl Handler<Signed<ChangeSettings>> for Keeper {
         cx: &mut Context<Self>,
     ) -> Result<SettingsChanged, Refusal> {
         check_size(&request.settings)?;
+        if let Some(key) = request.settings.keys().find(|key| is_about_keys(key)) {
+            return Err(Refusal::Forbidden(format!("`{key}` {ONLY_IN_FILES}")));
+        }
         let waited = self.0.kept.configuration().waiting();
         let (settings, by) = (request.settings, who.name.clone());
         let plan = self.plan(move |configuration| configuration.set(settings, &by)).await;
@@ -177,13 +180,24 @@ impl Keeper {
         let late = if plan.applied().is_empty() {
             Vec::new()
         } else {
-            match handles.retune(&assembly::roles(plan.settings())).await {
+            let settings = plan.settings().clone();
+            let keys = tokio::task::spawn_blocking(move || keyring(&settings)).await;
+            let keys = keys.map_err(|_| "the keys could not be read: the node stops".to_owned());
+            let keys = keys.and_then(|keys| keys.map_err(|error| error.to_string()));
+            let retuned = match keys {
+                Ok(keys) => {
+                    let config = RolesConfig { keys, ..assembly::roles(plan.settings()) };
+                    handles.retune(&config).await.map_err(|error| error.to_string())
+                }
+                Err(problem) => Err(problem),
+            };
+            match retuned {
                 Ok(late) => late,
                 Err(error) => {
                     if *level != before {
                         set_level(&before)?;
                     }
-                    return Err(SettingsError::NotDone(error.to_string()));
+                    return Err(SettingsError::NotDone(error));
                 }
             }
         };
@@ -215,8 +229,19 @@ impl Keeper {
     }
 }
 
+/// Who may operate jobs is not to switch their encryption off.
+const ONLY_IN_FILES: &str =
+    "is changed in the node's own configuration alone, which a running node reads again";
+
+fn is_about_keys(key: &str) -> bool {
+    key.split('.').next().is_some_and(|section| section.trim_matches(['"', '\'', ' ']) == "encryption")
+}
+
 /// Whether settings of these keys can be set while a program runs.
 pub(crate) fn check_keys(keys: &[&str]) -> Result<(), String> {
+    if let Some(key) = keys.iter().find(|key| is_about_keys(key)) {
+        return Err(format!("`{key}` {ONLY_IN_FILES}"));
+    }
     Configuration::check_keys(keys).map_err(|error| error.to_string())
 }
 

@@ -249,6 +249,7 @@ impl TestApp {
             let Some(job) = job else { continue };
             let JobRecord { id, queue, state, payload, priority, scheduled_at, tags, partition_key, .. } =
                 job.job;
+            let payload = self.app.handles.open_payload(J::TYPE, &payload).unwrap_or(payload);
             let job = serde_json::from_str(&payload)
                 .unwrap_or_else(|error| panic!("the payload of {id} is no {}: {error}: {payload}", J::TYPE));
             enqueued.push(Enqueued { id, job, queue, state, priority, scheduled_at, tags, partition_key });

@@ -27,6 +27,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("counter", &[], "200 + 1 = 201, asked at the same address"),
     ("crash_and_restart", &[], "  2 crashes, 2 of 8 restarts used"),
     ("embed", &["FOLDER"], "11 words in all"),
+    ("encrypted", &["FOLDER"], "the card is in the store: false"),
     ("fair", &["FOLDER"], "it has waited for all of the large one's: false"),
     ("file_archive", &["FOLDER"], "after it was removed, 4 jobs: 16 events, each once"),
     ("nightly", &["FOLDER"], "each time once: true"),

@@ -11,6 +11,8 @@ mod cron;
 mod dead_jobs;
 mod demo;
 mod deploy;
+mod encryption;
+mod encryption_app;
 mod events;
 mod examples;
 mod faults;

@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    body,
+    body, encryption,
     feed::Feed,
     guard::who,
     idempotency::{self, Stored},
@@ -219,8 +219,11 @@ pub(crate) async fn list(state: &State, request: &HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().json(state.ask(&state.roles.list_jobs, ListJobs { filter, limit }).await??))
 }
 
-pub(crate) async fn job(state: &State, id: &str) -> Answer {
+pub(crate) async fn job(state: &State, request: &HttpRequest, id: &str) -> Answer {
     let id = job_id(id)?;
+    if encryption::wants_secrets(request)? {
+        return encryption::reveal(state, request, id).await;
+    }
     match state.ask(&state.roles.get_job, GetJob { id }).await?? {
         Some(job) => Ok(HttpResponse::Ok().json(job)),
         None => Err(Trouble::new(Kind::NotFound, format!("there is no job {id}"))),

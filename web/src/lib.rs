@@ -13,6 +13,7 @@ mod dead_jobs;
 #[cfg(test)]
 mod documentation;
 mod edges;
+mod encryption;
 mod feed;
 mod guard;
 mod idempotency;

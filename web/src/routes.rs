@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     api, bulk, contract,
     correlation::TRACEPARENT,
-    cron, dead_jobs, edges, job_log, nodes,
+    cron, dead_jobs, edges, encryption, job_log, nodes,
     observatory::routes_at,
     openapi,
     problem::Kind,
@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
         jobs(),
         signals(),
         dead_jobs(),
+        encryption::routes(),
         workflows(),
         events(),
         cron_table(),
@@ -138,12 +139,21 @@ fn jobs() -> Vec<Route> {
         .body(Named("LookUp"), json!({ "ids": ["01890a5d-ac96-774b-bcce-b302099a8057"] }))
         .answer(200, "Those that are there, in no order.", Named("JobList")),
         Route::get("/api/v1/jobs/{id}", "getJob", |state, request, _| {
-            Box::pin(async move { api::job(&state, part(&request, "id")).await })
+            Box::pin(async move { api::job(&state, &request, part(&request, "id")).await })
         })
-        .says("A job with its attempts", "")
+        .says(
+            "A job with its attempts",
+            "Secret values of its payload and result are `{\"$redacted\": true}`.",
+        )
         .parameter("path", "id", id, uuid())
+        .parameter(
+            "query",
+            "reveal",
+            "Whether it is shown with its secrets: for the role admin alone, where tokens are configured, and kept in the audit trail.",
+            json!({ "type": "boolean", "default": false }),
+        )
         .answer(200, "The job.", Named("JobDetail"))
-        .problems(&[Kind::Malformed, Kind::NotFound]),
+        .problems(&[Kind::Malformed, Kind::NotFound, Kind::Forbidden]),
         Route::get("/api/v1/jobs/{id}/logs", "getJobLog", |state, request, _| {
             Box::pin(async move { job_log::page(&state, &request, part(&request, "id")).await })
         })

@@ -31,6 +31,13 @@ pub struct JobOptions {
     /// That a job is to be the only one of its kind, unless it says so itself. Jobs in the form of the event contract are not
     /// held to it.
     pub unique: Option<Unique>,
+    /// Secret values of its payloads, beside those that its schema marks with `"x-secret": true`: JSON Pointers such as
+    /// `/recipients/*/email`, or `*` for everything. They are hidden in all views, and encrypted where there is a key.
+    pub secret_fields: Vec<String>,
+    /// The same of its results.
+    pub secret_results: Vec<String>,
+    /// Whether its jobs are taken only where they are encrypted: a node without a key does not start with it.
+    pub encryption_required: bool,
 }
 
 impl JobOptions {
@@ -105,6 +112,40 @@ impl JobOptions {
     #[must_use]
     pub fn unique(mut self, unique: Unique) -> Self {
         self.unique = Some(unique);
+        self
+    }
+
+    /// Makes these values of its payloads secret, beside those that its schema marks: hidden in all views, and encrypted where
+    /// there is a key. At most 64.
+    ///
+    /// ```
+    /// # use callboard_actors::jobs::JobOptions;
+    /// let options = JobOptions::new().secret_fields(["/body", "/recipients/*/email"]);
+    /// # assert_eq!(options.secret_fields.len(), 2);
+    /// ```
+    #[must_use]
+    pub fn secret_fields(mut self, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.secret_fields.extend(fields.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes these values of its results secret; likewise.
+    #[must_use]
+    pub fn secret_results(mut self, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.secret_results.extend(fields.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes its payloads and its results secret as a whole.
+    #[must_use]
+    pub fn secret(self) -> Self {
+        self.secret_fields(["*"]).secret_results(["*"])
+    }
+
+    /// Takes its jobs only where they are encrypted: a node that knows the type and has no key does not start.
+    #[must_use]
+    pub fn encryption_required(mut self) -> Self {
+        self.encryption_required = true;
         self
     }
 }

@@ -20,6 +20,7 @@ use super::{
     options::{MAX_ATTEMPTS, MAX_NEEDS},
     unique,
 };
+use crate::encryption::fields::{SecretFields, TypeSecrets};
 
 /// The bytes of an empty object.
 pub(crate) const LEAST_PAYLOAD: usize = 2;
@@ -78,6 +79,7 @@ pub struct JobType {
     payload_schema: Value,
     result_schema: Value,
     validator: Validator,
+    secrets: TypeSecrets,
     check: fn(&str, &States) -> Result<(), CheckError>,
     upcast: Upcast,
     fits: fn(&str) -> Result<(), FieldError>,
@@ -118,6 +120,22 @@ impl JobType {
         let unusable = |problem: String| RegistryError::Schema { job_type, problem };
         let payload_schema = schemars::schema_for!(J).to_value();
         let validator = Validator::new(&payload_schema).map_err(|error| unusable(error.to_string()))?;
+        let result_schema = schemars::schema_for!(J::Output).to_value();
+        let named = |what: &str, fields: &[String]| {
+            SecretFields::parse(fields)
+                .map_err(|problem| RegistryError::Options { job_type, problem: format!("{what}: {problem}") })
+        };
+        let secrets = TypeSecrets {
+            payload: SecretFields::of_schema(&payload_schema)
+                .and(named("secret_fields", &options.secret_fields)?),
+            result: SecretFields::of_schema(&result_schema)
+                .and(named("secret_results", &options.secret_results)?),
+            required: options.encryption_required,
+            outside: false,
+        };
+        if secrets.required && !secrets.has_any() {
+            return refuse("encryption_required, but nothing of it is secret".to_owned());
+        }
         Ok(JobType {
             name: job_type,
             description: payload_schema
@@ -126,9 +144,10 @@ impl JobType {
                 .unwrap_or_default()
                 .to_owned(),
             options,
-            result_schema: schemars::schema_for!(J::Output).to_value(),
+            result_schema,
             payload_schema,
             validator,
+            secrets,
             check: check::<J>,
             upcast: J::upcast,
             fits: |payload| parse::<J>(payload).map(drop),
@@ -153,6 +172,11 @@ impl JobType {
         let old: Option<Value> = serde_json::from_str(payload).ok();
         let new = old.and_then(|old| self.upcast(&old));
         if new.is_some_and(|new| (self.fits)(&new.to_string()).is_ok()) { Ok(()) } else { Err(wrong) }
+    }
+
+    /// Which of its values are secret.
+    pub(crate) fn secrets(&self) -> &TypeSecrets {
+        &self.secrets
     }
 
     /// What the type's upcaster makes of a payload.
@@ -303,10 +327,25 @@ impl JobRegistry {
     /// # Errors
     /// What is wrong, and where: all that the schema finds (at most 32), else the first that it cannot know.
     pub fn validate(&self, job_type: &JobType, payload: &Value, text: &str) -> Result<(), CheckError> {
+        self.validate_without(job_type, payload, text, &job_type.secrets.payload)
+    }
+
+    /// The same, of a type of which these values are secret: what is said about them does not quote them.
+    pub(crate) fn validate_without(
+        &self,
+        job_type: &JobType,
+        payload: &Value,
+        text: &str,
+        secrets: &SecretFields,
+    ) -> Result<(), CheckError> {
         if !job_type.validator.is_valid(payload) {
             let errors = job_type.validator.iter_errors(payload).take(MAX_ERRORS);
-            let errors = errors.map(|error| field_error(&error, &job_type.payload_schema));
+            let errors = errors.map(|error| field_error(&error, &job_type.payload_schema, secrets));
             return Err(CheckError::Invalid(errors.collect()));
+        }
+        if !secrets.is_empty() {
+            // What serde says quotes what it has found; what the type's own check says are the words of its author.
+            (job_type.fits)(text).map_err(|error| CheckError::Invalid(vec![unquoted(error, secrets)]))?;
         }
         (job_type.check)(text, &self.states)
     }
@@ -327,8 +366,19 @@ impl JobRegistry {
     }
 }
 
-/// What is wrong with a field, in words of ours where the validator's are those of schemas.
-fn field_error(error: &ValidationError<'_>, schema: &Value) -> FieldError {
+/// What is wrong with a place, without a value that is there, if it may be secret.
+pub(crate) fn unquoted(error: FieldError, secrets: &SecretFields) -> FieldError {
+    if !secrets.concerns(&error.pointer) {
+        return error;
+    }
+    FieldError {
+        message: "it does not fit the job type (the value is secret, and not shown)".to_owned(),
+        ..error
+    }
+}
+
+/// What is wrong with a field, in words of ours where the validator's are those of schemas. A secret is not quoted.
+fn field_error(error: &ValidationError<'_>, schema: &Value, secrets: &SecretFields) -> FieldError {
     let pointer = error.instance_path().as_str().to_owned();
     let known = schema["properties"].as_object().filter(|_| pointer.is_empty());
     let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -338,6 +388,7 @@ fn field_error(error: &ValidationError<'_>, schema: &Value) -> FieldError {
         ValidationErrorKind::AdditionalProperties { .. } if !known.is_empty() => {
             format!("{error}; there are {}", known.join(", "))
         }
+        _ if secrets.concerns(&pointer) => error.masked_with("the value (secret, and not shown)").to_string(),
         _ => error.to_string(),
     };
     FieldError { pointer, message: bounded(message) }

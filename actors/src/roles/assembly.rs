@@ -1,6 +1,8 @@
 //! The roles of a node, wired to each other.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+use callboard_contracts::api::KeyUse;
 
 use callboard_supervisors::{
     ActorRef, ChildSpec, MailboxSpec, OnExhausted, OnStartFailure, Placement, SupervisorSpec,
@@ -17,6 +19,7 @@ use super::{
     cron::Cron,
     drain::Drain,
     edge_keeper::{EdgeKeeper, EdgeKeeperArgs},
+    encryption,
     gateway::{Gateway, GatewayArgs},
     inbound::{Inbound, Receiver},
     inspector::{Inspector, InspectorArgs},
@@ -41,6 +44,7 @@ use super::{
     signals::Signals,
     standing::{Host, Standing},
     tuning::{self, Tuned, Tuning},
+    unfit::{UnfitJobs, unfit_jobs},
     wakes::Wakes,
     workflows::Workflows,
 };
@@ -50,6 +54,7 @@ use crate::{
         store::{Operation, StoreError, StoreHandle, record::NewAudit},
         windows::CountWindows,
     },
+    encryption::{OpenError, envelope::Part, vault::Secrets},
     jobs::JobRegistry,
 };
 
@@ -123,6 +128,33 @@ impl Handles {
         tuning::retune(&self.node, &self.tuned, config).await
     }
 
+    /// Finds the jobs that are not finished, and would not run with the types of this node. Only types whose schema is another one
+    /// than the store knows are looked at. Jobs whose payloads cannot be decrypted here are passed over.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn unfit_jobs(&self) -> Result<Vec<UnfitJobs>, StoreError> {
+        unfit_jobs(&self.node).await
+    }
+
+    /// The keys with which something is encrypted and that this node does not have, of a bounded number of jobs, the oldest; each with
+    /// what it is needed for.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn missing_keys(&self) -> Result<BTreeMap<String, KeyUse>, StoreError> {
+        encryption::missing_keys(&self.node).await
+    }
+
+    /// The payload of a job as the job itself has it, decrypted.
+    ///
+    /// # Errors
+    /// Why it cannot be decrypted.
+    pub fn open_payload(&self, job_type: &str, payload: &str) -> Result<String, OpenError> {
+        let opened = self.node.vault().open_text(job_type, Part::Payload, payload)?;
+        Ok(opened.into_owned())
+    }
+
     /// The node's name.
     pub fn node_name(&self) -> &str {
         &self.node.name
@@ -173,12 +205,18 @@ impl Roles {
         let queues = config.queues.iter();
         let queues = queues.map(|settings| (settings.name.clone(), Arc::new(Queue::new(settings.clone()))));
         let outside = Outside::new(&config, &registry);
+        let secrets = Secrets::new(&registry, &config.secrets).map_err(|(job_type, problem)| {
+            InvalidSetting { setting: format!("job type {job_type:?}"), problem }
+        })?;
+        let secrets = Arc::new(secrets);
+        store.hide_secrets(secrets.clone());
         let node = Arc::new(Node {
             name: config.node.as_str().into(),
             queues: queues.collect(),
             tuning: Tuning::new(&config),
             config,
             registry,
+            secrets,
             store,
             conditions,
             metrics: metrics.clone(),

@@ -94,6 +94,7 @@ struct Numbers {
     lapsed: IntCounterVec,
     cron: IntCounterVec,
     cron_lateness: Histogram,
+    key_missing: IntCounterVec,
     bulk: IntCounterVec,
 }
 
@@ -314,6 +315,11 @@ impl Metrics {
         );
         let lateness = lateness.buckets(seconds(1e-3, 6));
         let cron_lateness = all.add("histogram", Histogram::with_opts(lateness)?)?;
+        let key_missing = all.counters(
+            "callboard_jobs_key_missing_total",
+            &["queue"],
+            "Times that this node has claimed a job whose encryption key it does not have: the job waits, and no attempt is spent.",
+        )?;
         for result in ["fired", "skipped", "missed"] {
             cron.with_label_values(&[result]);
         }
@@ -434,6 +440,7 @@ impl Metrics {
             lapsed,
             cron,
             cron_lateness,
+            key_missing,
             bulk,
             outlet,
             sink_behind,
@@ -475,6 +482,11 @@ impl Metrics {
 
     pub(crate) fn submitted(&self, job_type: &str) {
         self.0.submitted.with_label_values(&[self.label(job_type)]).inc();
+    }
+
+    /// A job of this queue was claimed whose key is not here.
+    pub(crate) fn key_missing(&self, queue: &str) {
+        self.0.key_missing.with_label_values(&[queue]).inc();
     }
 
     /// A job of the cron table was stored, so late.

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     edges::store::{StoreHandle, record::Lease},
+    encryption::vault::{Secrets, Vault},
     jobs::{JobRegistry, journal::Inbox, registry::bounded, retry, signals::SignalDesk},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) tuning: Tuning,
     pub(crate) name: Arc<str>,
     pub(crate) registry: JobRegistry,
+    /// Which values of jobs are secret.
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) store: StoreHandle,
     pub(crate) conditions: Conditions,
     pub(crate) metrics: Metrics,
@@ -95,6 +98,11 @@ impl Node {
     /// The settings as they are now.
     pub(crate) fn tuned(&self) -> Arc<RolesConfig> {
         self.tuning.now()
+    }
+
+    /// What is secret, with the keys as they are now.
+    pub(crate) fn vault(&self) -> Vault {
+        Vault { secrets: self.secrets.clone(), keys: self.tuned().keys.clone() }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

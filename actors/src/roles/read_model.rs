@@ -5,25 +5,29 @@ use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
 use callboard_contracts::{
     EventEnvelope, JobState, TraceContext,
     api::{
-        AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, JobComparison,
-        JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobStateView, JobSummary, JobTypeView, NodeView,
-        QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList, WorkflowView,
+        AuditPage, BulkView, CommandView, CronPreview, CronView, DeadCauseList, EdgeView, EncryptionStatus,
+        JobComparison, JobDetail, JobEdit, JobInputs, JobList, JobLogPage, JobStateView, JobSummary,
+        JobTypeView, NodeView, QueueView, SignalList, StepList, Totals, WorkflowGraph, WorkflowList,
+        WorkflowView,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     audit,
     bounds::{needs, type_payload},
-    bulk, cron, dead_jobs, edges, fleet,
+    bulk, cron, dead_jobs, edges,
+    encryption::{self, GetEncryption, RevealJob},
+    fleet,
     node::Node,
     request::{
         CompareJob, GetAudit, GetCron, GetDeadCauses, GetEdges, GetGraph, GetInputs, GetJob, GetJobLog,
         GetJobState, GetJobTypes, GetJobs, GetNodes, GetQueues, GetTotals, GetWorkflow, ListBulks,
         ListCommands, ListCron, ListJobs, ListSignals, ListSteps, ListWorkflows, PreviewCron, ReadLog,
-        RecentEvents, Refusal,
+        RecentEvents, Refusal, Signed,
     },
     signals,
     tuning::Retune,
@@ -34,6 +38,7 @@ use crate::edges::store::{
     record::{CommandFilter, JobRecord, JobWithAttempts, LogPage, QueueSettings, QueueTotals},
     workflow::StepQuery,
 };
+use crate::encryption::envelope::Part;
 
 /// Reads that may be under way at a time; further ones are told that the store is busy.
 const MOST_UNDER_WAY: usize = 1024;
@@ -127,11 +132,8 @@ impl PlainHandler<GetJob> for ReadModel {
     fn handle(&mut self, request: GetJob, _: &mut Context<Self>) -> Self::Reply {
         let node = self.node.clone();
         self.read(move |store| async move {
-            let Some(mut found) = store.job(request.id).await? else { return Ok(None) };
-            edges::explain(&node, std::slice::from_mut(&mut found.job)).await?;
-            let waits_for = waiting::reason(&node, &found.job).await?;
-            let edits = dead_jobs::edits(&node, request.id).await?;
-            detail(found, waits_for, edits).map(Some)
+            let Some(found) = store.job(request.id).await? else { return Ok(None) };
+            detail_of(&node, found, false).await.map(Some)
         })
     }
 }
@@ -199,20 +201,27 @@ impl PlainHandler<RecentEvents> for ReadModel {
     type Reply = Later<Result<Vec<EventEnvelope>, StoreError>>;
 
     fn handle(&mut self, request: RecentEvents, _: &mut Context<Self>) -> Self::Reply {
-        let archive = self.node.config.outside.archive.clone();
+        let (archive, secrets) = (self.node.config.outside.archive.clone(), self.node.secrets.clone());
         self.read(move |store| async move {
             let RecentEvents { job, limit } = request;
             let limit = limit.min(MOST_EVENTS);
             let newest = *store.committed().borrow();
+            // What was archived before its values were secret is hidden here.
+            let hidden = |mut events: Vec<EventEnvelope>| {
+                events.iter_mut().for_each(|event| secrets.redact_event(&mut event.payload));
+                events
+            };
             let archived = match archive {
                 Some(archive) => archive.recent(store.clone(), newest, job, limit).await,
                 None => None,
             };
             match archived {
                 None => store.recent_events(job, limit).await,
-                Some(archived) if archived.complete => Ok(archived.events),
+                Some(archived) if archived.complete => Ok(hidden(archived.events)),
                 // What was not archived yet is in the log.
-                Some(archived) => Ok(archived.with(store.recent_events(job, limit).await?, limit as usize)),
+                Some(archived) => {
+                    Ok(hidden(archived.with(store.recent_events(job, limit).await?, limit as usize)))
+                }
             }
         })
     }
@@ -332,6 +341,34 @@ impl PlainHandler<PreviewCron> for ReadModel {
     }
 }
 
+impl PlainHandler<GetEncryption> for ReadModel {
+    type Reply = Later<Result<EncryptionStatus, StoreError>>;
+
+    fn handle(&mut self, GetEncryption { after }: GetEncryption, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        self.read(move |_| async move { encryption::status(&node, after).await })
+    }
+}
+
+impl PlainHandler<Signed<RevealJob>> for ReadModel {
+    type Reply = Later<Result<Option<JobDetail>, Refusal>>;
+
+    fn handle(&mut self, signed: Signed<RevealJob>, _: &mut Context<Self>) -> Self::Reply {
+        let node = self.node.clone();
+        let waiting = self.under_way.get();
+        if waiting >= MOST_UNDER_WAY {
+            return Later::new(async move { Err(StoreError::Busy { waiting }.into()) });
+        }
+        self.under_way.set(waiting + 1);
+        let under_way = UnderWay(self.under_way.clone());
+        Later::new(async move {
+            let _under_way = under_way;
+            let Signed { who, request } = signed;
+            encryption::reveal(&node, &who, request).await
+        })
+    }
+}
+
 impl PlainHandler<GetDeadCauses> for ReadModel {
     type Reply = Later<Result<DeadCauseList, StoreError>>;
 
@@ -412,7 +449,10 @@ impl PlainHandler<GetInputs> for ReadModel {
 
     fn handle(&mut self, GetInputs { job, after, limit }: GetInputs, _: &mut Context<Self>) -> Self::Reply {
         let limit = limit.clamp(1, MOST_ENTRIES);
-        self.read(move |store| async move { workflows::inputs(&store, job, after, limit).await })
+        let node = self.node.clone();
+        self.read(move |_| async move {
+            workflows::inputs(&node, workflows::Shown::ToPeople, job, after, limit).await
+        })
     }
 }
 
@@ -438,19 +478,53 @@ pub(super) fn summary(job: JobRecord) -> JobSummary {
     }
 }
 
+/// The key that the job waits for, as this node sees it.
+fn missing_key(node: &Node, job: &JobRecord) -> Option<String> {
+    let waits = !job.state.is_final() && job.state != JobState::Executing;
+    let opened = node.vault().open_text(&job.job_type, Part::Payload, &job.payload);
+    let missing = opened.err().filter(|error| waits && error.is_about_keys())?;
+    Some(format!(
+        "key-missing: a node with the key of its payload; as seen by node {:?}: {missing}",
+        node.name
+    ))
+}
+
+/// A job as it is shown; `revealed`: with its secrets, which are decrypted already.
+pub(super) async fn detail_of(
+    node: &Node,
+    mut found: JobWithAttempts,
+    revealed: bool,
+) -> Result<JobDetail, StoreError> {
+    edges::explain(node, std::slice::from_mut(&mut found.job)).await?;
+    let waits_for = waiting::reason(node, &found.job).await?;
+    let waits_for = missing_key(node, &found.job).or(waits_for);
+    let edits = dead_jobs::edits(node, found.job.id, &found.job.job_type).await?;
+    detail(node, found, (waits_for, edits), revealed)
+}
+
 fn detail(
+    node: &Node,
     found: JobWithAttempts,
-    waits_for: Option<String>,
-    edits: Vec<JobEdit>,
+    (waits_for, edits): (Option<String>, Vec<JobEdit>),
+    revealed: bool,
 ) -> Result<JobDetail, StoreError> {
     let JobWithAttempts { mut job, progress, published, attempts } = found;
     let payload = std::mem::take(&mut job.payload);
     let (metadata, result) = (job.metadata.take(), job.result.take());
     let needs = std::mem::take(&mut job.needs);
+    let mut payload: Value = json("payload", &payload)?;
+    if !revealed {
+        node.secrets.redact(&job.job_type, Part::Payload, &mut payload);
+    }
+    let payload = payload.as_object().cloned().unwrap_or_default();
+    let mut result: Option<Value> = result.map(|result| json("result", &result)).transpose()?;
+    if let Some(result) = result.as_mut().filter(|_| !revealed) {
+        node.secrets.redact(&job.job_type, Part::Result, result);
+    }
     Ok(JobDetail {
-        payload: json("payload", &payload)?,
+        payload,
         metadata: metadata.map(|metadata| json("metadata", &metadata)).transpose()?,
-        result: result.map(|result| json("result", &result)).transpose()?,
+        result,
         timeout_ms: u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX),
         correlation_id: job.correlation_id,
         trace_id: trace_id(job.trace, job.correlation_id),

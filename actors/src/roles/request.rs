@@ -18,6 +18,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::bounds::PayloadLimit;
+pub use super::encryption::{GetEncryption, RevealJob, RotateKeys};
 pub use super::workflows::request::{
     CancelWorkflow, GetGraph, GetInputs, GetWorkflow, ListSteps, ListWorkflows, ResumeWorkflow,
     SubmitWorkflow,

@@ -23,6 +23,7 @@ use crate::{
         store::record::{QueueSettings, Retention},
         telemetry::Telemetry,
     },
+    encryption::{Keyring, SecretsByType, vault::Secrets},
     jobs::{JobDefaults, JobRegistry, LogLimits, MAX_ATTEMPTS},
 };
 
@@ -113,6 +114,10 @@ pub struct RolesConfig {
     pub cron: BTreeMap<String, CronDefinition>,
     /// The same of the program itself, which cannot change while it runs.
     pub cron_of_program: BTreeMap<String, CronDefinition>,
+    /// What secret values of jobs are encrypted with. By default nothing.
+    pub keys: Keyring,
+    /// Which values of jobs are secret, beside those that the types themselves mark.
+    pub secrets: SecretsByType,
 }
 
 impl Default for RolesConfig {
@@ -169,6 +174,8 @@ impl Default for RolesConfig {
             audit_kept: 90 * DAY,
             cron: BTreeMap::new(),
             cron_of_program: BTreeMap::new(),
+            keys: Keyring::default(),
+            secrets: SecretsByType::new(),
         }
     }
 }
@@ -244,6 +251,14 @@ impl RolesConfig {
                 let problem = format!("its queue {queue:?} is not configured; there are: {}", known());
                 return refuse(&format!("job type {job_type:?}"), problem);
             }
+        }
+        let secrets = match Secrets::new(registry, &self.secrets) {
+            Ok(secrets) => secrets,
+            Err((job_type, problem)) => return refuse(&format!("job type {job_type:?}"), problem),
+        };
+        if let Some(job_type) = secrets.required().filter(|_| self.keys.current().is_none()) {
+            let problem = "its jobs must be encrypted, and there is no key: set `encryption.keys` and `encryption.current`";
+            return refuse(&format!("job type {job_type:?}"), problem.to_owned());
         }
         if let Some(twice) = self.cron.keys().find(|name| self.cron_of_program.contains_key(*name)) {
             return refuse(&of_entry(twice, ""), "the program has an entry of this name".to_owned());

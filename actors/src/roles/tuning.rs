@@ -76,6 +76,7 @@ impl RolesConfig {
         self.retention_interval = from.retention_interval;
         self.audit_kept = from.audit_kept;
         self.cron = from.cron.clone();
+        self.keys = from.keys.clone();
     }
 }
 

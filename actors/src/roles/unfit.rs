@@ -5,9 +5,11 @@ use std::fmt;
 use callboard_contracts::{JobState, api::FieldError};
 use uuid::Uuid;
 
+use super::{gateway::secrets::payload_fields, node::Node};
 use crate::{
-    edges::store::{StoreError, StoreHandle, record::JobFilter},
-    jobs::{JobRegistry, registry::JobType},
+    edges::store::{StoreError, record::JobFilter},
+    encryption::envelope::Part,
+    jobs::registry::{JobType, unquoted},
 };
 
 /// Jobs of one type that are looked at, the newest first.
@@ -40,26 +42,29 @@ impl fmt::Display for UnfitJobs {
     }
 }
 
-/// Finds the jobs that are not finished, and would not run with the types of this registry. Only types whose schema is another one than
+/// Finds the jobs that are not finished, and would not run with the types of this node. Only types whose schema is another one than
 /// the store knows are looked at.
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn unfit_jobs(store: &StoreHandle, registry: &JobRegistry) -> Result<Vec<UnfitJobs>, StoreError> {
+pub(super) async fn unfit_jobs(node: &Node) -> Result<Vec<UnfitJobs>, StoreError> {
+    let (store, registry) = (&node.store, &node.registry);
     let mut all = Vec::new();
     for known in store.job_types().await? {
         let Some(job_type) = registry.get(&known.job_type) else { continue };
         if job_type.has_schema(&known.payload_schema) {
             continue;
         }
-        all.extend(of_type(store, job_type).await?);
+        all.extend(of_type(node, job_type).await?);
     }
     Ok(all)
 }
 
-async fn of_type(store: &StoreHandle, job_type: &JobType) -> Result<Option<UnfitJobs>, StoreError> {
+async fn of_type(node: &Node, job_type: &JobType) -> Result<Option<UnfitJobs>, StoreError> {
     let states: Vec<JobState> = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
-    let (mut before, mut looked_at) = (None, 0);
+    let (store, vault) = (&node.store, node.vault());
+    let secret = payload_fields(&vault, job_type.name());
+    let (mut before, mut looked_at, mut sealed) = (None, 0, 0);
     let mut unfit: Option<UnfitJobs> = None;
     while looked_at < LOOKED_AT {
         let job_type_of = Some(job_type.name().to_owned());
@@ -71,7 +76,13 @@ async fn of_type(store: &StoreHandle, job_type: &JobType) -> Result<Option<Unfit
         for listed in page {
             let Some(job) = store.job(listed.id).await? else { continue };
             looked_at += 1;
-            let Err(problem) = job_type.runs_with(&job.job.payload) else { continue };
+            // Without the key nobody can tell; the job waits for it in any case.
+            let Ok(payload) = vault.open_text(job_type.name(), Part::Payload, &job.job.payload) else {
+                sealed += 1;
+                continue;
+            };
+            let Err(problem) = job_type.runs_with(&payload) else { continue };
+            let problem = unquoted(problem, &secret);
             match &mut unfit {
                 Some(unfit) => unfit.count += 1,
                 None => {
@@ -80,6 +91,14 @@ async fn of_type(store: &StoreHandle, job_type: &JobType) -> Result<Option<Unfit
                 }
             }
         }
+    }
+    if sealed > 0 {
+        let job_type = job_type.name();
+        tracing::warn!(
+            "type" = job_type,
+            sealed,
+            "jobs wait whose payloads this node cannot decrypt; it is not known whether they fit"
+        );
     }
     Ok(unfit.map(|unfit| UnfitJobs { looked_at, ..unfit }))
 }

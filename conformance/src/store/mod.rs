@@ -164,6 +164,10 @@ macro_rules! store_suite {
                 what_a_bulk_operation_does_with_each_job_is_counted,
                 a_bulk_retry_with_a_patch_keeps_it_with_each_job,
                 of_many_that_make_one_step_one_does;
+            encryption:
+                what_is_encrypted_is_found_page_by_page,
+                a_text_is_exchanged_if_it_is_still_the_one_that_was_found,
+                of_many_that_exchange_one_text_one_does;
             edges:
                 jobs_of_a_tripped_edge_wait_and_keep_their_places,
                 an_edge_is_ready_by_itself_when_its_time_is_over,

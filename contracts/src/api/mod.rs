@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod cron;
 pub mod dead_job;
 pub mod edge;
+pub mod encryption;
 pub mod event;
 pub mod form;
 pub mod health;
@@ -34,6 +35,7 @@ pub use dead_job::{
     MOST_COUNTED, RetryEdit,
 };
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
+pub use encryption::{EncryptionRotated, EncryptionStatus, KeyUse, RotateEncryption, SecretType};
 pub use event::{EventRecord, LogCursor};
 pub use form::{Form, FormControl, FormField, MAX_FORM_FIELDS};
 pub use health::{Readiness, ReadinessReason, Totals};

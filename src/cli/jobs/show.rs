@@ -27,10 +27,13 @@ pub(crate) struct ShowArgs {
     /// Show the backtraces of attempts that panicked.
     #[arg(long)]
     backtrace: bool,
+    /// Show it with its secrets. For the role admin alone, and kept in the audit trail.
+    #[arg(long)]
+    reveal: bool,
 }
 
 pub(super) async fn run(client: &Client, args: &ShowArgs, printer: Printer) -> Result<ExitCode, Failure> {
-    let job = client.job(args.id).await?;
+    let job = if args.reveal { client.reveal_job(args.id).await? } else { client.job(args.id).await? };
     if printer.json {
         printer.document(&job);
     } else {

@@ -91,6 +91,7 @@ impl StoreEdge {
             committed: watch::Sender::new(LogCursor::default()),
             wakes: broadcast::Sender::new(WAKES),
             numbers: StoreNumbers::new().ok(),
+            secrets: std::sync::OnceLock::new(),
         });
         args.conditions.set(PATH, Condition::Starting("the store is being opened".to_owned()));
         let limit = args.write_timeout + MARGIN;

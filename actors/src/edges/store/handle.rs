@@ -1,6 +1,10 @@
 //! [`StoreHandle`]: the store as everybody but its edge sees it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use callboard_contracts::{
     EventEnvelope, Timestamp,
@@ -17,15 +21,18 @@ use super::{
     Leadership, Operation, OperationResult, Outcome, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    encryption::SealedPage,
     numbers::StoreNumbers,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
-        JobTypeRecord, JobWithAttempts, LogPage, NodeRecord, QueueSettings, QueueTotals, Standing,
+        JobTypeRecord, JobWithAttempts, LogPage, LoggedEvent, NodeRecord, QueueSettings, QueueTotals,
+        Standing,
     },
     signals::{JobStateRecord, SignalRecord},
     workflow::{EndedSteps, InputsRecord, StepQuery, StepRecord, WorkflowFilter, WorkflowRecord},
 };
+use crate::encryption::vault::Secrets;
 
 /// To the edge: carry these out, together if they fit into one transaction.
 #[derive(Debug, Message)]
@@ -40,6 +47,8 @@ pub(super) struct Link {
     pub(super) wakes: broadcast::Sender<Wake>,
     /// `None` only if they could not be made, which nobody then sees.
     pub(super) numbers: Option<StoreNumbers>,
+    /// What nobody is to read in events. None before there are roles.
+    pub(super) secrets: OnceLock<Arc<Secrets>>,
 }
 
 impl Link {
@@ -62,6 +71,21 @@ impl StoreHandle {
     /// What is counted of the writes.
     pub(crate) fn numbers(&self) -> Option<&StoreNumbers> {
         self.link.numbers.as_ref()
+    }
+
+    /// From now on the events that are read through this handle and its clones have none of these, nor anything encrypted: they go
+    /// to followers, brokers and archives. The first word counts.
+    pub(crate) fn hide_secrets(&self, secrets: Arc<Secrets>) {
+        let _ = self.link.secrets.set(secrets);
+    }
+
+    /// The event without its secrets.
+    fn redacted(&self, mut event: EventEnvelope) -> EventEnvelope {
+        match self.link.secrets.get() {
+            Some(secrets) => secrets.redact_event(&mut event.payload),
+            None => Secrets::default().redact_event(&mut event.payload),
+        }
+        event
     }
 
     /// Waits until the store is open.
@@ -195,7 +219,13 @@ impl StoreHandle {
         job: Option<Uuid>,
         limit: u32,
     ) -> Result<LogPage, StoreError> {
-        self.read(|store| store.events_after(after, job, limit)).await
+        let mut page = self.read(|store| store.events_after(after, job, limit)).await?;
+        page.events = page
+            .events
+            .into_iter()
+            .map(|event| LoggedEvent { event: self.redacted(event.event), ..event })
+            .collect();
+        Ok(page)
     }
 
     /// See [`Store::count_events_after`].
@@ -215,7 +245,8 @@ impl StoreHandle {
         job: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<EventEnvelope>, StoreError> {
-        self.read(|store| store.recent_events(job, limit)).await
+        let events = self.read(|store| store.recent_events(job, limit)).await?;
+        Ok(events.into_iter().map(|event| self.redacted(event)).collect())
     }
 
     /// See [`Store::totals`].
@@ -462,5 +493,13 @@ impl StoreHandle {
     /// See [`StoreError`].
     pub async fn job_state(&self, job: Uuid) -> Result<Option<JobStateRecord>, StoreError> {
         self.read(|store| store.job_state(job)).await
+    }
+
+    /// See [`Store::sealed`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn sealed(&self, after: u64, limit: u32) -> Result<SealedPage, StoreError> {
+        self.read(|store| store.sealed(after, limit)).await
     }
 }

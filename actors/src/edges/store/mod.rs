@@ -13,6 +13,7 @@ pub mod dead_jobs;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durability;
 mod edge;
+pub mod encryption;
 mod handle;
 pub(crate) mod numbers;
 pub mod outside;

@@ -20,6 +20,7 @@ use super::{
     dead_jobs::{
         BulkRecord, BulkSelection, CausePage, CauseQuery, DeadJobsOperation, DeadJobsOutcome, EditRecord,
     },
+    encryption::{Resealed, SealedPage},
     outside::{OutsideWord, ReceivedJob, RetryPlan},
     queue_pause::{QueueOperation, QueueOutcome},
     record::{
@@ -331,6 +332,9 @@ pub enum Operation {
     Queue(QueueOperation),
     /// What concerns signals.
     Signals(SignalOperation),
+    /// Exchange texts that are encrypted for others, each if it is still the one that was found. Nothing else changes, and no event
+    /// tells of it.
+    Reseal(Vec<Resealed>),
 }
 
 impl Operation {
@@ -531,6 +535,11 @@ pub enum Outcome {
     Queue(QueueOutcome),
     /// [`Operation::Signals`].
     Signals(SignalOutcome),
+    /// [`Operation::Reseal`].
+    Resealed {
+        /// How many texts were exchanged; the others were others by then, or gone.
+        changed: u32,
+    },
 }
 
 impl Outcome {
@@ -821,4 +830,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The state that a job shows; `None` if there is no such job.
     fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>>;
+
+    /// The payloads and results with encrypted values of the jobs behind this one ([`JobRecord::sequence`]), oldest first. At most
+    /// `limit` jobs are looked at, and fewer if there is much of it.
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>>;
 }

@@ -8,7 +8,7 @@ use callboard_contracts::{
     api::{BulkAction, BulkPreview, BulkView, FieldError, MOST_COUNTED, StartBulk},
     tag,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub(super) use self::worker::Bulk;
@@ -19,10 +19,16 @@ use super::{
     read_model::summary,
     request::{BulkAnswer, BulkJobs, Refusal, StopBulk, Who},
 };
-use crate::edges::store::{
-    Operation, Outcome, StoreError,
-    dead_jobs::{BulkRecord, BulkSelection, DeadJobsOperation, DeadJobsOutcome, NewBulk, jobs_of},
-    record::{JobFilter, JobRecord},
+use crate::{
+    edges::store::{
+        Operation, Outcome, StoreError,
+        dead_jobs::{BulkRecord, BulkSelection, DeadJobsOperation, DeadJobsOutcome, NewBulk, jobs_of},
+        record::{JobFilter, JobRecord},
+    },
+    encryption::{
+        envelope::{self, Part},
+        vault::{SecretOf, Vault},
+    },
 };
 
 /// Jobs of one page of a count.
@@ -49,11 +55,12 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
     }
     let id = id.unwrap_or_else(Uuid::now_v7);
     let detail = json!({ "action": action, "filter": filter, "edited": patch.is_some(), "reason": reason });
+    let patch = patch.map(|patch| sealed_patch(node, filter.job_type.as_deref(), patch)).transpose()?;
     let new = NewBulk {
         id,
         action,
         filter,
-        patch: patch.map(|patch| Value::Object(patch).to_string()),
+        patch,
         reason,
         by: who.name.clone(),
         matched: counted.matched,
@@ -65,7 +72,7 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
         Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => {
             // The leader, if it is another node, sees it in the store.
             node.bulk_begun.notify_one();
-            Ok(BulkAnswer::Begun(view(*record)))
+            Ok(BulkAnswer::Begun(view(node, *record)))
         }
         Outcome::DeadJobs(DeadJobsOutcome::OtherBulk) => Err(Refusal::OtherBulk(id)),
         Outcome::DeadJobs(DeadJobsOutcome::TooManyBulks { limit }) => Err(Refusal::TooManyBulks { limit }),
@@ -73,11 +80,39 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
     }
 }
 
+/// The patch as it is stored.
+fn sealed_patch(
+    node: &Node,
+    job_type: Option<&str>,
+    mut patch: Map<String, Value>,
+) -> Result<String, Refusal> {
+    Vault::without_redacted(&mut patch);
+    let mut pointer = String::new();
+    let value = Value::Object(patch);
+    if envelope::reserved(&value, &mut pointer) {
+        return Err(Refusal::Invalid(vec![FieldError {
+            pointer: format!("/patch{pointer}"),
+            message: "fields of the names $encrypted and $redacted are the server's own".to_owned(),
+        }]));
+    }
+    match node.vault().seal_patch(job_type, value) {
+        Ok(Ok(sealed)) => Ok(sealed.to_string()),
+        Ok(Err(error)) => Err(Refusal::Forbidden(error.to_string())),
+        Err(SecretOf(job_type)) => Err(Refusal::Invalid(vec![FieldError {
+            pointer: "/filter/type".to_owned(),
+            message: format!(
+                "the patch sets what is secret in jobs of type {job_type:?}; say of which type the jobs are, so that it can be \
+                 encrypted for them"
+            ),
+        }])),
+    }
+}
+
 /// Lets an operation end where it is.
 pub(super) async fn stop(node: &Node, who: &Who, StopBulk { id }: StopBulk) -> Result<BulkView, Refusal> {
     let operation = Operation::DeadJobs(DeadJobsOperation::StopBulk { id });
     match carry_out(node, who, Deed::new("bulk.stop", id.to_string()), operation).await? {
-        Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => Ok(view(*record)),
+        Outcome::DeadJobs(DeadJobsOutcome::Bulk(record)) => Ok(view(node, *record)),
         Outcome::NotFound => Err(Refusal::NoSuchBulk(id)),
         other => Err(Refusal::Unavailable(other.unexpected())),
     }
@@ -86,15 +121,22 @@ pub(super) async fn stop(node: &Node, who: &Who, StopBulk { id }: StopBulk) -> R
 /// Operations, newest first; or one of them.
 pub(super) async fn views(node: &Node, id: Option<Uuid>, limit: u32) -> Result<Vec<BulkView>, StoreError> {
     let which = id.map_or(BulkSelection::Newest, BulkSelection::Id);
-    Ok(node.store.bulks(which, limit).await?.into_iter().map(view).collect())
+    Ok(node.store.bulks(which, limit).await?.into_iter().map(|record| view(node, record)).collect())
 }
 
-fn view(record: BulkRecord) -> BulkView {
+fn view(node: &Node, record: BulkRecord) -> BulkView {
+    let shown = |patch: String| {
+        let mut patch: Value = serde_json::from_str(&patch).ok()?;
+        let job_type = record.filter.job_type.as_deref().unwrap_or_default();
+        node.secrets.redact(job_type, Part::Patch, &mut patch);
+        serde_json::from_value(patch).ok()
+    };
+    let patch = record.patch.clone().and_then(shown);
     BulkView {
         id: record.id,
         action: record.action,
         filter: record.filter,
-        patch: record.patch.and_then(|patch| serde_json::from_str(&patch).ok()),
+        patch,
         reason: record.reason,
         by: record.by,
         started_at: record.started_at,

@@ -1,6 +1,6 @@
 //! What a bulk operation is to do with each of its jobs.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use callboard_contracts::{
     JobState, Timestamp,
@@ -17,6 +17,7 @@ use crate::{
         dead_jobs::{BulkJob, BulkPlan, BulkRecord, BulkStep, NewPayload},
         record::{JobRecord, JobWithAttempts},
     },
+    encryption::envelope::Part,
     jobs::registry::bounded,
     roles::{dead_jobs::edit, node::Node, request::Refusal},
 };
@@ -30,9 +31,7 @@ const READS: usize = 4;
 pub(super) async fn next_step(node: &Node, record: &BulkRecord, leader: u64) -> Result<BulkStep, StoreError> {
     let page = node.store.jobs(record.rest(), STEP).await?;
     let patch: Option<Map<String, Value>> = match &record.patch {
-        Some(patch) => Some(serde_json::from_str(patch).map_err(|error| {
-            StoreError::Corrupt(format!("the patch of the bulk operation {} is no JSON: {error}", record.id))
-        })?),
+        Some(patch) => Some(opened(node, record, patch)?),
         None => None,
     };
     let last = page.len() < STEP as usize;
@@ -47,6 +46,18 @@ pub(super) async fn next_step(node: &Node, record: &BulkRecord, leader: u64) -> 
     let jobs = stream::iter(plans).buffered(READS).try_collect().await?;
     let max_total = with_room(node.tuned().max_backlog);
     Ok(BulkStep { id: record.id, from: record.cursor, jobs, last, max_total, leader })
+}
+
+/// The patch of an operation, decrypted. Without its key the operation waits for a leader that has it.
+fn opened(node: &Node, record: &BulkRecord, patch: &str) -> Result<Map<String, Value>, StoreError> {
+    let job_type = record.filter.job_type.as_deref().unwrap_or_default();
+    let text = node.vault().open_text(job_type, Part::Patch, patch).map(Cow::into_owned);
+    let text = text.map_err(|error| {
+        StoreError::Failed(format!("the patch of the bulk operation {}: {error}", record.id))
+    })?;
+    serde_json::from_str(&text).map_err(|_| {
+        StoreError::Corrupt(format!("the patch of the bulk operation {} is no JSON object", record.id))
+    })
 }
 
 /// How many jobs of the queues of these jobs may wait. What leads need not serve all queues of the fleet.

@@ -11,6 +11,7 @@ use super::{
         request::{DeleteCron, Form, PauseCron, PutCron, Refusal, RunCron, Who},
     },
     firing::make,
+    secrets,
     view::view,
 };
 use crate::{
@@ -26,13 +27,15 @@ const TRIES: u32 = 5;
 
 /// Makes an entry, or changes it.
 pub(in super::super) async fn put(node: &Node, who: &Who, request: PutCron) -> Result<CronView, Refusal> {
-    let PutCron { name, definition } = request;
+    let PutCron { name, mut definition } = request;
+    secrets::restored(node, &name, &mut definition).await?;
     let schedule = cron::check(&name, &definition).map_err(Refusal::Invalid)?;
     let now = node.store.now();
     // Whether its job could be stored is said now, and not when it is time.
     make(node, Form::Api, &name, &definition, (Uuid::now_v7(), now))?;
     let deed = Deed::new("cron.put", &name).with(detail(&definition));
     let next = schedule.next(&name, &definition, now);
+    secrets::seal(&node.vault(), &mut definition).map_err(|error| Refusal::Forbidden(error.to_string()))?;
     let entry = Box::new(NewCron { name: name.clone(), definition, next });
     done(node, who, deed, &name, CronOperation::Put { entry, by: who.name.clone() }).await?;
     shown(node, name).await
@@ -88,7 +91,10 @@ pub(in super::super) async fn run(node: &Node, who: &Who, request: RunCron) -> R
     let id = Uuid::now_v7();
     for _ in 0..TRIES {
         let entry = known(node, &name).await?;
-        let job = make(node, Form::Step, &name, &entry.definition, (id, node.store.now()))?;
+        let definition = secrets::opened(&node.vault(), &entry.definition);
+        let definition =
+            definition.map_err(|error| Refusal::Forbidden(format!("the payload of the entry: {error}")))?;
+        let job = make(node, Form::Step, &name, &definition, (id, node.store.now()))?;
         let operation =
             CronOperation::Run { name: name.clone(), revision: entry.revision, job: Box::new(job) };
         match change(node, who, Deed::new("cron.run", &name), operation).await? {
@@ -116,7 +122,7 @@ async fn known(node: &Node, name: &str) -> Result<CronRecord, Refusal> {
 }
 
 async fn shown(node: &Node, name: String) -> Result<CronView, Refusal> {
-    Ok(view(known(node, &name).await?, node.store.now()))
+    Ok(view(node, known(node, &name).await?))
 }
 
 async fn done(

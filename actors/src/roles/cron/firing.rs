@@ -13,10 +13,13 @@ use callboard_contracts::{
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::super::{
-    gateway::check_job,
-    node::Node,
-    request::{Form, Origin, Refusal},
+use super::{
+    super::{
+        gateway::check_job,
+        node::Node,
+        request::{Form, Origin, Refusal},
+    },
+    secrets,
 };
 use crate::{
     cron::{self, Firing, Schedule},
@@ -111,7 +114,10 @@ async fn fire(node: &Node, leader: u64, entry: &CronRecord) -> Result<Fired, Sto
         // Another program has counted its jitter in another way.
         return Ok(Fired::Waits);
     }
-    let definition = &*known_elsewhere(node, definition).await?;
+    // Without the key the entry waits for a leader that has it.
+    let opened = secrets::opened(&node.vault(), definition);
+    let opened = opened.map_err(|error| StoreError::Failed(format!("its payload: {error}")))?;
+    let definition = &*known_elsewhere(node, &opened).await?;
     for firing in firings {
         let job = with_room(node, job(node, name, definition, &firing)).await?;
         let (due, missed) = (firing.due, firing.missed);

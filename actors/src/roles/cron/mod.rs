@@ -2,6 +2,7 @@
 
 mod entries;
 mod firing;
+mod secrets;
 mod sync;
 mod view;
 

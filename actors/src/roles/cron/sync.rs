@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::super::{node::Node, settings::RolesConfig};
+use callboard_contracts::api::CronDefinition;
+
+use super::{
+    super::{node::Node, settings::RolesConfig},
+    secrets,
+};
 use crate::{
     cron,
     edges::store::{
@@ -74,11 +79,17 @@ impl Synced {
 
 /// What the configuration has. It was checked when it was read.
 fn entries(node: &Node, config: &RolesConfig) -> Vec<NewCron> {
-    let now = node.store.now();
-    let entry = |(name, definition): (&String, &_)| {
+    let (now, vault) = (node.store.now(), node.vault());
+    let entry = |(name, definition): (&String, &CronDefinition)| {
         let schedule = cron::check(name, definition).ok()?;
         let next = schedule.next(name, definition, now);
-        Some(NewCron { name: name.clone(), definition: definition.clone(), next })
+        let mut definition = CronDefinition::clone(definition);
+        if let Err(error) = secrets::seal(&vault, &mut definition) {
+            // That there is a key was checked at the start.
+            tracing::error!(entry = name, %error, "an entry of the configuration cannot be encrypted, and is left out");
+            return None;
+        }
+        Some(NewCron { name: name.clone(), definition, next })
     };
     config.cron.iter().chain(&config.cron_of_program).filter_map(entry).collect()
 }

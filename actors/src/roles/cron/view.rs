@@ -5,9 +5,12 @@ use callboard_contracts::{
     api::{CronPreview, CronView, FieldError},
 };
 
-use super::super::{
-    node::Node,
-    request::{PreviewCron, Refusal},
+use super::{
+    super::{
+        node::Node,
+        request::{PreviewCron, Refusal},
+    },
+    secrets,
 };
 use crate::{
     cron::{InvalidSchedule, Schedule},
@@ -20,12 +23,11 @@ const NEXT: usize = 5;
 const MOST: u32 = 100;
 
 pub(in super::super) async fn list(node: &Node) -> Result<Vec<CronView>, StoreError> {
-    let now = node.store.now();
-    Ok(node.store.cron().await?.into_iter().map(|entry| view(entry, now)).collect())
+    Ok(node.store.cron().await?.into_iter().map(|entry| view(node, entry)).collect())
 }
 
 pub(in super::super) async fn find(node: &Node, name: String) -> Result<Option<CronView>, StoreError> {
-    Ok(node.store.cron_entry(name).await?.map(|entry| view(entry, node.store.now())))
+    Ok(node.store.cron_entry(name).await?.map(|entry| view(node, entry)))
 }
 
 /// What an expression means.
@@ -50,8 +52,10 @@ fn invalid(pointer: &str, message: String) -> Refusal {
     Refusal::Invalid(vec![FieldError { pointer: pointer.to_owned(), message }])
 }
 
-/// An entry at this time.
-pub(super) fn view(entry: CronRecord, now: Timestamp) -> CronView {
+/// An entry at this time, without its secrets.
+pub(super) fn view(node: &Node, mut entry: CronRecord) -> CronView {
+    let now = node.store.now();
+    secrets::redact(&node.secrets, &mut entry.definition);
     let schedule = Schedule::parse(&entry.definition.expression, &entry.definition.time_zone);
     // A time that has come and is not dealt with yet is the next one still.
     let from = entry.next.map_or(now, |next| Timestamp::from_micros(next.due.as_micros() - 1));

@@ -1,5 +1,7 @@
 //! Running a finished job again with another payload.
 
+use std::borrow::Cow;
+
 use callboard_contracts::api::{FieldError, MAX_REASON, RetryEdit};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -7,8 +9,17 @@ use sha2::{Digest, Sha256};
 use super::merge_patch::{applied, between};
 use crate::{
     edges::store::{StoreError, dead_jobs::NewPayload, record::JobRecord},
+    encryption::{
+        envelope::{self, Part},
+        vault::Vault,
+    },
     jobs::CheckError,
-    roles::{bounds::max_payload, node::Node, request::Refusal},
+    roles::{
+        bounds::max_payload,
+        gateway::secrets::{blinded, payload_fields, sealed},
+        node::Node,
+        request::Refusal,
+    },
 };
 
 /// Bytes of a job that count towards the size of its payload, beside the payload itself.
@@ -21,7 +32,7 @@ fn beside_the_payload(job: &JobRecord) -> usize {
 pub(in crate::roles) fn check_size(node: &Node, job: &JobRecord, payload: &str) -> Result<(), Refusal> {
     let options = node.registry.get(&job.job_type).map(|job_type| job_type.options());
     let (limit, of) = max_payload(&node.tuned(), &job.job_type, options, &job.queue);
-    let size = payload.len() + beside_the_payload(job);
+    let size = envelope::plain_length(payload) + beside_the_payload(job);
     if size > limit { Err(Refusal::TooLarge { size, limit, of }) } else { Ok(()) }
 }
 
@@ -33,17 +44,33 @@ pub(in crate::roles) fn check_payload(
 ) -> Result<NewPayload, Refusal> {
     let payload = Value::Object(payload);
     let text = payload.to_string();
+    let vault = node.vault();
+    let mut pointer = String::new();
+    if envelope::reserved(&payload, &mut pointer) {
+        return Err(Refusal::Invalid(vec![FieldError {
+            pointer: format!("/payload{pointer}"),
+            message: "fields of the names $encrypted and $redacted are the server's own".to_owned(),
+        }]));
+    }
     check_size(node, job, &text)?;
     match node.registry.get(&job.job_type) {
-        Some(job_type) => node.registry.validate(job_type, &payload, &text).map_err(|error| match error {
-            CheckError::Forbidden(why) => Refusal::Forbidden(why),
-            CheckError::Invalid(found) => Refusal::Invalid(
-                found
-                    .into_iter()
-                    .map(|found| FieldError { pointer: format!("/payload{}", found.pointer), ..found })
-                    .collect(),
-            ),
-        })?,
+        Some(job_type) => {
+            let secret = payload_fields(&vault, &job.job_type);
+            node.registry.validate_without(job_type, &payload, &text, &secret).map_err(
+                |error| match error {
+                    CheckError::Forbidden(why) => Refusal::Forbidden(why),
+                    CheckError::Invalid(found) => Refusal::Invalid(
+                        found
+                            .into_iter()
+                            .map(|found| FieldError {
+                                pointer: format!("/payload{}", found.pointer),
+                                ..found
+                            })
+                            .collect(),
+                    ),
+                },
+            )?;
+        }
         // Workers outside know it, or not: nobody here can tell.
         None if node.config.outlets.contains_key(&job.queue) => {}
         None => {
@@ -51,14 +78,23 @@ pub(in crate::roles) fn check_payload(
             return Err(Refusal::UnknownType { job_type: job.job_type.clone(), known });
         }
     }
-    let fingerprint = Sha256::new_with_prefix("edited\0").chain_update(&text).finalize().into();
+    let compared = match blinded(&vault, &job.job_type, &payload) {
+        Cow::Borrowed(_) => text.clone(),
+        Cow::Owned(blinded) => blinded.to_string(),
+    };
+    let fingerprint = Sha256::new_with_prefix("edited\0").chain_update(compared).finalize().into();
+    let text = sealed(&vault, &job.job_type, payload)?.unwrap_or(text);
     Ok(NewPayload { text, fingerprint })
 }
 
-/// The job's payload.
-pub(in crate::roles) fn payload_of(job: &JobRecord) -> Result<Map<String, Value>, StoreError> {
-    serde_json::from_str(&job.payload).map_err(|error| {
-        StoreError::Corrupt(format!("the payload of the job {} is no JSON: {error}", job.id))
+/// The job's payload, decrypted.
+pub(in crate::roles) fn payload_of(node: &Node, job: &JobRecord) -> Result<Map<String, Value>, Refusal> {
+    let text = node.vault().open_text(&job.job_type, Part::Payload, &job.payload).map(Cow::into_owned);
+    let text =
+        text.map_err(|error| Refusal::Forbidden(format!("the payload of the job {}: {error}", job.id)))?;
+    let payload = serde_json::from_str(&text);
+    payload.map_err(|_| {
+        StoreError::Corrupt(format!("the payload of the job {} is no JSON object", job.id)).into()
     })
 }
 
@@ -68,7 +104,10 @@ pub(in crate::roles) fn patched(
     job: &JobRecord,
     patch: &Map<String, Value>,
 ) -> Result<NewPayload, Refusal> {
-    check_payload(node, job, applied(payload_of(job)?, patch))
+    let mut patch = patch.clone();
+    // What was not shown to whoever has made the patch is not to be changed.
+    Vault::without_redacted(&mut patch);
+    check_payload(node, job, applied(payload_of(node, job)?, &patch))
 }
 
 /// What an edit makes of the job's payload, and the patch that says so, if one can.
@@ -78,15 +117,38 @@ pub(in crate::roles) fn edited(
     edit: &RetryEdit,
 ) -> Result<(NewPayload, Option<Map<String, Value>>), Refusal> {
     match (&edit.payload, &edit.patch) {
-        (None, Some(patch)) => Ok((patched(node, job, patch)?, Some(patch.clone()))),
+        (None, Some(patch)) => Ok((patched(node, job, patch)?, Some(kept(node, job, patch.clone())))),
         (Some(payload), None) => {
-            let patch = between(&payload_of(job)?, payload);
-            Ok((check_payload(node, job, payload.clone())?, patch))
+            let before = payload_of(node, job)?;
+            let mut payload = Value::Object(payload.clone());
+            let restored = Vault::restore(&mut payload, &Value::Object(before.clone()));
+            restored.map_err(|pointer| {
+                let message = "there is no value in the original that was not shown; give the value itself";
+                let pointer = format!("/payload{pointer}");
+                Refusal::Invalid(vec![FieldError { pointer, message: message.to_owned() }])
+            })?;
+            let Value::Object(payload) = payload else {
+                return Err(
+                    StoreError::Corrupt(format!("the payload of the job {} is no object", job.id)).into()
+                );
+            };
+            let patch = between(&before, &payload).map(|patch| kept(node, job, patch));
+            Ok((check_payload(node, job, payload)?, patch))
         }
         _ => Err(Refusal::Invalid(vec![FieldError {
             pointer: String::new(),
             message: "one of payload and patch is needed, and not both".to_owned(),
         }])),
+    }
+}
+
+/// What is kept of a patch, for people: not the secrets.
+fn kept(node: &Node, job: &JobRecord, patch: Map<String, Value>) -> Map<String, Value> {
+    let mut patch = Value::Object(patch);
+    node.secrets.redact(&job.job_type, Part::Patch, &mut patch);
+    match patch {
+        Value::Object(patch) => patch,
+        _ => Map::new(),
     }
 }
 

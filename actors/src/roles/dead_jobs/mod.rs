@@ -3,6 +3,7 @@
 mod difference;
 pub(super) mod edit;
 pub(super) mod merge_patch;
+mod secrets;
 
 use callboard_contracts::api::{
     ComparedJob, DeadCause, DeadCauseList, JobComparison, JobEdit, Retried, RetryEdit,
@@ -20,6 +21,7 @@ use crate::edges::store::{
     dead_jobs::{CauseKey, CauseQuery, CauseRecord, DeadJobsOperation, EditNote, EditRecord, EditedReplay},
     record::JobWithAttempts,
 };
+use crate::encryption::envelope::Part;
 
 /// A page of what dead jobs died of.
 pub(super) async fn causes(node: &Node, query: CauseQuery) -> Result<DeadCauseList, StoreError> {
@@ -44,13 +46,19 @@ fn cause(record: CauseRecord) -> DeadCause {
 }
 
 /// What was changed when a job was made of another one, and others of it.
-pub(super) async fn edits(node: &Node, id: Uuid) -> Result<Vec<JobEdit>, StoreError> {
-    Ok(node.store.job_edits(id).await?.into_iter().map(edit_view).collect())
+pub(super) async fn edits(node: &Node, id: Uuid, job_type: &str) -> Result<Vec<JobEdit>, StoreError> {
+    let view = |edit| edit_view(node, job_type, edit);
+    Ok(node.store.job_edits(id).await?.into_iter().map(view).collect())
 }
 
-fn edit_view(record: EditRecord) -> JobEdit {
+fn edit_view(node: &Node, job_type: &str, record: EditRecord) -> JobEdit {
     let EditRecord { original, replay, note: EditNote { patch, reason, by }, at } = record;
-    let patch = patch.and_then(|patch| serde_json::from_str(&patch).ok());
+    let patch = patch.and_then(|patch| {
+        let mut patch: Value = serde_json::from_str(&patch).ok()?;
+        // That of a bulk operation has its secrets, encrypted or not.
+        node.secrets.redact(job_type, Part::Patch, &mut patch);
+        serde_json::from_value(patch).ok()
+    });
     JobEdit { original, replay, patch, reason, by, at }
 }
 
@@ -63,8 +71,8 @@ pub(super) async fn compare(node: &Node, id: Uuid) -> Result<Option<JobCompariso
     };
     let (differences, more_differences) = match &success {
         Some(success) => {
-            let payload = |job: &JobWithAttempts| edit::payload_of(&job.job).map(Value::Object);
-            difference::differences(&payload(success)?, &payload(&job)?)
+            let (success, job) = secrets::comparable(node, &success.job, &job.job)?;
+            difference::differences(&success, &job)
         }
         None => (Vec::new(), false),
     };

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::secrets;
 use super::{
     super::{
         bounds::{max_payload, needs},
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     edges::store::record::NewJob,
+    encryption::vault::Vault,
     jobs::{
         CheckError, MAX_ATTEMPTS,
         registry::{bounded, pointer},
@@ -69,9 +71,10 @@ pub(in crate::roles) fn check(
     value: Value,
     origin: Origin,
 ) -> Result<NewJob, Refusal> {
+    let vault = node.vault();
     let parsed = match form {
-        Form::Api | Form::Step | Form::Cron => submission(value)?,
-        Form::Contract => contract(value)?,
+        Form::Api | Form::Step | Form::Cron => submission(&vault, value)?,
+        Form::Contract => contract(&vault, value)?,
     };
     let mut errors = Vec::new();
     let job_type = node.registry.get(&parsed.job_type);
@@ -104,6 +107,10 @@ pub(in crate::roles) fn check(
     }
 
     let mut payload = Value::Object(parsed.payload);
+    errors.extend(secrets::reserved_field(&payload));
+    if node.config.outlets.contains_key(&queue) {
+        secrets::may_leave(&vault, &parsed.job_type, &queue)?;
+    }
     let mut text = payload.to_string();
     let metadata = parsed.metadata.map(|metadata| Value::Object(metadata).to_string());
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -114,13 +121,16 @@ pub(in crate::roles) fn check(
         return Err(Refusal::TooLarge { size, limit, of });
     }
     if let Some(job_type) = job_type {
-        let mut checked = node.registry.validate(job_type, &payload, &text);
+        let secret = secrets::payload_fields(&vault, &parsed.job_type);
+        let validate =
+            |payload: &Value, text: &str| node.registry.validate_without(job_type, payload, text, &secret);
+        let mut checked = validate(&payload, &text);
         // Whoever submits may know an earlier form of the type.
         if matches!(checked, Err(CheckError::Invalid(_)))
             && let Some(new) = job_type.upcast(&payload)
         {
             let new_text = new.to_string();
-            if new_text.len() + rest <= limit && node.registry.validate(job_type, &new, &new_text).is_ok() {
+            if new_text.len() + rest <= limit && validate(&new, &new_text).is_ok() {
                 (payload, text, checked) = (new, new_text, Ok(()));
             }
         }
@@ -147,11 +157,20 @@ pub(in crate::roles) fn check(
         let why = "the policy `debounce` says when the job may run; leave scheduled_at out";
         errors.push(error("/scheduled_at", why.to_owned()));
     }
+    if let Some(unique) = &unique {
+        errors.extend(secrets::kind(&vault, &parsed.job_type, unique));
+    }
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
     let needs = needs(&node.config, &parsed.job_type, options);
-    let place = unique.as_ref().map(|unique| uniqueness(unique, &parsed.job_type, &queue, &payload));
+    let place = unique.as_ref().map(|unique| {
+        let compared = secrets::blinded(&vault, &parsed.job_type, &payload);
+        uniqueness(unique, &parsed.job_type, &queue, &compared)
+    });
+    if let Some(sealed) = secrets::sealed(&vault, &parsed.job_type, payload)? {
+        text = sealed;
+    }
     let quiet_at = unique.as_ref().and_then(|unique| due(unique, node.store.now()));
     Ok(NewJob {
         id: parsed.id.unwrap_or_else(Uuid::now_v7),
@@ -184,7 +203,7 @@ pub(in crate::roles) fn check(
     })
 }
 
-fn submission(value: Value) -> Result<Parsed, Refusal> {
+fn submission(vault: &Vault, value: Value) -> Result<Parsed, Refusal> {
     let job: SubmitJob = read(value)?;
     let mut errors = Vec::new();
     if let Err(problem) = name::check(&job.job_type) {
@@ -223,7 +242,10 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
-    let fingerprint = Fingerprint::of_submission(&job);
+    let fingerprint = match vault.has_secrets(&job.job_type) {
+        true => Fingerprint::of_submission(&secrets::blinded_submission(vault, &job)),
+        false => Fingerprint::of_submission(&job),
+    };
     Ok(Parsed {
         id: job.id,
         job_type: job.job_type,
@@ -242,13 +264,18 @@ fn submission(value: Value) -> Result<Parsed, Refusal> {
     })
 }
 
-fn contract(mut value: Value) -> Result<Parsed, Refusal> {
+fn contract(vault: &Vault, mut value: Value) -> Result<Parsed, Refusal> {
     if !CONTRACT.is_valid(&value) {
         let errors = CONTRACT.iter_errors(&value).take(MAX_ERRORS);
-        let errors = errors.map(|found| error(found.instance_path().as_str(), bounded(found.to_string())));
+        // What is at the payload's place, or is no document at all, may be secret.
+        let said = |found: &jsonschema::ValidationError<'_>| match found.instance_path().as_str() {
+            "" | "/payload" => found.masked().to_string(),
+            _ => found.to_string(),
+        };
+        let errors = errors.map(|found| error(found.instance_path().as_str(), bounded(said(&found))));
         return Err(Refusal::Invalid(errors.collect()));
     }
-    let fingerprint = Fingerprint::of_document(&value);
+    let fingerprint = Fingerprint::of_document(&secrets::blinded_document(vault, &value));
     let mut take = |field: &str| value.as_object_mut().and_then(|document| document.remove(field));
     // The schema lets null pass where a field may be missing.
     let object = |value: Option<Value>| match value {
@@ -283,7 +310,13 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
         return Err(Refusal::Invalid(vec![error("", "a job is a JSON object".to_owned())]));
     }
     serde_path_to_error::deserialize(value).map_err(|found| {
-        Refusal::Invalid(vec![error(pointer(found.path()), bounded(found.inner().to_string()))])
+        let pointer = pointer(found.path());
+        // What stands in the payload's place may be secret.
+        let message = match &*pointer {
+            "/payload" => "must be a JSON object".to_owned(),
+            _ => bounded(found.inner().to_string()),
+        };
+        Refusal::Invalid(vec![error(pointer, message)])
     })
 }
 

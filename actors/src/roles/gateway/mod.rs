@@ -3,6 +3,7 @@
 mod check;
 mod fingerprint;
 mod keys;
+pub(super) mod secrets;
 mod submissions;
 mod submit;
 mod unique;
@@ -13,8 +14,9 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use callboard_contracts::{
     JobState,
     api::{
-        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, FieldError, PauseCause, QueuePause,
-        Retried, SignalSent, Submitted, WorkflowCancelled, WorkflowResumed, WorkflowSubmitted,
+        BulkView, Cancelled, CommandView, CronRun, CronView, EdgeView, EncryptionRotated, FieldError,
+        PauseCause, QueuePause, Retried, SignalSent, Submitted, WorkflowCancelled, WorkflowResumed,
+        WorkflowSubmitted,
     },
 };
 use callboard_supervisors::{Actor, Context, Later, PlainHandler, StartError};
@@ -23,7 +25,9 @@ use uuid::Uuid;
 
 use super::{
     audit::{Deed, carry_out},
-    bulk, cron, dead_jobs, edges, fleet,
+    bulk, cron, dead_jobs, edges,
+    encryption::{self, RotateKeys},
+    fleet,
     node::Node,
     request::{
         BulkAnswer, BulkJobs, CancelJob, DeleteCron, Form, LabelQueue, LimitQueue, Order, PauseCron,
@@ -151,6 +155,7 @@ macro_rules! changes {
 
 changes! {
     CancelJob: Cancelled = cancel;
+    RotateKeys: EncryptionRotated = encryption::rotate;
     RetryJob: Retried = retry;
     RetryEdited: Retried = dead_jobs::retry;
     SignalJob: SignalSent = signals::send;

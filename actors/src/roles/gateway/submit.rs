@@ -12,7 +12,7 @@ use super::{
         node::Node,
         request::{Refusal, Submit, SubmitOnce, SubmittedOnce, submitted},
     },
-    backlog_full, check, store_full,
+    backlog_full, check, secrets, store_full,
     submissions::Submissions,
 };
 use crate::{
@@ -70,7 +70,8 @@ pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted
 /// Stores the good jobs of a request, once for its key. What was refused is kept beside the jobs, so that the whole
 /// answer can be given again.
 pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<SubmittedOnce, Refusal> {
-    let SubmitOnce { submit, key } = request;
+    let SubmitOnce { submit, mut key } = request;
+    key.fingerprint = secrets::request_fingerprint(&node.vault(), &submit.jobs, key.fingerprint);
     let (mut jobs, mut refused) = (Vec::new(), Vec::new());
     let mut seen = Submissions::of(node, submit.origin);
     for (index, checked) in check_all(node, submit, &mut seen).await.into_iter().enumerate() {

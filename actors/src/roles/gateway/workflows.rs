@@ -19,7 +19,7 @@ use super::{
     backlog_full,
     check::check,
     fingerprint::Fingerprint,
-    store_full,
+    secrets, store_full,
 };
 use crate::{
     edges::store::{
@@ -70,8 +70,7 @@ pub(super) async fn submit(node: &Node, request: SubmitWorkflow) -> Result<Workf
         // It is what the fingerprint is compared for.
         described.remove("id");
     }
-    let fingerprint = Fingerprint::of_workflow(&described);
-    drop(described);
+    let fingerprint = Fingerprint::of_workflow(&secrets::blinded_workflow(&node.vault(), described));
     let Raw { id, name, steps, on_end } = read(value, "")?;
     if let Some(Err(problem)) = name.as_deref().map(workflow::check_name) {
         return Err(invalid("/name", problem.to_string()));

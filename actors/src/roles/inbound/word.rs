@@ -19,6 +19,7 @@ use crate::{
             report::{Report, ReportedProgress},
         },
     },
+    encryption::envelope::Part,
     jobs::{Fraction, registry::bounded},
     roles::{
         node::Node,
@@ -33,7 +34,10 @@ const MAX_PROGRESS_BYTES: usize = 1024;
 pub(super) async fn hear(node: &Node, from: From, envelope: EventEnvelope) -> Decided {
     let progress = progress(&envelope, node.store.now());
     let word = match word(node, from, envelope) {
-        Ok(word) => word,
+        Ok(word) => match sealed(node, word).await {
+            Ok(word) => word,
+            Err(problem) => return Decided::Later("store", problem),
+        },
         Err(problem) => return Decided::Invalid("outcome", problem),
     };
     let (job, token) = (word.job, word.token);
@@ -80,6 +84,18 @@ pub(super) async fn hear(node: &Node, from: From, envelope: EventEnvelope) -> De
         Ok(other) => Decided::Later("store", format!("the store answered with {other:?}")),
         Err(error) => Decided::Later("store", error.to_string()),
     }
+}
+
+/// The word with what is secret in a result encrypted: which values are is known by the job's type.
+async fn sealed(node: &Node, mut word: OutsideWord) -> Result<OutsideWord, String> {
+    if let Said::Completed { result: Some(result) } = &mut word.said
+        && node.secrets.any_results()
+        && let Some(found) = node.store.job(word.job).await.map_err(|error| error.to_string())?
+    {
+        let sealed = node.vault().seal_text(&found.job.job_type, Part::Result, std::mem::take(result));
+        *result = sealed.map_err(|error| error.to_string())?;
+    }
+    Ok(word)
 }
 
 /// How far an attempt is, if an event says so: `payload.progress`, with a `fraction` and perhaps a `message`. What cannot be read

@@ -16,14 +16,20 @@ use crate::{
 
 /// The message of an attempt: a `job.created` event, as whoever submitted the job could have sent it, that says which attempt it
 /// is. Sent again it is the same message.
-pub(super) fn of(config: &RolesConfig, outlet: &OutletConfig, job: &ClaimedJob) -> OutgoingMessage {
+/// `text`: its payload, decrypted.
+pub(super) fn of(
+    config: &RolesConfig,
+    outlet: &OutletConfig,
+    job: &ClaimedJob,
+    text: &str,
+) -> OutgoingMessage {
     let id = message_id(job.id, job.token);
     let mut payload = object(job.document.as_deref());
     payload.entry("createdAt").or_insert_with(|| json!(job.created_at));
     payload.insert("id".to_owned(), json!(job.id));
     payload.insert("type".to_owned(), json!(job.job_type));
     payload.insert("status".to_owned(), json!(JobStatus::Pending));
-    payload.insert("payload".to_owned(), Value::Object(object(Some(&job.payload))));
+    payload.insert("payload".to_owned(), Value::Object(object(Some(text))));
     let mut metadata = object(job.metadata.as_deref());
     metadata.insert(METADATA.to_owned(), json!(attempt(outlet, job)));
     payload.insert("metadata".to_owned(), Value::Object(metadata));
@@ -111,7 +117,7 @@ mod tests {
     #[test]
     fn a_worker_is_told_the_job_as_it_was_submitted_and_which_attempt_it_is() {
         let outlet = OutletConfig { visibility_timeout: Duration::from_secs(7), destination: None };
-        let message = of(&RolesConfig::default(), &outlet, &job());
+        let message = of(&RolesConfig::default(), &outlet, &job(), &job().payload);
         assert_eq!(message.destination, Destination::Queue("callboard.jobs.post".to_owned()));
         let event: EventEnvelope = serde_json::from_slice(&message.body).unwrap();
         assert_eq!((event.event_id, event.event_type), (message.id, EventType::Created));
@@ -129,7 +135,7 @@ mod tests {
     #[test]
     fn an_attempt_has_one_message_and_each_has_its_own() {
         let (outlet, config) = (OutletConfig::default(), RolesConfig::default());
-        let id = |job: &ClaimedJob| of(&config, &outlet, job).id;
+        let id = |job: &ClaimedJob| of(&config, &outlet, job, &job.payload).id;
         assert_eq!(id(&job()), id(&job()));
         assert_ne!(id(&job()), id(&ClaimedJob { token: 18, ..job() }));
         assert_ne!(id(&job()), id(&ClaimedJob { id: Uuid::from_u128(9), ..job() }));

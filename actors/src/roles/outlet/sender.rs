@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callboard_contracts::Timestamp;
+use callboard_contracts::{Timestamp, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, Placement, PlainHandler, StartError};
 use tokio::{
     sync::Notify,
@@ -19,10 +19,12 @@ use crate::{
         bus::PublishError,
         store::{Operation, Outcome, StoreError},
     },
+    encryption::envelope::Part,
     jobs::retry,
     roles::{
         backoff::Backoff,
         condition::Condition,
+        gateway::secrets::may_leave,
         node::Node,
         queue::{
             Ending, Queue, Wake,
@@ -181,17 +183,20 @@ impl Sender {
     }
 
     /// Takes what is to be sent from the board.
-    fn next_batch(&self) -> Vec<Arc<Attempt>> {
+    fn next_batch(&self) -> Vec<(Arc<Attempt>, String)> {
         let OutletArgs { node, queue, .. } = &self.args;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH as usize && bytes < MOST_BYTES {
             let Some(attempt) = queue.board.next(usize::MAX) else { break };
             let ending = match attempt.end_reason() {
-                None => {
-                    bytes += attempt.job.payload.len();
-                    batch.push(attempt);
-                    continue;
-                }
+                None => match outgoing(node, &attempt) {
+                    Ok(payload) => {
+                        bytes += payload.len();
+                        batch.push((attempt, payload));
+                        continue;
+                    }
+                    Err(ending) => ending,
+                },
                 Some(EndReason::Cancelled) => Ending::cancelled("cancelled before it was sent"),
                 Some(EndReason::NodeStops | EndReason::SessionLost) => Ending::Released,
             };
@@ -201,13 +206,16 @@ impl Sender {
         batch
     }
 
-    async fn send(&self, batch: Vec<Arc<Attempt>>, session: Uuid) -> Result<(), Trouble> {
+    async fn send(&self, batch: Vec<(Arc<Attempt>, String)>, session: Uuid) -> Result<(), Trouble> {
         let OutletArgs { node, queue, outlet, publisher } = &self.args;
-        let messages = batch.iter().map(|attempt| message::of(&node.config, outlet, &attempt.job)).collect();
+        let message = |(attempt, payload): &(Arc<Attempt>, String)| {
+            message::of(&node.config, outlet, &attempt.job, payload)
+        };
+        let messages = batch.iter().map(message).collect();
         let answers = timeout(PATIENCE, publisher.0.publish(messages)).await.unwrap_or_default();
         let mut answers = answers.into_iter();
         let (mut sent, mut trouble) = (Vec::new(), None);
-        for attempt in batch {
+        for (attempt, _) in batch {
             match answers.next().unwrap_or(Err(PublishError::TimedOut(PATIENCE))) {
                 Ok(()) => sent.push(attempt),
                 // It may be this message alone, which must not stand in the way of the others.
@@ -279,6 +287,27 @@ impl Sender {
             () = self.awake.notified() => {}
             () = sleep(until.unwrap_or(poll).min(poll)) => {}
             _ = stage.changed() => {}
+        }
+    }
+}
+
+/// The payload as a worker outside is given it: decrypted, of a type whose secrets may leave. Else how the attempt ends.
+fn outgoing(node: &Node, attempt: &Attempt) -> Result<String, Ending> {
+    let (job, vault) = (&attempt.job, node.vault());
+    if let Err(refusal) = may_leave(&vault, &job.job_type, &job.queue) {
+        // It was stored before its values were secret.
+        return Err(Ending::fatal(ErrorKind::Failed, refusal.to_string()));
+    }
+    match vault.open_text(&job.job_type, Part::Payload, &job.payload) {
+        Ok(payload) => Ok(payload.into_owned()),
+        Err(error) if error.is_about_keys() => {
+            tracing::warn!(jobId = %job.id, "type" = job.job_type, %error, "a job waits for the key of its payload");
+            node.metrics.key_missing(&job.queue);
+            Err(Ending::Snoozed(REFUSED_PAUSE))
+        }
+        Err(error) => {
+            let message = format!("the payload cannot be read: {error}");
+            Err(Ending::fatal(ErrorKind::InvalidPayload, message))
         }
     }
 }

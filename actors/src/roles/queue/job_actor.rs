@@ -1,6 +1,6 @@
 //! The actor of one running attempt.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use callboard_contracts::{Timestamp, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
@@ -19,6 +19,7 @@ use crate::{
         store::record::{ClaimedJob, Lease},
         telemetry::SpanKind,
     },
+    encryption::{OpenError, envelope::Part, vault::SealError},
     failpoint,
     jobs::{
         JobContext, context,
@@ -28,6 +29,9 @@ use crate::{
     },
     roles::{node::Node, request::Origin, signals::AttemptSignals, workflows::AttemptSteps},
 };
+
+/// How long a job waits whose key the node does not have, before any node claims it again.
+const KEY_MISSING_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
 /// hears as its supervisor does; what else happens to the job it says itself.
@@ -95,6 +99,11 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
         let message = format!("no handler for job type {:?} on node {:?}", job.job_type, node.name);
         return Ending::failed(ErrorKind::Failed, message);
     };
+    let vault = node.vault();
+    let payload = match vault.open_text(&job.job_type, Part::Payload, &job.payload) {
+        Ok(payload) => payload.into_owned(),
+        Err(error) => return unopened(node, job, &error),
+    };
     failpoint!("run.begin");
     let started_at = node.store.now();
     let span = node.config.telemetry.open(SpanKind::Consumer, job.trace, job.correlation_id);
@@ -139,12 +148,23 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
     });
     let work = async {
         failpoint!("run.before");
-        let run = cx.clone().within(node.registry.run(job_type, &job.payload, cx));
+        let run = cx.clone().within(node.registry.run(job_type, &payload, cx));
         #[cfg(feature = "failpoints")]
         let run = failpoint::pending("run.during", run);
         run.await
     };
     end_of(node, attempt, work).instrument(span).await
+}
+
+/// A payload that stays encrypted. Without its key the job waits, and no attempt is spent: another node may have it, and this one may
+/// get it. What is damaged is so for ever.
+fn unopened(node: &Node, job: &ClaimedJob, error: &OpenError) -> Ending {
+    if error.is_about_keys() {
+        tracing::warn!(jobId = %job.id, "type" = job.job_type, %error, "a job waits for the key of its payload");
+        node.metrics.key_missing(&job.queue);
+        return Ending::Snoozed(KEY_MISSING_PAUSE);
+    }
+    Ending::fatal(ErrorKind::InvalidPayload, format!("the payload cannot be read: {error}"))
 }
 
 /// What the run will say of itself.
@@ -204,17 +224,36 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
             let message = format!("the result has {} bytes; {limit} are allowed", result.len());
             Ending::fatal(ErrorKind::Failed, message)
         }
-        Ok(result) => Ending::Completed(result),
+        Ok(result) => match sealed(node, &attempt.job.job_type, result) {
+            Ok(result) => Ending::Completed(result),
+            Err(problem) => {
+                Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}"))
+            }
+        },
         Err(error) => match attempt.end_reason() {
             Some(EndReason::Cancelled) => Ending::cancelled(message(error)),
             Some(_) => Ending::Released,
             None => match error {
                 RunError::Job(error) => Ending::of_job(error),
+                // What is wrong with a payload that has secrets may quote them.
+                RunError::Payload(_) if node.vault().has_secrets(&attempt.job.job_type) => Ending::fatal(
+                    ErrorKind::InvalidPayload,
+                    "the payload does not fit the job type (it has secret values, so nothing of it is shown)",
+                ),
                 RunError::Payload(_) => Ending::fatal(ErrorKind::InvalidPayload, message(error)),
                 RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(error)),
             },
         },
     }
+}
+
+/// The result as it is stored.
+fn sealed(node: &Node, job_type: &str, result: Option<String>) -> Result<Option<String>, SealError> {
+    let vault = node.vault();
+    if vault.secrets.of(job_type).is_none() {
+        return Ok(result);
+    }
+    result.map(|result| vault.seal_text(job_type, Part::Result, result)).transpose()
 }
 
 /// What the error says.

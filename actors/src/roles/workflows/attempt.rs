@@ -6,7 +6,7 @@ use callboard_contracts::api::{JobInputs, WorkflowStep};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 
-use super::{inputs, request::AddSteps};
+use super::{Shown, inputs, request::AddSteps};
 use crate::{
     edges::store::record::Lease,
     jobs::{StepError, steps::StepAccess},
@@ -35,9 +35,9 @@ impl fmt::Debug for AttemptSteps {
 
 impl StepAccess for AttemptSteps {
     fn inputs(&self, after: Option<u32>) -> BoxFuture<'static, Result<JobInputs, StepError>> {
-        let (store, job) = (self.node.store.clone(), self.lease.id);
+        let (node, job) = (self.node.clone(), self.lease.id);
         async move {
-            let found = inputs(&store, job, after, PAGE).await;
+            let found = inputs(&node, Shown::ToRun, job, after, PAGE).await;
             let found = found.map_err(|error| StepError::Unavailable(error.to_string()))?;
             found.ok_or(StepError::NoStep)
         }

@@ -1,11 +1,17 @@
 //! What the steps have come to that a job waits for.
 
+use std::collections::BTreeMap;
+
 use callboard_contracts::api::{JobInputs, StepResult};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::views::view;
-use crate::edges::store::{StoreError, StoreHandle, workflow::InputRecord};
+use crate::{
+    edges::store::{StoreError, workflow::InputRecord},
+    encryption::envelope::{MARK, Part},
+    roles::node::Node,
+};
 
 /// Bytes of results after which a page ends.
 const ENOUGH: usize = 4 * 1024 * 1024;
@@ -13,14 +19,60 @@ const ENOUGH: usize = 4 * 1024 * 1024;
 const FIRST: usize = 8;
 const MOST: usize = 500;
 
+/// To whom results are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::roles) enum Shown {
+    /// To the run that waits for them: as they are.
+    ToRun,
+    /// To people: without secrets.
+    ToPeople,
+}
+
+/// The results with what is secret in them opened, or hidden. Which values are is known by the types of the steps' jobs.
+async fn secrets(
+    node: &Node,
+    shown: Shown,
+    mut results: Vec<StepResult>,
+) -> Result<Vec<StepResult>, StoreError> {
+    let vault = node.vault();
+    let sealed =
+        |step: &StepResult| step.result.as_ref().is_some_and(|result| result.to_string().contains(MARK));
+    let concerned = |step: &&StepResult| {
+        step.result.is_some() && ((shown == Shown::ToPeople && vault.secrets.any_results()) || sealed(step))
+    };
+    let ids: Vec<Uuid> = results.iter().filter(concerned).map(|step| step.job).collect();
+    if ids.is_empty() {
+        return Ok(results);
+    }
+    let mut types = BTreeMap::new();
+    for ids in ids.chunks(MOST) {
+        let jobs = node.store.jobs_by_id(ids.to_vec()).await?;
+        types.extend(jobs.into_iter().map(|job| (job.id, job.job_type)));
+    }
+    for step in &mut results {
+        let (Some(result), Some(job_type)) = (&mut step.result, types.get(&step.job)) else { continue };
+        match shown {
+            Shown::ToPeople => vault.secrets.redact(job_type, Part::Result, result),
+            Shown::ToRun => vault.open(job_type, Part::Result, result).map_err(|error| {
+                StoreError::Failed(format!(
+                    "the result of the step {:?} (job {}): {error}",
+                    step.name, step.job
+                ))
+            })?,
+        }
+    }
+    Ok(results)
+}
+
 /// A page of at most `limit` steps behind a number.
 pub(in crate::roles) async fn inputs(
-    store: &StoreHandle,
+    node: &Node,
+    shown: Shown,
     job: Uuid,
     after: Option<u32>,
     limit: u32,
 ) -> Result<Option<JobInputs>, StoreError> {
-    let limit = limit as usize;
+    let (store, limit) = (&node.store, limit as usize);
     let (mut results, mut bytes, mut after) = (Vec::new(), 0usize, after);
     let mut ask = FIRST;
     loop {
@@ -40,6 +92,7 @@ pub(in crate::roles) async fn inputs(
             results.push(result(input)?);
         }
         if last_page || next_cursor.is_some() {
+            let results = secrets(node, shown, results).await?;
             return Ok(Some(JobInputs {
                 workflow: view(page.workflow),
                 step: page.step,

@@ -8,5 +8,5 @@ mod views;
 
 pub(crate) use attempt::AttemptSteps;
 pub(crate) use follower::Workflows;
-pub(super) use inputs::inputs;
+pub(super) use inputs::{Shown, inputs};
 pub(super) use views::{graph, list, steps, view};

@@ -8,6 +8,7 @@ pub mod control;
 pub mod cron;
 pub mod dead_jobs;
 pub mod edges;
+pub mod encryption;
 pub mod fleet;
 pub mod inbox;
 pub mod keys;

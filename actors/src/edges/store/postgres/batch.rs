@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    attempts, bulk, claim, completed, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, order, outside,
-    queue_pause, reports, retention, session, signals, transaction::Transaction, unique, workflows,
+    attempts, bulk, claim, completed, control, cron, dead_jobs, encryption, enqueue, fleet, inbox, keyed,
+    order, outside, queue_pause, reports, retention, session, signals, transaction::Transaction, unique,
+    workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome,
@@ -32,8 +33,9 @@ pub(super) async fn run(
         _ => None,
     });
     let of_steps = steps.flat_map(|step| concerned(step));
+    let resealed = operations.iter().flat_map(encryption::concerned);
     let jobs = operations.iter().filter_map(job).filter(|id| !only_completed.contains(id));
-    tx.load(jobs.chain(of_steps)).await?;
+    tx.load(jobs.chain(of_steps).chain(resealed)).await?;
     let mut results = Vec::with_capacity(operations.len());
     for (kind, group) in Kind::groups(operations) {
         match kind {
@@ -117,6 +119,7 @@ pub(super) async fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> 
         Operation::DeadJobs(operation) => dead_jobs(tx, operation).await,
         Operation::Queue(operation) => queue_pause::run(tx, operation).await,
         Operation::Signals(operation) => signals::run(tx, operation).await,
+        Operation::Reseal(texts) => encryption::reseal(tx, texts).await,
         other => control::run(tx, other).await,
     }
 }

@@ -28,12 +28,12 @@ fn record(row: &PgRow) -> sqlx::Result<BulkRecord> {
 }
 
 /// The operation, which nobody else changes until the transaction ends.
-async fn hold(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<BulkRecord>> {
+pub(super) async fn hold(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<BulkRecord>> {
     let found = sqlx::query("SELECT record FROM bulk_operations WHERE id = $1 FOR UPDATE").bind(id);
     found.fetch_optional(connection).await?.as_ref().map(record).transpose()
 }
 
-async fn put(connection: &mut PgConnection, record: &BulkRecord) -> sqlx::Result<()> {
+pub(super) async fn put(connection: &mut PgConnection, record: &BulkRecord) -> sqlx::Result<()> {
     sqlx::query("UPDATE bulk_operations SET ended_at = $2, record = $3 WHERE id = $1")
         .bind(record.id)
         .bind(record.ended_at.map(|at| at.as_micros()))

@@ -94,6 +94,7 @@ pub(super) async fn run(tx: &mut Transaction<'_>, operation: &Operation) -> sqlx
         | Operation::DeadJobs(_)
         | Operation::Queue(_)
         | Operation::Signals(_)
+        | Operation::Reseal(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

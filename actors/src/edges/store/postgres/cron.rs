@@ -249,7 +249,7 @@ pub(super) async fn write(connection: &mut PgConnection, entry: &CronRecord) -> 
 }
 
 /// The entry, which nobody else changes before the transaction ends.
-async fn hold(connection: &mut PgConnection, name: &str) -> sqlx::Result<Option<CronRecord>> {
+pub(super) async fn hold(connection: &mut PgConnection, name: &str) -> sqlx::Result<Option<CronRecord>> {
     let row = sqlx::query(concat!("SELECT ", columns!(), " FROM cron WHERE name = $1 FOR UPDATE"))
         .bind(name)
         .fetch_optional(connection)

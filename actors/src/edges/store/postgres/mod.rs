@@ -17,6 +17,7 @@ mod control;
 mod cron;
 mod dead_jobs;
 mod edges;
+mod encryption;
 mod enqueue;
 mod enqueue_in;
 mod error;
@@ -75,6 +76,7 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    encryption::SealedPage,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -562,5 +564,9 @@ impl Store for PostgresStore {
 
     fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
         self.read(move |connection| signals::job_state(connection, job).boxed())
+    }
+
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>> {
+        self.read(move |connection| encryption::sealed(connection, after, limit).boxed())
     }
 }

@@ -1,8 +1,8 @@
 //! The operations of one transaction.
 
 use super::{
-    attempts, bulk, claim, control, cron, dead_jobs, enqueue, fleet, inbox, keyed, outside, queue_pause,
-    reports, retention, signals, transaction::Transaction, workflows,
+    attempts, bulk, claim, control, cron, dead_jobs, encryption, enqueue, fleet, inbox, keyed, outside,
+    queue_pause, reports, retention, signals, transaction::Transaction, workflows,
 };
 use crate::edges::store::{
     Operation, OperationResult, Outcome, dead_jobs::DeadJobsOperation, transition::Kind,
@@ -55,6 +55,7 @@ pub(super) fn run_one(tx: &mut Transaction<'_>, operation: &Operation) -> rusqli
         Operation::DeadJobs(operation) => dead_jobs(tx, operation),
         Operation::Queue(operation) => queue_pause::run(tx, operation),
         Operation::Signals(operation) => signals::run(tx, operation),
+        Operation::Reseal(texts) => encryption::reseal(tx, texts),
         other => control::run(tx, other),
     }
 }

@@ -30,7 +30,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Option<BulkRecord>> {
     Ok(serde_json::from_str(row.get_ref(0)?.as_str()?).ok())
 }
 
-fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<BulkRecord>> {
+pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<BulkRecord>> {
     let mut find = connection.prepare_cached("SELECT record FROM bulk_operations WHERE id = ?1")?;
     find.query_row([id.as_bytes()], record).optional()
 }

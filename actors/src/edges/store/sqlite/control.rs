@@ -79,6 +79,7 @@ pub(super) fn run(tx: &mut Transaction<'_>, operation: &Operation) -> rusqlite::
         | Operation::DeadJobs(_)
         | Operation::Queue(_)
         | Operation::Signals(_)
+        | Operation::Reseal(_)
         | Operation::Prune { .. } => Ok(Outcome::Done),
     }
 }

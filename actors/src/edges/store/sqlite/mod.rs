@@ -12,6 +12,7 @@ mod control;
 mod cron;
 mod dead_jobs;
 mod edges;
+mod encryption;
 mod ended_attempt;
 mod enqueue;
 mod error;
@@ -55,6 +56,7 @@ use super::{
     Clock, Durability, Leadership, Operation, OperationResult, Renewal, Store, StoreError, Wake,
     cron::{CronDue, CronRecord},
     dead_jobs::{BulkRecord, BulkSelection, CausePage, CauseQuery, EditRecord},
+    encryption::SealedPage,
     port::OpenSession,
     record::{
         AuditRecord, CommandFilter, CommandRecord, CountedLog, EdgeRecord, JobFilter, JobRecord,
@@ -365,5 +367,9 @@ impl Store for SqliteStore {
 
     fn job_state(&self, job: Uuid) -> BoxFuture<'static, Result<Option<JobStateRecord>, StoreError>> {
         self.readers.run(move |connection| signals::job_state(connection, job))
+    }
+
+    fn sealed(&self, after: u64, limit: u32) -> BoxFuture<'static, Result<SealedPage, StoreError>> {
+        self.readers.run(move |connection| encryption::sealed(connection, after, limit))
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         Outcome::DeadJobs(DeadJobsOutcome::TooManyBulks { .. }) => {
             "refused: too many are under way".to_owned()
         }
+        Outcome::Resealed { changed } => format!("{changed} encrypted anew"),
         _ => "done".to_owned(),
     }
 }

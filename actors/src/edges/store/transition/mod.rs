@@ -12,6 +12,7 @@ pub(crate) mod control;
 pub(crate) mod cron;
 #[cfg(test)]
 mod diagram;
+pub(crate) mod encryption;
 mod ended_attempt;
 pub(crate) mod enqueue;
 mod event;
