@@ -119,6 +119,10 @@ impl TestApp {
             .store("the store of the test", Sharing::OneNode, move || Ok(opened.clone()))
             .start()
             .await?;
+        // A queue that the store does not know yet cannot be paused.
+        while store.queues().await?.is_empty() {
+            tokio::time::sleep(POLL).await;
+        }
         // Only then are their times those after the beginning of the test.
         while store.cron().await?.len() < entries {
             tokio::time::sleep(POLL).await;
