@@ -245,7 +245,7 @@ async fn a_test_signals_a_job_and_asks_what_it_shows() {
     let id = app.submit(&Decision {}).await.unwrap().id;
     assert_eq!(app.job_state(id).await.unwrap().published, None);
     let sent = app.signal(id, "approve", "by the test").await.unwrap();
-    assert_eq!((sent.number, sent.state), (1, JobState::Available));
+    assert!(sent.number == 1 && !sent.state.is_final(), "{sent:?}");
     app.faults().on::<Decision>(1, Fault::FailAfter("the answer is lost".to_owned()));
     let retried = app.drain().await.retryable;
     assert_eq!(retried, [id]);
