@@ -83,6 +83,10 @@ fn job_types(node: &Node) -> Vec<JobTypeView> {
         view.needs = needs(&node.config, &view.job_type, options);
         view.max_payload = type_payload(&node.config, &view.job_type, options)
             .map(|most| u64::try_from(most).unwrap_or(u64::MAX));
+        // The form knows what the schema marks, and not what options and configuration name.
+        for field in &mut view.form.fields {
+            field.secret |= node.secrets.concerns(&view.job_type, &field.pointer);
+        }
     }
     job_types
 }

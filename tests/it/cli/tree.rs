@@ -30,6 +30,7 @@ fn the_tree_is_drawn_whole_or_in_part() {
 queues (running)  restarts N/N
 +- completer (ready)  mailbox N/N  handled N
 +- reporter (ready)  mailbox N/N  handled N
++- signals (ready)  mailbox N/N  handled N
 `- queue-default (running)  restarts N/N
    +- jobs (running)  restarts N/N
    `- producer (running)  mailbox N/N  handled N
@@ -40,6 +41,7 @@ queues (running)  restarts N/N
 queues (running)  restarts N/N
 ├─ completer (ready)  mailbox N/N  handled N
 ├─ reporter (ready)  mailbox N/N  handled N
+├─ signals (ready)  mailbox N/N  handled N
 └─ queue-default (running)  restarts N/N
 ";
     assert_eq!(without_numbers(&out(&part)), expected);

@@ -6,8 +6,8 @@ use super::{Form, FormControl, FormField, MAX_FORM_FIELDS};
 
 /// How far references are followed and objects entered; schemas of types that hold themselves have no end.
 const MAX_DEPTH: usize = 16;
-/// The marks by which a schema says that a value is not to be shown.
-const SECRET_MARKS: [&str; 2] = ["x-secret", "writeOnly"];
+/// The mark by which a schema says that a value is not to be shown.
+const SECRET_MARK: &str = "x-secret";
 
 pub(super) fn form(schema: &Value) -> Form {
     let mut walk = Walk { definitions: schema, fields: Vec::new(), full: false };
@@ -167,7 +167,7 @@ fn field(schema: &Map<String, Value>, place: &Place) -> FormField {
         help: text("description").or_else(|| text("title").filter(|_| !place.pointer.is_empty())),
         required: place.required,
         required_within: place.required_within.clone(),
-        secret: SECRET_MARKS.iter().any(|mark| schema.get(*mark) == Some(&Value::Bool(true))),
+        secret: schema.get(SECRET_MARK) == Some(&Value::Bool(true)),
         default: schema.get("default").filter(|default| !default.is_null()).cloned(),
         control: FormControl::Json,
     }
