@@ -178,21 +178,25 @@ async fn tell(node: &Node, queue: &Queue, due: Due) -> Result<(), StoreError> {
         }
         Ok(Outcome::Queue(QueueOutcome::GoesOn)) => {
             tracing::info!(queue = queue.name, "somebody has let the queue go on since: it is not paused");
-            queue.crashes.settle(resumes);
-            queue.forgive_restarts();
-            queue.wake();
+            let_go(queue, resumes);
         }
         // It has never been made known: nothing of it was claimed.
-        Ok(Outcome::NotFound) => queue.crashes.settle(resumes),
+        Ok(Outcome::NotFound) => let_go(queue, resumes),
         Ok(other) => return Err(other.unexpected()),
         Err(error) if since.elapsed() < GIVE_UP => return Err(error),
         Err(error) => {
             tracing::warn!(queue = queue.name, %error, "the store could not be told to pause the queue: it goes on");
-            queue.crashes.settle(resumes);
-            queue.wake();
+            let_go(queue, resumes);
         }
     }
     Ok(())
+}
+
+/// The queue goes on here, and what crashed before does not count.
+fn let_go(queue: &Queue, resumes: u64) {
+    queue.crashes.settle(resumes);
+    queue.forgive_restarts();
+    queue.wake();
 }
 
 /// What the store says of a queue on this node.

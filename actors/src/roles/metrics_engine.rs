@@ -46,8 +46,13 @@ async fn run(node: Arc<Node>, path: String) {
     let mut queues_seen: Option<Instant> = None;
     loop {
         let tick = async {
-            while follow(&node).await? {}
-            if queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY) {
+            let due = || queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY);
+            // However much is to be counted: what the queues are is not to wait for it.
+            let mut more = follow(&node).await?;
+            while more && !due() {
+                more = follow(&node).await?;
+            }
+            if due() {
                 for (queue, totals) in node.store.queues().await? {
                     node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
@@ -65,12 +70,15 @@ async fn run(node: Arc<Node>, path: String) {
                 node.metrics.stands(node.leads.now().is_some(), *committed.borrow());
                 queues_seen = Some(Instant::now());
             }
-            Ok::<_, StoreError>(())
+            Ok::<_, StoreError>(more)
         };
         match tick.await {
-            Ok(()) => {
+            Ok(more) => {
                 backoff.reset();
                 node.conditions.set(&path, Condition::Ready);
+                if more {
+                    continue;
+                }
                 tokio::select! {
                     changed = committed.changed() => match changed {
                         Ok(()) => sleep(GATHER).await,

@@ -88,7 +88,8 @@ impl SignalInbox {
                 state.waiting.push_back(Signal::new(record.clone()));
             }
         }
-        state.filled |= all;
+        // A full one has all that can be taken now; there is nothing more to wait for.
+        state.filled |= all || state.waiting.len() >= MOST_SIGNALS as usize;
         drop(state);
         self.changed.notify_waiters();
     }

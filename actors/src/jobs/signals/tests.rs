@@ -1,6 +1,9 @@
 use std::{sync::Weak, time::Duration};
 
-use callboard_contracts::{Timestamp, api::MAX_STATE_BYTES};
+use callboard_contracts::{
+    Timestamp,
+    api::{MAX_STATE_BYTES, MOST_SIGNALS},
+};
 use prometheus::IntCounter;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -94,6 +97,17 @@ fn record(number: u32, name: &str, value: &str) -> SignalRecord {
 
 fn numbers(run: &[Signal]) -> Vec<u32> {
     run.iter().map(Signal::number).collect()
+}
+
+/// More wait in the store than an inbox holds: what is not among those that are here is not waited for.
+#[tokio::test]
+async fn a_full_inbox_is_looked_into_without_waiting_for_the_rest() {
+    let run = Run::new();
+    run.listen().await;
+    let records: Vec<SignalRecord> = (1..=MOST_SIGNALS).map(|number| record(number, "more", "1")).collect();
+    run.fill(&records, false);
+    assert_eq!(run.try_next(Some("absent")).await.unwrap().map(|signal| signal.number()), None);
+    assert_eq!(run.try_next(None).await.unwrap().map(|signal| signal.number()), Some(1));
 }
 
 #[tokio::test]

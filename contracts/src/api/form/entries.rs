@@ -25,6 +25,12 @@ impl Form {
                 Err(message) => errors.push(FieldError { pointer: pointer.clone(), message }),
             }
         }
+        for object in &self.objects {
+            let (within, _) = object.rsplit_once('/').unwrap_or_default();
+            if payload.pointer(within).is_some_and(Value::is_object) && payload.pointer(object).is_none() {
+                put(&mut payload, object, Value::Object(Map::new()));
+            }
+        }
         let begun: BTreeSet<&str> = entries.keys().flat_map(|pointer| parts_of(pointer)).collect();
         let missing = self.fields.iter().filter(|field| {
             let needed =
@@ -63,7 +69,7 @@ fn read(field: &FormField, text: &str) -> Result<Value, String> {
     let trimmed = text.trim();
     match &field.control {
         FormControl::Text { .. } => Ok(Value::String(text.to_owned())),
-        FormControl::Texts => Ok(text.lines().map(str::to_owned).map(Value::String).collect()),
+        FormControl::Texts => Ok(lines(text).map(|line| Value::String(line.to_owned())).collect()),
         FormControl::Integer { .. } => {
             let number = trimmed.parse().map(|number: i64| number.into());
             number
@@ -90,6 +96,12 @@ fn read(field: &FormField, text: &str) -> Result<Value, String> {
             Ok(value)
         }
     }
+}
+
+/// The lines of a text, also the empty ones; none of an empty text.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    lines.take(if text.is_empty() { 0 } else { usize::MAX })
 }
 
 impl FormControl {
@@ -218,6 +230,30 @@ mod tests {
             ("/to/c", "is needed: a text"),
         ];
         assert_eq!(found, expected.map(|(pointer, message)| (pointer.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn lines_are_texts_also_the_empty_ones() {
+        let words = |text: &str| payload(&[("/name", "x"), ("/words", text)]).unwrap()["words"].clone();
+        assert_eq!(
+            [words(""), words("a"), words("a\n"), words("a\r\n\nb")],
+            [json!([]), json!(["a"]), json!(["a", ""]), json!(["a", "", "b"])]
+        );
+    }
+
+    #[test]
+    fn objects_that_must_be_there_are_there() {
+        let inner = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+        let outer = json!({"type": "object", "properties": {"in": inner, "b": {"type": "integer"}}, "required": ["in"]});
+        let form = Form::of(&json!({
+            "type": "object", "properties": {"must": outer, "may": outer}, "required": ["must"],
+        }));
+        assert_eq!(form.objects, ["/may/in", "/must", "/must/in"]);
+        let of = |entries: &[(&str, &str)]| {
+            form.payload(&entries.iter().map(|(at, text)| ((*at).to_owned(), (*text).to_owned())).collect())
+        };
+        assert_eq!(of(&[]), Ok(json!({"must": {"in": {}}})));
+        assert_eq!(of(&[("/may/b", "1")]), Ok(json!({"must": {"in": {}}, "may": {"b": 1, "in": {}}})));
     }
 
     #[test]

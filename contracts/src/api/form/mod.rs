@@ -36,6 +36,10 @@ pub const MAX_FORM_FIELDS: usize = 200;
 pub struct Form {
     /// Its fields. Of one with an empty pointer the value is the whole payload.
     pub fields: Vec<FormField>,
+    /// The objects that are always there, as JSON Pointers, those that hold others first: also when nothing of them is entered. One
+    /// within a part that may be left out is there when that part is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 /// A field of a form.

@@ -10,14 +10,15 @@ const MAX_DEPTH: usize = 16;
 const SECRET_MARK: &str = "x-secret";
 
 pub(super) fn form(schema: &Value) -> Form {
-    let mut walk = Walk { definitions: schema, fields: Vec::new(), full: false };
+    let mut walk = Walk { definitions: schema, fields: Vec::new(), objects: Vec::new(), full: false };
     let root = walk.resolved(schema);
     walk.part(&root, &Place::default(), 0);
     if walk.full {
         walk.fields = vec![field(&root, &Place::default())];
+        walk.objects.clear();
     }
     walk.fields.sort_by_key(|field| !field.required);
-    Form { fields: walk.fields }
+    Form { fields: walk.fields, objects: walk.objects }
 }
 
 /// Where in the payload a schema is.
@@ -32,6 +33,7 @@ struct Place {
 struct Walk<'a> {
     definitions: &'a Value,
     fields: Vec<FormField>,
+    objects: Vec<String>,
     full: bool,
 }
 
@@ -65,6 +67,9 @@ impl Walk<'_> {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
+        if place.required || place.required_within.is_some() {
+            self.objects.push(place.pointer.clone());
+        }
         // What may be left out as a whole asks for its own fields only when something of it is given.
         let optional = !place.pointer.is_empty() && !place.required;
         let within = optional.then(|| place.required_within.clone().unwrap_or_else(|| place.pointer.clone()));

@@ -1,7 +1,7 @@
 //! What a transaction locks before the rows of jobs, so that no two transactions wait for each other: entries of the cron table, then
 //! workflows.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::edges::store::{
     Operation,
     cron::CronOperation,
     dead_jobs::{BulkPlan, DeadJobsOperation},
+    encryption::SealedPlace,
     workflow::WorkflowOperation,
 };
 
@@ -20,6 +21,8 @@ struct Locks {
     cron_table: bool,
     cron: BTreeSet<String>,
     workflows: BTreeSet<Uuid>,
+    /// That a workflow which is so old may be forgotten.
+    forgets: Option<[Duration; 3]>,
     /// Jobs whose workflows are locked.
     of_jobs: BTreeSet<Uuid>,
 }
@@ -37,6 +40,13 @@ impl Locks {
             }
             Operation::Workflow(operation) => self.add_workflow(operation),
             Operation::Cron(operation) => self.add_cron(operation),
+            Operation::Reseal(texts) => {
+                let entries = texts.iter().filter_map(|text| match &text.place {
+                    SealedPlace::Cron(name) => Some(name.clone()),
+                    _ => None,
+                });
+                self.cron.extend(entries);
+            }
             _ => {}
         }
     }
@@ -48,7 +58,10 @@ impl Locks {
             WorkflowOperation::Cancel { id } | WorkflowOperation::Resume { id, .. } => {
                 self.workflows.insert(*id);
             }
-            WorkflowOperation::Submit(_) | WorkflowOperation::Prune { .. } => {}
+            WorkflowOperation::Prune { completed, cancelled, failed, .. } => {
+                self.forgets = Some([*completed, *cancelled, *failed]);
+            }
+            WorkflowOperation::Submit(_) => {}
         }
     }
 
@@ -73,6 +86,11 @@ pub(super) async fn lock(tx: &mut Transaction<'_>, operations: &[Operation]) -> 
         return Ok(());
     }
     cron::lock(tx.connection, locks.cron_table, locks.cron).await?;
+    if let Some(kept) = locks.forgets
+        && let Some((workflow, _)) = workflows::forgettable(tx, kept).await?
+    {
+        locks.workflows.insert(workflow);
+    }
     workflows::lock(tx, locks.workflows, locks.of_jobs).await
 }
 

@@ -19,6 +19,18 @@ pub(super) async fn prune(
     limit: u32,
 ) -> sqlx::Result<WorkflowOutcome> {
     tx.flush().await?;
+    let Some((workflow, state)) = forgettable(tx, kept).await? else {
+        return Ok(WorkflowOutcome::Pruned { more: false });
+    };
+    forget(tx, workflow, state, limit).await?;
+    Ok(WorkflowOutcome::Pruned { more: true })
+}
+
+/// The first workflow that is old enough, and its state.
+pub(in crate::edges::store::postgres) async fn forgettable(
+    tx: &mut Transaction<'_>,
+    kept: [Duration; 3],
+) -> sqlx::Result<Option<(Uuid, WorkflowState)>> {
     let states = [WorkflowState::Completed, WorkflowState::Cancelled, WorkflowState::Failed];
     for (state, age) in states.into_iter().zip(kept) {
         // One whose last job has not run yet is not old.
@@ -32,11 +44,10 @@ pub(super) async fn prune(
         .fetch_optional(&mut *tx.connection)
         .await?;
         if let Some(workflow) = found {
-            forget(tx, workflow, state, limit).await?;
-            return Ok(WorkflowOutcome::Pruned { more: true });
+            return Ok(Some((workflow, state)));
         }
     }
-    Ok(WorkflowOutcome::Pruned { more: false })
+    Ok(None)
 }
 
 /// One step of it: what waits is cancelled, then jobs are let go, then edges and steps are deleted, then the workflow.

@@ -26,6 +26,7 @@ use crate::edges::store::{
     workflow::{NewStep, NewWorkflow, WorkflowOperation, WorkflowOutcome},
 };
 pub(super) use control::adopt;
+pub(super) use forget::forgettable;
 pub(super) use reads::{edges, ended_steps, has_open, inputs, list, one, steps};
 pub(super) use transfer::{all, line, put};
 
