@@ -218,6 +218,11 @@ pub(super) fn queue_seen(node: &Node, queue: &Queue, totals: &QueueTotals) {
     }
 }
 
+/// Somebody has let a queue go on by this node: it is not shown as paused until the next look at the store.
+pub(super) fn goes_on(node: &Node, queue: &str) {
+    node.conditions.remove(&format!("{SUBTREES}{queue}"));
+}
+
 /// Why it is paused, for whoever may ask whether the node is ready, which is everybody: not what people and jobs have said.
 fn words(totals: &QueueTotals) -> String {
     let crashes = totals.pause.as_ref().and_then(|pause| Some((pause.cause, pause.crashes.as_ref()?)));

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::{
     audit::{Deed, carry_out},
-    bulk, cron, dead_jobs, edges,
+    bulk, crashes, cron, dead_jobs, edges,
     encryption::{self, RotateKeys},
     fleet,
     node::Node,
@@ -273,6 +273,9 @@ async fn pause(node: &Node, who: &Who, request: PauseQueue) -> Result<(), Refusa
             // The other nodes see it in the store, and all of them what was counted before and does not count any more.
             if let Some(queue) = node.queues.get(&queue) {
                 queue.set_paused(paused);
+            }
+            if !paused {
+                crashes::goes_on(node, &queue);
             }
             Ok(())
         }
