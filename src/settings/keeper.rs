@@ -6,7 +6,7 @@ use callboard_actors::roles::{
     Condition, Conditions, Handles, RolesConfig,
     request::{ChangeSettings, GetSettings, Refusal, Signed, Who},
 };
-use callboard_config::{Change, ConfigError, Configuration, Plan};
+use callboard_config::{Change, ConfigError, Configuration, Plan, section_of};
 use callboard_contracts::api::{FieldError, SettingsChanged, SettingsView};
 use callboard_supervisors::{Actor, Context, Handler, Message, PlainHandler, StartError};
 
@@ -234,7 +234,7 @@ const ONLY_IN_FILES: &str =
     "is changed in the node's own configuration alone, which a running node reads again";
 
 fn is_about_keys(key: &str) -> bool {
-    key.split('.').next().is_some_and(|section| section.trim_matches(['"', '\'', ' ']) == "encryption")
+    section_of(key) == "encryption"
 }
 
 /// Whether settings of these keys can be set while a program runs.
@@ -270,4 +270,28 @@ fn refusal(error: &SettingsError) -> Refusal {
         SettingsError::NotDone(reason) => vec![one(String::new(), reason.clone())],
     };
     Refusal::Invalid(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_encryption_are_refused_however_they_are_written() {
+        for key in [
+            "encryption.current",
+            "\"encryption\".current",
+            "'encryption'.keys",
+            "en\"cryp\"tion.current",
+            "'e'ncryption.\"keys\"",
+            "encryption\"\".current",
+            "encryption",
+        ] {
+            let refused = check_keys(&["log.level", key]).unwrap_err();
+            assert!(is_about_keys(key) && refused.contains("own configuration alone"), "{key}: {refused}");
+        }
+        for key in ["log.level", "queues.encryption.concurrency", "\"encryption.x\".concurrency"] {
+            assert!(!is_about_keys(key), "{key}");
+        }
+    }
 }
