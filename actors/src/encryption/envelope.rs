@@ -210,6 +210,18 @@ pub(crate) fn keys_of(text: &str) -> Vec<&str> {
     names
 }
 
+/// The place of a field of ours in JSON text that comes from elsewhere, and why that cannot be.
+pub(crate) fn forged(text: &str) -> Option<String> {
+    // Escapes can spell every letter of a name.
+    if !(text.contains(ENCRYPTED) || text.contains(REDACTED) || text.contains("\\u")) {
+        return None;
+    }
+    let value = serde_json::from_str::<Value>(text).ok()?;
+    let mut pointer = String::new();
+    reserved(&value, &mut pointer)
+        .then(|| format!("{pointer}: fields of the names {ENCRYPTED} and {REDACTED} are the server's own"))
+}
+
 /// The place of the first field that only sealed and redacted values have.
 pub(crate) fn reserved(value: &Value, pointer: &mut String) -> bool {
     let length = pointer.len();

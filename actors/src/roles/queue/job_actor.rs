@@ -19,12 +19,16 @@ use crate::{
         store::record::{ClaimedJob, Lease},
         telemetry::SpanKind,
     },
-    encryption::{OpenError, envelope::Part, vault::SealError},
+    encryption::{
+        OpenError,
+        envelope::{self, Part},
+        vault::SealError,
+    },
     failpoint,
     jobs::{
         JobContext, context,
         journal::{Journal, JournalArgs},
-        registry::RunError,
+        registry::{RunError, bounded},
         signals::{SignalInbox, Signals},
     },
     roles::{node::Node, request::Origin, signals::AttemptSignals, workflows::AttemptSteps},
@@ -224,11 +228,10 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
             let message = format!("the result has {} bytes; {limit} are allowed", result.len());
             Ending::fatal(ErrorKind::Failed, message)
         }
-        Ok(result) => match sealed(node, &attempt.job.job_type, result) {
-            Ok(result) => Ending::Completed(result),
-            Err(problem) => {
-                Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}"))
-            }
+        Ok(result) => match result.as_deref().and_then(envelope::forged) {
+            // Another attempt would give the same; and whoever could decide what is decrypted could have another's secret shown.
+            Some(problem) => Ending::fatal(ErrorKind::Failed, bounded(format!("the result: {problem}"))),
+            None => kept(node, attempt, result),
         },
         Err(error) => match attempt.end_reason() {
             Some(EndReason::Cancelled) => Ending::cancelled(message(error)),
@@ -244,6 +247,14 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
                 RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(error)),
             },
         },
+    }
+}
+
+/// With this result, if it can be kept.
+fn kept(node: &Node, attempt: &Attempt, result: Option<String>) -> Ending {
+    match sealed(node, &attempt.job.job_type, result) {
+        Ok(result) => Ending::Completed(result),
+        Err(problem) => Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}")),
     }
 }
 
