@@ -226,7 +226,12 @@ impl Keyring {
         self.keys.get(name).filter(|key| key.check == check)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Whether the key of this name is the one with this check.
+    pub(crate) fn has_key(&self, name: &str, check: &str) -> bool {
+        self.opening(name, check).is_some()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.keys.contains_key(name)
     }
 

@@ -37,6 +37,10 @@ fn one() -> Keyring {
     keyring(&[("a", 1)], Some("a"), None)
 }
 
+fn names_of(text: &str) -> Vec<&str> {
+    keys_of(text).into_iter().map(|(name, _)| name).collect()
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -61,7 +65,7 @@ fn what_is_secret_is_sealed_and_the_rest_is_not() {
     vault.seal("mail", Part::Payload, &mut sealed).unwrap();
     let text = sealed.to_string();
     assert!(!text.contains("hidden") && text.contains("hello") && text.contains("ada"), "{text}");
-    assert_eq!(keys_of(&text), ["a"]);
+    assert_eq!(names_of(&text), ["a"]);
     let mut shown = sealed.clone();
     vault.secrets.redact("mail", Part::Payload, &mut shown);
     let hidden = json!({"$redacted": true});
@@ -118,13 +122,28 @@ fn resealing_takes_the_current_key_and_nothing_else_changes() {
     assert_eq!(old.reseal(("mail", Part::Payload), &text, false).unwrap(), None);
     let both = vault(&["/body"], keyring(&[("a", 1), ("b", 2)], Some("b"), None));
     let new = both.reseal(("mail", Part::Payload), &text, false).unwrap().unwrap();
-    assert_eq!(keys_of(&new), ["b"]);
+    assert_eq!(names_of(&new), ["b"]);
     assert_eq!(both.reseal(("mail", Part::Payload), &new, false).unwrap(), None);
     let only_new = vault(&["/body"], keyring(&[("b", 2)], Some("b"), None));
     let opened = only_new.open_text("mail", Part::Payload, &new).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&opened).unwrap(), json!({"body": "hidden", "x": 1}));
     assert!(only_new.reseal(("mail", Part::Payload), &text, false).unwrap_err().is_about_keys());
     assert_eq!(both.reseal(("mail", Part::Payload), r#"{"body":"plain"}"#, true).unwrap(), None);
+}
+
+#[test]
+fn another_key_of_the_current_name_is_not_the_current_one() {
+    let text = vault(&["/body"], one()).seal_text("mail", Part::Payload, r#"{"body":"hidden"}"#.to_owned());
+    let text = text.unwrap();
+    let other = vault(&["/body"], keyring(&[("a", 2)], Some("a"), None));
+    let error = other.reseal(("mail", Part::Payload), &text, false).unwrap_err();
+    assert_eq!(error, OpenError::OtherKey("a".to_owned()));
+    let (name, check) = keys_of(&text)[0];
+    assert!(one().has_key(name, check) && other.keys.has(name) && !other.keys.has_key(name, check));
+    // What was cut behind the name is not passed over either.
+    let cut = r#"{"body":{"$encrypted":"v1.a."}}"#;
+    assert_eq!(keys_of(cut), [("a", "")]);
+    assert!(other.reseal(("mail", Part::Payload), cut, false).is_err());
 }
 
 #[test]
@@ -173,7 +192,7 @@ fn fields_of_ours_are_found_wherever_they_are() {
 #[test]
 fn a_string_that_looks_sealed_is_a_string() {
     let text = json!({"a": "{\"$encrypted\":\"v1.a.b.c.d\"}"}).to_string();
-    assert_eq!(keys_of(&text), [""; 0]);
+    assert_eq!(names_of(&text), [""; 0]);
     assert_eq!(vault(&[], one()).open_text("mail", Part::Payload, &text).unwrap(), text);
 }
 

@@ -216,7 +216,9 @@ impl Vault {
         stable: bool,
     ) -> Result<Option<String>, OpenError> {
         let Some(current) = self.keys.current() else { return Ok(None) };
-        if !text.contains(MARK) || envelope::keys_of(text).iter().all(|name| *name == current) {
+        // Another key of the current one's name is not the current one.
+        let is_current = |(name, check): &(&str, &str)| *name == current && self.keys.has_key(name, check);
+        if !text.contains(MARK) || envelope::keys_of(text).iter().all(is_current) {
             return Ok(None);
         }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Ok(None) };
