@@ -276,6 +276,12 @@ fn nobody_finds_it(database: Option<&Database>) {
         bulk["state"] == "done"
     });
     assert_eq!(outcomes, json!({ "replayed": 1 }));
+    // Sent again it is the same one, though its secret would be encrypted to another text.
+    bulk["id"] = begun["id"].clone();
+    let (status, known) = ask(&server, admin, "POST", "/api/v1/bulk", &bulk);
+    assert_eq!((status, &known["id"], &known["state"]), (202, &begun["id"], &json!("done")), "{known}");
+    bulk["patch"]["program"] = json!("false");
+    assert_eq!(ask(&server, admin, "POST", "/api/v1/bulk", &bulk).0, 409);
     // The cron table.
     let entry = json!({
         "expression": "0 0 1 1 *",
