@@ -165,7 +165,7 @@ fn values_are_compared_without_being_told() {
 
 #[test]
 fn what_was_not_shown_is_put_back() {
-    let original = json!({"body": "hidden", "list": [{"a": 1}], "x": 1});
+    let original = json!({"body": "hidden", "list": [{"a": 1}, {"a": 3}], "x": 1});
     let hidden = json!({"$redacted": true});
     let mut edited = json!({"body": hidden, "list": [{"a": hidden}, {"a": 2}], "x": 2});
     Vault::restore(&mut edited, &original).unwrap();
@@ -176,6 +176,27 @@ fn what_was_not_shown_is_put_back() {
         json!({"body": hidden, "x": 3, "in": {"y": hidden, "z": 1}}).as_object().cloned().unwrap();
     Vault::without_redacted(&mut patch);
     assert_eq!(Value::Object(patch), json!({"x": 3, "in": {"z": 1}}));
+}
+
+#[test]
+fn no_secret_of_a_list_becomes_that_of_another_entry() {
+    let hidden = json!({"$redacted": true});
+    let to = |name: &str| json!({"name": name, "email": hidden});
+    let whole = |name: &str, email: &str| json!({"name": name, "email": email});
+    let original = json!({"to": [whole("ada", "a@x"), whole("bob", "b@x")], "pins": [["1"], ["2"]]});
+    let restored = |mut edited: Value| Vault::restore(&mut edited, &original).map(|()| edited);
+    // As it was, or with an entry that is given whole.
+    assert_eq!(restored(json!({"to": [to("ada"), to("bob")]})).unwrap()["to"], original["to"]);
+    let given = restored(json!({"to": [whole("eve", "e@x"), to("bob")]})).unwrap();
+    assert_eq!(given["to"], json!([whole("eve", "e@x"), whole("bob", "b@x")]));
+    assert_eq!(restored(json!({"to": [whole("eve", "e@x")]})).unwrap()["to"], json!([whole("eve", "e@x")]));
+    let refused = |edited: Value, place: &str| assert_eq!(restored(edited), Err(place.to_owned()));
+    // Removed, exchanged, added, and made another's.
+    refused(json!({"to": [to("bob")]}), "/to/0/email");
+    refused(json!({"to": [to("bob"), to("ada")]}), "/to/0/email");
+    refused(json!({"to": [to("ada"), to("bob"), whole("eve", "e@x")]}), "/to/0/email");
+    refused(json!({"to": [to("ada"), to("eve")]}), "/to/1/email");
+    refused(json!({"pins": [["1", hidden], [hidden]]}), "/pins/0/1");
 }
 
 #[test]
