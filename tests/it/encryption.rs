@@ -486,10 +486,14 @@ fn a_job_waits_for_a_node_that_has_its_key() {
         job(&second, &id)["waits_for"].as_str().is_some_and(|why| why.contains("another key"))
     });
     assert_eq!(job(&second, &id)["attempt"], 0);
-    // The right one lets it run, with its only attempt.
+    let counted = uses(&second);
+    assert_eq!(
+        (&counted["one (another key)"]["payloads"], &counted["one"]),
+        (&json!(1), &Value::Null),
+        "{counted}"
+    );
+    // The right one lets it run, with its only attempt. Its file is read anew, though the configuration is the same.
     keys.write("one", 1);
-    keys.write("unused", 3);
-    keys.configure("without.toml", &["other", "one", "unused"], &more);
     second.signal(Signal::HUP);
     eventually("it has the key", || {
         let waits = job(&second, &id)["waits_for"].clone();

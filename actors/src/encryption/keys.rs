@@ -244,6 +244,19 @@ impl Keyring {
     }
 }
 
+/// Whether the same names stand for the same keys, in the same roles. What keys are is not compared, but what tells them apart.
+impl PartialEq for Keyring {
+    fn eq(&self, other: &Self) -> bool {
+        let checks = |ring: &Keyring| -> Vec<(String, String)> {
+            ring.keys.iter().map(|(name, key)| (name.clone(), key.check.clone())).collect()
+        };
+        (&self.current, &self.fingerprints) == (&other.current, &other.fingerprints)
+            && checks(self) == checks(other)
+    }
+}
+
+impl Eq for Keyring {}
+
 /// Names only.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -297,6 +310,17 @@ mod tests {
         let both = Keyring::new([("a".to_owned(), SecretString::from(KEY))], Some("a"), Some("a"));
         assert_eq!(both.unwrap_err(), KeyError::Both("a".to_owned()));
         assert_eq!(ring(&[], None).unwrap().current(), None);
+    }
+
+    #[test]
+    fn other_bytes_under_a_name_are_another_key() {
+        let other = "f".repeat(64);
+        let of = |key: &str| ring(&[("a", key)], Some("a")).unwrap();
+        assert_eq!(of(KEY), of(KEY));
+        assert_ne!(of(KEY), of(&other));
+        let both = [("a", KEY), ("b", other.as_str())];
+        assert_ne!(ring(&both, Some("a")).unwrap(), ring(&both, Some("b")).unwrap());
+        assert_ne!(ring(&both, Some("a")).unwrap(), of(KEY));
     }
 
     #[test]

@@ -54,7 +54,7 @@ use crate::{
         store::{Operation, StoreError, StoreHandle, record::NewAudit},
         windows::CountWindows,
     },
-    encryption::{OpenError, envelope::Part, vault::Secrets},
+    encryption::{Keyring, OpenError, envelope::Part, vault::Secrets},
     jobs::JobRegistry,
 };
 
@@ -153,6 +153,11 @@ impl Handles {
     pub fn open_payload(&self, job_type: &str, payload: &str) -> Result<String, OpenError> {
         let opened = self.node.vault().open_text(job_type, Part::Payload, payload)?;
         Ok(opened.into_owned())
+    }
+
+    /// Whether the node works with these keys.
+    pub fn has_keys(&self, keys: &Keyring) -> bool {
+        self.node.tuned().keys == *keys
     }
 
     /// The node's name.
