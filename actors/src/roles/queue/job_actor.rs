@@ -1,6 +1,6 @@
 //! The actor of one running attempt.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use callboard_contracts::{Timestamp, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::{
     attempt::{Attempt, EndReason},
     ending::Ending,
+    key_waits::KeyWait,
 };
 use crate::{
     edges::{
@@ -29,13 +30,11 @@ use crate::{
         JobContext, context,
         journal::{Journal, JournalArgs},
         registry::{RunError, bounded},
+        retry,
         signals::{SignalInbox, Signals},
     },
     roles::{node::Node, request::Origin, signals::AttemptSignals, workflows::AttemptSteps},
 };
-
-/// How long a job waits whose key the node does not have, before any node claims it again.
-const KEY_MISSING_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
 /// hears as its supervisor does; what else happens to the job it says itself.
@@ -164,9 +163,16 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
 /// get it. What is damaged is so for ever.
 fn unopened(node: &Node, job: &ClaimedJob, error: &OpenError) -> Ending {
     if error.is_about_keys() {
-        tracing::warn!(jobId = %job.id, "type" = job.job_type, %error, "a job waits for the key of its payload");
+        let KeyWait { pause, say } =
+            node.key_waits.missed(&node.tuned().keys, error, Instant::now(), retry::random());
+        if say {
+            tracing::warn!(
+                jobId = %job.id, "type" = job.job_type, %error,
+                "a job waits for the key of its payload; of others that wait for it no more is said for a minute"
+            );
+        }
         node.metrics.key_missing(&job.queue);
-        return Ending::Snoozed(KEY_MISSING_PAUSE);
+        return Ending::Snoozed(pause);
     }
     Ending::fatal(ErrorKind::InvalidPayload, format!("the payload cannot be read: {error}"))
 }
