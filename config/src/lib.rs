@@ -50,7 +50,7 @@ pub use encryption::{EncryptionKeySettings, SecretTypeSettings};
 pub use http_secret::HttpSecretSettings;
 pub use job_type::JobTypeSettings;
 pub use labels::LabelSettings;
-pub use live::is_live;
+pub use live::{is_live, section_of};
 pub use loader::{Loaded, Loader};
 pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, UpstreamUrl};
 pub use problem::{ConfigError, Problem};

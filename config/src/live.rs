@@ -57,6 +57,11 @@ const OF_A_QUEUE: &[&str] = &[
     "crash_kinds",
 ];
 
+/// The section of a key, in whatever way it is written: quotes around any part of a segment are not of its name.
+pub fn section_of(key: &str) -> String {
+    Key::parse(key).0.into_iter().next().unwrap_or_default()
+}
+
 /// Whether a running program takes a change of this key up. A key that there is not is none.
 pub fn is_live(key: &str) -> bool {
     let key = Key::parse(key);

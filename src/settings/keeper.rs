@@ -6,7 +6,7 @@ use callboard_actors::roles::{
     Condition, Conditions, Handles, RolesConfig,
     request::{ChangeSettings, GetSettings, Refusal, Signed, Who},
 };
-use callboard_config::{Change, ConfigError, Configuration, Plan};
+use callboard_config::{Change, ConfigError, Configuration, Plan, section_of};
 use callboard_contracts::api::{FieldError, SettingsChanged, SettingsView};
 use callboard_supervisors::{Actor, Context, Handler, Message, PlainHandler, StartError};
 
@@ -88,7 +88,9 @@ impl Handler<Reread> for Keeper {
         };
         let (problem, condition) = match &done {
             Ok(changed) if !quiet && changed.applied.is_empty() => {
-                tracing::info!("the configuration was read again: nothing of it is taken up");
+                tracing::info!(
+                    "the configuration was read again: no setting is another one that can be taken up"
+                );
                 (None, Condition::Ready)
             }
             Ok(_) => (None, Condition::Ready),
@@ -177,28 +179,28 @@ impl Keeper {
         if *level != before {
             set_level(level)?;
         }
-        let late = if plan.applied().is_empty() {
-            Vec::new()
-        } else {
-            let settings = plan.settings().clone();
-            let keys = tokio::task::spawn_blocking(move || keyring(&settings)).await;
-            let keys = keys.map_err(|_| "the keys could not be read: the node stops".to_owned());
-            let keys = keys.and_then(|keys| keys.map_err(|error| error.to_string()));
-            let retuned = match keys {
-                Ok(keys) => {
-                    let config = RolesConfig { keys, ..assembly::roles(plan.settings()) };
-                    handles.retune(&config).await.map_err(|error| error.to_string())
+        // A key's file may be another one though the settings that name it are the same.
+        let settings = plan.settings().clone();
+        let keys = tokio::task::spawn_blocking(move || keyring(&settings)).await;
+        let keys = keys.map_err(|_| "the keys could not be read: the node stops".to_owned());
+        let retuned = match keys.and_then(|keys| keys.map_err(|error| error.to_string())) {
+            Ok(keys) if plan.applied().is_empty() && handles.has_keys(&keys) => Ok(Vec::new()),
+            Ok(keys) => {
+                if !handles.has_keys(&keys) {
+                    tracing::info!(keys = ?keys, by = by.name, "the keys of payloads are read anew");
                 }
-                Err(problem) => Err(problem),
-            };
-            match retuned {
-                Ok(late) => late,
-                Err(error) => {
-                    if *level != before {
-                        set_level(&before)?;
-                    }
-                    return Err(SettingsError::NotDone(error));
+                let config = RolesConfig { keys, ..assembly::roles(plan.settings()) };
+                handles.retune(&config).await.map_err(|error| error.to_string())
+            }
+            Err(problem) => Err(problem),
+        };
+        let late = match retuned {
+            Ok(late) => late,
+            Err(error) => {
+                if *level != before {
+                    set_level(&before)?;
                 }
+                return Err(SettingsError::NotDone(error));
             }
         };
         let (applied, waiting) = (plan.applied().to_vec(), plan.waiting().to_vec());
@@ -234,7 +236,7 @@ const ONLY_IN_FILES: &str =
     "is changed in the node's own configuration alone, which a running node reads again";
 
 fn is_about_keys(key: &str) -> bool {
-    key.split('.').next().is_some_and(|section| section.trim_matches(['"', '\'', ' ']) == "encryption")
+    section_of(key) == "encryption"
 }
 
 /// Whether settings of these keys can be set while a program runs.
@@ -270,4 +272,28 @@ fn refusal(error: &SettingsError) -> Refusal {
         SettingsError::NotDone(reason) => vec![one(String::new(), reason.clone())],
     };
     Refusal::Invalid(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_encryption_are_refused_however_they_are_written() {
+        for key in [
+            "encryption.current",
+            "\"encryption\".current",
+            "'encryption'.keys",
+            "en\"cryp\"tion.current",
+            "'e'ncryption.\"keys\"",
+            "encryption\"\".current",
+            "encryption",
+        ] {
+            let refused = check_keys(&["log.level", key]).unwrap_err();
+            assert!(is_about_keys(key) && refused.contains("own configuration alone"), "{key}: {refused}");
+        }
+        for key in ["log.level", "queues.encryption.concurrency", "\"encryption.x\".concurrency"] {
+            assert!(!is_about_keys(key), "{key}");
+        }
+    }
 }

@@ -276,6 +276,12 @@ fn nobody_finds_it(database: Option<&Database>) {
         bulk["state"] == "done"
     });
     assert_eq!(outcomes, json!({ "replayed": 1 }));
+    // Sent again it is the same one, though its secret would be encrypted to another text.
+    bulk["id"] = begun["id"].clone();
+    let (status, known) = ask(&server, admin, "POST", "/api/v1/bulk", &bulk);
+    assert_eq!((status, &known["id"], &known["state"]), (202, &begun["id"], &json!("done")), "{known}");
+    bulk["patch"]["program"] = json!("false");
+    assert_eq!(ask(&server, admin, "POST", "/api/v1/bulk", &bulk).0, 409);
     // The cron table.
     let entry = json!({
         "expression": "0 0 1 1 *",
@@ -480,10 +486,14 @@ fn a_job_waits_for_a_node_that_has_its_key() {
         job(&second, &id)["waits_for"].as_str().is_some_and(|why| why.contains("another key"))
     });
     assert_eq!(job(&second, &id)["attempt"], 0);
-    // The right one lets it run, with its only attempt.
+    let counted = uses(&second);
+    assert_eq!(
+        (&counted["one (another key)"]["payloads"], &counted["one"]),
+        (&json!(1), &Value::Null),
+        "{counted}"
+    );
+    // The right one lets it run, with its only attempt. Its file is read anew, though the configuration is the same.
     keys.write("one", 1);
-    keys.write("unused", 3);
-    keys.configure("without.toml", &["other", "one", "unused"], &more);
     second.signal(Signal::HUP);
     eventually("it has the key", || {
         let waits = job(&second, &id)["waits_for"].clone();
@@ -562,9 +572,11 @@ fn secrets_are_hidden_without_keys_too_and_keys_are_not_set_by_requests() {
     ran_with(&server, &id, SECRET);
     let events = ask(&server, TOKENS[0].1, "GET", "/events?limit=100", &Value::Null).1.to_string();
     assert!(events.contains("$redacted") && !events.contains(SECRET), "{events}");
-    let set = json!({ "encryption.current": "" });
-    let (status, refused) = ask(&server, TOKENS[2].1, "PATCH", "/api/v1/settings", &set);
-    assert_eq!(status, 403, "{refused}");
+    for key in ["encryption.current", "en\"cryp\"tion.current", "'e'ncryption.\"keys\""] {
+        let set = json!({ key: "" });
+        let (status, refused) = ask(&server, TOKENS[2].1, "PATCH", "/api/v1/settings", &set);
+        assert_eq!(status, 403, "{key}: {refused}");
+    }
     let (status, refused) = ask(&server, TOKENS[2].1, "POST", "/api/v1/encryption/rotate", &json!({}));
     assert_eq!(status, 403, "{refused}");
 }

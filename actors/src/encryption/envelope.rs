@@ -197,17 +197,29 @@ fn open_one(
     serde_json::from_slice(&opened).map_err(|_| damaged())
 }
 
-/// The names of the keys that JSON text is sealed with.
-pub(crate) fn keys_of(text: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = text
-        .split(MARK)
-        .skip(1)
-        .filter_map(|rest| rest.split_once('.').map(|(name, _)| name))
-        .filter(|name| is_name(name))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// The keys that JSON text is sealed with: their names, and what tells them from others of these names.
+pub(crate) fn keys_of(text: &str) -> Vec<(&str, &str)> {
+    let key = |rest| {
+        let (name, rest): (&str, &str) = str::split_once(rest, '.')?;
+        let check = rest.split(['.', '"']).next().unwrap_or_default();
+        is_name(name).then_some((name, check))
+    };
+    let mut keys: Vec<(&str, &str)> = text.split(MARK).skip(1).filter_map(key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The place of a field of ours in JSON text that comes from elsewhere, and why that cannot be.
+pub(crate) fn forged(text: &str) -> Option<String> {
+    // Escapes can spell every letter of a name.
+    if !(text.contains(ENCRYPTED) || text.contains(REDACTED) || text.contains("\\u")) {
+        return None;
+    }
+    let value = serde_json::from_str::<Value>(text).ok()?;
+    let mut pointer = String::new();
+    reserved(&value, &mut pointer)
+        .then(|| format!("{pointer}: fields of the names {ENCRYPTED} and {REDACTED} are the server's own"))
 }
 
 /// The place of the first field that only sealed and redacted values have.

@@ -226,7 +226,12 @@ impl Keyring {
         self.keys.get(name).filter(|key| key.check == check)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Whether the key of this name is the one with this check.
+    pub(crate) fn has_key(&self, name: &str, check: &str) -> bool {
+        self.opening(name, check).is_some()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.keys.contains_key(name)
     }
 
@@ -238,6 +243,19 @@ impl Keyring {
         Some(tag)
     }
 }
+
+/// Whether the same names stand for the same keys, in the same roles. What keys are is not compared, but what tells them apart.
+impl PartialEq for Keyring {
+    fn eq(&self, other: &Self) -> bool {
+        let checks = |ring: &Keyring| -> Vec<(String, String)> {
+            ring.keys.iter().map(|(name, key)| (name.clone(), key.check.clone())).collect()
+        };
+        (&self.current, &self.fingerprints) == (&other.current, &other.fingerprints)
+            && checks(self) == checks(other)
+    }
+}
+
+impl Eq for Keyring {}
 
 /// Names only.
 impl fmt::Debug for Keyring {
@@ -292,6 +310,17 @@ mod tests {
         let both = Keyring::new([("a".to_owned(), SecretString::from(KEY))], Some("a"), Some("a"));
         assert_eq!(both.unwrap_err(), KeyError::Both("a".to_owned()));
         assert_eq!(ring(&[], None).unwrap().current(), None);
+    }
+
+    #[test]
+    fn other_bytes_under_a_name_are_another_key() {
+        let other = "f".repeat(64);
+        let of = |key: &str| ring(&[("a", key)], Some("a")).unwrap();
+        assert_eq!(of(KEY), of(KEY));
+        assert_ne!(of(KEY), of(&other));
+        let both = [("a", KEY), ("b", other.as_str())];
+        assert_ne!(ring(&both, Some("a")).unwrap(), ring(&both, Some("b")).unwrap());
+        assert_ne!(ring(&both, Some("a")).unwrap(), of(KEY));
     }
 
     #[test]

@@ -37,6 +37,10 @@ fn one() -> Keyring {
     keyring(&[("a", 1)], Some("a"), None)
 }
 
+fn names_of(text: &str) -> Vec<&str> {
+    keys_of(text).into_iter().map(|(name, _)| name).collect()
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -61,7 +65,7 @@ fn what_is_secret_is_sealed_and_the_rest_is_not() {
     vault.seal("mail", Part::Payload, &mut sealed).unwrap();
     let text = sealed.to_string();
     assert!(!text.contains("hidden") && text.contains("hello") && text.contains("ada"), "{text}");
-    assert_eq!(keys_of(&text), ["a"]);
+    assert_eq!(names_of(&text), ["a"]);
     let mut shown = sealed.clone();
     vault.secrets.redact("mail", Part::Payload, &mut shown);
     let hidden = json!({"$redacted": true});
@@ -118,13 +122,28 @@ fn resealing_takes_the_current_key_and_nothing_else_changes() {
     assert_eq!(old.reseal(("mail", Part::Payload), &text, false).unwrap(), None);
     let both = vault(&["/body"], keyring(&[("a", 1), ("b", 2)], Some("b"), None));
     let new = both.reseal(("mail", Part::Payload), &text, false).unwrap().unwrap();
-    assert_eq!(keys_of(&new), ["b"]);
+    assert_eq!(names_of(&new), ["b"]);
     assert_eq!(both.reseal(("mail", Part::Payload), &new, false).unwrap(), None);
     let only_new = vault(&["/body"], keyring(&[("b", 2)], Some("b"), None));
     let opened = only_new.open_text("mail", Part::Payload, &new).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&opened).unwrap(), json!({"body": "hidden", "x": 1}));
     assert!(only_new.reseal(("mail", Part::Payload), &text, false).unwrap_err().is_about_keys());
     assert_eq!(both.reseal(("mail", Part::Payload), r#"{"body":"plain"}"#, true).unwrap(), None);
+}
+
+#[test]
+fn another_key_of_the_current_name_is_not_the_current_one() {
+    let text = vault(&["/body"], one()).seal_text("mail", Part::Payload, r#"{"body":"hidden"}"#.to_owned());
+    let text = text.unwrap();
+    let other = vault(&["/body"], keyring(&[("a", 2)], Some("a"), None));
+    let error = other.reseal(("mail", Part::Payload), &text, false).unwrap_err();
+    assert_eq!(error, OpenError::OtherKey("a".to_owned()));
+    let (name, check) = keys_of(&text)[0];
+    assert!(one().has_key(name, check) && other.keys.has(name) && !other.keys.has_key(name, check));
+    // What was cut behind the name is not passed over either.
+    let cut = r#"{"body":{"$encrypted":"v1.a."}}"#;
+    assert_eq!(keys_of(cut), [("a", "")]);
+    assert!(other.reseal(("mail", Part::Payload), cut, false).is_err());
 }
 
 #[test]
@@ -146,7 +165,7 @@ fn values_are_compared_without_being_told() {
 
 #[test]
 fn what_was_not_shown_is_put_back() {
-    let original = json!({"body": "hidden", "list": [{"a": 1}], "x": 1});
+    let original = json!({"body": "hidden", "list": [{"a": 1}, {"a": 3}], "x": 1});
     let hidden = json!({"$redacted": true});
     let mut edited = json!({"body": hidden, "list": [{"a": hidden}, {"a": 2}], "x": 2});
     Vault::restore(&mut edited, &original).unwrap();
@@ -157,6 +176,27 @@ fn what_was_not_shown_is_put_back() {
         json!({"body": hidden, "x": 3, "in": {"y": hidden, "z": 1}}).as_object().cloned().unwrap();
     Vault::without_redacted(&mut patch);
     assert_eq!(Value::Object(patch), json!({"x": 3, "in": {"z": 1}}));
+}
+
+#[test]
+fn no_secret_of_a_list_becomes_that_of_another_entry() {
+    let hidden = json!({"$redacted": true});
+    let to = |name: &str| json!({"name": name, "email": hidden});
+    let whole = |name: &str, email: &str| json!({"name": name, "email": email});
+    let original = json!({"to": [whole("ada", "a@x"), whole("bob", "b@x")], "pins": [["1"], ["2"]]});
+    let restored = |mut edited: Value| Vault::restore(&mut edited, &original).map(|()| edited);
+    // As it was, or with an entry that is given whole.
+    assert_eq!(restored(json!({"to": [to("ada"), to("bob")]})).unwrap()["to"], original["to"]);
+    let given = restored(json!({"to": [whole("eve", "e@x"), to("bob")]})).unwrap();
+    assert_eq!(given["to"], json!([whole("eve", "e@x"), whole("bob", "b@x")]));
+    assert_eq!(restored(json!({"to": [whole("eve", "e@x")]})).unwrap()["to"], json!([whole("eve", "e@x")]));
+    let refused = |edited: Value, place: &str| assert_eq!(restored(edited), Err(place.to_owned()));
+    // Removed, exchanged, added, and made another's.
+    refused(json!({"to": [to("bob")]}), "/to/0/email");
+    refused(json!({"to": [to("bob"), to("ada")]}), "/to/0/email");
+    refused(json!({"to": [to("ada"), to("bob"), whole("eve", "e@x")]}), "/to/0/email");
+    refused(json!({"to": [to("ada"), to("eve")]}), "/to/1/email");
+    refused(json!({"pins": [["1", hidden], [hidden]]}), "/pins/0/1");
 }
 
 #[test]
@@ -173,7 +213,7 @@ fn fields_of_ours_are_found_wherever_they_are() {
 #[test]
 fn a_string_that_looks_sealed_is_a_string() {
     let text = json!({"a": "{\"$encrypted\":\"v1.a.b.c.d\"}"}).to_string();
-    assert_eq!(keys_of(&text), [""; 0]);
+    assert_eq!(names_of(&text), [""; 0]);
     assert_eq!(vault(&[], one()).open_text("mail", Part::Payload, &text).unwrap(), text);
 }
 

@@ -216,7 +216,9 @@ impl Vault {
         stable: bool,
     ) -> Result<Option<String>, OpenError> {
         let Some(current) = self.keys.current() else { return Ok(None) };
-        if !text.contains(MARK) || envelope::keys_of(text).iter().all(|name| *name == current) {
+        // Another key of the current one's name is not the current one.
+        let is_current = |(name, check): &(&str, &str)| *name == current && self.keys.has_key(name, check);
+        if !text.contains(MARK) || envelope::keys_of(text).iter().all(is_current) {
             return Ok(None);
         }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Ok(None) };
@@ -242,7 +244,8 @@ impl Vault {
         self.secrets.fields(job_type, Part::Payload).is_some()
     }
 
-    /// Puts values that were not shown back where they were.
+    /// Puts values that were not shown back where they were. In a list that is so only if it has as many entries as before, and the
+    /// entry is otherwise the one that was there: else the secret of one entry would become another's.
     ///
     /// # Errors
     /// Where there was none, as a JSON Pointer.
@@ -308,12 +311,38 @@ fn restore(value: &mut Value, original: Option<&Value>, pointer: &mut String) ->
         Value::Object(fields) => fields
             .iter_mut()
             .try_for_each(|(name, child)| below(name, child, original.and_then(|before| before.get(name)))),
-        Value::Array(entries) => entries.iter_mut().enumerate().try_for_each(|(index, child)| {
-            below(&index.to_string(), child, original.and_then(|before| before.get(index)))
-        }),
+        Value::Array(entries) => {
+            let before = original.and_then(Value::as_array).filter(|before| before.len() == entries.len());
+            entries.iter_mut().enumerate().try_for_each(|(index, child)| {
+                let before = before.and_then(|before| before.get(index));
+                below(&index.to_string(), child, before.filter(|before| is_shown_of(child, before)))
+            })
+        }
         _ => Ok(()),
     }
 }
+
+/// Whether a value is what could be shown of the original: the same but for what is hidden in it.
+fn is_shown_of(value: &Value, original: &Value) -> bool {
+    match (value, original) {
+        (value, _) if is_redacted(value) => true,
+        (Value::Object(fields), Value::Object(before)) => {
+            fields.len() == before.len()
+                && fields
+                    .iter()
+                    .all(|(name, child)| before.get(name).is_some_and(|before| is_shown_of(child, before)))
+        }
+        (Value::Array(entries), Value::Array(before)) => {
+            entries.len() == before.len()
+                && entries.iter().zip(before).all(|(child, before)| is_shown_of(child, before))
+        }
+        (value, before) => value == before,
+    }
+}
+
+/// What to say of the place of a value that cannot be put back.
+pub(crate) const NOT_PUT_BACK: &str = "what was not shown cannot be put back here: there was no such value, or the list or the entry of it \
+                                       that it is in was changed; give the value itself";
 
 fn reseal(
     keys: &Keyring,

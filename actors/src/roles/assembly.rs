@@ -32,7 +32,7 @@ use super::{
     outlet::{Lapses, Outlet, OutletArgs, Outside},
     parking::Parking,
     pruner::Pruner,
-    queue::{self, Queue},
+    queue::{self, Queue, key_waits::KeyWaits},
     read_model::{ReadModel, ReadModelArgs},
     relay::{Relay, RelayArgs},
     reporter::Reporter,
@@ -54,7 +54,7 @@ use crate::{
         store::{Operation, StoreError, StoreHandle, record::NewAudit},
         windows::CountWindows,
     },
-    encryption::{OpenError, envelope::Part, vault::Secrets},
+    encryption::{Keyring, OpenError, envelope::Part, vault::Secrets},
     jobs::JobRegistry,
 };
 
@@ -155,6 +155,11 @@ impl Handles {
         Ok(opened.into_owned())
     }
 
+    /// Whether the node works with these keys.
+    pub fn has_keys(&self, keys: &Keyring) -> bool {
+        self.node.tuned().keys == *keys
+    }
+
     /// The node's name.
     pub fn node_name(&self) -> &str {
         &self.node.name
@@ -223,6 +228,7 @@ impl Roles {
             outcomes: Outcomes::new(WRITERS),
             inbox: Arc::default(),
             signals: Arc::default(),
+            key_waits: KeyWaits::default(),
             due: DueTime::default(),
             parking: Parking::default(),
             cron_changed: Notify::new(),

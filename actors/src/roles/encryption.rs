@@ -18,7 +18,10 @@ use crate::{
         encryption::{Resealed, SealedPlace, SealedText},
         record::NewAudit,
     },
-    encryption::envelope::{MARK, Part, keys_of},
+    encryption::{
+        Keyring,
+        envelope::{MARK, Part, keys_of},
+    },
 };
 
 /// Jobs that one page looks at.
@@ -91,10 +94,11 @@ async fn find(node: &Node, after: Option<u64>) -> Result<Found, StoreError> {
 /// A page of what is encrypted with which key.
 pub(super) async fn status(node: &Node, after: Option<u64>) -> Result<EncryptionStatus, StoreError> {
     let Found { texts, looked_at, next } = find(node, after).await?;
+    let vault = node.vault();
     let mut uses: BTreeMap<String, KeyUse> = BTreeMap::new();
     for (part, text) in &texts {
-        for key in keys_of(&text.text) {
-            let of = uses.entry(key.to_owned()).or_default();
+        for (name, check) in keys_of(&text.text) {
+            let of = uses.entry(name_of(&vault.keys, name, check)).or_default();
             match (part, &text.place) {
                 (Part::Patch, _) => of.patches += 1,
                 (_, SealedPlace::Cron(_)) => of.cron += 1,
@@ -106,7 +110,6 @@ pub(super) async fn status(node: &Node, after: Option<u64>) -> Result<Encryption
             }
         }
     }
-    let vault = node.vault();
     let types = vault.secrets.types().map(|(job_type, secrets)| SecretType {
         job_type: job_type.to_owned(),
         fields: secrets.payload.patterns(),
@@ -124,6 +127,15 @@ pub(super) async fn status(node: &Node, after: Option<u64>) -> Result<Encryption
         looked_at,
         next_cursor: next.map(|next| next.to_string()),
     })
+}
+
+/// What a key is called where its uses are counted. One that only has the name of a key of this node cannot be read here.
+fn name_of(keys: &Keyring, name: &str, check: &str) -> String {
+    if keys.has(name) && !keys.has_key(name, check) {
+        format!("{name} (another key)")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The keys that this node does not have, of the oldest jobs, of which a bounded number is looked at, and of what is no job's.

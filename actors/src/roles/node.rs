@@ -25,6 +25,7 @@ use super::{
         Ending, Queue,
         attempt::{Attempt, EndReason},
         board::Found,
+        key_waits::KeyWaits,
     },
     settings::RolesConfig,
     spans,
@@ -64,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) inbox: Arc<Inbox>,
     /// Running attempts that listen for signals.
     pub(crate) signals: Arc<SignalDesk>,
+    /// The keys that jobs wait for.
+    pub(crate) key_waits: KeyWaits,
     pub(crate) due: DueTime,
     pub(crate) parking: Parking,
     /// Told when the cron table was changed here.

@@ -125,6 +125,10 @@ pub struct NewBulk {
     pub filter: BulkFilter,
     /// What changes in the payloads of replays, a JSON merge patch.
     pub patch: Option<String>,
+    /// What two patches are compared by, where the texts of the same one differ: what is encrypted is another text each time.
+    pub fingerprint: Option<String>,
+    /// The patch without what is secret in it, as it is kept with each replay.
+    pub shown_patch: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// Who.
@@ -147,6 +151,12 @@ pub struct BulkRecord {
     /// What changes in the payloads of replays, a JSON merge patch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<String>,
+    /// What two patches are compared by. An operation of an earlier version has none, and is compared by its patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The patch without what is secret in it, as it is kept with each replay. An operation of an earlier version has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_patch: Option<String>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -9,6 +9,7 @@ use callboard_contracts::{
     tag,
 };
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub(super) use self::worker::Bulk;
@@ -55,12 +56,18 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
     }
     let id = id.unwrap_or_else(Uuid::now_v7);
     let detail = json!({ "action": action, "filter": filter, "edited": patch.is_some(), "reason": reason });
-    let patch = patch.map(|patch| sealed_patch(node, filter.job_type.as_deref(), patch)).transpose()?;
+    let patch = patch.map(|patch| stored_patch(node, filter.job_type.as_deref(), patch)).transpose()?;
+    let (patch, fingerprint, shown_patch) = match patch {
+        Some(StoredPatch { sealed, fingerprint, shown }) => (Some(sealed), Some(fingerprint), Some(shown)),
+        None => (None, None, None),
+    };
     let new = NewBulk {
         id,
         action,
         filter,
         patch,
+        fingerprint,
+        shown_patch,
         reason,
         by: who.name.clone(),
         matched: counted.matched,
@@ -80,12 +87,21 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
     }
 }
 
-/// The patch as it is stored.
-fn sealed_patch(
+/// A patch as it is stored.
+struct StoredPatch {
+    /// With what is secret in it encrypted.
+    sealed: String,
+    /// What a patch that comes again is compared by: encrypted it would be another one each time.
+    fingerprint: String,
+    /// Without what is secret in it.
+    shown: String,
+}
+
+fn stored_patch(
     node: &Node,
     job_type: Option<&str>,
     mut patch: Map<String, Value>,
-) -> Result<String, Refusal> {
+) -> Result<StoredPatch, Refusal> {
     Vault::without_redacted(&mut patch);
     let mut pointer = String::new();
     let value = Value::Object(patch);
@@ -95,8 +111,17 @@ fn sealed_patch(
             message: "fields of the names $encrypted and $redacted are the server's own".to_owned(),
         }]));
     }
-    match node.vault().seal_patch(job_type, value) {
-        Ok(Ok(sealed)) => Ok(sealed.to_string()),
+    let vault = node.vault();
+    let of = job_type.unwrap_or_default();
+    let (mut shown, mut blinded) = (value.clone(), value.clone());
+    vault.secrets.redact(of, Part::Patch, &mut shown);
+    vault.blind(of, Part::Patch, &mut blinded);
+    let digest = Sha256::new_with_prefix("bulk patch\0").chain_update(blinded.to_string()).finalize();
+    let fingerprint = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    match vault.seal_patch(job_type, value) {
+        Ok(Ok(sealed)) => {
+            Ok(StoredPatch { sealed: sealed.to_string(), fingerprint, shown: shown.to_string() })
+        }
         Ok(Err(error)) => Err(Refusal::Forbidden(error.to_string())),
         Err(SecretOf(job_type)) => Err(Refusal::Invalid(vec![FieldError {
             pointer: "/filter/type".to_owned(),

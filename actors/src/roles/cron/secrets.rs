@@ -9,7 +9,7 @@ use super::super::{node::Node, request::Refusal};
 use crate::encryption::{
     OpenError,
     envelope::{MARK, Part},
-    vault::{SealError, Secrets, Vault},
+    vault::{NOT_PUT_BACK, SealError, Secrets, Vault},
 };
 
 /// The definition as it is stored. Sealed again it is the same, so that it is seen whether a configuration's has changed.
@@ -63,8 +63,7 @@ pub(super) async fn restored(
         |pointer| {
             Refusal::Invalid(vec![FieldError {
                 pointer: format!("/job/payload{pointer}"),
-                message: "there is no value in the entry that was not shown; give the value itself"
-                    .to_owned(),
+                message: NOT_PUT_BACK.to_owned(),
             }])
         },
     )

@@ -11,7 +11,7 @@ use crate::{
     edges::store::{StoreError, dead_jobs::NewPayload, record::JobRecord},
     encryption::{
         envelope::{self, Part},
-        vault::Vault,
+        vault::{NOT_PUT_BACK, Vault},
     },
     jobs::CheckError,
     roles::{
@@ -123,9 +123,8 @@ pub(in crate::roles) fn edited(
             let mut payload = Value::Object(payload.clone());
             let restored = Vault::restore(&mut payload, &Value::Object(before.clone()));
             restored.map_err(|pointer| {
-                let message = "there is no value in the original that was not shown; give the value itself";
                 let pointer = format!("/payload{pointer}");
-                Refusal::Invalid(vec![FieldError { pointer, message: message.to_owned() }])
+                Refusal::Invalid(vec![FieldError { pointer, message: NOT_PUT_BACK.to_owned() }])
             })?;
             let Value::Object(payload) = payload else {
                 return Err(

@@ -19,7 +19,7 @@ use crate::{
             report::{Report, ReportedProgress},
         },
     },
-    encryption::envelope::Part,
+    encryption::envelope::{self, Part},
     jobs::{Fraction, registry::bounded},
     roles::{
         node::Node,
@@ -168,14 +168,16 @@ fn attempt(payload: &Map<String, Value>) -> Result<Option<WorkerAttempt>, String
     serde_json::from_value(found.clone()).map(Some).map_err(problem)
 }
 
-/// A completion with this result. One that is too large cannot be kept, and another attempt would not make it smaller.
+/// A completion with this result. One that is too large, or has fields that only the server's own values have, cannot be kept, and
+/// another attempt would not make it another one.
 fn completed(node: &Node, result: Option<Value>) -> Said {
     let result = result.map(|result| result.to_string());
     let (size, limit) = (result.as_ref().map_or(0, String::len), node.tuned().max_result);
-    if size <= limit {
-        return Said::Completed { result };
-    }
-    let message = format!("its result has {size} bytes, and {limit} are allowed");
+    let message = match result.as_deref().and_then(envelope::forged) {
+        _ if size > limit => format!("its result has {size} bytes, and {limit} are allowed"),
+        Some(problem) => bounded(format!("its result: {problem}")),
+        None => return Said::Completed { result },
+    };
     Said::Failed { error: error(message, true), retry: node.outside.retry_plan(node.tuned().defaults.retry) }
 }
 

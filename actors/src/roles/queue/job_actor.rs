@@ -1,6 +1,6 @@
 //! The actor of one running attempt.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use callboard_contracts::{Timestamp, api::ErrorKind};
 use callboard_supervisors::{Actor, ChildSpec, Context, MailboxSpec, Restart, Shutdown, StartError};
@@ -13,25 +13,28 @@ use tracing::Instrument;
 use super::{
     attempt::{Attempt, EndReason},
     ending::Ending,
+    key_waits::KeyWait,
 };
 use crate::{
     edges::{
         store::record::{ClaimedJob, Lease},
         telemetry::SpanKind,
     },
-    encryption::{OpenError, envelope::Part, vault::SealError},
+    encryption::{
+        OpenError,
+        envelope::{self, Part},
+        vault::SealError,
+    },
     failpoint,
     jobs::{
         JobContext, context,
         journal::{Journal, JournalArgs},
-        registry::RunError,
+        registry::{RunError, bounded},
+        retry,
         signals::{SignalInbox, Signals},
     },
     roles::{node::Node, request::Origin, signals::AttemptSignals, workflows::AttemptSteps},
 };
-
-/// How long a job waits whose key the node does not have, before any node claims it again.
-const KEY_MISSING_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs one attempt, tells how it ended, and is gone. A panic of the job is a crash of this actor, of which the producer
 /// hears as its supervisor does; what else happens to the job it says itself.
@@ -160,9 +163,16 @@ async fn run(node: &Arc<Node>, attempt: &Arc<Attempt>) -> Ending {
 /// get it. What is damaged is so for ever.
 fn unopened(node: &Node, job: &ClaimedJob, error: &OpenError) -> Ending {
     if error.is_about_keys() {
-        tracing::warn!(jobId = %job.id, "type" = job.job_type, %error, "a job waits for the key of its payload");
+        let KeyWait { pause, say } =
+            node.key_waits.missed(&node.tuned().keys, error, Instant::now(), retry::random());
+        if say {
+            tracing::warn!(
+                jobId = %job.id, "type" = job.job_type, %error,
+                "a job waits for the key of its payload; of others that wait for it no more is said for a minute"
+            );
+        }
         node.metrics.key_missing(&job.queue);
-        return Ending::Snoozed(KEY_MISSING_PAUSE);
+        return Ending::Snoozed(pause);
     }
     Ending::fatal(ErrorKind::InvalidPayload, format!("the payload cannot be read: {error}"))
 }
@@ -224,11 +234,10 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
             let message = format!("the result has {} bytes; {limit} are allowed", result.len());
             Ending::fatal(ErrorKind::Failed, message)
         }
-        Ok(result) => match sealed(node, &attempt.job.job_type, result) {
-            Ok(result) => Ending::Completed(result),
-            Err(problem) => {
-                Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}"))
-            }
+        Ok(result) => match result.as_deref().and_then(envelope::forged) {
+            // Another attempt would give the same; and whoever could decide what is decrypted could have another's secret shown.
+            Some(problem) => Ending::fatal(ErrorKind::Failed, bounded(format!("the result: {problem}"))),
+            None => kept(node, attempt, result),
         },
         Err(error) => match attempt.end_reason() {
             Some(EndReason::Cancelled) => Ending::cancelled(message(error)),
@@ -244,6 +253,14 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
                 RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(error)),
             },
         },
+    }
+}
+
+/// With this result, if it can be kept.
+fn kept(node: &Node, attempt: &Attempt, result: Option<String>) -> Ending {
+    match sealed(node, &attempt.job.job_type, result) {
+        Ok(result) => Ending::Completed(result),
+        Err(problem) => Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}")),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod crashes;
 mod drain_rate;
 mod ending;
 mod job_actor;
+pub(crate) mod key_waits;
 mod prefetch;
 pub(crate) mod producer;
 mod queue_state;

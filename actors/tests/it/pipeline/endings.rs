@@ -199,6 +199,28 @@ async fn a_result_that_is_too_large_fails_the_job_for_good() {
 }
 
 #[tokio::test]
+async fn a_result_that_pretends_to_be_encrypted_or_hidden_fails_the_job_for_good() {
+    let folder = Folder::new();
+    let node = Node::start(&folder).await;
+    let forge = |result: &str| json!({"type": "forge", "payload": {"json": result}});
+    for (result, place) in [
+        (r#"{"$encrypted": "v1.a.b.c.d"}"#, "/$encrypted"),
+        (r#"{"list": [1, {"\u0024redacted": true}]}"#, "/list/1/$redacted"),
+    ] {
+        let id = node.submit(forge(result)).await.unwrap().id;
+        let job = node.reaches(id, JobState::Discarded).await;
+        let message =
+            format!("the result: {place}: fields of the names $encrypted and $redacted are the server's own");
+        assert_eq!((errors(&job), job.result), (vec![(ErrorKind::Failed, message)], None));
+    }
+    let text = r#"{"said": "{\"$encrypted\":\"v1.a.b.c.d\"}"}"#;
+    let id = node.submit(forge(text)).await.unwrap().id;
+    let job = node.reaches(id, JobState::Completed).await;
+    assert_eq!(job.result, Some(serde_json::from_str::<Value>(text).unwrap()));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_not_ready_is_continued_later_and_spends_no_attempt() {
     let folder = Folder::new();
     let node = Node::start(&folder).await;

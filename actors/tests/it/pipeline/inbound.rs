@@ -383,6 +383,22 @@ async fn a_worker_outside_does_a_job_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_result_from_outside_that_pretends_to_be_encrypted_ends_the_job_for_good() {
+    let (folder, broker) = (Folder::new(), Broker::new());
+    let node = outside(&folder, &broker).await;
+    let job = new_job("foreign", json!({}));
+    deliver(&node, Inbound::JobCreated, &envelope("job.created", job.clone())).await;
+    let sent = broker.sent(1).await.remove(0);
+    let done = sent.says(EventType::Completed, json!({"result": {"a": {"$encrypted": "v1.a.b.c.d"}}}));
+    assert_eq!(deliver(&node, Inbound::Outcome, &done).await, Verdict::Done);
+    let found = node.reaches(id_of(&job), JobState::Discarded).await;
+    assert_eq!(found.result, None);
+    let said = found.summary.last_error.unwrap_or_default();
+    assert!(said.starts_with("its result: /a/$encrypted: "), "{said}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn an_old_service_needs_no_token_and_what_is_not_its_own_is_left_alone() {
     let (folder, broker) = (Folder::new(), Broker::new());
     let node = outside(&folder, &broker).await;

@@ -55,6 +55,7 @@ pub(super) fn builder(stage: &SharedStage) -> JobRegistryBuilder {
         .register::<Patient>()
         .register::<Hold>()
         .register::<Big>()
+        .register::<Forge>()
         .register::<Echo>()
         .register::<Talk>()
         .register::<super::signals::Approval>()
@@ -165,6 +166,22 @@ impl Job for Big {
 
     async fn run(self, _: &JobContext) -> Result<String, JobError> {
         Ok("x".repeat(self.bytes))
+    }
+}
+
+/// Has this result, of whatever kind.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Forge {
+    /// As text, so that nothing of it is looked at before.
+    pub(super) json: String,
+}
+
+impl Job for Forge {
+    const TYPE: &'static str = "forge";
+    type Output = serde_json::Value;
+
+    async fn run(self, _: &JobContext) -> Result<serde_json::Value, JobError> {
+        serde_json::from_str(&self.json).map_err(|error| JobError::fatal(error.to_string()))
     }
 }
 

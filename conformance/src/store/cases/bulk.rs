@@ -37,6 +37,8 @@ fn new(action: BulkAction, state: &[JobState]) -> NewBulk {
         action,
         filter: BulkFilter { state: state.to_vec(), ..BulkFilter::default() },
         patch: None,
+        fingerprint: None,
+        shown_patch: None,
         reason: Some("a test".to_owned()),
         by: "ci".to_owned(),
         matched: 3,
@@ -273,10 +275,21 @@ pub async fn what_a_bulk_operation_does_with_each_job_is_counted<B: Backend>(sta
 
 pub async fn a_bulk_retry_with_a_patch_keeps_it_with_each_job<B: Backend>(stage: &mut Stage<B>) {
     dead(stage, 2).await;
-    let patch = "{\"a\":1}".to_owned();
-    let new = NewBulk { patch: Some(patch.clone()), ..new(BulkAction::Retry, &[JobState::Discarded]) };
+    // What is shown is kept, not what is encrypted.
+    let patch = "{\"a\":{\"$redacted\":true}}".to_owned();
+    let new = NewBulk {
+        patch: Some("{\"a\":1}".to_owned()),
+        fingerprint: Some("one".to_owned()),
+        shown_patch: Some(patch.clone()),
+        ..new(BulkAction::Retry, &[JobState::Discarded])
+    };
     let id = new.id;
-    stage.one(start(&new)).await;
+    let begun = record(stage.one(start(&new)).await);
+    // Encrypted anew it is another text, and the same operation.
+    let resent = NewBulk { patch: Some("{\"a\":2}".to_owned()), ..new.clone() };
+    assert_eq!(record(stage.one(start(&resent)).await), begun);
+    let other = NewBulk { fingerprint: Some("two".to_owned()), ..new };
+    assert_eq!(stage.one(start(&other)).await, Outcome::DeadJobs(DeadJobsOutcome::OtherBulk));
     let part = next(stage, id, 10, |job| match again(id, job) {
         BulkPlan::Retry { replay_id, event_id, max_backlog, .. } => {
             let payload = Some(NewPayload { text: "{\"a\":1}".to_owned(), fingerprint: [1; 32] });

@@ -124,6 +124,8 @@ pub async fn a_text_is_exchanged_if_it_is_still_the_one_that_was_found<B: Backen
         action: BulkAction::Retry,
         filter: BulkFilter { state: vec![JobState::Discarded], ..BulkFilter::default() },
         patch: Some(SEALED.into()),
+        fingerprint: None,
+        shown_patch: None,
         reason: None,
         by: "me".into(),
         matched: 0,

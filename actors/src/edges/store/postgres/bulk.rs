@@ -10,9 +10,7 @@ use super::{
 };
 use crate::edges::store::{
     Outcome,
-    dead_jobs::{
-        BulkPlan, BulkRecord, BulkSelection, BulkStep, BulkStepped, DeadJobsOutcome, EditNote, NewBulk,
-    },
+    dead_jobs::{BulkPlan, BulkRecord, BulkSelection, BulkStep, BulkStepped, DeadJobsOutcome, NewBulk},
     transition::{
         bulk::{self, Act, Stepping},
         enqueue::{Replay, replayed},
@@ -104,7 +102,7 @@ pub(super) async fn step(tx: &mut Transaction<'_>, step: &BulkStep) -> sqlx::Res
         return stepped(BulkStepped { record, queues: Vec::new(), cancels: Vec::new() });
     }
     tx.load(bulk::concerned(step)).await?;
-    let note = EditNote { patch: record.patch.clone(), reason: record.reason.clone(), by: record.by.clone() };
+    let note = bulk::note(&record);
     let mut stepping = Stepping::new(record);
     // Counted once; what this transaction adds is added.
     let mut room = Room::default();

@@ -6,9 +6,7 @@ use uuid::Uuid;
 use super::{dead_jobs::note_edit, enqueue, transaction::Transaction, workflows};
 use crate::edges::store::{
     Outcome,
-    dead_jobs::{
-        BulkPlan, BulkRecord, BulkSelection, BulkStep, BulkStepped, DeadJobsOutcome, EditNote, NewBulk,
-    },
+    dead_jobs::{BulkPlan, BulkRecord, BulkSelection, BulkStep, BulkStepped, DeadJobsOutcome, NewBulk},
     transition::{
         bulk::{self, Act, Stepping},
         enqueue::{Replay, replayed},
@@ -80,7 +78,7 @@ pub(super) fn step(tx: &mut Transaction<'_>, step: &BulkStep) -> rusqlite::Resul
         return stepped(BulkStepped { record, queues: Vec::new(), cancels: Vec::new() });
     }
     tx.load(bulk::concerned(step))?;
-    let note = EditNote { patch: record.patch.clone(), reason: record.reason.clone(), by: record.by.clone() };
+    let note = bulk::note(&record);
     let mut stepping = Stepping::new(record);
     let disk_is_full = enqueue::no_room(tx);
     for job in &step.jobs {

@@ -14,18 +14,21 @@ use super::{
 };
 use crate::edges::store::{
     Outcome,
-    dead_jobs::{BulkJob, BulkPlan, BulkRecord, BulkStep, BulkStepped, NewBulk, jobs_of},
+    dead_jobs::{BulkJob, BulkPlan, BulkRecord, BulkStep, BulkStepped, EditNote, NewBulk, jobs_of},
     record::Lease,
 };
 
 /// A bulk operation at its beginning. `newest`: the newest job that there is.
 pub(crate) fn begin(new: &NewBulk, newest: u64, now: Timestamp) -> BulkRecord {
-    let NewBulk { id, action, filter, patch, reason, by, matched, at_least } = new.clone();
+    let NewBulk { id, action, filter, patch, fingerprint, shown_patch, reason, by, matched, at_least } =
+        new.clone();
     BulkRecord {
         id,
         action,
         filter,
         patch,
+        fingerprint,
+        shown_patch,
         reason,
         by,
         started_at: now,
@@ -44,9 +47,13 @@ pub(crate) fn begin(new: &NewBulk, newest: u64, now: Timestamp) -> BulkRecord {
 
 /// Whether the operation that is there is the one that is to begin.
 pub(crate) fn is_same(known: &BulkRecord, new: &NewBulk) -> bool {
+    let same_patch = match (&known.fingerprint, &new.fingerprint) {
+        (Some(known), Some(new)) => known == new,
+        _ => known.patch == new.patch,
+    };
     known.action == new.action
         && known.filter == new.filter
-        && known.patch == new.patch
+        && same_patch
         && known.reason == new.reason
         && known.by == new.by
 }
@@ -70,6 +77,11 @@ fn end(record: &mut BulkRecord, state: BulkState, now: Timestamp) {
 /// Whether the step is the next one of the operation.
 pub(crate) fn is_next(record: &BulkRecord, step: &BulkStep) -> bool {
     record.state == BulkState::Running && record.cursor == step.from
+}
+
+/// What is kept with each replay of an operation. It is only shown, so nothing that is secret is in it, encrypted or not.
+pub(crate) fn note(record: &BulkRecord) -> EditNote {
+    EditNote { patch: record.shown_patch.clone(), reason: record.reason.clone(), by: record.by.clone() }
 }
 
 /// The jobs that are to be loaded for a step: those that change, and those that may be there already.
@@ -227,6 +239,8 @@ mod tests {
             action,
             filter: BulkFilter { state, ..BulkFilter::default() },
             patch: None,
+            fingerprint: None,
+            shown_patch: None,
             reason: None,
             by: "ci".to_owned(),
             matched: 1,
@@ -236,6 +250,28 @@ mod tests {
         assert!(is_same(&record, &new));
         assert!(!is_same(&record, &NewBulk { by: "another".to_owned(), ..new }));
         record
+    }
+
+    #[test]
+    fn the_same_patch_is_the_same_however_it_is_encrypted() {
+        let new = |patch: &str, fingerprint: Option<&str>| NewBulk {
+            id: Uuid::from_u128(9),
+            action: BulkAction::Retry,
+            filter: BulkFilter::default(),
+            patch: Some(patch.to_owned()),
+            fingerprint: fingerprint.map(str::to_owned),
+            shown_patch: Some("{}".to_owned()),
+            reason: None,
+            by: "ci".to_owned(),
+            matched: 1,
+            at_least: false,
+        };
+        let known = begin(&new("one", Some("a")), 50, now());
+        assert!(is_same(&known, &new("another", Some("a"))));
+        assert!(!is_same(&known, &new("one", Some("b"))));
+        // Of an earlier version.
+        let known = begin(&new("one", None), 50, now());
+        assert!(is_same(&known, &new("one", Some("a"))) && !is_same(&known, &new("another", Some("a"))));
     }
 
     fn job(plan: BulkPlan) -> BulkJob {
