@@ -240,22 +240,50 @@ fn nobody_finds_it(database: Option<&Database>) {
     // Run again with a change by somebody to whom the secret was not shown.
     let edited =
         json!({ "payload": { "program": "sha256sum", "stdin": hidden, "env": { "TOKEN": hidden } } });
-    let (status, replay) = ask(&server, TOKENS[1].1, "POST", &format!("/api/v1/jobs/{dead}/retry"), &edited);
+    // What is around a secret decides where it goes, so that is for those who may see it.
+    let retry = format!("/api/v1/jobs/{dead}/retry");
+    for kept in [edited.clone(), json!({ "patch": { "program": "sha256sum" } })] {
+        let (status, refused) = ask(&server, TOKENS[1].1, "POST", &retry, &kept);
+        assert_eq!(status, 403, "{refused}");
+        assert!(refused["detail"].as_str().is_some_and(|why| why.contains("role admin")), "{refused}");
+    }
+    let (status, replay) = ask(&server, admin, "POST", &retry, &edited);
     assert_eq!(status, 200, "{replay}");
     let replay = replay["id"].as_str().expect("an id").to_owned();
     reaches(&server, &replay, "completed");
     ran_with(&server, &replay, SECRET);
-    let patched = json!({ "patch": { "program": "sha256sum", "stdin": "another-Zk3wPq8" } });
-    let (status, again) = ask(&server, TOKENS[1].1, "POST", &format!("/api/v1/jobs/{dead}/retry"), &patched);
+    let patched = json!({ "patch": { "program": "sha256sum", "stdin": "another-Zk3wPq8", "env": { "TOKEN": "another-Zk3wPq8" } } });
+    let (status, again) = ask(&server, TOKENS[1].1, "POST", &retry, &patched);
     assert_eq!(status, 200, "{again}");
     let again = again["id"].as_str().expect("an id").to_owned();
     reaches(&server, &again, "completed");
     ran_with(&server, &again, "another-Zk3wPq8");
     let edits = job(&server, &again)["edits"].clone();
-    assert_eq!(edits[0]["patch"], json!({ "program": "sha256sum", "stdin": hidden }), "{edits}");
+    assert_eq!(
+        edits[0]["patch"],
+        json!({ "program": "sha256sum", "stdin": hidden, "env": { "TOKEN": hidden } }),
+        "{edits}"
+    );
     let (_, compared) = ask(&server, admin, "GET", &format!("/api/v1/jobs/{dead}/compare"), &Value::Null);
     let differs = compared["differences"].as_array().expect("differences");
     assert!(differs.iter().any(|place| place["pointer"] == "/stdin"), "{compared}");
+    // A patch of many, by whom secrets are not shown to, leaves them alone.
+    let spared = json!({
+        "action": "retry", "filter": { "state": ["discarded"] }, "patch": { "program": "sha256sum" },
+    });
+    let (status, begun) = ask(&server, TOKENS[1].1, "POST", "/api/v1/bulk", &spared);
+    assert_eq!(status, 202, "{begun}");
+    let path = format!("/api/v1/bulk/{}", begun["id"].as_str().expect("an id"));
+    let mut ended = Value::Null;
+    eventually("the bulk operation has spared the job", || {
+        ended = ask(&server, admin, "GET", &path, &Value::Null).1;
+        ended["state"] == "done"
+    });
+    assert_eq!(ended["outcomes"], json!({ "invalid": 1 }), "{ended}");
+    assert!(
+        ended["problems"][0]["message"].as_str().is_some_and(|why| why.contains("role admin")),
+        "{ended}"
+    );
     // A patch of many.
     let bulk = json!({
         "action": "retry", "filter": { "state": ["discarded"] }, "patch": { "stdin": "third-Bv5nRt2" },
@@ -293,6 +321,10 @@ fn nobody_finds_it(database: Option<&Database>) {
     let mut changed = entry;
     changed["expression"] = json!("0 0 2 1 *");
     changed["job"]["payload"]["stdin"] = hidden.clone();
+    let mut elsewhere = changed.clone();
+    elsewhere["job"]["payload"]["program"] = json!("false");
+    let (status, refused) = ask(&server, TOKENS[1].1, "PUT", "/api/v1/cron/yearly", &elsewhere);
+    assert_eq!(status, 403, "{refused}");
     assert_eq!(ask(&server, admin, "PUT", "/api/v1/cron/yearly", &changed).0, 200);
     let (status, ran) = ask(&server, admin, "POST", "/api/v1/cron/yearly/run", &json!({}));
     assert_eq!(status, 202, "{ran}");

@@ -40,6 +40,7 @@ pub mod request;
 mod rescuer;
 mod role_set;
 mod scheduler;
+mod secret_keeping;
 mod session;
 mod settings;
 mod signals;

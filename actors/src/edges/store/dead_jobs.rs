@@ -129,6 +129,8 @@ pub struct NewBulk {
     pub fingerprint: Option<String>,
     /// The patch without what is secret in it, as it is kept with each replay.
     pub shown_patch: Option<String>,
+    /// Whether jobs are left alone whose secrets the patch would leave as they are: who begins it may not see them.
+    pub spares_secrets: bool,
     /// Why.
     pub reason: Option<String>,
     /// Who.
@@ -157,6 +159,9 @@ pub struct BulkRecord {
     /// The patch without what is secret in it, as it is kept with each replay. An operation of an earlier version has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_patch: Option<String>,
+    /// Whether jobs are left alone whose secrets the patch would leave as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spares_secrets: bool,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

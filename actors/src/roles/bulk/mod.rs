@@ -19,6 +19,7 @@ use super::{
     node::Node,
     read_model::summary,
     request::{BulkAnswer, BulkJobs, Refusal, StopBulk, Who},
+    secret_keeping::may_see,
 };
 use crate::{
     edges::store::{
@@ -68,6 +69,7 @@ pub(super) async fn start(node: &Node, who: &Who, request: BulkJobs) -> Result<B
         patch,
         fingerprint,
         shown_patch,
+        spares_secrets: !may_see(who),
         reason,
         by: who.name.clone(),
         matched: counted.matched,

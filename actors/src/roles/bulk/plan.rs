@@ -19,7 +19,12 @@ use crate::{
     },
     encryption::envelope::Part,
     jobs::registry::bounded,
-    roles::{dead_jobs::edit, node::Node, request::Refusal},
+    roles::{
+        dead_jobs::edit,
+        node::Node,
+        request::Refusal,
+        secret_keeping::{Change, WHY, keeps_secrets},
+    },
 };
 
 /// Jobs of one step.
@@ -91,6 +96,10 @@ async fn plan(
             let message = "it is not there any more".to_owned();
             return Ok(BulkPlan::Count(BulkOutcome::Changed, message));
         };
+        let keeps = |patch| keeps_secrets(node, &job, Change::Patch(patch));
+        if record.spares_secrets && patch.is_some_and(keeps) {
+            return Ok(BulkPlan::Count(BulkOutcome::Invalid, WHY.to_owned()));
+        }
         match new_payload(node, &job, patch) {
             Ok(payload) => payload,
             // A damaged job is left alone, and does not keep the others.

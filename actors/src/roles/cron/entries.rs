@@ -28,7 +28,7 @@ const TRIES: u32 = 5;
 /// Makes an entry, or changes it.
 pub(in super::super) async fn put(node: &Node, who: &Who, request: PutCron) -> Result<CronView, Refusal> {
     let PutCron { name, mut definition } = request;
-    secrets::restored(node, &name, &mut definition).await?;
+    secrets::restored(node, who, &name, &mut definition).await?;
     let schedule = cron::check(&name, &definition).map_err(Refusal::Invalid)?;
     let now = node.store.now();
     // Whether its job could be stored is said now, and not when it is time.

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use callboard_contracts::api::{CronDefinition, FieldError};
 use serde_json::{Map, Value};
 
-use super::super::{node::Node, request::Refusal};
+use super::super::{
+    node::Node,
+    request::{Refusal, Who},
+    secret_keeping::{self, may_see},
+};
 use crate::encryption::{
     OpenError,
     envelope::{MARK, Part},
@@ -39,9 +43,11 @@ pub(super) fn redact(secrets: &Secrets, definition: &mut CronDefinition) {
     });
 }
 
-/// Puts values back that were not shown to whoever has changed an entry.
+/// Puts values back that were not shown to whoever has changed an entry. What else its jobs are given, and where they go, is only changed
+/// with them by whoever may see them.
 pub(super) async fn restored(
     node: &Node,
+    who: &Who,
     name: &str,
     definition: &mut CronDefinition,
 ) -> Result<(), Refusal> {
@@ -51,6 +57,16 @@ pub(super) async fn restored(
     }
     let known = node.store.cron_entry(name.to_owned()).await?;
     let known = known.filter(|known| known.definition.job.job_type == definition.job.job_type);
+    if let Some(known) = &known
+        && !may_see(who)
+    {
+        let mut shown = known.definition.clone();
+        redact(&node.secrets, &mut shown);
+        let (job, shown) = (&definition.job, &shown.job);
+        if (&job.queue, &job.payload) != (&shown.queue, &shown.payload) {
+            return Err(secret_keeping::refusal());
+        }
+    }
     let before = match &known {
         Some(known) => opened(&node.vault(), &known.definition)
             .map_err(|error| Refusal::Forbidden(format!("the payload of the entry: {error}")))?

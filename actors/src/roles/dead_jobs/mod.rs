@@ -15,6 +15,7 @@ use super::{
     audit::{Deed, carry_out},
     node::Node,
     request::{Refusal, RetryEdited, Who},
+    secret_keeping::{self, Change, keeps_secrets, may_see},
 };
 use crate::edges::store::{
     Operation, Outcome, StoreError,
@@ -55,7 +56,7 @@ fn edit_view(node: &Node, job_type: &str, record: EditRecord) -> JobEdit {
     let EditRecord { original, replay, note: EditNote { patch, reason, by }, at } = record;
     let patch = patch.and_then(|patch| {
         let mut patch: Value = serde_json::from_str(&patch).ok()?;
-        // That of a bulk operation has its secrets, encrypted or not.
+        // That of a bulk operation of an earlier version has its secrets, encrypted or not.
         node.secrets.redact(job_type, Part::Patch, &mut patch);
         serde_json::from_value(patch).ok()
     });
@@ -117,6 +118,13 @@ pub(super) async fn retry(node: &Node, who: &Who, request: RetryEdited) -> Resul
     };
     if !job.state.is_final() {
         return Err(not_finished(job.state));
+    }
+    let change = match (&request.edit.payload, &request.edit.patch) {
+        (Some(payload), _) => Some(Change::Payload(payload)),
+        (None, patch) => patch.as_ref().map(Change::Patch),
+    };
+    if !may_see(who) && change.is_some_and(|change| keeps_secrets(node, job, change)) {
+        return Err(secret_keeping::refusal());
     }
     let (payload, patch) = edit::edited(node, job, &request.edit)?;
     let queue = node.queues.get(&job.queue);

@@ -39,6 +39,7 @@ fn new(action: BulkAction, state: &[JobState]) -> NewBulk {
         patch: None,
         fingerprint: None,
         shown_patch: None,
+        spares_secrets: false,
         reason: Some("a test".to_owned()),
         by: "ci".to_owned(),
         matched: 3,

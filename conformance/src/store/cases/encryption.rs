@@ -126,6 +126,7 @@ pub async fn a_text_is_exchanged_if_it_is_still_the_one_that_was_found<B: Backen
         patch: Some(SEALED.into()),
         fingerprint: None,
         shown_patch: None,
+        spares_secrets: false,
         reason: None,
         by: "me".into(),
         matched: 0,

@@ -20,8 +20,19 @@ use crate::edges::store::{
 
 /// A bulk operation at its beginning. `newest`: the newest job that there is.
 pub(crate) fn begin(new: &NewBulk, newest: u64, now: Timestamp) -> BulkRecord {
-    let NewBulk { id, action, filter, patch, fingerprint, shown_patch, reason, by, matched, at_least } =
-        new.clone();
+    let NewBulk {
+        id,
+        action,
+        filter,
+        patch,
+        fingerprint,
+        shown_patch,
+        spares_secrets,
+        reason,
+        by,
+        matched,
+        at_least,
+    } = new.clone();
     BulkRecord {
         id,
         action,
@@ -29,6 +40,7 @@ pub(crate) fn begin(new: &NewBulk, newest: u64, now: Timestamp) -> BulkRecord {
         patch,
         fingerprint,
         shown_patch,
+        spares_secrets,
         reason,
         by,
         started_at: now,
@@ -241,6 +253,7 @@ mod tests {
             patch: None,
             fingerprint: None,
             shown_patch: None,
+            spares_secrets: false,
             reason: None,
             by: "ci".to_owned(),
             matched: 1,
@@ -261,6 +274,7 @@ mod tests {
             patch: Some(patch.to_owned()),
             fingerprint: fingerprint.map(str::to_owned),
             shown_patch: Some("{}".to_owned()),
+            spares_secrets: false,
             reason: None,
             by: "ci".to_owned(),
             matched: 1,
