@@ -149,24 +149,40 @@ fn added(value: &Value) -> usize {
     }
 }
 
-/// Opens everything that is sealed in a value.
+/// Opens everything that is sealed in a value, and notes where that was.
 pub(super) fn open(
     keys: &Keyring,
-    job_type: &str,
-    part: Part,
+    (job_type, part): (&str, Part),
+    value: &mut Value,
+    noted: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    each_sealed(value, &mut String::new(), &mut |pointer, value| {
+        noted.push(pointer.to_owned());
+        *value = open_at(keys, (job_type, part, pointer), value)?;
+        Ok(())
+    })
+}
+
+/// What is sealed in the value at this place.
+pub(super) fn open_at(keys: &Keyring, place: (&str, Part, &str), sealed: &Value) -> Result<Value, OpenError> {
+    let damaged = || OpenError::Damaged { pointer: place.2.to_owned() };
+    open_one(keys, place, sealed_text(sealed).ok_or_else(damaged)?)
+}
+
+/// Calls `change` with each sealed value, and its JSON Pointer.
+pub(super) fn each_sealed<E>(
     value: &mut Value,
     pointer: &mut String,
-) -> Result<(), OpenError> {
-    if let Some(text) = sealed_text(value) {
-        let opened = open_one(keys, (job_type, part, pointer), text)?;
-        *value = opened;
-        return Ok(());
+    change: &mut dyn FnMut(&str, &mut Value) -> Result<(), E>,
+) -> Result<(), E> {
+    if is_sealed(value) {
+        return change(pointer, value);
     }
     let length = pointer.len();
     let mut below = |name: &str, child: &mut Value| {
         pointer.push('/');
         pointer.push_str(&escaped(name));
-        let done = open(keys, job_type, part, child, pointer);
+        let done = each_sealed(child, pointer, change);
         pointer.truncate(length);
         done
     };

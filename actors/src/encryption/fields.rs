@@ -37,6 +37,24 @@ impl SecretFields {
         parsed.collect::<Result<_, _>>().map(SecretFields)
     }
 
+    /// These places, as JSON Pointers. Of a list all entries are meant, since an entry may be another one after a change of the list;
+    /// of more places than a type may name, everything is.
+    pub(crate) fn of_places(places: &[String]) -> Self {
+        let segment = |name: &str| match name {
+            index if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()) => Segment::Each,
+            name => Segment::Name(unescaped(name)),
+        };
+        let pattern = |place: &String| place.split('/').skip(1).map(segment).collect();
+        let mut fields = SecretFields(places.iter().map(pattern).collect());
+        fields.tidy();
+        if fields.0.len() > MAX_FIELDS { SecretFields::whole() } else { fields }
+    }
+
+    /// Everything.
+    pub(crate) fn whole() -> Self {
+        SecretFields(vec![Vec::new()])
+    }
+
     /// What a schema marks with `"x-secret": true`.
     pub(crate) fn of_schema(schema: &Value) -> Self {
         let mut found = Vec::new();
@@ -107,6 +125,19 @@ impl SecretFields {
         let depth = pointer.split('/').count() - 1;
         let shorter = self.0.iter().filter(|pattern| pattern.len() < depth).cloned().collect();
         SecretFields(shorter).concerns(pointer)
+    }
+
+    /// Whether a place, as a JSON Pointer, is secret, or within a secret.
+    fn covers(&self, pointer: &str) -> bool {
+        let depth = pointer.split('/').count() - 1;
+        let shorter = self.0.iter().filter(|pattern| pattern.len() <= depth).cloned().collect();
+        SecretFields(shorter).concerns(pointer)
+    }
+
+    /// Those of these places that are not secret by this alone.
+    pub(crate) fn beside(&self, mut places: Vec<String>) -> SecretFields {
+        places.retain(|place| !self.covers(place));
+        SecretFields::of_places(&places)
     }
 
     /// Whether a place, as a JSON Pointer, is secret, within a secret, or holds one.

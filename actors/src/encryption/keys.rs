@@ -207,7 +207,7 @@ impl Keyring {
     /// The first value that cannot be decrypted.
     pub fn decrypt_payload(&self, job_type: &str, payload: &Value) -> Result<Value, OpenError> {
         let mut payload = payload.clone();
-        envelope::open(self, job_type, Part::Payload, &mut payload, &mut String::new())?;
+        envelope::open(self, (job_type, Part::Payload), &mut payload, &mut Vec::new())?;
         Ok(payload)
     }
 

@@ -11,7 +11,7 @@ use super::{
     Keyring, OpenError,
     envelope::{Part, keys_of, reserved},
     fields::{SecretsByType, SecretsOfType},
-    vault::{SealError, Secrets, Vault},
+    vault::{SealError, Secrets, Vault, WasSealed},
 };
 use crate::jobs::JobRegistry;
 
@@ -224,9 +224,9 @@ proptest! {
         let plain = json!({"s": value, "l": [value, 1], "o": 2});
         let mut sealed = plain.clone();
         if stable {
-            vault.seal_stable("mail", Part::Payload, &mut sealed).unwrap();
+            vault.seal_with("mail", Part::Payload, &mut sealed, &WasSealed::default(), true).unwrap();
             let mut again = plain.clone();
-            vault.seal_stable("mail", Part::Payload, &mut again).unwrap();
+            vault.seal_with("mail", Part::Payload, &mut again, &WasSealed::default(), true).unwrap();
             prop_assert_eq!(&again, &sealed);
         } else {
             vault.seal("mail", Part::Payload, &mut sealed).unwrap();
@@ -252,4 +252,73 @@ proptest! {
         let opened = vault.open("mail", Part::Payload, &mut json!({"$encrypted": text}));
         prop_assert!(opened.is_err());
     }
+}
+
+/// One that knows nothing of any type.
+fn unmarked(keys: Keyring) -> Vault {
+    let registry = JobRegistry::builder().build().unwrap();
+    Vault { secrets: Arc::new(Secrets::new(&registry, &SecretsByType::new()).unwrap()), keys }
+}
+
+#[test]
+fn what_was_sealed_is_sealed_again_where_nothing_marks_it() {
+    let plain = json!({"subject": "hello", "to": [{"email": "hidden-1"}, {"email": "hidden-2"}]});
+    let mut value = plain.clone();
+    vault(&["/to/*/email"], one()).seal("mail", Part::Payload, &mut value).unwrap();
+    let elsewhere = unmarked(one());
+    let was = elsewhere.open_noting("mail", Part::Payload, &mut value).unwrap();
+    assert!(was.any && value == plain);
+    // Other entries than those that were there are as secret.
+    value["to"].as_array_mut().unwrap().insert(0, json!({"email": "hidden-3"}));
+    let changed = value.clone();
+    elsewhere.seal_with("mail", Part::Payload, &mut value, &was, false).unwrap();
+    let text = value.to_string();
+    assert!(!text.contains("hidden") && text.contains("hello"), "{text}");
+    elsewhere.open("mail", Part::Payload, &mut value).unwrap();
+    assert_eq!(value, changed);
+    let keyless = unmarked(Keyring::default());
+    let refused = keyless.seal_with("mail", Part::Payload, &mut value, &was, false);
+    assert_eq!(refused, Err(SealError::NoKeyAgain));
+    // Of one that was made another one, everything is.
+    elsewhere.seal_with("mail", Part::Payload, &mut value, &was.anywhere(), false).unwrap();
+    assert!(!value.to_string().contains("hello"));
+}
+
+#[test]
+fn what_is_sealed_stays_as_it_is_if_a_part_of_it_cannot_be_opened() {
+    let marks = vault(&["/body", "/other"], one());
+    let mut value = json!({"body": "hidden", "other": "hidden"});
+    marks.seal("mail", Part::Payload, &mut value).unwrap();
+    value["other"] = value["body"].clone();
+    let before = value.clone();
+    marks.open("mail", Part::Payload, &mut value).unwrap_err();
+    assert_eq!(value, before);
+}
+
+#[test]
+fn what_is_sealed_is_marked_where_nothing_marks_it() {
+    let marks = vault(&["/body", "/other"], one());
+    let elsewhere = unmarked(one());
+    let marked = |mut value: Value| {
+        elsewhere
+            .mark("mail", Part::Payload, &mut value, |value| json!(format!("<{}>", value.to_string().len())));
+        value
+    };
+    let mut value = json!({"body": "hidden", "other": "hidden", "subject": "hello"});
+    marks.seal("mail", Part::Payload, &mut value).unwrap();
+    assert_eq!(marked(value.clone()), json!({"body": "<8>", "other": "<8>", "subject": "hello"}));
+    // One that cannot be opened keeps no other from being hidden, and is told from every other.
+    value["other"] = value["body"].clone();
+    let shown = marked(value);
+    assert!(shown["body"] == "<8>" && shown["other"] != "<8>" && !shown.to_string().contains("hidden"));
+}
+
+#[test]
+fn a_text_that_cannot_be_read_is_not_kept_if_it_has_secrets() {
+    let vault = vault(&["/body"], one());
+    let deep = format!("{}\"hidden\"{}", "[".repeat(200), "]".repeat(200));
+    let sealed = |job_type, text: &str| vault.seal_text(job_type, Part::Result, text.to_owned());
+    assert_eq!(sealed("mail", &deep), Err(SealError::Unreadable));
+    assert_eq!(sealed("other", &deep), Ok(deep.clone()));
+    assert!(!sealed("mail", "[\"hidden\"]").unwrap().contains("hidden"));
 }

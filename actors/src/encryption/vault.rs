@@ -112,15 +112,10 @@ fn is_redacted(value: &Value) -> bool {
 }
 
 fn redact_sealed(value: &mut Value) {
-    if envelope::is_sealed(value) {
+    let Ok(()) = envelope::each_sealed::<Infallible>(value, &mut String::new(), &mut |_, value| {
         *value = redacted();
-        return;
-    }
-    match value {
-        Value::Object(fields) => fields.values_mut().for_each(redact_sealed),
-        Value::Array(entries) => entries.iter_mut().for_each(redact_sealed),
-        _ => {}
-    }
+        Ok(())
+    });
 }
 
 /// Why a value is not sealed.
@@ -131,9 +126,36 @@ pub(crate) enum SealError {
         "jobs of this type must be encrypted, and this node has no key: set `encryption.keys` and `encryption.current`"
     )]
     NoKey,
+    /// Something in it was encrypted, and was to be so again.
+    #[error(
+        "it has values that were encrypted, and this node has no key to encrypt them again: set `encryption.current`"
+    )]
+    NoKeyAgain,
+    /// Its text cannot be read, so nobody knows what is secret in it.
+    #[error(
+        "it has secret values, and cannot be read to encrypt them: it is no JSON, or is nested more than 127 deep"
+    )]
+    Unreadable,
     /// The system has no randomness.
     #[error("it cannot be encrypted: the system gives no random bytes")]
     NoRandomness,
+}
+
+/// What was sealed in a value that was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WasSealed {
+    /// Whether anything was.
+    pub(crate) any: bool,
+    /// What was, and is not marked as secret here: this node may not know the type, or the mark was taken off.
+    pub(crate) beside: SecretFields,
+}
+
+impl WasSealed {
+    /// Everything, if anything was: of a payload that was made another one nobody knows where its values went.
+    pub(crate) fn anywhere(&self) -> WasSealed {
+        let beside = if self.any { SecretFields::whole() } else { SecretFields::default() };
+        WasSealed { any: self.any, beside }
+    }
 }
 
 /// What a patch of payloads says about secrets, of whose type nothing is known.
@@ -150,43 +172,101 @@ pub(crate) struct Vault {
 impl Vault {
     /// Seals what is secret in a value; without a key it stays as it is.
     pub(crate) fn seal(&self, job_type: &str, part: Part, value: &mut Value) -> Result<(), SealError> {
-        self.seal_by(job_type, part, value, false)
+        self.seal_with(job_type, part, value, &WasSealed::default(), false)
     }
 
-    /// The same, to the same text for the same value: for what is compared with what is stored.
-    pub(crate) fn seal_stable(&self, job_type: &str, part: Part, value: &mut Value) -> Result<(), SealError> {
-        self.seal_by(job_type, part, value, true)
-    }
-
-    fn seal_by(&self, job_type: &str, part: Part, value: &mut Value, stable: bool) -> Result<(), SealError> {
-        let Some(secrets) = self.secrets.of(job_type) else { return Ok(()) };
+    /// Seals what is secret in a value, and what was sealed before it was opened, if it is not marked as secret here; `stable`: to the
+    /// same text for the same value, for what is compared with what is stored.
+    pub(crate) fn seal_with(
+        &self,
+        job_type: &str,
+        part: Part,
+        value: &mut Value,
+        was: &WasSealed,
+        stable: bool,
+    ) -> Result<(), SealError> {
         if self.keys.current().is_none() {
-            return if secrets.required { Err(SealError::NoKey) } else { Ok(()) };
+            let required = self.secrets.of(job_type).is_some_and(|secrets| secrets.required);
+            return match (required, was.beside.is_empty()) {
+                (true, _) => Err(SealError::NoKey),
+                (false, false) => Err(SealError::NoKeyAgain),
+                (false, true) => Ok(()),
+            };
         }
-        let Some(fields) = self.secrets.fields(job_type, part) else { return Ok(()) };
-        fields.visit(value, &mut |pointer, value| {
+        self.fields_with(job_type, part, was).visit(value, &mut |pointer, value| {
             let place = (job_type, part, pointer);
             *value = envelope::seal(&self.keys, place, value, stable).ok_or(SealError::NoRandomness)?;
             Ok(())
         })
     }
 
-    /// JSON text with what is secret in it sealed. What is no JSON stays as it is.
+    /// What is secret, and what was sealed.
+    pub(crate) fn fields_with(&self, job_type: &str, part: Part, was: &WasSealed) -> SecretFields {
+        let marked = self.secrets.fields(job_type, part).cloned().unwrap_or_default();
+        if was.beside.is_empty() { marked } else { marked.and(was.beside.clone()) }
+    }
+
+    /// JSON text with what is secret in it sealed. What cannot be read, as it is nested too deep, is an error of types with secrets.
     pub(crate) fn seal_text(&self, job_type: &str, part: Part, text: String) -> Result<String, SealError> {
         let needed = self.secrets.of(job_type).is_some_and(|secrets| secrets.required)
             || self.secrets.fields(job_type, part).is_some();
-        match serde_json::from_str::<Value>(&text) {
-            Ok(mut value) if needed => {
-                self.seal(job_type, part, &mut value)?;
-                Ok(value.to_string())
-            }
-            _ => Ok(text),
+        if !needed {
+            return Ok(text);
         }
+        let mut value: Value = serde_json::from_str(&text).map_err(|_| SealError::Unreadable)?;
+        self.seal(job_type, part, &mut value)?;
+        Ok(value.to_string())
     }
 
-    /// Opens what is sealed in a value.
+    /// Opens what is sealed in a value. If it cannot be, the value stays as it is.
     pub(crate) fn open(&self, job_type: &str, part: Part, value: &mut Value) -> Result<(), OpenError> {
-        envelope::open(&self.keys, job_type, part, value, &mut String::new())
+        self.open_noting(job_type, part, value).map(drop)
+    }
+
+    /// The same, and says what that was: whoever stores or tells of the value must know, whatever is marked as secret here by now.
+    pub(crate) fn open_noting(
+        &self,
+        job_type: &str,
+        part: Part,
+        value: &mut Value,
+    ) -> Result<WasSealed, OpenError> {
+        let (mut opened, mut noted) = (value.clone(), Vec::new());
+        envelope::open(&self.keys, (job_type, part), &mut opened, &mut noted)?;
+        *value = opened;
+        let any = !noted.is_empty();
+        let beside = match self.secrets.fields(job_type, part) {
+            Some(marked) => marked.beside(noted),
+            None => SecretFields::of_places(&noted),
+        };
+        Ok(WasSealed { any, beside })
+    }
+
+    /// Hides what is secret in a value, and what was sealed.
+    pub(crate) fn redact_with(&self, job_type: &str, part: Part, value: &mut Value, was: &WasSealed) {
+        let Ok(()) = self.fields_with(job_type, part, was).visit::<Infallible>(value, &mut |_, value| {
+            *value = redacted();
+            Ok(())
+        });
+        redact_sealed(value);
+    }
+
+    /// What is secret in a stored value, replaced by marks: what is marked here, and what is sealed, whatever it is. What cannot be
+    /// opened is marked as it stands.
+    pub(crate) fn mark(&self, job_type: &str, part: Part, value: &mut Value, mark: impl Fn(&Value) -> Value) {
+        let mut noted = Vec::new();
+        let Ok(()) = envelope::each_sealed::<Infallible>(value, &mut String::new(), &mut |pointer, value| {
+            noted.push(pointer.to_owned());
+            if let Ok(opened) = envelope::open_at(&self.keys, (job_type, part, pointer), value) {
+                *value = opened;
+            }
+            Ok(())
+        });
+        let was = WasSealed { any: !noted.is_empty(), beside: SecretFields::of_places(&noted) };
+        let fields = self.fields_with(job_type, part, &was);
+        let Ok(()) = fields.visit::<Infallible>(value, &mut |_, value| {
+            *value = mark(value);
+            Ok(())
+        });
     }
 
     /// JSON text with what is sealed in it opened.
@@ -200,12 +280,12 @@ impl Vault {
             return Ok(Cow::Borrowed(text));
         }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Ok(Cow::Borrowed(text)) };
-        self.open(job_type, part, &mut value)?;
+        envelope::open(&self.keys, (job_type, part), &mut value, &mut Vec::new())?;
         Ok(Cow::Owned(value.to_string()))
     }
 
     /// JSON text that is sealed, sealed anew with the current key; `None` if it is so already, or nothing in it is sealed. `stable`: as
-    /// [`seal_stable`](Self::seal_stable) does.
+    /// [`seal_with`](Self::seal_with) has it.
     ///
     /// # Errors
     /// Why it cannot be opened.
@@ -222,14 +302,24 @@ impl Vault {
             return Ok(None);
         }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return Ok(None) };
-        reseal(&self.keys, (job_type, part, stable), &mut value, &mut String::new())?;
+        envelope::each_sealed(&mut value, &mut String::new(), &mut |pointer, value| {
+            let place = (job_type, part, pointer);
+            let opened = envelope::open_at(&self.keys, place, value)?;
+            let damaged = || OpenError::Damaged { pointer: pointer.to_owned() };
+            *value = envelope::seal(&self.keys, place, &opened, stable).ok_or_else(damaged)?;
+            Ok(())
+        })?;
         Ok(Some(value.to_string()))
     }
 
     /// The value with what is secret in it replaced by what it is compared by: the same for the same value where there is a key for
     /// that, else the same for every value.
     pub(crate) fn blind(&self, job_type: &str, part: Part, value: &mut Value) {
-        let Some(fields) = self.secrets.fields(job_type, part) else { return };
+        self.blind_with(&self.fields_with(job_type, part, &WasSealed::default()), value);
+    }
+
+    /// The same with these values.
+    pub(crate) fn blind_with(&self, fields: &SecretFields, value: &mut Value) {
         let Ok(()) = fields.visit::<Infallible>(value, &mut |_, value| {
             *value = match self.keys.fingerprint(canonical(value).as_bytes()) {
                 Some(tag) => json!({ "$fingerprint": tag.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
@@ -343,37 +433,6 @@ fn is_shown_of(value: &Value, original: &Value) -> bool {
 /// What to say of the place of a value that cannot be put back.
 pub(crate) const NOT_PUT_BACK: &str = "what was not shown cannot be put back here: there was no such value, or the list or the entry of it \
                                        that it is in was changed; give the value itself";
-
-fn reseal(
-    keys: &Keyring,
-    (job_type, part, stable): (&str, Part, bool),
-    value: &mut Value,
-    pointer: &mut String,
-) -> Result<(), OpenError> {
-    if envelope::is_sealed(value) {
-        let damaged = || OpenError::Damaged { pointer: pointer.clone() };
-        let place = pointer.clone();
-        let mut opened = value.take();
-        envelope::open(keys, job_type, part, &mut opened, &mut pointer.clone())?;
-        *value = envelope::seal(keys, (job_type, part, &place), &opened, stable).ok_or_else(damaged)?;
-        return Ok(());
-    }
-    let length = pointer.len();
-    let mut below = |name: &str, child: &mut Value| {
-        pointer.push('/');
-        pointer.push_str(&super::fields::escaped(name));
-        let done = reseal(keys, (job_type, part, stable), child, pointer);
-        pointer.truncate(length);
-        done
-    };
-    match value {
-        Value::Object(fields) => fields.iter_mut().try_for_each(|(name, child)| below(name, child)),
-        Value::Array(entries) => {
-            entries.iter_mut().enumerate().try_for_each(|(index, child)| below(&index.to_string(), child))
-        }
-        _ => Ok(()),
-    }
-}
 
 /// JSON text in one form, whatever the order of the fields.
 fn canonical(value: &Value) -> String {

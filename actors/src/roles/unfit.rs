@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::{gateway::secrets::payload_fields, node::Node};
 use crate::{
     edges::store::{StoreError, record::JobFilter},
-    encryption::envelope::Part,
+    encryption::{
+        envelope::{MARK, Part},
+        fields::SecretFields,
+    },
     jobs::registry::{JobType, unquoted},
 };
 
@@ -82,7 +85,9 @@ async fn of_type(node: &Node, job_type: &JobType) -> Result<Option<UnfitJobs>, S
                 continue;
             };
             let Err(problem) = job_type.runs_with(&payload) else { continue };
-            let problem = unquoted(problem, &secret);
+            // What is encrypted was secret when it was stored, and an upcaster may have put it anywhere.
+            let whole = job.job.payload.contains(MARK).then(SecretFields::whole);
+            let problem = unquoted(problem, whole.as_ref().unwrap_or(&secret));
             match &mut unfit {
                 Some(unfit) => unfit.count += 1,
                 None => {

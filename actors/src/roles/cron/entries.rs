@@ -28,14 +28,15 @@ const TRIES: u32 = 5;
 /// Makes an entry, or changes it.
 pub(in super::super) async fn put(node: &Node, who: &Who, request: PutCron) -> Result<CronView, Refusal> {
     let PutCron { name, mut definition } = request;
-    secrets::restored(node, who, &name, &mut definition).await?;
+    let was = secrets::restored(node, who, &name, &mut definition).await?;
     let schedule = cron::check(&name, &definition).map_err(Refusal::Invalid)?;
     let now = node.store.now();
     // Whether its job could be stored is said now, and not when it is time.
-    make(node, Form::Api, &name, &definition, (Uuid::now_v7(), now))?;
+    make(node, Form::Api, &name, (&definition, &was), (Uuid::now_v7(), now))?;
     let deed = Deed::new("cron.put", &name).with(detail(&definition));
     let next = schedule.next(&name, &definition, now);
-    secrets::seal(&node.vault(), &mut definition).map_err(|error| Refusal::Forbidden(error.to_string()))?;
+    secrets::seal(&node.vault(), &mut definition, &was)
+        .map_err(|error| Refusal::Forbidden(error.to_string()))?;
     let entry = Box::new(NewCron { name: name.clone(), definition, next });
     done(node, who, deed, &name, CronOperation::Put { entry, by: who.name.clone() }).await?;
     shown(node, name).await
@@ -92,9 +93,9 @@ pub(in super::super) async fn run(node: &Node, who: &Who, request: RunCron) -> R
     for _ in 0..TRIES {
         let entry = known(node, &name).await?;
         let definition = secrets::opened(&node.vault(), &entry.definition);
-        let definition =
+        let (definition, was) =
             definition.map_err(|error| Refusal::Forbidden(format!("the payload of the entry: {error}")))?;
-        let job = make(node, Form::Step, &name, &definition, (id, node.store.now()))?;
+        let job = make(node, Form::Step, &name, (&definition, &was), (id, node.store.now()))?;
         let operation =
             CronOperation::Run { name: name.clone(), revision: entry.revision, job: Box::new(job) };
         match change(node, who, Deed::new("cron.run", &name), operation).await? {

@@ -28,6 +28,11 @@ use crate::{
         cron::{CalledOff, CronDue, CronOperation, CronOutcome, CronRecord, Fire},
         record::NewJob,
     },
+    encryption::{
+        fields::SecretFields,
+        vault::{SealError, WasSealed},
+    },
+    jobs::registry::unquoted,
 };
 
 /// Entries that are looked at in one go.
@@ -116,10 +121,14 @@ async fn fire(node: &Node, leader: u64, entry: &CronRecord) -> Result<Fired, Sto
     }
     // Without the key the entry waits for a leader that has it.
     let opened = secrets::opened(&node.vault(), definition);
-    let opened = opened.map_err(|error| StoreError::Failed(format!("its payload: {error}")))?;
+    let (opened, was) = opened.map_err(|error| StoreError::Failed(format!("its payload: {error}")))?;
+    // So it does without one to encrypt with what was encrypted.
+    if !was.beside.is_empty() && node.tuned().keys.current().is_none() {
+        return Err(StoreError::Failed(format!("its payload: {}", SealError::NoKeyAgain)));
+    }
     let definition = &*known_elsewhere(node, &opened).await?;
     for firing in firings {
-        let job = with_room(node, job(node, name, definition, &firing)).await?;
+        let job = with_room(node, job(node, name, (definition, &was), &firing)).await?;
         let (due, missed) = (firing.due, firing.missed);
         let fire = Fire { name: name.clone(), revision: entry.revision, firing, job, leader };
         match node.store.write(Operation::Cron(CronOperation::Fire(Box::new(fire)))).await? {
@@ -192,27 +201,40 @@ async fn with_room(node: &Node, job: Result<NewJob, String>) -> Result<Result<Ne
 }
 
 /// The job for the time, or why there can be none.
-fn job(node: &Node, name: &str, definition: &CronDefinition, firing: &Firing) -> Result<NewJob, String> {
+fn job(
+    node: &Node,
+    name: &str,
+    definition: (&CronDefinition, &WasSealed),
+    firing: &Firing,
+) -> Result<NewJob, String> {
     let due = firing.due.ok_or_else(|| "its time was missed".to_owned())?;
     let id = cron::job_id(name, due.due);
     make(node, Form::Cron, name, definition, (id, due.due)).map_err(|refusal| refusal.to_string())
 }
 
-/// The job of an entry for this time, under this id.
+/// The job of an entry for this time, under this id. What was encrypted in the entry is so in the job, and is not told.
 pub(super) fn make(
     node: &Node,
     form: Form,
     name: &str,
-    definition: &CronDefinition,
+    (definition, was): (&CronDefinition, &WasSealed),
     (id, due): (Uuid, Timestamp),
 ) -> Result<NewJob, Refusal> {
     let submission = definition.job.submission(id, name, due, &definition.time_zone);
     let value = serde_json::to_value(submission).map_err(|error| StoreError::Failed(error.to_string()))?;
     let origin = Origin { correlation_id: id, trace: None };
-    check_job(node, form, value, origin).map_err(|refusal| match refusal {
-        Refusal::Invalid(errors) => Refusal::Invalid(errors.into_iter().map(in_the_job).collect()),
+    let submitted = was.any.then(|| value.get("payload").cloned()).flatten().unwrap_or_default();
+    let secret = if was.any { SecretFields::whole() } else { SecretFields::default() };
+    let told = |error: FieldError| match error.pointer.starts_with("/payload") {
+        true => in_the_job(unquoted(error, &secret)),
+        false => in_the_job(error),
+    };
+    let mut job = check_job(node, form, value, origin).map_err(|refusal| match refusal {
+        Refusal::Invalid(errors) => Refusal::Invalid(errors.into_iter().map(told).collect()),
         other => other,
-    })
+    })?;
+    secrets::seal_again(&node.vault(), &mut job, &submitted, was)?;
+    Ok(job)
 }
 
 fn in_the_job(error: FieldError) -> FieldError {

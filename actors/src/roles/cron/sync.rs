@@ -11,6 +11,7 @@ use super::{
     super::{node::Node, settings::RolesConfig},
     secrets,
 };
+use crate::encryption::vault::WasSealed;
 use crate::{
     cron,
     edges::store::{
@@ -84,7 +85,7 @@ fn entries(node: &Node, config: &RolesConfig) -> Vec<NewCron> {
         let schedule = cron::check(name, definition).ok()?;
         let next = schedule.next(name, definition, now);
         let mut definition = CronDefinition::clone(definition);
-        if let Err(error) = secrets::seal(&vault, &mut definition) {
+        if let Err(error) = secrets::seal(&vault, &mut definition, &WasSealed::default()) {
             // That there is a key was checked at the start.
             tracing::error!(entry = name, %error, "an entry of the configuration cannot be encrypted, and is left out");
             return None;

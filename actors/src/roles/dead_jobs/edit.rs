@@ -1,7 +1,5 @@
 //! Running a finished job again with another payload.
 
-use std::borrow::Cow;
-
 use callboard_contracts::api::{FieldError, MAX_REASON, RetryEdit};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -11,15 +9,10 @@ use crate::{
     edges::store::{StoreError, dead_jobs::NewPayload, record::JobRecord},
     encryption::{
         envelope::{self, Part},
-        vault::{NOT_PUT_BACK, Vault},
+        vault::{NOT_PUT_BACK, Vault, WasSealed},
     },
     jobs::CheckError,
-    roles::{
-        bounds::max_payload,
-        gateway::secrets::{blinded, payload_fields, sealed},
-        node::Node,
-        request::Refusal,
-    },
+    roles::{bounds::max_payload, node::Node, request::Refusal},
 };
 
 /// Bytes of a job that count towards the size of its payload, beside the payload itself.
@@ -36,13 +29,14 @@ pub(in crate::roles) fn check_size(node: &Node, job: &JobRecord, payload: &str) 
     if size > limit { Err(Refusal::TooLarge { size, limit, of }) } else { Ok(()) }
 }
 
-/// A payload that a replay of this job is to have, checked as at the gate.
-pub(in crate::roles) fn check_payload(
+/// A payload that a replay of this job is to have, checked as at the gate. What was encrypted in the job's is so again.
+fn check_payload(
     node: &Node,
     job: &JobRecord,
     payload: Map<String, Value>,
+    was: &WasSealed,
 ) -> Result<NewPayload, Refusal> {
-    let payload = Value::Object(payload);
+    let mut payload = Value::Object(payload);
     let text = payload.to_string();
     let vault = node.vault();
     let mut pointer = String::new();
@@ -53,9 +47,9 @@ pub(in crate::roles) fn check_payload(
         }]));
     }
     check_size(node, job, &text)?;
+    let secret = vault.fields_with(&job.job_type, Part::Payload, was);
     match node.registry.get(&job.job_type) {
         Some(job_type) => {
-            let secret = payload_fields(&vault, &job.job_type);
             node.registry.validate_without(job_type, &payload, &text, &secret).map_err(
                 |error| match error {
                     CheckError::Forbidden(why) => Refusal::Forbidden(why),
@@ -78,24 +72,31 @@ pub(in crate::roles) fn check_payload(
             return Err(Refusal::UnknownType { job_type: job.job_type.clone(), known });
         }
     }
-    let compared = match blinded(&vault, &job.job_type, &payload) {
-        Cow::Borrowed(_) => text.clone(),
-        Cow::Owned(blinded) => blinded.to_string(),
+    let compared = if secret.is_empty() {
+        text.clone()
+    } else {
+        let mut blinded = payload.clone();
+        vault.blind_with(&secret, &mut blinded);
+        blinded.to_string()
     };
     let fingerprint = Sha256::new_with_prefix("edited\0").chain_update(compared).finalize().into();
-    let text = sealed(&vault, &job.job_type, payload)?.unwrap_or(text);
+    let sealed = vault.seal_with(&job.job_type, Part::Payload, &mut payload, was, false);
+    sealed.map_err(|error| Refusal::Forbidden(error.to_string()))?;
+    let text = if secret.is_empty() { text } else { payload.to_string() };
     Ok(NewPayload { text, fingerprint })
 }
 
-/// The job's payload, decrypted.
-pub(in crate::roles) fn payload_of(node: &Node, job: &JobRecord) -> Result<Map<String, Value>, Refusal> {
-    let text = node.vault().open_text(&job.job_type, Part::Payload, &job.payload).map(Cow::into_owned);
-    let text =
-        text.map_err(|error| Refusal::Forbidden(format!("the payload of the job {}: {error}", job.id)))?;
-    let payload = serde_json::from_str(&text);
-    payload.map_err(|_| {
-        StoreError::Corrupt(format!("the payload of the job {} is no JSON object", job.id)).into()
-    })
+/// The job's payload, decrypted, and what was encrypted in it.
+fn payload_of(node: &Node, job: &JobRecord) -> Result<(Map<String, Value>, WasSealed), Refusal> {
+    let corrupt = || StoreError::Corrupt(format!("the payload of the job {} is no JSON object", job.id));
+    let mut payload: Value = serde_json::from_str(&job.payload).map_err(|_| corrupt())?;
+    let was = node.vault().open_noting(&job.job_type, Part::Payload, &mut payload);
+    let was =
+        was.map_err(|error| Refusal::Forbidden(format!("the payload of the job {}: {error}", job.id)))?;
+    match payload {
+        Value::Object(payload) => Ok((payload, was)),
+        _ => Err(corrupt().into()),
+    }
 }
 
 /// What a patch makes of the job's payload, checked as at the gate.
@@ -104,10 +105,19 @@ pub(in crate::roles) fn patched(
     job: &JobRecord,
     patch: &Map<String, Value>,
 ) -> Result<NewPayload, Refusal> {
+    patched_noting(node, job, patch).map(|(payload, _)| payload)
+}
+
+fn patched_noting(
+    node: &Node,
+    job: &JobRecord,
+    patch: &Map<String, Value>,
+) -> Result<(NewPayload, WasSealed), Refusal> {
     let mut patch = patch.clone();
     // What was not shown to whoever has made the patch is not to be changed.
     Vault::without_redacted(&mut patch);
-    check_payload(node, job, applied(payload_of(node, job)?, &patch))
+    let (payload, was) = payload_of(node, job)?;
+    Ok((check_payload(node, job, applied(payload, &patch), &was)?, was))
 }
 
 /// What an edit makes of the job's payload, and the patch that says so, if one can.
@@ -117,9 +127,12 @@ pub(in crate::roles) fn edited(
     edit: &RetryEdit,
 ) -> Result<(NewPayload, Option<Map<String, Value>>), Refusal> {
     match (&edit.payload, &edit.patch) {
-        (None, Some(patch)) => Ok((patched(node, job, patch)?, Some(kept(node, job, patch.clone())))),
+        (None, Some(patch)) => {
+            let (payload, was) = patched_noting(node, job, patch)?;
+            Ok((payload, Some(kept(node, job, patch.clone(), &was))))
+        }
         (Some(payload), None) => {
-            let before = payload_of(node, job)?;
+            let (before, was) = payload_of(node, job)?;
             let mut payload = Value::Object(payload.clone());
             let restored = Vault::restore(&mut payload, &Value::Object(before.clone()));
             restored.map_err(|pointer| {
@@ -131,8 +144,8 @@ pub(in crate::roles) fn edited(
                     StoreError::Corrupt(format!("the payload of the job {} is no object", job.id)).into()
                 );
             };
-            let patch = between(&before, &payload).map(|patch| kept(node, job, patch));
-            Ok((check_payload(node, job, payload)?, patch))
+            let patch = between(&before, &payload).map(|patch| kept(node, job, patch, &was));
+            Ok((check_payload(node, job, payload, &was)?, patch))
         }
         _ => Err(Refusal::Invalid(vec![FieldError {
             pointer: String::new(),
@@ -142,9 +155,9 @@ pub(in crate::roles) fn edited(
 }
 
 /// What is kept of a patch, for people: not the secrets.
-fn kept(node: &Node, job: &JobRecord, patch: Map<String, Value>) -> Map<String, Value> {
+fn kept(node: &Node, job: &JobRecord, patch: Map<String, Value>, was: &WasSealed) -> Map<String, Value> {
     let mut patch = Value::Object(patch);
-    node.secrets.redact(&job.job_type, Part::Patch, &mut patch);
+    node.vault().redact_with(&job.job_type, Part::Patch, &mut patch, was);
     match patch {
         Value::Object(patch) => patch,
         _ => Map::new(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{super::request::Refusal, fingerprint::Fingerprint};
 use crate::encryption::{
-    envelope::{Part, reserved},
+    envelope::{MARK, Part, reserved},
     fields::SecretFields,
     vault::Vault,
 };
@@ -37,6 +37,25 @@ pub(in crate::roles) fn may_leave(vault: &Vault, job_type: &str, queue: &str) ->
         ))),
         _ => Ok(()),
     }
+}
+
+/// The same of a payload as it is stored. What is encrypted in it was secret to whoever took it in: of a type of which nothing is known
+/// here, nothing allows it to leave.
+pub(in crate::roles) fn may_leave_sealed(
+    vault: &Vault,
+    job_type: &str,
+    queue: &str,
+    stored: &str,
+) -> Result<(), Refusal> {
+    may_leave(vault, job_type, queue)?;
+    let outside = vault.secrets.of(job_type).is_some_and(|secrets| secrets.outside);
+    if outside || !stored.contains(MARK) {
+        return Ok(());
+    }
+    Err(Refusal::Forbidden(format!(
+        "the queue {queue:?} is served by workers outside, who would be given in the clear what is encrypted in the payload; allow \
+             that by `outside = true` for the type {job_type:?} in `encryption.types`"
+    )))
 }
 
 /// That a kind is made of secret values which cannot be compared, since whoever reads the hash of a short one finds it by trying.
@@ -136,4 +155,33 @@ pub(in crate::roles) fn sealed(
     let sealed = vault.seal(job_type, Part::Payload, &mut payload);
     sealed.map_err(|error| Refusal::Forbidden(error.to_string()))?;
     Ok(Some(payload.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        encryption::{Keyring, SecretsByType, SecretsOfType, vault::Secrets},
+        jobs::JobRegistry,
+    };
+
+    #[test]
+    fn what_is_encrypted_leaves_only_where_its_type_says_so() {
+        let vault = |own: Option<SecretsOfType>| {
+            let types = own.map(|own| ("mail".to_owned(), own)).into_iter().collect::<SecretsByType>();
+            let registry = JobRegistry::builder().build().unwrap();
+            Vault { secrets: Arc::new(Secrets::new(&registry, &types).unwrap()), keys: Keyring::default() }
+        };
+        let stored = r#"{"body":{"$encrypted":"v1.a.b.c.d"}}"#;
+        let leaves = |vault: &Vault, stored: &str| may_leave_sealed(vault, "mail", "out", stored).is_ok();
+        let unknown = vault(None);
+        assert!(!leaves(&unknown, stored));
+        assert!(leaves(&unknown, r#"{"body":"{\"$encrypted\":\"v1.\"}"}"#));
+        let outside = vault(Some(SecretsOfType { outside: true, ..SecretsOfType::default() }));
+        assert!(leaves(&outside, stored));
+        let marked = SecretsOfType { payload: vec!["/body".to_owned()], ..SecretsOfType::default() };
+        assert!(!leaves(&vault(Some(marked)), "{}"));
+    }
 }

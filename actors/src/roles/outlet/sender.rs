@@ -24,7 +24,7 @@ use crate::{
     roles::{
         backoff::Backoff,
         condition::Condition,
-        gateway::secrets::may_leave,
+        gateway::secrets::may_leave_sealed,
         node::Node,
         queue::{
             Ending, Queue, Wake,
@@ -294,8 +294,8 @@ impl Sender {
 /// The payload as a worker outside is given it: decrypted, of a type whose secrets may leave. Else how the attempt ends.
 fn outgoing(node: &Node, attempt: &Attempt) -> Result<String, Ending> {
     let (job, vault) = (&attempt.job, node.vault());
-    if let Err(refusal) = may_leave(&vault, &job.job_type, &job.queue) {
-        // It was stored before its values were secret.
+    if let Err(refusal) = may_leave_sealed(&vault, &job.job_type, &job.queue, &job.payload) {
+        // It was stored before its values were secret, or by a node that knows more of them.
         return Err(Ending::fatal(ErrorKind::Failed, refusal.to_string()));
     }
     match vault.open_text(&job.job_type, Part::Payload, &job.payload) {

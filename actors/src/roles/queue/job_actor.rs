@@ -22,7 +22,7 @@ use crate::{
     },
     encryption::{
         OpenError,
-        envelope::{self, Part},
+        envelope::{self, MARK, Part},
         vault::SealError,
     },
     failpoint,
@@ -220,7 +220,7 @@ async fn end_of(
     match (attempt.end_reason(), result) {
         // Whoever finishes in spite of it has finished.
         (Some(_), Ok(Ok(result))) => ending(node, attempt, Ok(result)),
-        (Some(EndReason::Cancelled), Ok(Err(error))) => Ending::cancelled(message(error)),
+        (Some(EndReason::Cancelled), Ok(Err(error))) => Ending::cancelled(message(node, attempt, error)),
         (Some(EndReason::Cancelled), Err(_)) => Ending::cancelled(format!("cancelled{dropped}")),
         (Some(_), _) => Ending::Released,
         (None, _) => Ending::failed(ErrorKind::TimedOut, format!("took longer than {limit:?}{dropped}")),
@@ -240,17 +240,14 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
             None => kept(node, attempt, result),
         },
         Err(error) => match attempt.end_reason() {
-            Some(EndReason::Cancelled) => Ending::cancelled(message(error)),
+            Some(EndReason::Cancelled) => Ending::cancelled(message(node, attempt, error)),
             Some(_) => Ending::Released,
             None => match error {
                 RunError::Job(error) => Ending::of_job(error),
-                // What is wrong with a payload that has secrets may quote them.
-                RunError::Payload(_) if node.vault().has_secrets(&attempt.job.job_type) => Ending::fatal(
-                    ErrorKind::InvalidPayload,
-                    "the payload does not fit the job type (it has secret values, so nothing of it is shown)",
-                ),
-                RunError::Payload(_) => Ending::fatal(ErrorKind::InvalidPayload, message(error)),
-                RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(error)),
+                RunError::Payload(_) => {
+                    Ending::fatal(ErrorKind::InvalidPayload, message(node, attempt, error))
+                }
+                RunError::Output(_) => Ending::fatal(ErrorKind::Failed, message(node, attempt, error)),
             },
         },
     }
@@ -260,6 +257,10 @@ fn ending(node: &Node, attempt: &Attempt, result: Result<Option<String>, RunErro
 fn kept(node: &Node, attempt: &Attempt, result: Option<String>) -> Ending {
     match sealed(node, &attempt.job.job_type, result) {
         Ok(result) => Ending::Completed(result),
+        // It would be so again.
+        Err(SealError::Unreadable) => {
+            Ending::fatal(ErrorKind::Failed, format!("the result cannot be kept: {}", SealError::Unreadable))
+        }
         Err(problem) => Ending::failed(ErrorKind::Failed, format!("the result cannot be kept: {problem}")),
     }
 }
@@ -274,8 +275,14 @@ fn sealed(node: &Node, job_type: &str, result: Option<String>) -> Result<Option<
 }
 
 /// What the error says.
-fn message(error: RunError) -> String {
+fn message(node: &Node, attempt: &Attempt, error: RunError) -> String {
+    let job = &attempt.job;
     match error {
+        // What is wrong with a payload that has secrets may quote them. What is encrypted in it was one when it was stored.
+        RunError::Payload(_) if job.payload.contains(MARK) || node.vault().has_secrets(&job.job_type) => {
+            "the payload does not fit the job type (it has secret values, so nothing of it is shown)"
+                .to_owned()
+        }
         RunError::Job(error) => error.into_parts().0,
         RunError::Payload(problem) => format!("the payload does not fit the job type: {problem}"),
         RunError::Output(problem) => format!("the result cannot be written as JSON: {problem}"),
