@@ -3,7 +3,7 @@
 use callboard_actors::{
     encryption::{Keyring, SecretsByType, SecretsOfType},
     jobs::{Job, JobContext, JobError, JobRegistry},
-    roles::request::{CompareJob, PutCron, RetryEdited, RunCron},
+    roles::request::{CompareJob, PutCron, RetryEdited, RetryJob, RunCron},
 };
 use callboard_conformance::node::{Folder, Node};
 use callboard_contracts::{
@@ -12,7 +12,7 @@ use callboard_contracts::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 const SECRET: &str = "hidden-4711";
@@ -33,11 +33,15 @@ impl Job for Letter {
     }
 }
 
+fn keys() -> Keyring {
+    Keyring::new([("a".to_owned(), "11".repeat(32).into())], Some("a"), None).unwrap()
+}
+
 /// A node with a key; `marks`: whether it is told that bodies are secret.
 async fn node(folder: &Folder, marks: bool) -> Node {
     let types = JobRegistry::builder().register::<Letter>();
     let start = Node::start(folder.store(), types, |config| {
-        config.keys = Keyring::new([("a".to_owned(), "11".repeat(32).into())], Some("a"), None).unwrap();
+        config.keys = keys();
         if marks {
             let own = SecretsOfType { payload: vec!["/body".to_owned()], ..SecretsOfType::default() };
             config.secrets = SecretsByType::from([("letter".to_owned(), own)]);
@@ -95,4 +99,76 @@ async fn what_was_encrypted_stays_so_where_nothing_marks_it() {
     assert!(is_sealed(&payload), "{payload}");
     other.reaches(run.job_id, JobState::Completed).await;
     other.stop().await;
+}
+
+/// The same type on a node of another version, whose bodies are numbers.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Numbered {
+    body: u32,
+    fails: bool,
+}
+
+impl Job for Numbered {
+    const TYPE: &'static str = "letter";
+
+    type Output = ();
+
+    async fn run(self, _: &JobContext) -> Result<(), JobError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_was_encrypted_is_not_told_by_a_run_that_cannot_read_it() {
+    let folder = Folder::new();
+    let knows = node(&folder, true).await;
+    let letter = json!({"type": "letter", "payload": {"body": SECRET, "fails": true}});
+    let died = knows.submit_all(vec![letter]).await[0];
+    knows.reaches(died, JobState::Discarded).await;
+    knows.stop().await;
+
+    let types = JobRegistry::builder().register::<Numbered>();
+    let other = Node::start(folder.store(), types, |config| config.keys = keys()).await;
+    let replay = other.handles.gateway.ask(RetryJob { id: died }).await.unwrap().unwrap();
+    let ended = other.reaches(replay.id, JobState::Discarded).await;
+    let told = json!(ended.attempts).to_string();
+    assert!(told.contains("does not fit") && !told.contains(SECRET), "{told}");
+    other.stop().await;
+}
+
+/// A letter whose text had another name before.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Renamed {
+    #[schemars(extend("x-secret" = true))]
+    body: String,
+}
+
+impl Job for Renamed {
+    const TYPE: &'static str = "renamed";
+
+    type Output = ();
+
+    fn upcast(mut payload: Map<String, Value>) -> Option<Map<String, Value>> {
+        let text = payload.remove("text")?;
+        payload.insert("body".to_owned(), text);
+        Some(payload)
+    }
+
+    async fn run(self, _: &JobContext) -> Result<(), JobError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_an_earlier_form_are_not_what_submissions_are_compared_by() {
+    let folder = Folder::new();
+    let types = JobRegistry::builder().register::<Renamed>();
+    let node = Node::start(folder.store(), types, |config| config.keys = keys()).await;
+    let id = Uuid::now_v7();
+    for (field, duplicate) in [("one", false), ("other", true)] {
+        let job = json!({"id": id, "type": "renamed", "payload": {"text": format!("{SECRET}-{field}")}});
+        assert_eq!(node.submit(job).await.unwrap().duplicate, duplicate);
+    }
+    assert!(is_sealed(&stored(&node, id).await));
+    node.stop().await;
 }
