@@ -73,8 +73,8 @@ pub(in crate::roles) fn check(
 ) -> Result<NewJob, Refusal> {
     let vault = node.vault();
     let parsed = match form {
-        Form::Api | Form::Step | Form::Cron => submission(&vault, value)?,
-        Form::Contract => contract(&vault, value)?,
+        Form::Api | Form::Step | Form::Cron => submission(node, &vault, value)?,
+        Form::Contract => contract(node, &vault, value)?,
     };
     let mut errors = Vec::new();
     let job_type = node.registry.get(&parsed.job_type);
@@ -203,7 +203,7 @@ pub(in crate::roles) fn check(
     })
 }
 
-fn submission(vault: &Vault, value: Value) -> Result<Parsed, Refusal> {
+fn submission(node: &Node, vault: &Vault, value: Value) -> Result<Parsed, Refusal> {
     let job: SubmitJob = read(value)?;
     let mut errors = Vec::new();
     if let Err(problem) = name::check(&job.job_type) {
@@ -243,7 +243,7 @@ fn submission(vault: &Vault, value: Value) -> Result<Parsed, Refusal> {
         return Err(Refusal::Invalid(errors));
     }
     let fingerprint = match vault.has_secrets(&job.job_type) {
-        true => Fingerprint::of_submission(&secrets::blinded_submission(vault, &job)),
+        true => Fingerprint::of_submission(&secrets::blinded_submission(node, vault, &job)),
         false => Fingerprint::of_submission(&job),
     };
     Ok(Parsed {
@@ -264,7 +264,7 @@ fn submission(vault: &Vault, value: Value) -> Result<Parsed, Refusal> {
     })
 }
 
-fn contract(vault: &Vault, mut value: Value) -> Result<Parsed, Refusal> {
+fn contract(node: &Node, vault: &Vault, mut value: Value) -> Result<Parsed, Refusal> {
     if !CONTRACT.is_valid(&value) {
         let errors = CONTRACT.iter_errors(&value).take(MAX_ERRORS);
         // What is at the payload's place, or is no document at all, may be secret.
@@ -275,7 +275,7 @@ fn contract(vault: &Vault, mut value: Value) -> Result<Parsed, Refusal> {
         let errors = errors.map(|found| error(found.instance_path().as_str(), bounded(said(&found))));
         return Err(Refusal::Invalid(errors.collect()));
     }
-    let fingerprint = Fingerprint::of_document(&secrets::blinded_document(vault, &value));
+    let fingerprint = Fingerprint::of_document(&secrets::blinded_document(node, vault, &value));
     let mut take = |field: &str| value.as_object_mut().and_then(|document| document.remove(field));
     // The schema lets null pass where a field may be missing.
     let object = |value: Option<Value>| match value {

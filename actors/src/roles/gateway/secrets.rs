@@ -6,12 +6,16 @@ use callboard_contracts::api::{FieldError, SubmitJob, Unique};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{super::request::Refusal, fingerprint::Fingerprint};
+use super::{
+    super::{node::Node, request::Refusal},
+    fingerprint::Fingerprint,
+};
 use crate::encryption::{
     envelope::{MARK, Part, reserved},
     fields::SecretFields,
     vault::Vault,
 };
+use crate::jobs::CheckError;
 
 /// The fields of which only we make use, if the payload has one: what is sealed, or was not shown, is not submitted.
 pub(super) fn reserved_field(payload: &Value) -> Option<FieldError> {
@@ -90,10 +94,22 @@ pub(in crate::roles) fn blinded<'p>(vault: &Vault, job_type: &str, payload: &'p 
     Cow::Owned(payload)
 }
 
+/// Makes of a payload that was submitted what it is compared by. One that does not fit its type may be of an earlier form, with its
+/// secrets at other places, so that it is compared as a whole.
+fn blind_submitted(node: &Node, vault: &Vault, job_type: &str, payload: &mut Value) {
+    let whole = SecretFields::whole();
+    let fits = node.registry.get(job_type).is_none_or(|known| {
+        let checked = node.registry.validate_without(known, payload, &payload.to_string(), &whole);
+        !matches!(checked, Err(CheckError::Invalid(_)))
+    });
+    if fits { vault.blind(job_type, Part::Payload, payload) } else { vault.blind_with(&whole, payload) }
+}
+
 /// A submission as it is compared.
-pub(super) fn blinded_submission(vault: &Vault, job: &SubmitJob) -> SubmitJob {
-    let payload = Value::Object(job.payload.clone());
-    let payload = match blinded(vault, &job.job_type, &payload).into_owned() {
+pub(super) fn blinded_submission(node: &Node, vault: &Vault, job: &SubmitJob) -> SubmitJob {
+    let mut payload = Value::Object(job.payload.clone());
+    blind_submitted(node, vault, &job.job_type, &mut payload);
+    let payload = match payload {
         Value::Object(payload) => payload,
         // All of it is secret.
         whole => serde_json::Map::from_iter([("whole".to_owned(), whole)]),
@@ -102,22 +118,22 @@ pub(super) fn blinded_submission(vault: &Vault, job: &SubmitJob) -> SubmitJob {
 }
 
 /// A document with a type and a payload as it is compared.
-pub(super) fn blinded_document<'d>(vault: &Vault, document: &'d Value) -> Cow<'d, Value> {
+pub(super) fn blinded_document<'d>(node: &Node, vault: &Vault, document: &'d Value) -> Cow<'d, Value> {
     let job_type = document.get("type").and_then(Value::as_str).unwrap_or_default();
     if !vault.has_secrets(job_type) {
         return Cow::Borrowed(document);
     }
     let mut blind = document.clone();
     if let Some(payload) = blind.get_mut("payload") {
-        vault.blind(job_type, Part::Payload, payload);
+        blind_submitted(node, vault, job_type, payload);
     }
     Cow::Owned(blind)
 }
 
 /// A workflow as it is compared.
-pub(super) fn blinded_workflow(vault: &Vault, mut workflow: Value) -> Value {
+pub(super) fn blinded_workflow(node: &Node, vault: &Vault, mut workflow: Value) -> Value {
     let blind = |job: &mut Value| {
-        if let Cow::Owned(blinded) = blinded_document(vault, job) {
+        if let Cow::Owned(blinded) = blinded_document(node, vault, job) {
             *job = blinded;
         }
     };
@@ -131,14 +147,19 @@ pub(super) fn blinded_workflow(vault: &Vault, mut workflow: Value) -> Value {
 }
 
 /// What a request with a key is compared by. `fingerprint`: of its body as it came, which is not kept if there are secrets in it.
-pub(super) fn request_fingerprint(vault: &Vault, jobs: &[Value], fingerprint: [u8; 32]) -> [u8; 32] {
+pub(super) fn request_fingerprint(
+    node: &Node,
+    vault: &Vault,
+    jobs: &[Value],
+    fingerprint: [u8; 32],
+) -> [u8; 32] {
     let job_type = |job: &Value| job.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !jobs.iter().any(|job| vault.has_secrets(&job_type(job))) {
         return fingerprint;
     }
     let mut digest = Sha256::new_with_prefix("request with secrets\0");
     for job in jobs {
-        digest.update(Fingerprint::of_document(&blinded_document(vault, job)));
+        digest.update(Fingerprint::of_document(&blinded_document(node, vault, job)));
     }
     digest.finalize().into()
 }

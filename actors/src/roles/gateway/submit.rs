@@ -71,7 +71,7 @@ pub(super) async fn submit(node: &Node, request: Submit) -> Vec<Result<Submitted
 /// answer can be given again.
 pub(super) async fn submit_once(node: &Node, request: SubmitOnce) -> Result<SubmittedOnce, Refusal> {
     let SubmitOnce { submit, mut key } = request;
-    key.fingerprint = secrets::request_fingerprint(&node.vault(), &submit.jobs, key.fingerprint);
+    key.fingerprint = secrets::request_fingerprint(node, &node.vault(), &submit.jobs, key.fingerprint);
     let (mut jobs, mut refused) = (Vec::new(), Vec::new());
     let mut seen = Submissions::of(node, submit.origin);
     for (index, checked) in check_all(node, submit, &mut seen).await.into_iter().enumerate() {

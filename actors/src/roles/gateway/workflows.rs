@@ -70,7 +70,7 @@ pub(super) async fn submit(node: &Node, request: SubmitWorkflow) -> Result<Workf
         // It is what the fingerprint is compared for.
         described.remove("id");
     }
-    let fingerprint = Fingerprint::of_workflow(&secrets::blinded_workflow(&node.vault(), described));
+    let fingerprint = Fingerprint::of_workflow(&secrets::blinded_workflow(node, &node.vault(), described));
     let Raw { id, name, steps, on_end } = read(value, "")?;
     if let Some(Err(problem)) = name.as_deref().map(workflow::check_name) {
         return Err(invalid("/name", problem.to_string()));

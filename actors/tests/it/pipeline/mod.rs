@@ -14,6 +14,7 @@ mod jobs;
 mod life;
 mod reports;
 mod running;
+mod secrets;
 mod signals;
 mod sinks;
 mod trouble;
