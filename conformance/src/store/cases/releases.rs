@@ -118,12 +118,13 @@ fn compare(found: &JobWithAttempts, told: &JobDetail) {
     assert_eq!(*attempts, told.attempts);
 }
 
-/// What dead jobs died of is found out, a bounded number at a time.
+/// What dead jobs died of is found out, a bounded number at a time. Releases from 0.5.0 on know it of all of theirs.
 async fn causes_are_found_out<B: Backend>(stage: &Stage<B>) {
     let dead = stage.list(in_state(JobState::Discarded)).await;
-    assert!(!dead.is_empty() && dead.iter().all(|job| job.cause.is_none()));
+    let unknown = dead.iter().filter(|job| job.cause.is_none()).count();
+    assert!(!dead.is_empty() && (unknown == 0 || unknown == dead.len()), "{unknown} of {}", dead.len());
     let fill = || Operation::DeadJobs(DeadJobsOperation::FillCauses { limit: 1, leader: stage.leader });
-    for count in dead.iter().map(|_| 1).chain([0]) {
+    for count in (0..unknown).map(|_| 1).chain([0]) {
         let filled = Outcome::DeadJobs(DeadJobsOutcome::CausesFilled { count });
         assert_eq!(stage.one(fill()).await, filled);
     }
