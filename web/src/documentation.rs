@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{guard, problem::Kind, routes::routes};
+use crate::{problem::Kind, routes::routes, settings::Role};
 
 fn reference() -> String {
     let mut text = "\n| type | status | title |\n|---|---|---|\n".to_owned();
@@ -12,10 +12,7 @@ fn reference() -> String {
     }
     text.push_str("\n## Every route\n\n| | path | needs | what it does |\n|---|---|---|---|\n");
     for route in routes() {
-        let needs = match guard::needed_role(&route.method, route.path) {
-            _ if guard::is_probe(route.path) => "nothing",
-            role => role.as_str(),
-        };
+        let needs = route.needs.map_or("nothing", Role::as_str);
         let row = format!("| {} | `{}` | {needs} | {} |\n", route.method, route.path, route.summary);
         text.push_str(&row);
     }

@@ -10,11 +10,11 @@ use callboard_contracts::{
         FormControl, FormField, JobComparison, JobDetail, JobInputs, JobList, JobLogEnd, JobLogLine,
         JobLogPage, JobStateView, JobTypeView, NodeView, OnFailure, OrderNode, PauseCause, PauseRequest,
         Problem, PutEdge, QueueCrash, QueueCrashes, QueueLabels, QueueLimits, QueuePause, QueueView,
-        Readiness, Retried, RetryEdit, RetryView, RotateEncryption, SendSignal, SettingChange, SettingView,
-        SettingsChanged, SettingsView, SignalList, SignalSent, StartBulk, StepList, StepResult, StepState,
-        StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted, SubmittedItem, Totals,
-        TreeNode, WorkflowCancelled, WorkflowGraph, WorkflowList, WorkflowResumed, WorkflowState,
-        WorkflowStep, WorkflowSubmitted, WorkflowView,
+        Readiness, Retried, RetryEdit, RetryView, RotateEncryption, SendSignal, SessionView, SettingChange,
+        SettingView, SettingsChanged, SettingsView, SignIn, SignalList, SignalSent, StartBulk, StepList,
+        StepResult, StepState, StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted,
+        SubmittedItem, Totals, TreeNode, WorkflowCancelled, WorkflowGraph, WorkflowList, WorkflowResumed,
+        WorkflowState, WorkflowStep, WorkflowSubmitted, WorkflowView,
     },
 };
 use serde_json::{Map, Value, json};
@@ -23,10 +23,11 @@ use utoipa::OpenApi;
 use crate::{
     api::{LookUp, State},
     contract::RecentJob,
-    guard,
     idempotency::REPLAYED,
     problem::{ContractProblem, Kind, Trouble},
     route::{Body, Parameter, Route, Schema},
+    session,
+    settings::Role,
     settings_of_node,
 };
 
@@ -72,6 +73,8 @@ use crate::{
     JobLogPage,
     JobStateView,
     SendSignal,
+    SessionView,
+    SignIn,
     SignalList,
     SignalSent,
     JobList,
@@ -131,7 +134,13 @@ pub(crate) fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) 
         paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation(route);
     }
     let mut components = serde_json::to_value(Schemas::openapi()).unwrap_or_default()["components"].take();
-    components["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+    components["securitySchemes"] = json!({
+        "token": { "type": "http", "scheme": "bearer" },
+        "session": {
+            "type": "apiKey", "in": "cookie", "name": session::cookie::NAME,
+            "description": "What signing in gives a browser, for this server's own pages. With `web.https` its name begins with `__Host-`.",
+        },
+    });
     components["schemas"]["SettingsPatch"] = settings_of_node::schema();
     payloads(&mut components["schemas"], job_types);
     json!({
@@ -167,7 +176,11 @@ fn operation(route: &Route) -> Value {
         "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(route),
         // With no token configured none is needed.
-        "security": if guard::is_probe(route.path) { json!([]) } else { json!([{ "token": [] }, {}]) },
+        "security": match route.needs {
+            None => json!([]),
+            Some(_) => json!([{ "token": [] }, { "session": [] }, {}]),
+        },
+        "x-callboard-role": role(route),
     });
     if !route.description.is_empty() {
         operation["description"] = route.description.into();
@@ -176,6 +189,11 @@ fn operation(route: &Route) -> Value {
         operation["requestBody"] = request_body(body);
     }
     operation
+}
+
+/// The lowest role that may, where tokens are configured.
+pub(crate) fn role(route: &Route) -> &'static str {
+    route.needs.map_or("none", Role::as_str)
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -220,6 +238,7 @@ fn schema(schema: Schema) -> Value {
         Schema::Object => json!({ "type": "object" }),
         Schema::Anything => json!({}),
         Schema::Text => json!({ "type": "string" }),
+        Schema::Nothing => Value::Null,
     }
 }
 
@@ -230,8 +249,10 @@ fn responses(route: &Route) -> Value {
             "application/x-ndjson" => lines(answer.schema),
             _ => schema(answer.schema),
         };
-        let mut response =
-            json!({ "description": answer.description, "content": { answer.media: { "schema": said } } });
+        let mut response = json!({ "description": answer.description });
+        if !said.is_null() {
+            response["content"] = json!({ answer.media: { "schema": said } });
+        }
         if answer.description.contains("`Location`") {
             response["headers"]["Location"] = header("Where it is.");
         }
