@@ -7,6 +7,9 @@ use crate::server::Answer;
 const READ_SIDE: [&str; 7] =
     ["/stats", "/jobs/recent", "/events", "/health", "/healthz", "/readyz", "/openapi.json"];
 
+/// A status, and a method, a path, headers and a body that are answered with it.
+type Case<'c> = (u16, &'c str, &'c str, &'c [(&'c str, &'c str)], &'c str);
+
 fn check(answer: &Answer, what: &str, read_side: bool, https: bool) {
     let is = |name: &str, value: &str| assert_eq!(answer.header(name), Some(value), "{what}: {answer:?}");
     is("x-content-type-options", "nosniff");
@@ -56,7 +59,7 @@ fn pages_and_refusals_have_them_too() {
     let large = " ".repeat(65 * 1024);
     let html = ("Content-Type", "text/html");
     let site = ("Sec-Fetch-Site", "cross-site");
-    let cases: [(u16, &str, &str, &[(&str, &str)], &str); 12] = [
+    let cases: [Case<'_>; 12] = [
         (200, "GET", "/docs", &[], ""),
         (404, "GET", "/docs/nothing.js", &[], ""),
         (404, "GET", "/nowhere", &[viewer], ""),
