@@ -660,6 +660,7 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
         session_idle: web.session_idle,
         max_sessions: web.max_sessions,
         sign_in_limit: web.sign_in_limit,
+        interfaces: web.interfaces.iter().map(interface).collect(),
         pages_dir: web.pages_dir.clone(),
         // A worker has nothing to say there.
         old_ports: if worker { Vec::new() } else { old_ports(settings) },
@@ -670,6 +671,15 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
             timeout: settings.proxy.timeout,
             max_answer: settings.proxy.max_answer.as_usize(),
         },
+    }
+}
+
+#[cfg(feature = "web")]
+fn interface(interface: &callboard_config::InterfaceSettings) -> callboard_contracts::api::InterfaceView {
+    callboard_contracts::api::InterfaceView {
+        name: interface.name.clone(),
+        url: interface.url.to_string(),
+        about: interface.about.clone(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::database_url::DatabaseUrl;
 use crate::document::{Node, Value};
 use crate::encryption::{EncryptionKeySettings, SecretTypeSettings};
 use crate::http_secret::HttpSecretSettings;
+use crate::interface::InterfaceSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::labels::LabelSettings;
@@ -298,6 +299,8 @@ section! {
         pub max_sessions: usize,
         /// Sign-ins that an address may try in a minute. Default: `20`.
         pub sign_in_limit: u32,
+        /// Web interfaces that the console and the pages offer to open, besides the server's own. Default: `[]`.
+        pub interfaces: Vec<InterfaceSettings>,
         /// Folder that the pages were built into; none, or not there: `/docs` is a plain page. Default: `pages/dist`.
         pub pages_dir: Option<PathBuf>,
     }

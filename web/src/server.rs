@@ -1,6 +1,11 @@
 //! [`HttpServer`]: the actor that serves.
 
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, Resource,
@@ -24,6 +29,7 @@ use crate::{
     connections::Connections,
     credentials::check_role,
     guard::guard,
+    live::{Board, HubArgs, LiveHub, Scene},
     observatory::{OldPort, routes_at},
     pages,
     problem::{Kind, Trouble},
@@ -40,6 +46,8 @@ use crate::{
 const SUBTREE: &str = "web";
 /// The name of the server's actor.
 const SERVER: &str = "server";
+/// The name of the actor that looks at what is watched.
+const LIVE_FEED: &str = "live-feed";
 /// How long a client may take to send the head of its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
@@ -69,6 +77,8 @@ pub struct ServerArgs {
     rate_limit: Option<Arc<RateLimit>>,
     sessions: Arc<Sessions>,
     attempts: Arc<Attempts>,
+    scene: Scene,
+    board: Arc<Board>,
     address: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -100,6 +110,10 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
     let attempts =
         Attempts::new(settings.sign_in_limit, roles.windows.clone(), roles.request_refused.clone());
     let attempts = Arc::new(attempts);
+    let scene = Scene::new(roles.clone(), settings.request_timeout);
+    // Whatever ran before this counts other frames.
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let board = Arc::new(Board::new(u64::try_from(began.as_micros()).unwrap_or(u64::MAX)));
     let server = |settings: WebSettings, port| {
         let (address, local_addr) = watch::channel(None);
         let args = ServerArgs {
@@ -110,6 +124,8 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
             rate_limit: rate_limit.clone(),
             sessions: sessions.clone(),
             attempts: attempts.clone(),
+            scene: scene.clone(),
+            board: board.clone(),
             address,
         };
         let server = ChildSpec::<HttpServer>::new(name(port), args)
@@ -118,7 +134,10 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         (server, local_addr)
     };
     let (own, local_addr) = server(settings.clone(), None);
-    let mut spec = SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own);
+    let hub = HubArgs { scene: scene.clone(), board: board.clone() };
+    let hub = ChildSpec::<LiveHub>::new(LIVE_FEED, hub).placement(Placement::Control);
+    let mut spec =
+        SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own).child(hub);
     let mut old_ports = Vec::new();
     for &(port, listen) in &settings.old_ports {
         let mut settings = WebSettings { listen, ..settings.clone() };
@@ -167,6 +186,8 @@ impl Actor for HttpServer {
             attempts: args.attempts.clone(),
             seats: Arc::default(),
             feed: Arc::default(),
+            scene: args.scene.clone(),
+            board: args.board.clone(),
             streams: Arc::new(Semaphore::new(SEATS)),
             stopping: stops,
         });

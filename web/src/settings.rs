@@ -10,7 +10,7 @@ use callboard_actors::{
         windows::CountWindows,
     },
     roles::{
-        Conditions, RoleSet,
+        Backtraces, Conditions, RoleSet, TimeSeries,
         request::{
             BulkJobs, CancelJob, CancelWorkflow, ChangeSettings, CompareJob, DeleteCron, GetAudit, GetCron,
             GetDeadCauses, GetEdges, GetEncryption, GetGraph, GetInputs, GetJob, GetJobLog, GetJobState,
@@ -22,7 +22,7 @@ use callboard_actors::{
         },
     },
 };
-use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
+use callboard_contracts::api::{InterfaceView, LogCursor, ReadinessReason, TreeNode};
 use callboard_supervisors::Recipient;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
@@ -104,6 +104,8 @@ pub struct WebSettings {
     pub max_sessions: usize,
     /// Sign-ins that an address may try in a minute.
     pub sign_in_limit: u32,
+    /// Web interfaces that belong to the system, besides those that the server has itself.
+    pub interfaces: Vec<InterfaceView>,
     /// The folder that the pages were built into. Without it, and where it is not there, `/docs` is a plain page.
     pub pages_dir: Option<PathBuf>,
     /// Ports of the old system that are open beside it, and where; port 0 lets the system choose.
@@ -186,7 +188,7 @@ pub struct WebDependencies {
     /// The numbers as Prometheus reads them.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The supervision tree as it is now.
-    pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
+    pub tree: Arc<dyn Fn(Backtraces) -> TreeNode + Send + Sync>,
     /// The supervision tree of the node of this name, within this time.
     pub node_tree: NodeTree,
     /// What the supervision tree knows to be out of order now.
@@ -197,6 +199,10 @@ pub struct WebDependencies {
     pub request_refused: Arc<dyn Fn() + Send + Sync>,
     /// Where spans of requests are recorded.
     pub telemetry: Telemetry,
+    /// The numbers of the fleet over time.
+    pub series: TimeSeries,
+    /// The node's name.
+    pub node: Arc<str>,
     /// The program's version.
     pub version: &'static str,
     /// What the node does; what it does not do, other nodes are to be asked for.
