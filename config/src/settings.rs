@@ -284,7 +284,7 @@ section! {
         pub rate_limit: u32,
         /// The time of `rate_limit`. Default: `1m`.
         pub rate_limit_window: Duration,
-        /// Folder that the pages were built into; none, or not there: `/docs` is a plain page. Default: `pages/dist`.
+        /// Folder whose pages are served in the place of those in the program. Default: none.
         pub pages_dir: Option<PathBuf>,
     }
 }

@@ -1,6 +1,6 @@
 // /docs in a real browser, on a real server. scripts/pages-test starts both.
 import assert from "node:assert/strict";
-import { test, before, after } from "node:test";
+import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 const { CALLBOARD, CALLBOARD_WITH_TOKEN, CALLBOARD_PLAIN, CHROMIUM, SCREENSHOTS } = process.env;
@@ -23,7 +23,9 @@ async function open(url) {
   });
   await page.addInitScript(() => {
     globalThis.violations = [];
-    document.addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener("securitypolicyviolation", (event) =>
+      violations.push(`${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   await page.goto(url);
   return { page, trouble };
