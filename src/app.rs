@@ -23,8 +23,8 @@ use callboard_actors::{
         registry::JobRegistryBuilder,
     },
     roles::{
-        Backtraces, Conditions, DrainReport, GetTree, Handles, Host, INSPECTOR, InvalidRoles, Role, RoleSet,
-        Roles, RolesConfig, RolesError, UnfitJobs,
+        ActorOrder, Backtraces, Conditions, DrainReport, GetTree, Handles, Host, INSPECTOR, InvalidRoles,
+        Role, RoleSet, Roles, RolesConfig, RolesError, UnfitJobs,
         request::{
             CancelJob, ChangeSettings, Form, GetEdges, GetJob, GetJobLog, Origin, Refusal, RetryJob, SetEdge,
             Signed, Submit, Who,
@@ -221,14 +221,19 @@ struct Process {
 }
 
 impl Host for Process {
-    fn restart_actor(&self, path: &str) -> Result<(), String> {
+    fn order_actor(&self, path: &str, order: ActorOrder) -> Result<(), String> {
         let path = path.trim_matches('/');
         let actor = match path {
-            "" | "root" => return Err("the root is not restarted: drain the node instead".to_owned()),
+            "" | "root" => return Err("the root is not told anything: drain the node instead".to_owned()),
             path => self.root.child(path),
         };
         let actor = actor.ok_or_else(|| format!("there is no actor {path:?} in the tree"))?;
-        actor.restart();
+        match order {
+            ActorOrder::Restart => actor.restart(),
+            ActorOrder::Suspend => actor.suspend(),
+            ActorOrder::Resume => actor.resume(),
+            ActorOrder::Stop => actor.stop(),
+        }
         Ok(())
     }
 
@@ -1071,7 +1076,7 @@ impl App {
             committed: self.store.committed(),
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),
-            tree: std::sync::Arc::new(move || tree_node(&root.snapshot(), &conditions, Backtraces::Shown)),
+            tree: std::sync::Arc::new(move |backtraces| tree_node(&root.snapshot(), &conditions, backtraces)),
             node_tree: std::sync::Arc::new(move |node: String, limit| {
                 let fleet = fleet.clone();
                 Box::pin(async move { fleet.tree(&node, limit).await })
@@ -1082,6 +1087,8 @@ impl App {
             windows: self.handles.windows(),
             request_refused: std::sync::Arc::new(move || counted.request_refused()),
             telemetry: self.telemetry.clone(),
+            series: self.handles.series(),
+            node: self.handles.node_name().into(),
             version: env!("CARGO_PKG_VERSION"),
             node_roles: self.roles.clone(),
         }

@@ -653,6 +653,7 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
         sse_max_clients: web.sse_max_clients,
         rate_limit: web.rate_limit,
         rate_limit_window: web.rate_limit_window,
+        interfaces: web.interfaces.iter().map(interface).collect(),
         pages_dir: web.pages_dir.clone(),
         // A worker has nothing to say there.
         old_ports: if worker { Vec::new() } else { old_ports(settings) },
@@ -663,6 +664,15 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
             timeout: settings.proxy.timeout,
             max_answer: settings.proxy.max_answer.as_usize(),
         },
+    }
+}
+
+#[cfg(feature = "web")]
+fn interface(interface: &callboard_config::InterfaceSettings) -> callboard_contracts::api::InterfaceView {
+    callboard_contracts::api::InterfaceView {
+        name: interface.name.clone(),
+        url: interface.url.to_string(),
+        about: interface.about.clone(),
     }
 }
 

@@ -16,6 +16,7 @@ mod document;
 mod duration;
 mod encryption;
 mod http_secret;
+mod interface;
 mod job_type;
 mod key;
 mod labels;
@@ -48,11 +49,14 @@ pub use database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use defaults::DEFAULT_TOML;
 pub use encryption::{EncryptionKeySettings, SecretTypeSettings};
 pub use http_secret::HttpSecretSettings;
+pub use interface::InterfaceSettings;
 pub use job_type::JobTypeSettings;
 pub use labels::LabelSettings;
 pub use live::{is_live, section_of};
 pub use loader::{Loaded, Loader};
-pub use plain_url::{CollectorUrl, InvalidCollectorUrl, InvalidUpstreamUrl, UpstreamUrl};
+pub use plain_url::{
+    CollectorUrl, InterfaceUrl, InvalidCollectorUrl, InvalidInterfaceUrl, InvalidUpstreamUrl, UpstreamUrl,
+};
 pub use problem::{ConfigError, Problem};
 pub use server_url::{BrokerUrl, InvalidBrokerUrl, InvalidMongodbUrl, InvalidRedisUrl, MongodbUrl, RedisUrl};
 pub use settings::{

@@ -95,6 +95,14 @@ plain_url! {
     "\"http://127.0.0.1:4318\", without user, query and fragment (keys go into `headers`)"
 }
 
+plain_url! {
+    /// The address of a web interface: `http` or `https`.
+    pub struct InterfaceUrl,
+    /// The text is no address of a web interface.
+    InvalidInterfaceUrl: ["http", "https"],
+    "\"https://grafana.example/dashboards\", without user, query and fragment"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

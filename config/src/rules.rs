@@ -161,6 +161,7 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.range(&key("web.max_connections"), web.max_connections, 1, 1_000_000);
     rules.range(&key("web.sse_max_clients"), web.sse_max_clients, 0, 1_000_000);
     rules.range(&key("web.rate_limit"), web.rate_limit, 0, 1_000_000);
+    interfaces(rules, web);
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
     let fits = (least..=most).contains(&web.rate_limit_window);
     rules.require(fits, "web.rate_limit_window", "it must be from 1s to 1d");
@@ -362,6 +363,25 @@ fn observatory(rules: &mut Rules<'_>, settings: &Settings) {
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let any = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && (one.ip() == other.ip() || any)
+}
+
+fn interfaces(rules: &mut Rules<'_>, web: &WebSettings) {
+    const MOST: usize = 50;
+    rules.require(web.interfaces.len() <= MOST, "web.interfaces", &format!("there may be {MOST} at most"));
+    let mut names = BTreeSet::new();
+    for interface in &web.interfaces {
+        let name = &interface.name;
+        let fits = (1..=100).contains(&name.len()) && !name.chars().any(char::is_control);
+        rules.require(fits, "web.interfaces", "a name has 1 to 100 bytes and no control characters");
+        rules.require(names.insert(name), "web.interfaces", &format!("two have the name \"{name}\""));
+        let about = interface.about.as_deref().unwrap_or_default();
+        let fits = about.len() <= 200 && !about.chars().any(char::is_control);
+        rules.require(
+            fits,
+            "web.interfaces",
+            "what is said about one has 200 bytes at most and no control characters",
+        );
+    }
 }
 
 fn proxy(rules: &mut Rules<'_>, proxy: &ProxySettings) {

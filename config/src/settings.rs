@@ -19,6 +19,7 @@ use crate::database_url::DatabaseUrl;
 use crate::document::{Node, Value};
 use crate::encryption::{EncryptionKeySettings, SecretTypeSettings};
 use crate::http_secret::HttpSecretSettings;
+use crate::interface::InterfaceSettings;
 use crate::job_type::JobTypeSettings;
 use crate::key::Key;
 use crate::labels::LabelSettings;
@@ -284,6 +285,8 @@ section! {
         pub rate_limit: u32,
         /// The time of `rate_limit`. Default: `1m`.
         pub rate_limit_window: Duration,
+        /// Web interfaces that the console and the pages offer to open, besides the server's own. Default: `[]`.
+        pub interfaces: Vec<InterfaceSettings>,
         /// Folder whose pages are served in the place of those in the program. Default: none.
         pub pages_dir: Option<PathBuf>,
     }

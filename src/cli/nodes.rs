@@ -36,6 +36,27 @@ pub(super) enum NodesCommand {
         /// Its path in the node's tree, such as observers/metrics.
         actor: String,
     },
+    /// Let an actor of a node, or all below a supervisor, handle no messages until it is resumed.
+    SuspendActor {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Its path in the node's tree, such as observers/metrics.
+        actor: String,
+    },
+    /// Let a suspended actor of a node handle messages again.
+    ResumeActor {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Its path in the node's tree, such as observers/metrics.
+        actor: String,
+    },
+    /// Stop an actor of a node, or a supervisor with all below it; it is there again when what is above it is restarted.
+    StopActor {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Its path in the node's tree, such as observers/metrics.
+        actor: String,
+    },
     /// Let a node write another part of its log, until it ends.
     LogLevel {
         #[command(flatten)]
@@ -87,6 +108,9 @@ pub(super) async fn run(
         NodesCommand::Resume(node) => (node, NodeAction::Resume),
         NodesCommand::Drain(node) => (node, NodeAction::Drain),
         NodesCommand::Restart { node, actor } => (node, NodeAction::RestartActor { actor }),
+        NodesCommand::SuspendActor { node, actor } => (node, NodeAction::SuspendActor { actor }),
+        NodesCommand::ResumeActor { node, actor } => (node, NodeAction::ResumeActor { actor }),
+        NodesCommand::StopActor { node, actor } => (node, NodeAction::StopActor { actor }),
         NodesCommand::LogLevel { node, level } => (node, NodeAction::LogLevel { level }),
     };
     tell(client, &node.node, action, Some(node.valid_for), node.wait, printer).await

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use callboard_actors::{
     edges::store::record::JobFilter,
-    roles::request::{
-        CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LabelQueue, LimitQueue,
-        ListJobs, PauseQueue, Signed,
+    roles::{
+        Backtraces,
+        request::{
+            CancelJob, Form, GetJob, GetJobTypes, GetJobs, GetQueues, GetTotals, LabelQueue, LimitQueue,
+            ListJobs, PauseQueue, Signed,
+        },
     },
 };
 use callboard_contracts::{
     JobState,
-    api::{
-        ItemOutcome, PauseRequest, QueueLabels, QueueLimits, Readiness, SubmitAnswer, SubmitMany,
-        SubmittedItem,
-    },
+    api::{ItemOutcome, PauseRequest, QueueLabels, QueueLimits, SubmitAnswer, SubmitMany, SubmittedItem},
     tag,
 };
 use callboard_supervisors::{Message, Recipient};
@@ -30,6 +30,7 @@ use crate::{
     feed::Feed,
     guard::who,
     idempotency::{self, Stored},
+    live::{Board, Scene},
     observatory::OldPort,
     problem::{Kind, Trouble},
     proxy::Proxy,
@@ -63,6 +64,10 @@ pub(crate) struct State {
     pub(crate) seats: Arc<Seats>,
     /// What they are sent.
     pub(crate) feed: Arc<Feed>,
+    /// What is looked at for those who watch.
+    pub(crate) scene: Scene,
+    /// What they are told.
+    pub(crate) board: Arc<Board>,
     /// Streams of submissions that may yet be opened.
     pub(crate) streams: Arc<Semaphore>,
     /// True once the server stops: what has no end of its own ends then.
@@ -306,7 +311,7 @@ pub(crate) async fn job_types(state: &State) -> Answer {
 pub(crate) async fn tree(state: &State) -> Answer {
     // Backtraces are resolved for it, which takes a while.
     let tree = state.roles.tree.clone();
-    match web::block(move || tree()).await {
+    match web::block(move || tree(Backtraces::Shown)).await {
         Ok(tree) => Ok(HttpResponse::Ok().json(tree)),
         Err(error) => Err(Trouble::new(Kind::Unavailable, error.to_string())),
     }
@@ -321,17 +326,7 @@ pub(crate) fn live(state: &State) -> HttpResponse {
 }
 
 pub(crate) fn ready(state: &State) -> HttpResponse {
-    let conditions = &state.roles.conditions;
-    let mut reasons = conditions.reasons();
-    let mut status = conditions.overall();
-    // What crashes cannot say so itself.
-    let troubles = (state.roles.troubles)();
-    if status == "ready" && !troubles.is_empty() {
-        status = "degraded";
-    }
-    reasons.extend(troubles);
-    let version = state.roles.version.to_owned();
-    let readiness = Readiness { status: status.to_owned(), version, reasons };
+    let readiness = state.scene.readiness();
     let mut response = match readiness.status.as_str() {
         "ready" => HttpResponse::Ok(),
         _ => HttpResponse::ServiceUnavailable(),

@@ -58,8 +58,8 @@ pub(crate) async fn tree(state: &State, request: &HttpRequest, name: &str) -> An
 pub(crate) async fn order(state: &State, request: &HttpRequest, payload: web::Payload, name: &str) -> Answer {
     let read = body::read(request, payload, &state.settings).await?;
     let order: OrderNode = serde_json::from_value(body::json(&read, &state.settings)?).map_err(|error| {
-        let needed = "{\"action\": \"pause\", \"resume\", \"drain\", \"restart_actor\" (with \"actor\") or \
-                          \"log_level\" (with \"level\")} is needed, and may have valid_for_ms";
+        let needed = "{\"action\": \"pause\", \"resume\", \"drain\", \"restart_actor\", \"suspend_actor\", \"resume_actor\" or \"stop_actor\" \
+                          (with \"actor\"), \"log_level\" (with \"level\") or \"set\" (with \"settings\")} is needed, and may have valid_for_ms";
         Trouble::new(Kind::Malformed, format!("{needed}: {error}"))
     })?;
     let signed = Signed { who: who(request), request: Order { node: name.to_owned(), order } };

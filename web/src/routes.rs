@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     api, bulk, contract,
     correlation::TRACEPARENT,
-    cron, dead_jobs, edges, encryption, job_log, nodes,
+    cron, dead_jobs, edges, encryption, job_log,
+    live_routes::watching,
+    nodes,
     observatory::routes_at,
     openapi,
     problem::Kind,
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
         events(),
         cron_table(),
         seeing(),
+        watching(),
         fleet(),
         contract_routes(),
     ]

@@ -1,6 +1,11 @@
 //! [`HttpServer`]: the actor that serves.
 
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{
     App, HttpRequest, HttpResponse, Resource,
@@ -22,6 +27,7 @@ use tokio::{
 use crate::{
     api::State,
     guard::guard,
+    live::{Board, HubArgs, LiveHub, Scene},
     observatory::{OldPort, routes_at},
     pages,
     problem::{Kind, Trouble},
@@ -37,6 +43,8 @@ use crate::{
 const SUBTREE: &str = "web";
 /// The name of the server's actor.
 const SERVER: &str = "server";
+/// The name of the actor that looks at what is watched.
+const LIVE_FEED: &str = "live-feed";
 /// How long a client may take to send the head of its request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
@@ -64,6 +72,8 @@ pub struct ServerArgs {
     port: Option<OldPort>,
     proxy: Proxy,
     rate_limit: Option<Arc<RateLimit>>,
+    scene: Scene,
+    board: Arc<Board>,
     address: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -91,6 +101,10 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         roles.request_refused.clone(),
     )
     .map(Arc::new);
+    let scene = Scene::new(roles.clone(), settings.request_timeout);
+    // Whatever ran before this counts other frames.
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let board = Arc::new(Board::new(u64::try_from(began.as_micros()).unwrap_or(u64::MAX)));
     let server = |settings: WebSettings, port| {
         let (address, local_addr) = watch::channel(None);
         let args = ServerArgs {
@@ -99,6 +113,8 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
             port,
             proxy: proxy.clone(),
             rate_limit: rate_limit.clone(),
+            scene: scene.clone(),
+            board: board.clone(),
             address,
         };
         let server = ChildSpec::<HttpServer>::new(name(port), args)
@@ -107,7 +123,10 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         (server, local_addr)
     };
     let (own, local_addr) = server(settings.clone(), None);
-    let mut spec = SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own);
+    let hub = HubArgs { scene: scene.clone(), board: board.clone() };
+    let hub = ChildSpec::<LiveHub>::new(LIVE_FEED, hub).placement(Placement::Control);
+    let mut spec =
+        SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own).child(hub);
     let mut old_ports = Vec::new();
     for &(port, listen) in &settings.old_ports {
         let mut settings = WebSettings { listen, ..settings.clone() };
@@ -154,6 +173,8 @@ impl Actor for HttpServer {
             rate_limit: args.rate_limit.clone(),
             seats: Arc::default(),
             feed: Arc::default(),
+            scene: args.scene.clone(),
+            board: args.board.clone(),
             streams: Arc::new(Semaphore::new(SEATS)),
             stopping: stops,
         });

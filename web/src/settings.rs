@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use callboard_actors::{
     edges::{remote::RemoteError, telemetry::Telemetry, windows::CountWindows},
     roles::{
-        Conditions, RoleSet,
+        Backtraces, Conditions, RoleSet, TimeSeries,
         request::{
             BulkJobs, CancelJob, CancelWorkflow, ChangeSettings, CompareJob, DeleteCron, GetAudit, GetCron,
             GetDeadCauses, GetEdges, GetEncryption, GetGraph, GetInputs, GetJob, GetJobLog, GetJobState,
@@ -17,7 +17,7 @@ use callboard_actors::{
         },
     },
 };
-use callboard_contracts::api::{LogCursor, ReadinessReason, TreeNode};
+use callboard_contracts::api::{InterfaceView, LogCursor, ReadinessReason, TreeNode};
 use callboard_supervisors::Recipient;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
@@ -85,6 +85,8 @@ pub struct WebSettings {
     pub rate_limit: u32,
     /// The time of `rate_limit`.
     pub rate_limit_window: Duration,
+    /// Web interfaces that belong to the system, besides those that the server has itself.
+    pub interfaces: Vec<InterfaceView>,
     /// The folder whose pages are served in the place of those in the program.
     pub pages_dir: Option<PathBuf>,
     /// Ports of the old system that are open beside it, and where; port 0 lets the system choose.
@@ -161,7 +163,7 @@ pub struct WebDependencies {
     /// The numbers as Prometheus reads them.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The supervision tree as it is now.
-    pub tree: Arc<dyn Fn() -> TreeNode + Send + Sync>,
+    pub tree: Arc<dyn Fn(Backtraces) -> TreeNode + Send + Sync>,
     /// The supervision tree of the node of this name, within this time.
     pub node_tree: NodeTree,
     /// What the supervision tree knows to be out of order now.
@@ -172,6 +174,10 @@ pub struct WebDependencies {
     pub request_refused: Arc<dyn Fn() + Send + Sync>,
     /// Where spans of requests are recorded.
     pub telemetry: Telemetry,
+    /// The numbers of the fleet over time.
+    pub series: TimeSeries,
+    /// The node's name.
+    pub node: Arc<str>,
     /// The program's version.
     pub version: &'static str,
     /// What the node does; what it does not do, other nodes are to be asked for.

@@ -39,6 +39,7 @@ use super::{
     rescuer::Rescuer,
     role_set::Role,
     scheduler::Scheduler,
+    series::TimeSeries,
     session::Session,
     settings::{InvalidSetting, RolesConfig},
     signals::Signals,
@@ -111,6 +112,11 @@ pub struct Handles {
 }
 
 impl Handles {
+    /// The numbers of the fleet over time, as this node has seen them.
+    pub fn series(&self) -> TimeSeries {
+        self.node.series.clone()
+    }
+
     /// Where limits are counted that hold over all nodes, if anywhere.
     pub fn windows(&self) -> Option<Arc<dyn CountWindows>> {
         self.node.config.outside.windows.clone()
@@ -225,6 +231,7 @@ impl Roles {
             store,
             conditions,
             metrics: metrics.clone(),
+            series: TimeSeries::default(),
             outcomes: Outcomes::new(WRITERS),
             inbox: Arc::default(),
             signals: Arc::default(),

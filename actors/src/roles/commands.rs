@@ -14,6 +14,7 @@ use super::{
     node::Node,
     queue::producer::hand_back,
     request::Who,
+    standing::ActorOrder,
     tuning,
 };
 use crate::edges::store::{
@@ -23,6 +24,9 @@ use crate::edges::store::{
 
 /// Commands that are read at a time.
 const PAGE: u32 = 16;
+/// What commands come through, by their paths in the tree of a node.
+const STORE: &str = "edges/store";
+const SESSION: &str = "observers/session";
 
 /// Does what somebody, through whichever node, has told this node, and says in the store what became of it: woken by a word,
 /// and every heartbeat, since words get lost. What a node did whose word on it was lost, it does again.
@@ -142,13 +146,13 @@ async fn obey(
     };
     if ends_this && node.standing.host().is_some() {
         end(node, id, CommandEnd { done: true, outcome: "under way".to_owned() }).await?;
-        let done = carry_out(node, &action, &by).await;
+        let done = carry_out(node, path, &action, &by).await;
         if let Err(error) = done {
             tracing::warn!(command = %id, error, "what the node was told could not be done");
         }
         return describe(node, session, said).await;
     }
-    let done = carry_out(node, &action, &by).await;
+    let done = carry_out(node, path, &action, &by).await;
     describe(node, session, said).await?;
     let outcome = match done {
         Ok(outcome) => CommandEnd { done: true, outcome },
@@ -168,7 +172,22 @@ async fn end(node: &Node, id: Uuid, end: CommandEnd) -> Result<(), StoreError> {
     }
 }
 
-async fn carry_out(node: &Node, action: &NodeAction, by: &str) -> Result<String, String> {
+/// Refuses what would leave nobody to hear the command that undoes it. `path` is this actor's own.
+fn check_dispensable(path: &str, actor: &str) -> Result<(), String> {
+    let actor = actor.trim_matches('/');
+    let leads_to = |needed: &&&str| {
+        let rest = needed.strip_prefix(actor);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match [path, STORE, SESSION].iter().find(leads_to) {
+        Some(needed) => Err(format!(
+            "commands are carried out by {needed}: without it, no further one would be heard; restart it, or drain the node"
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn carry_out(node: &Node, path: &str, action: &NodeAction, by: &str) -> Result<String, String> {
     let host = || node.standing.host().ok_or_else(|| "this program leaves that to nobody".to_owned());
     match action {
         NodeAction::Pause => {
@@ -186,8 +205,22 @@ async fn carry_out(node: &Node, action: &NodeAction, by: &str) -> Result<String,
             Ok("it ends what runs, and exits".to_owned())
         }
         NodeAction::RestartActor { actor } => {
-            host()?.restart_actor(actor)?;
+            host()?.order_actor(actor, ActorOrder::Restart)?;
             Ok(format!("{actor} is restarted"))
+        }
+        NodeAction::SuspendActor { actor } => {
+            check_dispensable(path, actor)?;
+            host()?.order_actor(actor, ActorOrder::Suspend)?;
+            Ok(format!("{actor} handles no messages until it is resumed"))
+        }
+        NodeAction::ResumeActor { actor } => {
+            host()?.order_actor(actor, ActorOrder::Resume)?;
+            Ok(format!("{actor} handles messages"))
+        }
+        NodeAction::StopActor { actor } => {
+            check_dispensable(path, actor)?;
+            host()?.order_actor(actor, ActorOrder::Stop)?;
+            Ok(format!("{actor} is stopped"))
         }
         NodeAction::LogLevel { level } => {
             let settings = BTreeMap::from([("log.level".to_owned(), Some(level.clone()))]);
@@ -196,6 +229,23 @@ async fn carry_out(node: &Node, action: &NodeAction, by: &str) -> Result<String,
         }
         NodeAction::Set { settings } => {
             host()?.change_settings(settings.clone(), Who { name: by.to_owned(), role: None }).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_carries_commands_out_is_neither_suspended_nor_stopped() {
+        for needed in
+            ["observers/commands", "observers", "edges", "edges/store", "/edges/store/", "observers/session"]
+        {
+            assert!(check_dispensable("observers/commands", needed).is_err(), "{needed}");
+        }
+        for other in ["observers/metrics", "edges/bus", "web/server", "edges/storehouse", "obs", "queues"] {
+            assert_eq!(check_dispensable("observers/commands", other), Ok(()), "{other}");
         }
     }
 }

@@ -129,6 +129,9 @@ pub(super) async fn order(
         NodeAction::Resume => Deed::new("node.resume", &name),
         NodeAction::Drain => Deed::new("node.drain", &name),
         NodeAction::RestartActor { .. } => Deed::new("node.restart_actor", &name),
+        NodeAction::SuspendActor { .. } => Deed::new("node.suspend_actor", &name),
+        NodeAction::ResumeActor { .. } => Deed::new("node.resume_actor", &name),
+        NodeAction::StopActor { .. } => Deed::new("node.stop_actor", &name),
         NodeAction::LogLevel { .. } => Deed::new("node.log_level", &name),
         NodeAction::Set { .. } => Deed::new("node.set", &name),
     };

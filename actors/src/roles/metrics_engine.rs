@@ -53,7 +53,9 @@ async fn run(node: Arc<Node>, path: String) {
                 more = follow(&node).await?;
             }
             if due() {
-                for (queue, totals) in node.store.queues().await? {
+                let queues = node.store.queues().await?;
+                node.series.sample(queues.iter().map(|(_, totals)| totals), node.store.now());
+                for (queue, totals) in queues {
                     node.metrics.queue(&queue.name, &totals, node.store.now());
                     if let Some(served) = node.queues.get(&queue.name) {
                         queue_seen(&node, served, &totals);
@@ -103,7 +105,10 @@ async fn follow(node: &Node) -> Result<bool, StoreError> {
     if part.reset {
         tracing::warn!(%after, newest = %part.newest, "events were deleted before they were counted");
     }
-    part.counts.iter().for_each(|count| node.metrics.events(count));
+    for count in &part.counts {
+        node.metrics.events(count);
+        node.series.count(count);
+    }
     // No await since the first of them was counted.
     *node.counted.lock() = Some(part.last);
     Ok(part.last < part.newest)

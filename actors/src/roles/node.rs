@@ -27,6 +27,7 @@ use super::{
         board::Found,
         key_waits::KeyWaits,
     },
+    series::TimeSeries,
     settings::RolesConfig,
     spans,
     standing::Standing,
@@ -59,6 +60,7 @@ pub(crate) struct Node {
     pub(crate) store: StoreHandle,
     pub(crate) conditions: Conditions,
     pub(crate) metrics: Metrics,
+    pub(crate) series: TimeSeries,
     pub(crate) queues: BTreeMap<String, Arc<Queue>>,
     pub(crate) outcomes: Outcomes,
     /// What running attempts have said and is not written.

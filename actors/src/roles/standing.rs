@@ -16,13 +16,26 @@ use tokio::sync::Notify;
 use super::request::Who;
 use crate::edges::store::record::READER;
 
+/// What an actor, or a supervisor with all below it, can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorOrder {
+    /// To start anew.
+    Restart,
+    /// To handle no messages for now.
+    Suspend,
+    /// To handle messages again.
+    Resume,
+    /// To end for good.
+    Stop,
+}
+
 /// What only the process knows how to do: the roles do not know the tree that they are in.
 pub trait Host: Send + Sync + 'static {
-    /// Restarts the actor or supervisor at this path of the tree.
+    /// Tells this to the actor or supervisor at this path of the tree.
     ///
     /// # Errors
     /// Why not, for people.
-    fn restart_actor(&self, path: &str) -> Result<(), String>;
+    fn order_actor(&self, path: &str, order: ActorOrder) -> Result<(), String>;
 
     /// Ends the process in good order, soon.
     fn leave(&self);

@@ -53,6 +53,9 @@ pub fn tree_node(node: &ActorSnapshot, conditions: &Conditions, backtraces: Back
         handled: node.handled,
         crashes: supervision.map_or(node.panics, |supervision| supervision.crashes),
         current_message: node.current.map(|current| current.message_type.to_owned()),
+        current_message_ms: node
+            .current
+            .map(|current| u64::try_from(current.busy.as_millis()).unwrap_or(u64::MAX)),
         last_crashes,
         children: children.map(|child| tree_node(child, conditions, backtraces)).collect(),
     }

@@ -7,14 +7,18 @@ pub mod dead_job;
 pub mod edge;
 pub mod encryption;
 pub mod event;
+pub mod feed;
 pub mod form;
 pub mod health;
+pub mod interface;
 pub mod job;
 pub mod job_log;
 pub mod node;
+pub mod overview;
 pub mod problem;
 pub mod queue;
 pub mod queue_pause;
+pub mod series;
 pub mod setting;
 pub mod signal;
 pub mod submit;
@@ -37,17 +41,21 @@ pub use dead_job::{
 pub use edge::{EdgeCondition, EdgeView, PutEdge};
 pub use encryption::{EncryptionRotated, EncryptionStatus, KeyUse, RotateEncryption, SecretType};
 pub use event::{EventRecord, LogCursor};
+pub use feed::{EdgeChanges, FeedTopic, JobChanges, NodeChanges, QueueChanges, TreeChanges, TreeEntry};
 pub use form::{Form, FormControl, FormField, MAX_FORM_FIELDS};
 pub use health::{Readiness, ReadinessReason, Totals};
+pub use interface::InterfaceView;
 pub use job::{
     AttemptError, AttemptOutcome, AttemptView, Cancelled, ErrorKind, JobDetail, JobList, JobSummary,
     JobTypeView, Retried, RetryView,
 };
 pub use job_log::{JobLogEnd, JobLogLine, JobLogPage, JobLogPosition, JobLogQuery, JobProgress, LogLevel};
 pub use node::{CommandState, CommandView, NodeAction, NodeQueue, NodeState, NodeView, OrderNode};
+pub use overview::{Alert, AlertSeverity, Latency, Overview, Rates, StateTotals};
 pub use problem::{FieldError, Problem};
 pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use queue_pause::{PauseCause, PauseRequest, QueueCrash, QueueCrashes, QueuePause};
+pub use series::Series;
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use signal::{
     InvalidSignalName, JobStateView, MAX_SIGNAL_BYTES, MAX_SIGNAL_NAME, MAX_STATE_BYTES, MOST_ACKNOWLEDGED,

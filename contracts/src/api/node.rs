@@ -99,6 +99,23 @@ pub enum NodeAction {
         /// Its path in the node's tree, such as `observers/metrics`.
         actor: String,
     },
+    /// Let an actor, or all that is below a supervisor now, handle no messages until it is resumed or restarted; its mailbox
+    /// takes them. What carries commands out is not suspended.
+    SuspendActor {
+        /// Its path in the node's tree.
+        actor: String,
+    },
+    /// Let a suspended actor, or all that is below a supervisor now, handle messages again.
+    ResumeActor {
+        /// Its path in the node's tree.
+        actor: String,
+    },
+    /// Stop an actor, or a supervisor with all below it, for good: it is there again when what is above it is restarted. What
+    /// carries commands out is not stopped.
+    StopActor {
+        /// Its path in the node's tree.
+        actor: String,
+    },
     /// Write another part of the log from now on.
     LogLevel {
         /// Filter directives, as those of `log.level`.
@@ -119,6 +136,9 @@ impl NodeAction {
             NodeAction::Resume => "resume",
             NodeAction::Drain => "drain",
             NodeAction::RestartActor { .. } => "restart_actor",
+            NodeAction::SuspendActor { .. } => "suspend_actor",
+            NodeAction::ResumeActor { .. } => "resume_actor",
+            NodeAction::StopActor { .. } => "stop_actor",
             NodeAction::LogLevel { .. } => "log_level",
             NodeAction::Set { .. } => "set",
         }
@@ -127,7 +147,10 @@ impl NodeAction {
     /// What it is done to, if it is not the node itself.
     pub fn object(&self) -> Option<Cow<'_, str>> {
         match self {
-            NodeAction::RestartActor { actor } => Some(actor.into()),
+            NodeAction::RestartActor { actor }
+            | NodeAction::SuspendActor { actor }
+            | NodeAction::ResumeActor { actor }
+            | NodeAction::StopActor { actor } => Some(actor.into()),
             NodeAction::LogLevel { level } => Some(level.into()),
             NodeAction::Set { settings } => {
                 let one = |(key, value): (&String, &Option<String>)| match value {

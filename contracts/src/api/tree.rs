@@ -74,6 +74,9 @@ pub struct TreeNode {
     /// The message in hand, by type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_message: Option<String>,
+    /// For how many milliseconds it has been in hand, at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_message_ms: Option<u64>,
     /// The last crashes, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_crashes: Vec<CrashView>,

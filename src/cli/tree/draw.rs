@@ -90,6 +90,7 @@ pub(in super::super) mod tests {
             handled: 7,
             crashes: 0,
             current_message: None,
+            current_message_ms: None,
             last_crashes: Vec::new(),
             children,
         }

@@ -12,7 +12,7 @@ use callboard_actors::{
         record::{MIN_READER, QueueSettings, READER},
     },
     roles::{
-        Condition, Host,
+        ActorOrder, Condition, Host,
         request::{
             GetAudit, GetNodes, GetQueues, LabelQueue, ListCommands, Order, PauseQueue, Refusal, Signed, Who,
         },
@@ -195,7 +195,7 @@ async fn a_node_pauses_and_goes_on_when_it_is_told_and_that_is_kept() {
 struct TestHost(Arc<Notify>);
 
 impl Host for TestHost {
-    fn restart_actor(&self, path: &str) -> Result<(), String> {
+    fn order_actor(&self, path: &str, _: ActorOrder) -> Result<(), String> {
         if path == "observers/metrics" { Ok(()) } else { Err(format!("there is no actor {path:?}")) }
     }
 
