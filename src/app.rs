@@ -1017,6 +1017,7 @@ impl App {
     fn web_dependencies(&self) -> callboard_web::WebDependencies {
         let Handles { gateway, read_model, metrics, .. } = &self.handles;
         let (metrics, counted) = (metrics.clone(), metrics.clone());
+        let handles = self.handles.clone();
         // Not the system itself: the tree must not keep itself alive.
         let (root, conditions) = (self.system.root(), self.conditions.clone());
         let same_root = root.clone();
@@ -1073,6 +1074,10 @@ impl App {
             list_bulks: read_model.recipient(),
             get_settings: self.keeper.recipient(),
             change_settings: self.keeper.recipient(),
+            note_audit: std::sync::Arc::new(move |entry, outcome| {
+                let handles = handles.clone();
+                Box::pin(async move { handles.note(entry, outcome).await })
+            }),
             committed: self.store.committed(),
             conditions: self.conditions.clone(),
             metrics: std::sync::Arc::new(move || metrics.render()),

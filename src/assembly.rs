@@ -653,6 +653,13 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
         sse_max_clients: web.sse_max_clients,
         rate_limit: web.rate_limit,
         rate_limit_window: web.rate_limit_window,
+        sse_max_clients_per_address: web.sse_max_clients_per_address,
+        max_connections_per_address: web.max_connections_per_address,
+        https: web.https,
+        session_lifetime: web.session_lifetime,
+        session_idle: web.session_idle,
+        max_sessions: web.max_sessions,
+        sign_in_limit: web.sign_in_limit,
         interfaces: web.interfaces.iter().map(interface).collect(),
         pages_dir: web.pages_dir.clone(),
         // A worker has nothing to say there.

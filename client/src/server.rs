@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use callboard_contracts::api::{
     AuditPage, CommandView, EdgeView, JobTypeView, NodeView, OrderNode, PauseRequest, PutEdge, QueueLabels,
-    QueueLimits, QueueView, Readiness, SettingsChanged, SettingsView, Totals, TreeNode,
+    QueueLimits, QueueView, Readiness, SessionView, SettingsChanged, SettingsView, Totals, TreeNode,
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -120,6 +120,14 @@ impl Client {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         self.call(Call::get("/api/v1/audit").query(query)).await
+    }
+
+    /// Who this client is to the server, and what its token allows.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Unauthorized`] where the server wants a token.
+    pub async fn session(&self) -> Result<SessionView, ClientError> {
+        self.call(Call::get("/api/v1/session")).await
     }
 
     /// The settings that the server runs with.

@@ -165,6 +165,7 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
     let fits = (least..=most).contains(&web.rate_limit_window);
     rules.require(fits, "web.rate_limit_window", "it must be from 1s to 1d");
+    sessions(rules, web);
     rules.range(&key("store.batch_max"), store.batch_max, 1, 100_000);
     rules.range(&key("store.queue_max"), store.queue_max, 1, 10_000_000);
     rules.ordered(("store.batch_max", &store.batch_max), ("store.queue_max", &store.queue_max));
@@ -183,6 +184,21 @@ fn numbers(rules: &mut Rules<'_>, settings: &Settings) {
     rules.at_least(&key("jobs.log_max_line"), jobs.log_max_line.bytes(), 64);
     rules.ordered(("jobs.log_max_line", &jobs.log_max_line), ("jobs.log_max_bytes", &jobs.log_max_bytes));
     rules.ordered(("jobs.max_payload", &settings.jobs.max_payload), ("web.max_body", &web.max_body));
+}
+
+/// What one address may have of the server, and how long a sign-in holds.
+fn sessions(rules: &mut Rules<'_>, web: &WebSettings) {
+    rules.range(&key("web.sse_max_clients_per_address"), web.sse_max_clients_per_address, 1, 1_000_000);
+    rules.range(&key("web.max_connections_per_address"), web.max_connections_per_address, 1, 1_000_000);
+    rules.range(&key("web.max_sessions"), web.max_sessions, 1, 10_000);
+    rules.range(&key("web.sign_in_limit"), web.sign_in_limit, 1, 10_000);
+    let (least, most) = (Duration::from_secs(60), Duration::from_secs(30 * 24 * 3600));
+    for (name, value) in
+        [("web.session_lifetime", web.session_lifetime), ("web.session_idle", web.session_idle)]
+    {
+        rules.require((least..=most).contains(&value), name, "it must be from 1m to 30d");
+    }
+    rules.ordered(("web.session_idle", &web.session_idle), ("web.session_lifetime", &web.session_lifetime));
 }
 
 fn store(rules: &mut Rules<'_>, store: &StoreSettings) {

@@ -285,6 +285,20 @@ section! {
         pub rate_limit: u32,
         /// The time of `rate_limit`. Default: `1m`.
         pub rate_limit_window: Duration,
+        /// Most clients of one address that follow event streams at a time. Default: `256`.
+        pub sse_max_clients_per_address: usize,
+        /// Most open connections of one address. Default: `2048`.
+        pub max_connections_per_address: usize,
+        /// Whether browsers reach the server by https, through a proxy that ends it. Default: `false`.
+        pub https: bool,
+        /// Longest time that a sign-in holds. Default: `12h`.
+        pub session_lifetime: Duration,
+        /// Time after which a sign-in ends that nothing is asked with; at most `session_lifetime`. Default: `2h`.
+        pub session_idle: Duration,
+        /// Most sign-ins that hold at a time. Default: `1000`.
+        pub max_sessions: usize,
+        /// Sign-ins that an address may try in a minute. Default: `20`.
+        pub sign_in_limit: u32,
         /// Web interfaces that the console and the pages offer to open, besides the server's own. Default: `[]`.
         pub interfaces: Vec<InterfaceSettings>,
         /// Folder whose pages are served in the place of those in the program. Default: none.

@@ -35,6 +35,7 @@ mod pages;
 mod queue_supervision;
 mod rate_limit;
 mod requests;
+mod safety;
 mod semantics;
 mod server;
 mod signals;

@@ -62,6 +62,10 @@ fn every_operation_is_answered_as_the_document_says() {
                 let described = &responses[answer.status.to_string()];
                 assert!(described.is_object(), "{method} {path}: {answer:?} is not described");
                 assert!(![404, 405, 400, 415, 422].contains(&answer.status), "{method} {path}: {answer:?}");
+                if answer.status == 204 {
+                    assert!(answer.body.is_empty() && described["content"].is_null(), "{path}: {answer:?}");
+                    continue;
+                }
                 let said = answer.header("content-type").unwrap_or_default();
                 let known = described["content"].as_object().expect("media").keys();
                 assert!(known.clone().any(|media| said.starts_with(media.as_str())), "{path}: {said}");

@@ -250,7 +250,12 @@ impl Answer {
         let mut bytes = Vec::new();
         // A reset after the answer is no news.
         let _ = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
+        Answer::of(&bytes)
+    }
+
+    /// What these bytes say.
+    pub(crate) fn of(bytes: &[u8]) -> Answer {
+        let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());

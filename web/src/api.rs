@@ -1,6 +1,9 @@
 //! `/api/v1`.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use callboard_actors::{
@@ -26,16 +29,17 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    body, encryption,
+    address, body, encryption,
     feed::Feed,
     guard::who,
     idempotency::{self, Stored},
     live::{Board, Scene},
     observatory::OldPort,
-    problem::{Kind, Trouble},
+    problem::{Kind, SOON, Trouble},
     proxy::Proxy,
     rate_limit::RateLimit,
-    seats::Seats,
+    seats::{Full, Seat, Seats},
+    session::{Sessions, attempts::Attempts},
     settings::{WebDependencies, WebSettings},
 };
 
@@ -60,6 +64,10 @@ pub(crate) struct State {
     pub(crate) proxy: Proxy,
     /// How many requests a client may make, if there is a limit.
     pub(crate) rate_limit: Option<Arc<RateLimit>>,
+    /// Who has signed in.
+    pub(crate) sessions: Arc<Sessions>,
+    /// How often somebody may try to.
+    pub(crate) attempts: Arc<Attempts>,
     /// Clients that follow the events.
     pub(crate) seats: Arc<Seats>,
     /// What they are sent.
@@ -81,6 +89,21 @@ impl State {
         message: M,
     ) -> Result<M::Result, Trouble> {
         Ok(role.ask_within(self.settings.request_timeout, message).await?)
+    }
+}
+
+impl State {
+    /// A seat for a stream, if there is one.
+    pub(crate) fn seat(&self, request: &HttpRequest) -> Result<Seat, Trouble> {
+        let (all, each) = (self.settings.sse_max_clients, self.settings.sse_max_clients_per_address);
+        self.seats.take(all, (address::owner_of(request), each), Instant::now()).map_err(|full| match full {
+            Full::All => Trouble::new(Kind::Unavailable, "as many clients follow the events as may"),
+            Full::Address => {
+                let detail =
+                    format!("{each} clients of this address follow the events, and no more of them may");
+                Trouble::new(Kind::TooManyRequests, detail).retry_after(Duration::from_secs(SOON))
+            }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which keys encrypt what is stored, encrypting it anew, and secrets for those who may see them.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use callboard_actors::roles::request::{GetEncryption, RevealJob, RotateKeys, Signed};
 use callboard_contracts::api::RotateEncryption;
 use serde_json::json;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::{
     api::{State, query},
     body,
-    guard::{Caller, who},
+    credentials::check_role,
+    guard::who,
     problem::{Kind, Trouble},
     route::{Route, Schema::Named},
     settings::Role,
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/encryption/rotate", "rotateEncryption", |state, request, payload| {
             Box::pin(async move { rotate(&state, &request, payload).await })
         })
+        .needs(Role::Admin)
         .says(
             "Encrypt with the current key",
             "Encrypts the next part of what is stored anew with the node's current key: send it again with the `next_cursor` of the \
@@ -64,7 +66,6 @@ async fn status(state: &State, request: &HttpRequest) -> Answer {
 }
 
 async fn rotate(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {
-    admin(request, "encrypting with another key")?;
     let who = who(request);
     let read = body::read(request, payload, &state.settings).await?;
     let asked = if read.trim_ascii().is_empty() {
@@ -95,20 +96,10 @@ pub(crate) fn wants_secrets(request: &HttpRequest) -> Result<bool, Trouble> {
 
 /// A job with its secrets.
 pub(crate) async fn reveal(state: &State, request: &HttpRequest, id: Uuid) -> Answer {
-    admin(request, "seeing secrets")?;
+    check_role(request, Role::Admin)?;
     let signed = Signed { who: who(request), request: RevealJob { id } };
     match state.ask(&state.roles.reveal_job, signed).await?? {
         Some(job) => Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(job)),
         None => Err(Trouble::new(Kind::NotFound, format!("there is no job {id}"))),
-    }
-}
-
-/// Whoever asks must be an admin, where tokens are configured.
-fn admin(request: &HttpRequest, what: &str) -> Result<(), Trouble> {
-    match request.extensions().get::<Caller>() {
-        Some(Caller(_, role)) if *role != Role::Admin => {
-            Err(Trouble::new(Kind::Forbidden, format!("{what} needs a token with the role admin")))
-        }
-        _ => Ok(()),
     }
 }

@@ -1,68 +1,40 @@
 //! Who may ask what: hosts, origins, content types and tokens, before anything is read.
 
-use std::net::IpAddr;
-
 use actix_web::{
-    Error, HttpMessage, HttpRequest,
+    Error, HttpMessage,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        Method,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
+    http::{ConnectionType, Method, header::HeaderMap},
     middleware::Next,
     web,
 };
-use callboard_actors::roles::{Role as NodeRole, RoleSet, request::Who};
-use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use callboard_actors::roles::{Role as NodeRole, RoleSet};
 use uuid::Uuid;
 
+pub(crate) use crate::credentials::{Caller, who};
 use crate::{
     api::State,
+    connections,
     correlation::{CORRELATION, Correlation, RequestSpan, trace_of},
-    pages,
+    credentials::{self, ByCookie},
+    origins,
     problem::{Kind, Trouble},
-    settings::{Role, WebSettings},
-    spans,
+    security_headers, session, spans,
     unread::Held,
 };
 
-/// What an answer that is no page may load.
-const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
-/// The routes of the old read side, which pages of any origin may read.
-const READ_SIDE: [&str; 7] =
-    ["/stats", "/jobs/recent", "/events", "/health", "/healthz", "/readyz", "/openapi.json"];
 /// What whoever runs the server asks without a token.
 const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/api/v1/live", "/api/v1/ready"];
 
 /// Reads whose question does not fit into a query.
 const READS: [&str; 1] = ["/api/v1/jobs/lookup"];
 
-/// The name of the token that a request has, put on it where tokens are configured.
-pub(crate) struct Caller(pub(crate) String, pub(crate) Role);
-
-/// Who changes something where no tokens are configured: the command line, or anybody else.
-const COMMAND_LINE: &str = "cli";
-const ANYBODY: &str = "api";
-
-/// Who makes a request, for the audit trail.
-pub(crate) fn who(request: &HttpRequest) -> Who {
-    if let Some(Caller(name, role)) = request.extensions().get::<Caller>() {
-        return Who { name: name.clone(), role: Some(role.as_str().to_owned()) };
-    }
-    let agent = text(request.headers(), "user-agent").unwrap_or_default();
-    let name = if agent.starts_with("callboard-cli/") { COMMAND_LINE } else { ANYBODY };
-    Who { name: name.to_owned(), role: None }
-}
-
 /// The settings of the node that is asked.
 const SETTINGS: &str = "/api/v1/settings";
 
 /// What the node must be for a request: whoever asks another node is told so.
 fn needed_of_node(method: &Method, path: &str) -> &'static [NodeRole] {
-    const ANY: [&str; 2] = ["/metrics", "/api/v1/tree"];
+    const ANY: [&str; 3] = ["/metrics", "/api/v1/tree", session::PATH];
     if is_probe(path) || ANY.contains(&path) || *method == Method::OPTIONS {
         &[]
     } else if path == SETTINGS && is_safe(method) {
@@ -78,18 +50,19 @@ fn needed_of_node(method: &Method, path: &str) -> &'static [NodeRole] {
     }
 }
 
-/// The role that a request needs, where tokens are configured.
-pub(crate) fn needed_role(method: &Method, path: &str) -> Role {
-    if is_safe(method) || READS.contains(&path) { Role::Viewer } else { Role::Operator }
-}
-
-fn is_safe(method: &Method) -> bool {
+pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether this is asked without a token.
+/// Whether whoever runs the server asks this.
 pub(crate) fn is_probe(path: &str) -> bool {
     PROBES.contains(&path)
+}
+
+/// Whether a route is asked without a token. What a route says itself is found only once it is found by the path; this stands
+/// before that, and a test holds both together.
+pub(crate) fn is_open(method: &Method, path: &str) -> bool {
+    is_probe(path) || (*method == Method::POST && path == session::PATH)
 }
 
 /// Every request goes through here.
@@ -113,7 +86,7 @@ pub(crate) async fn guard(
     if let Some(span) = &span {
         request.extensions_mut().insert(RequestSpan(span.context()));
     }
-    let checked = allowed(&request, &state.settings);
+    let checked = allowed(&request, &state);
     let mut checked = checked.and_then(|()| check_node(&request, &state.roles.node_roles));
     // Also of requests that are refused, so that nobody can try tokens as fast as he likes.
     if let Some(limit) = &state.rate_limit {
@@ -122,11 +95,18 @@ pub(crate) async fn guard(
     let mut response = match checked {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(trouble) => {
-            let answer = trouble.answer(request.request());
+            let mut answer = trouble.answer(request.request());
+            if connections::is_one_too_many(request.request()) {
+                answer.head_mut().set_connection_type(ConnectionType::Close);
+            }
             request.into_response(answer)
         }
     };
-    finish(response.headers_mut(), &method, &path, correlation);
+    security_headers::finish(response.headers_mut(), &method, &path, correlation, &state.settings);
+    let by_cookie = response.request().extensions_mut().remove::<ByCookie>();
+    if let Some(ByCookie(session)) = by_cookie {
+        response = response.map_body(|_, body| session.bound(body));
+    }
     let status = response.status().as_u16();
     if let Some(span) = span {
         span.end(|| spans::request(&method, &path, response.request(), status));
@@ -138,39 +118,19 @@ pub(crate) async fn guard(
     })
 }
 
-fn finish(headers: &mut HeaderMap, method: &Method, path: &str, correlation: Uuid) {
-    let page = pages::is_page(method, path);
-    // Files of pages say themselves how long they keep.
-    let cached = page && headers.contains_key(header::CACHE_CONTROL);
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
-    set(HeaderName::from_static(CORRELATION), &correlation.to_string());
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::CONTENT_SECURITY_POLICY, if page { pages::POLICY } else { NO_PAGE });
-    if !cached {
-        set(header::CACHE_CONTROL, "no-store");
-    }
-    if READ_SIDE.contains(&path) && (method == Method::GET || method == Method::OPTIONS) {
-        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, OPTIONS");
-        set(header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type");
-    }
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn allowed(request: &ServiceRequest, settings: &WebSettings) -> Result<(), Trouble> {
-    check_host(request.headers(), settings)?;
+fn allowed(request: &ServiceRequest, state: &State) -> Result<(), Trouble> {
+    let settings = &state.settings;
+    connections::check(request.request(), settings)?;
+    origins::check_host(request.headers(), settings)?;
     if !is_safe(request.method()) {
-        check_origin(request.headers(), settings)?;
+        origins::check_origin(request.headers(), settings)?;
         check_content_type(request)?;
     }
-    check_token(request, settings, needed_role(request.method(), request.path()))
+    credentials::check(request, state)
 }
 
 fn check_node(request: &ServiceRequest, roles: &RoleSet) -> Result<(), Trouble> {
@@ -184,55 +144,6 @@ fn check_node(request: &ServiceRequest, roles: &RoleSet) -> Result<(), Trouble> 
         )),
         None => Ok(()),
     }
-}
-
-/// A page of another site that has its own name point here is stopped by the name.
-fn check_host(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Trouble> {
-    let Some(host) = text(headers, "host") else {
-        return Err(Trouble::new(Kind::Misdirected, "the request names no host"));
-    };
-    let name = host_name(host);
-    if is_ours(name, settings) {
-        return Ok(());
-    }
-    let shown: String = host.chars().take(100).collect();
-    Err(Trouble::new(
-        Kind::Misdirected,
-        format!("the request names the host {shown:?}; if that is this server, add it to web.hosts"),
-    ))
-}
-
-/// Without the port, and without the brackets of an IPv6 address.
-fn host_name(host: &str) -> &str {
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    }
-}
-
-fn is_ours(name: &str, settings: &WebSettings) -> bool {
-    if name.eq_ignore_ascii_case("localhost")
-        || settings.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
-    {
-        return true;
-    }
-    // An address is no name that somebody else could have point here.
-    let beyond = !settings.tokens.is_empty() || !settings.listen.ip().is_loopback();
-    name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || beyond)
-}
-
-fn check_origin(headers: &HeaderMap, settings: &WebSettings) -> Result<(), Trouble> {
-    let cross_site =
-        text(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let foreign = text(headers, "origin").is_some_and(|origin| {
-        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        let same = text(headers, "host").is_some_and(|ours| ours.eq_ignore_ascii_case(host));
-        !(same && is_ours(host_name(host), settings))
-    });
-    if cross_site || foreign {
-        return Err(Trouble::new(Kind::Forbidden, "a page of another site may not change anything here"));
-    }
-    Ok(())
 }
 
 fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
@@ -252,35 +163,24 @@ fn check_content_type(request: &ServiceRequest) -> Result<(), Trouble> {
     Err(Trouble::new(Kind::MediaType, format!("the content type is {shown:?}; {needed} is needed")))
 }
 
-fn check_token(request: &ServiceRequest, settings: &WebSettings, needed: Role) -> Result<(), Trouble> {
-    // A browser asks without a token whether a page may send one.
-    let preflight = request.method() == Method::OPTIONS && READ_SIDE.contains(&request.path());
-    let open = preflight || is_probe(request.path()) || pages::is_page(request.method(), request.path());
-    if settings.tokens.is_empty() || open {
-        return Ok(());
-    }
-    let given = text(request.headers(), "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let Some(given) = given else {
-        return Err(Trouble::new(Kind::Unauthorized, "send a token: Authorization: Bearer …"));
-    };
-    // Digests have one length, and all tokens are compared: the time taken says nothing.
-    let given = Sha256::digest(given.as_bytes());
-    let mut found = None;
-    for token in &settings.tokens {
-        let known = Sha256::digest(token.secret.expose_secret().as_bytes());
-        if bool::from(given.as_slice().ct_eq(known.as_slice())) {
-            found = Some(token);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::routes;
+
+    #[test]
+    fn what_is_open_is_what_the_routes_say() {
+        for route in routes() {
+            assert_eq!(
+                is_open(&route.method, route.path),
+                route.needs.is_none(),
+                "{} {}",
+                route.method,
+                route.path
+            );
         }
-    }
-    match found {
-        None => Err(Trouble::new(Kind::Unauthorized, "this token is not known")),
-        Some(token) if token.role < needed => {
-            let (has, needed) = (token.role.as_str(), needed.as_str());
-            Err(Trouble::new(Kind::Forbidden, format!("this token has the role {has}; {needed} is needed")))
-        }
-        Some(token) => {
-            request.extensions_mut().insert(Caller(token.name.clone(), token.role));
-            Ok(())
+        for path in PROBES {
+            assert!(routes().iter().any(|route| route.path == path), "{path}");
         }
     }
 }

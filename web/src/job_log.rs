@@ -90,10 +90,7 @@ pub(crate) async fn stream(state: &State, request: &HttpRequest, id: &str) -> Re
         let last = position("Last-Event-ID", last.to_str().unwrap_or_default())?;
         query.after = query.after.max(Some(last));
     }
-    let seat = state
-        .seats
-        .take(state.settings.sse_max_clients, Instant::now())
-        .ok_or_else(|| Trouble::new(Kind::Unavailable, "as many clients follow the events as may"))?;
+    let seat = state.seat(request)?;
     let mut stream = Stream {
         get_job_log: state.roles.get_job_log.clone(),
         get_job: state.roles.get_job.clone(),

@@ -3,11 +3,14 @@
 //! [`web`] gives the subtree to be put into an actor system. The endpoints know the roles only by the messages they take.
 //! [`Unanswered`] is for actix-web handlers of other programs, which ask actors of their own.
 
+mod address;
 mod api;
 mod body;
 mod bulk;
+mod connections;
 mod contract;
 mod correlation;
+mod credentials;
 mod cron;
 mod dead_jobs;
 #[cfg(test)]
@@ -25,6 +28,7 @@ mod live_routes;
 mod nodes;
 mod observatory;
 mod openapi;
+mod origins;
 mod pages;
 mod problem;
 mod proxy;
@@ -32,7 +36,9 @@ mod rate_limit;
 mod route;
 mod routes;
 mod seats;
+mod security_headers;
 mod server;
+mod session;
 mod settings;
 mod settings_of_node;
 mod signals;
@@ -47,5 +53,5 @@ mod workflows;
 pub use observatory::OldPort;
 pub use proxy::ProxySettings;
 pub use server::{HttpServer, WebHandle, web};
-pub use settings::{NodeTree, Role, Token, WebDependencies, WebError, WebSettings};
+pub use settings::{NodeTree, NoteAudit, Role, Token, WebDependencies, WebError, WebSettings};
 pub use unanswered::Unanswered;

@@ -11,11 +11,11 @@ use callboard_contracts::{
         JobDetail, JobInputs, JobList, JobLogEnd, JobLogLine, JobLogPage, JobStateView, JobTypeView,
         NodeChanges, NodeView, OnFailure, OrderNode, Overview, PauseCause, PauseRequest, Problem, PutEdge,
         QueueChanges, QueueCrash, QueueCrashes, QueueLabels, QueueLimits, QueuePause, QueueView, Readiness,
-        Retried, RetryEdit, RetryView, RotateEncryption, SendSignal, Series, SettingChange, SettingView,
-        SettingsChanged, SettingsView, SignalList, SignalSent, StartBulk, StepList, StepResult, StepState,
-        StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted, SubmittedItem, Totals,
-        TreeChanges, TreeEntry, TreeNode, WorkflowCancelled, WorkflowGraph, WorkflowList, WorkflowResumed,
-        WorkflowState, WorkflowStep, WorkflowSubmitted, WorkflowView,
+        Retried, RetryEdit, RetryView, RotateEncryption, SendSignal, Series, SessionView, SettingChange,
+        SettingView, SettingsChanged, SettingsView, SignIn, SignalList, SignalSent, StartBulk, StepList,
+        StepResult, StepState, StepView, SubmitAnswer, SubmitJob, SubmitMany, SubmitWorkflow, Submitted,
+        SubmittedItem, Totals, TreeChanges, TreeEntry, TreeNode, WorkflowCancelled, WorkflowGraph,
+        WorkflowList, WorkflowResumed, WorkflowState, WorkflowStep, WorkflowSubmitted, WorkflowView,
     },
 };
 use serde_json::{Map, Value, json};
@@ -24,10 +24,11 @@ use utoipa::OpenApi;
 use crate::{
     api::{LookUp, State},
     contract::RecentJob,
-    guard,
     idempotency::REPLAYED,
     problem::{ContractProblem, Kind, Trouble},
     route::{Body, Parameter, Route, Schema},
+    session,
+    settings::Role,
     settings_of_node,
 };
 
@@ -73,6 +74,8 @@ use crate::{
     JobLogPage,
     JobStateView,
     SendSignal,
+    SessionView,
+    SignIn,
     SignalList,
     SignalSent,
     JobList,
@@ -142,7 +145,13 @@ pub(crate) fn build(version: &str, routes: &[Route], job_types: &[JobTypeView]) 
         paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation(route);
     }
     let mut components = serde_json::to_value(Schemas::openapi()).unwrap_or_default()["components"].take();
-    components["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+    components["securitySchemes"] = json!({
+        "token": { "type": "http", "scheme": "bearer" },
+        "session": {
+            "type": "apiKey", "in": "cookie", "name": session::cookie::NAME,
+            "description": "What signing in gives a browser, for this server's own pages. With `web.https` its name begins with `__Host-`.",
+        },
+    });
     components["schemas"]["SettingsPatch"] = settings_of_node::schema();
     payloads(&mut components["schemas"], job_types);
     json!({
@@ -178,7 +187,11 @@ fn operation(route: &Route) -> Value {
         "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(route),
         // With no token configured none is needed.
-        "security": if guard::is_probe(route.path) { json!([]) } else { json!([{ "token": [] }, {}]) },
+        "security": match route.needs {
+            None => json!([]),
+            Some(_) => json!([{ "token": [] }, { "session": [] }, {}]),
+        },
+        "x-callboard-role": role(route),
     });
     if !route.description.is_empty() {
         operation["description"] = route.description.into();
@@ -187,6 +200,11 @@ fn operation(route: &Route) -> Value {
         operation["requestBody"] = request_body(body);
     }
     operation
+}
+
+/// The lowest role that may, where tokens are configured.
+pub(crate) fn role(route: &Route) -> &'static str {
+    route.needs.map_or("none", Role::as_str)
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -231,6 +249,7 @@ fn schema(schema: Schema) -> Value {
         Schema::Object => json!({ "type": "object" }),
         Schema::Anything => json!({}),
         Schema::Text => json!({ "type": "string" }),
+        Schema::Nothing => Value::Null,
     }
 }
 
@@ -241,8 +260,10 @@ fn responses(route: &Route) -> Value {
             "application/x-ndjson" => lines(answer.schema),
             _ => schema(answer.schema),
         };
-        let mut response =
-            json!({ "description": answer.description, "content": { answer.media: { "schema": said } } });
+        let mut response = json!({ "description": answer.description });
+        if !said.is_null() {
+            response["content"] = json!({ answer.media: { "schema": said } });
+        }
         if answer.description.contains("`Location`") {
             response["headers"]["Location"] = header("Where it is.");
         }

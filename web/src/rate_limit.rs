@@ -1,7 +1,6 @@
 //! [`RateLimit`]: how many requests a client may make.
 
 use std::{
-    net::IpAddr,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,6 +12,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use parking_lot::Mutex;
 
 use crate::{
+    address,
     guard::{Caller, is_probe},
     pages,
     problem::{Kind, Trouble},
@@ -62,7 +62,8 @@ impl RateLimit {
         })
     }
 
-    async fn take(&self, client: String) -> Result<(), Duration> {
+    /// Counts something that a client does. If that is too much, how long until it may do it.
+    pub(crate) async fn take(&self, client: String) -> Result<(), Duration> {
         if let Some(everywhere) = &self.everywhere
             && let Some(taken) = everywhere.take(client.clone(), self.limit).await
         {
@@ -98,11 +99,7 @@ fn client(request: &ServiceRequest) -> Option<String> {
     if let Some(Caller(name, _)) = request.extensions().get::<Caller>() {
         return Some(format!("token:{name}"));
     }
-    Some(match request.peer_addr()?.ip() {
-        IpAddr::V4(address) => format!("address:{address}"),
-        // Whoever has one of these addresses has all of its network.
-        IpAddr::V6(address) => format!("network:{:x}", address.to_bits() >> 64),
-    })
+    address::owner_of(request.request()).map(|address| format!("address:{address}"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     api::State,
     idempotency::HEADER,
     problem::{Kind, Trouble},
+    settings::Role,
 };
 
 /// Carries a request out.
@@ -24,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,
+    /// The lowest role that may, where tokens are configured; `None`: everybody may.
+    pub(crate) needs: Option<Role>,
     /// Unique; what generated clients call it.
     pub(crate) id: &'static str,
     pub(crate) tag: &'static str,
@@ -80,15 +83,18 @@ pub(crate) enum Schema {
     Anything,
     /// Plain text.
     Text,
+    /// No body.
+    Nothing,
 }
 
 impl Route {
-    /// A request that changes nothing.
+    /// A request that changes nothing; a viewer may make it.
     pub(crate) fn get(path: &'static str, id: &'static str, handler: Handler) -> Self {
         Route {
             method: Method::GET,
             path,
             handler,
+            needs: Some(Role::Viewer),
             id,
             tag: "",
             summary: "",
@@ -101,24 +107,36 @@ impl Route {
         }
     }
 
-    /// A request that changes something, or has a body.
+    /// A request that changes something, or has a body; an operator may make it.
     pub(crate) fn post(path: &'static str, id: &'static str, handler: Handler) -> Self {
-        Route { method: Method::POST, ..Route::get(path, id, handler) }
+        Route { method: Method::POST, needs: Some(Role::Operator), ..Route::get(path, id, handler) }
     }
 
     /// A request that says how something is to be.
     pub(crate) fn put(path: &'static str, id: &'static str, handler: Handler) -> Self {
-        Route { method: Method::PUT, ..Route::get(path, id, handler) }
+        Route { method: Method::PUT, ..Route::post(path, id, handler) }
     }
 
     /// A request that takes something away.
     pub(crate) fn delete(path: &'static str, id: &'static str, handler: Handler) -> Self {
-        Route { method: Method::DELETE, ..Route::get(path, id, handler) }
+        Route { method: Method::DELETE, ..Route::post(path, id, handler) }
     }
 
     /// A request that changes a part of something.
     pub(crate) fn patch(path: &'static str, id: &'static str, handler: Handler) -> Self {
-        Route { method: Method::PATCH, ..Route::get(path, id, handler) }
+        Route { method: Method::PATCH, ..Route::post(path, id, handler) }
+    }
+
+    /// Whoever makes it must have this role.
+    pub(crate) fn needs(mut self, role: Role) -> Self {
+        self.needs = Some(role);
+        self
+    }
+
+    /// Whoever makes it needs no token.
+    pub(crate) fn open(mut self) -> Self {
+        self.needs = None;
+        self
     }
 
     pub(crate) fn tag(mut self, tag: &'static str) -> Self {
@@ -213,6 +231,7 @@ impl Route {
     pub(crate) fn all_problems(&self) -> Vec<Kind> {
         let mut kinds = vec![
             Kind::Unauthorized,
+            Kind::Forbidden,
             Kind::Misdirected,
             Kind::NotHere,
             Kind::Timeout,
@@ -220,12 +239,16 @@ impl Route {
             Kind::Unavailable,
         ];
         if self.method != Method::GET {
-            kinds.extend([Kind::Forbidden, Kind::MediaType]);
+            kinds.push(Kind::MediaType);
         }
         if self.body.is_some() {
             kinds.extend([Kind::Malformed, Kind::TooLarge]);
         }
-        kinds.extend_from_slice(&self.problems);
+        for kind in &self.problems {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
         kinds
     }
 }

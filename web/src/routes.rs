@@ -14,6 +14,8 @@ use crate::{
     openapi,
     problem::Kind,
     route::{Route, Schema::*},
+    session,
+    settings::Role,
     settings_of_node,
     signals::signals,
     sse, stream,
@@ -34,6 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
         seeing(),
         watching(),
         fleet(),
+        session::routes(),
         contract_routes(),
     ]
     .into_iter()
@@ -138,6 +141,7 @@ fn jobs() -> Vec<Route> {
         Route::post("/api/v1/jobs/lookup", "lookUpJobs", |state, request, payload| {
             Box::pin(async move { api::lookup(&state, &request, payload).await })
         })
+        .needs(Role::Viewer)
         .says("Look jobs up by their ids", "Up to 1000; those that are not there are missing from the answer.")
         .body(Named("LookUp"), json!({ "ids": ["01890a5d-ac96-774b-bcce-b302099a8057"] }))
         .answer(200, "Those that are there, in no order.", Named("JobList")),
@@ -418,9 +422,11 @@ fn seeing() -> Vec<Route> {
         .says("Totals of finished jobs", "")
         .answer(200, "The totals.", Named("Totals")),
         Route::get("/api/v1/live", "isLive", |state, _, _| Box::pin(async move { Ok(api::live(&state)) }))
+            .open()
             .says("Whether the process lives", "Asked without a token.")
             .answer(200, "It does.", Object),
         Route::get("/api/v1/ready", "isReady", |state, _, _| Box::pin(async move { Ok(api::ready(&state)) }))
+            .open()
             .says("Whether everything works", "Asked without a token.")
             .answer(200, "It does.", Named("Readiness"))
             .answer(503, "It does not, and why.", Named("Readiness")),
@@ -647,14 +653,17 @@ fn contract_routes() -> Vec<Route> {
         .parameter("query", "jobId", "Only those of this job.", json!({ "type": "string" }))
         .answer(200, "Newest first.", ListOf("EventEnvelope")),
         Route::get("/health", "health", |state, _, _| Box::pin(async move { Ok(contract::alive(&state)) }))
+            .open()
             .says("Whether the process lives", "")
             .answer(200, "It does.", Object),
         Route::get("/readyz", "readyz", |state, _, _| Box::pin(async move { Ok(contract::alive(&state)) }))
+            .open()
             .says("Whether the process lives", "")
             .answer(200, "It does.", Object),
         Route::get("/healthz", "healthz", |state, _, _| {
             Box::pin(async move { Ok(contract::healthz(&state)) })
         })
+        .open()
         .says("Whether the store works", "")
         .answer(200, "It does.", Object)
         .answer(503, "It does not, and why.", Object),

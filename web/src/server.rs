@@ -26,6 +26,8 @@ use tokio::{
 
 use crate::{
     api::State,
+    connections::Connections,
+    credentials::check_role,
     guard::guard,
     live::{Board, HubArgs, LiveHub, Scene},
     observatory::{OldPort, routes_at},
@@ -35,6 +37,7 @@ use crate::{
     rate_limit::RateLimit,
     route::Route,
     seats::STALLED,
+    session::{Sessions, attempts::Attempts},
     settings::{WebDependencies, WebError, WebSettings},
     stream::SEATS,
 };
@@ -72,6 +75,8 @@ pub struct ServerArgs {
     port: Option<OldPort>,
     proxy: Proxy,
     rate_limit: Option<Arc<RateLimit>>,
+    sessions: Arc<Sessions>,
+    attempts: Arc<Attempts>,
     scene: Scene,
     board: Arc<Board>,
     address: watch::Sender<Option<SocketAddr>>,
@@ -101,6 +106,10 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         roles.request_refused.clone(),
     )
     .map(Arc::new);
+    let sessions = Arc::new(Sessions::new(&settings));
+    let attempts =
+        Attempts::new(settings.sign_in_limit, roles.windows.clone(), roles.request_refused.clone());
+    let attempts = Arc::new(attempts);
     let scene = Scene::new(roles.clone(), settings.request_timeout);
     // Whatever ran before this counts other frames.
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -113,6 +122,8 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
             port,
             proxy: proxy.clone(),
             rate_limit: rate_limit.clone(),
+            sessions: sessions.clone(),
+            attempts: attempts.clone(),
             scene: scene.clone(),
             board: board.clone(),
             address,
@@ -171,6 +182,8 @@ impl Actor for HttpServer {
             port: args.port,
             proxy: args.proxy.clone(),
             rate_limit: args.rate_limit.clone(),
+            sessions: args.sessions.clone(),
+            attempts: args.attempts.clone(),
             seats: Arc::default(),
             feed: Arc::default(),
             scene: args.scene.clone(),
@@ -179,6 +192,8 @@ impl Actor for HttpServer {
             stopping: stops,
         });
         let port = args.port;
+        let (connections, most_of_address) =
+            (Arc::new(Connections::default()), settings.max_connections_per_address);
         let server = actix_web::HttpServer::new(move || {
             let app = App::new().app_data(state.clone()).wrap(from_fn(guard));
             all_resources(port).into_iter().fold(app, App::service).default_service(web::to(nowhere))
@@ -190,7 +205,10 @@ impl Actor for HttpServer {
         .client_disconnect_timeout(HANG_UP)
         .shutdown_timeout(STOP_LIMIT.as_secs())
         .disable_signals()
-        .on_connect(|connection, _| limit_silence(connection))
+        .on_connect(move |connection, kept| {
+            limit_silence(connection);
+            connections.count(connection, kept, most_of_address);
+        })
         .listen(listener)?
         .run();
         let handle = server.handle();
@@ -256,8 +274,13 @@ fn limit_silence(connection: &dyn Any) {
 fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
     let allowed: Vec<&str> = routes.iter().flat_map(|route| methods(&route.method)).copied().collect();
     let resource = routes.into_iter().fold(web::resource(path), |resource, route| {
-        let handler = route.handler;
+        let (handler, needs) = (route.handler, route.needs);
         let served = move |state: Data<State>, request: HttpRequest, payload: Payload| async move {
+            if let Some(needed) = needs
+                && let Err(trouble) = check_role(&request, needed)
+            {
+                return trouble.answer(&request);
+            }
             // A stream's head comes at once; only its body has no end.
             let limit = state.settings.request_timeout;
             let answer =

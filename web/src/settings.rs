@@ -3,7 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use callboard_actors::{
-    edges::{remote::RemoteError, telemetry::Telemetry, windows::CountWindows},
+    edges::{
+        remote::RemoteError,
+        store::{StoreError, record::NewAudit},
+        telemetry::Telemetry,
+        windows::CountWindows,
+    },
     roles::{
         Backtraces, Conditions, RoleSet, TimeSeries,
         request::{
@@ -85,6 +90,20 @@ pub struct WebSettings {
     pub rate_limit: u32,
     /// The time of `rate_limit`.
     pub rate_limit_window: Duration,
+    /// Clients of one address that follow event streams at most.
+    pub sse_max_clients_per_address: usize,
+    /// Open connections of one address at most.
+    pub max_connections_per_address: usize,
+    /// Whether browsers reach the server by https, through a proxy that ends it.
+    pub https: bool,
+    /// How long a sign-in holds at most.
+    pub session_lifetime: Duration,
+    /// How long a sign-in holds that nothing is asked with.
+    pub session_idle: Duration,
+    /// Sign-ins that hold at a time at most.
+    pub max_sessions: usize,
+    /// Sign-ins that an address may try in a minute.
+    pub sign_in_limit: u32,
     /// Web interfaces that belong to the system, besides those that the server has itself.
     pub interfaces: Vec<InterfaceView>,
     /// The folder whose pages are served in the place of those in the program.
@@ -100,6 +119,10 @@ pub struct WebSettings {
 /// Asks a node for its supervision tree, within a time.
 pub type NodeTree =
     Arc<dyn Fn(String, Duration) -> BoxFuture<'static, Result<TreeNode, RemoteError>> + Send + Sync>;
+
+/// Writes an entry to the audit trail, with what came of it.
+pub type NoteAudit =
+    Arc<dyn Fn(NewAudit, String) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
 
 /// What the endpoints need of the roles.
 #[derive(Clone)]
@@ -156,6 +179,8 @@ pub struct WebDependencies {
     pub list_bulks: Recipient<ListBulks>,
     pub get_settings: Recipient<GetSettings>,
     pub change_settings: Recipient<Signed<ChangeSettings>>,
+    /// Writes down who signs in and out.
+    pub note_audit: NoteAudit,
     /// The newest place in the log, told after each commit.
     pub committed: watch::Receiver<LogCursor>,
     /// What the actors say about themselves.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     api::{State, query},
     feed::{Feed, Page},
-    problem::{Kind, Trouble},
+    problem::Trouble,
     seats::{STALLED, Seat},
 };
 
@@ -60,10 +60,7 @@ pub(crate) fn events(state: &State, request: &HttpRequest) -> Result<HttpRespons
         }
         None => *committed.borrow(),
     };
-    let seat = state
-        .seats
-        .take(state.settings.sse_max_clients, Instant::now())
-        .ok_or_else(|| Trouble::new(Kind::Unavailable, "as many clients follow the events as may"))?;
+    let seat = state.seat(request)?;
     let stream = Stream {
         read_log: state.roles.read_log.clone(),
         committed,

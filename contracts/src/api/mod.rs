@@ -19,6 +19,7 @@ pub mod problem;
 pub mod queue;
 pub mod queue_pause;
 pub mod series;
+pub mod session;
 pub mod setting;
 pub mod signal;
 pub mod submit;
@@ -56,6 +57,7 @@ pub use problem::{FieldError, Problem};
 pub use queue::{QueueLabels, QueueLimits, QueueView};
 pub use queue_pause::{PauseCause, PauseRequest, QueueCrash, QueueCrashes, QueuePause};
 pub use series::Series;
+pub use session::{Authentication, SessionView, SignIn, TokenRole};
 pub use setting::{SettingChange, SettingView, SettingsChanged, SettingsView};
 pub use signal::{
     InvalidSignalName, JobStateView, MAX_SIGNAL_BYTES, MAX_SIGNAL_NAME, MAX_STATE_BYTES, MOST_ACKNOWLEDGED,

@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::timeout};
 use super::board::{Board, Next, Watching};
 use crate::{
     api::{State, query},
-    problem::{Kind, Trouble},
+    problem::Trouble,
     seats::{STALLED, Seat},
     sse,
 };
@@ -52,10 +52,7 @@ pub(crate) fn feed(state: &State, request: &HttpRequest) -> Result<HttpResponse,
     let board = state.board.clone();
     // A number that another server has given, or this one before it was restarted, says nothing here.
     let after = last.map(|last| last.parse::<LogCursor>().ok().and_then(|id| board.number(id)));
-    let seat = state
-        .seats
-        .take(state.settings.sse_max_clients, Instant::now())
-        .ok_or_else(|| Trouble::new(Kind::Unavailable, "as many clients follow the events as may"))?;
+    let seat = state.seat(request)?;
     let mut ready = VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]);
     if after == Some(None) {
         ready.push_back(reset(&board));

@@ -27,6 +27,8 @@ use crate::{
 pub(crate) const DOCS: &str = "/docs";
 /// Below this is everything else: the pages, which find their way themselves, and their files.
 const UI: &str = "/ui";
+/// Where the pages begin.
+pub(crate) const APP: &str = "/ui/";
 /// The terminal's path.
 const TERMINAL: &str = "/terminal";
 /// Below it are the files of the pages and of the terminal.
@@ -56,8 +58,8 @@ pub(crate) fn viewer() -> Vec<Resource> {
 pub(crate) fn others() -> Vec<Resource> {
     vec![
         web::resource("/").route(get().to(root)),
-        web::resource(UI).route(get().to(|| async { moved(&format!("{UI}/")) })),
-        web::resource(format!("{UI}/{{path:.*}}")).route(get().to(ui)),
+        web::resource(UI).route(get().to(|| async { moved(APP) })),
+        web::resource(format!("{APP}{{path:.*}}")).route(get().to(ui)),
         web::resource(TERMINAL).route(get().to(terminal)),
         web::resource(format!("{TERMINAL}/")).route(get().to(|| async { moved(TERMINAL) })),
     ]
@@ -76,7 +78,7 @@ async fn root(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
     match accepted.is_some_and(|accepted| accepted.contains("text/html")) {
         true => {
-            HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, format!("{UI}/"))).finish()
+            HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, APP)).finish()
         }
         false => nowhere(state, request).await,
     }

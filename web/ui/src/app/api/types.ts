@@ -252,7 +252,7 @@ export interface Series {
 }
 
 export interface JobsChanged {
-  changed: { id: string; type: string; queue: string; state: JobState; at: string }[];
+  changed: JobSummary[];
   more: number;
 }
 

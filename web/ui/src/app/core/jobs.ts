@@ -17,10 +17,10 @@ export const JOB_FIELDS = [
   "key",
   "error",
   "attempt",
-  "attempts",
+  "max",
   "priority",
   "age",
-  "took",
+  "ran",
   "args.",
 ];
 
@@ -60,7 +60,7 @@ export function listAddress(filter: ServerFilter, limit: number, cursor?: string
 }
 
 /** How long its last run took, or takes by now, in milliseconds. */
-export function took(job: JobSummary, now: number): number | null {
+export function ran(job: JobSummary, now: number): number | null {
   if (!job.started_at) return null;
   if (job.state === "executing") return Math.max(0, now - Date.parse(job.started_at));
   return job.finished_at ? Math.max(0, Date.parse(job.finished_at) - Date.parse(job.started_at)) : null;
@@ -91,14 +91,14 @@ export function jobRow(job: JobSummary, now: number, payload?: Json): Row {
           return job.last_error ? [job.last_error] : null;
         case "attempt":
           return job.attempt;
-        case "attempts":
+        case "max":
           return job.max_attempts;
         case "priority":
           return job.priority;
         case "age":
           return (now - Date.parse(job.created_at)) / 1000;
-        case "took": {
-          const ms = took(job, now);
+        case "ran": {
+          const ms = ran(job, now);
           return ms === null ? null : ms / 1000;
         }
       }

@@ -29,10 +29,7 @@ export async function recognise(): Promise<void> {
     session.value = await get<SessionView>("/api/v1/session");
     unknown.value = false;
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (error.status === 401) signInFirst();
-    // A server without sessions asks nobody.
-    else if (error.status === 404) session.value = { authentication: "none" };
+    if (error instanceof Problem && error.status === 401) signInFirst();
   }
 }
 

@@ -1,4 +1,4 @@
-// The views, in the order of their keys.
+// The views, in the order of their keys, which are the console's.
 
 export interface View {
   path: string;
@@ -9,10 +9,10 @@ export interface View {
 
 export const VIEWS: View[] = [
   { path: "/", title: "Overview", aliases: ["dashboard", "home"] },
-  { path: "/tree", title: "Tree", aliases: ["actors", "supervisors"] },
   { path: "/jobs", title: "Jobs", aliases: [] },
   { path: "/queues", title: "Queues", aliases: [] },
   { path: "/dead", title: "Dead jobs", aliases: ["dlq", "causes"] },
+  { path: "/tree", title: "Tree", aliases: ["actors", "supervisors"] },
   { path: "/cron", title: "Cron", aliases: ["schedule"] },
   { path: "/workflows", title: "Workflows", aliases: ["batches"] },
   { path: "/nodes", title: "Nodes", aliases: ["edges", "fleet"] },

@@ -5,7 +5,6 @@ import { Problem } from "../api/client";
 import { follow, pause } from "../api/sse";
 import { visible } from "../core/clock";
 import { unknown } from "../core/session";
-import { poll } from "./snapshots";
 import { edges, jobsChanged, line, merge, nodes, overview, queues, type Topic, tree } from "./state";
 
 /** What every view shows something of. */
@@ -82,32 +81,23 @@ function run(): void {
 
 async function keepUp(asked: Topic[], signal: AbortSignal): Promise<void> {
   let wait = FIRST_PAUSE;
-  let polled = false;
   while (!signal.aborted) {
     try {
-      if (polled) {
-        await poll(asked, signal);
-      } else {
-        await follow(`/api/v1/feed?topics=${asked.join(",")}`, {
-          signal,
-          lastEventId: lastId,
-          onOpen: () => {
-            wait = FIRST_PAUSE;
-            line.value = { state: "live", heardAt: Date.now() };
-          },
-          onFrame: ({ id, event, data }) => {
-            if (id) lastId = id;
-            take(event, data);
-          },
-        });
-        throw new Problem("the server has ended the line", 0);
-      }
+      await follow(`/api/v1/feed?topics=${asked.join(",")}`, {
+        signal,
+        lastEventId: lastId,
+        onOpen: () => {
+          wait = FIRST_PAUSE;
+          line.value = { state: "live", heardAt: Date.now() };
+        },
+        onFrame: ({ id, event, data }) => {
+          if (id) lastId = id;
+          take(event, data);
+        },
+      });
+      throw new Problem("the server has ended the line", 0);
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && error.status === 404 && !polled) {
-        polled = true;
-        continue;
-      }
       const why = error instanceof Error ? error.message : String(error);
       line.value = { state: "lost", heardAt: line.peek().heardAt, why };
     }

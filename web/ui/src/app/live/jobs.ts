@@ -102,19 +102,19 @@ function useNewest(
     const { changed, more } = jobsChanged.value;
     if (changed.length === 0 && more === 0) return;
     const now = state.peek();
-    const states = new Map(changed.map((job) => [job.id, job.state]));
+    const fresh = new Map(changed.map((job) => [job.id, job]));
     const known = new Set(now.jobs.map((job) => job.id));
     const unknown = changed.filter((job) => !known.has(job.id)).length + more;
-    const jobs = now.jobs.map((job) => {
-      const next = states.get(job.id);
-      return next && next !== job.state ? { ...job, state: next } : job;
-    });
+    const jobs = now.jobs.map((job) => fresh.get(job.id) ?? job);
     state.value = { ...now, jobs, more: asked.current.whole && scrollY > 200 ? now.more + unknown : now.more };
     plan();
   });
-  // A server without a feed of jobs is asked for the newest page each time it is asked for the rest.
+  // What came while the line was lost is asked for.
+  const alive = useRef(false);
   useSignalEffect(() => {
-    if (line.value.state === "live") plan();
+    const live = line.value.state === "live";
+    if (live && !alive.current) plan();
+    alive.current = live;
   });
 }
 

@@ -88,6 +88,8 @@ const everywhere: Command[] = [
       refresh();
     },
   },
+  { name: "back", title: "Where you were before", keys: ["-", "["], run: () => history.back() },
+  { name: "ahead", title: "One place ahead", keys: ["]"], run: () => history.forward() },
   { name: "theme", title: "Change between dark, light, and what the system says", run: nextTheme },
   { name: "help", title: "Show the keys", keys: ["?"], run: () => (box.value = "help") },
 ];

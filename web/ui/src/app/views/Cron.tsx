@@ -128,7 +128,7 @@ function actions(entry: CronView, reload: () => void): Command[] {
     });
   return [
     entry.paused_at
-      ? { name: "resume entry", title: "Let the entry go on", keys: ["P"], role: "operator", run: () => void tell("resume", `${name} goes on`) }
+      ? { name: "resume entry", title: "Let the entry go on", keys: ["o"], role: "operator", run: () => void tell("resume", `${name} goes on`) }
       : {
           name: "pause entry",
           title: "Pause the entry",
@@ -146,7 +146,7 @@ function actions(entry: CronView, reload: () => void): Command[] {
     {
       name: "run entry",
       title: "Store a job of the entry now",
-      keys: ["X"],
+      keys: ["r"],
       role: "operator",
       run: () =>
         ask({
@@ -160,7 +160,7 @@ function actions(entry: CronView, reload: () => void): Command[] {
 }
 
 function Entry({ entry, commands }: { entry: CronView; commands: Command[] }) {
-  const short: Record<string, string> = { P: entry.paused_at ? "Resume" : "Pause", X: "Run now" };
+  const short: Record<string, string> = { P: "Pause", o: "Resume", r: "Run now" };
   return (
     <Panel
       title={entry.name}

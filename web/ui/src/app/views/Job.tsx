@@ -76,11 +76,11 @@ export function JobPage({ id }: { id: string }) {
   const editable = job !== null && FINAL.includes(job.state);
   useCommands("Job", [
     { name: "retry", title: "Run it again", keys: ["r"], role: "operator", when: () => retryable, run: again },
-    { name: "cancel", title: "Cancel it", keys: ["X"], role: "operator", when: () => cancellable, run: callOff },
+    { name: "cancel", title: "Cancel it", keys: ["C"], role: "operator", when: () => cancellable, run: callOff },
     { name: "edit", title: "Run it again with another payload", keys: ["E"], role: "operator", when: () => editable, run: edit },
     {
       name: "copy",
-      title: "Copy its payload",
+      title: "Copy its payload, as JSON",
       keys: ["y"],
       when: () => job !== null,
       run: () => navigator.clipboard.writeText(printJson(job?.payload ?? null)).then(
@@ -108,7 +108,7 @@ export function JobPage({ id }: { id: string }) {
       >
         <Action text="Retry" hotkey="r" run={again} disabled={!retryable} why={retryable ? undefined : `It is ${job.state}`} />
         <Action text="Edit and retry" hotkey="E" run={edit} disabled={!editable} why={editable ? undefined : "Only a job that has ended"} />
-        <Action text="Cancel" hotkey="X" tone="danger" run={callOff} disabled={!cancellable} why={cancellable ? undefined : `It is ${job.state}`} />
+        <Action text="Cancel" hotkey="C" tone="danger" run={callOff} disabled={!cancellable} why={cancellable ? undefined : `It is ${job.state}`} />
       </Head>
       {problem && <Trouble text={problem} retry={reload} />}
       {job.cancel_requested_at && job.state === "executing" && <p class="hint">It was told to end {ago(job.cancel_requested_at, now.value)}.</p>}

@@ -6,7 +6,7 @@ import { JOB_STATES } from "../api/types";
 import { now } from "../core/clock";
 import { count, coarse, plural, short, shortId, span } from "../core/format";
 import type { Node } from "../core/filter";
-import { canCancel, canRetry, cancel, forServer, JOB_FIELDS, retry, took } from "../core/jobs";
+import { canCancel, canRetry, cancel, forServer, JOB_FIELDS, ran, retry } from "../core/jobs";
 import { useCommands } from "../core/keys";
 import { href, query, setQuery } from "../core/router";
 import { say, reason as why } from "../core/toasts";
@@ -23,7 +23,7 @@ import { type Column, List } from "../parts/List";
 const AT_ONCE = 4;
 
 const COLUMNS: Column<JobSummary>[] = [
-  { id: "type", title: "Type", cell: (job) => job.type, by: (job) => job.type },
+  { id: "type", title: "Type", cell: (job) => job.type, by: (job) => job.type, width: "22%" },
   { id: "state", title: "State", cell: (job) => <JobStateBadge state={job.state} />, by: (job) => JOB_STATES.indexOf(job.state), width: "8.5rem" },
   { id: "queue", title: "Queue", cell: (job) => job.queue, by: (job) => job.queue, hide: "narrow", width: "8rem" },
   {
@@ -35,14 +35,14 @@ const COLUMNS: Column<JobSummary>[] = [
     hide: "narrow",
     width: "6rem",
   },
-  { id: "took", title: "Took", cell: (job) => <Took job={job} />, by: (job) => took(job, Date.now()) ?? -1, number: true, hide: "narrow", width: "6rem" },
+  { id: "ran", title: "Ran", cell: (job) => <Ran job={job} />, by: (job) => ran(job, Date.now()) ?? -1, number: true, hide: "narrow", width: "5.5rem" },
   { id: "age", title: "Stored", cell: (job) => <Ago at={job.created_at} />, by: (job) => -Date.parse(job.created_at), number: true, width: "6.5rem" },
-  { id: "tags", title: "Tags and errors", cell: (job) => <Remarks job={job} />, hide: "medium", width: "28%" },
+  { id: "tags", title: "Tags and errors", cell: (job) => <Remarks job={job} />, hide: "medium" },
   { id: "id", title: "Id", cell: (job) => <code class="faint">{shortId(job.id)}</code>, hide: "medium", width: "7rem" },
 ];
 
-function Took({ job }: { job: JobSummary }) {
-  const ms = took(job, now.value);
+function Ran({ job }: { job: JobSummary }) {
+  const ms = ran(job, now.value);
   return <>{ms === null ? <span class="faint">–</span> : span(ms)}</>;
 }
 
@@ -136,7 +136,22 @@ export function JobsPage() {
 
   useCommands("Jobs", [
     { name: "retry", title: "Run the marked jobs, or this one, again", keys: ["r"], role: "operator", when: () => chosen().length > 0, run: () => each("retry") },
-    { name: "cancel", title: "Cancel the marked jobs, or this one", keys: ["X"], role: "operator", when: () => chosen().length > 0, run: () => each("cancel") },
+    { name: "cancel", title: "Cancel the marked jobs, or this one", keys: ["C"], role: "operator", when: () => chosen().length > 0, run: () => each("cancel") },
+    {
+      name: "bulk",
+      title: "Run all jobs again that fit the filter, also those that are not loaded",
+      keys: ["B"],
+      role: "operator",
+      when: () => Boolean(bulkable),
+      run: () => void all("retry"),
+    },
+    {
+      name: "bulk cancel",
+      title: "Cancel all jobs that fit the filter, also those that are not loaded",
+      role: "operator",
+      when: () => Boolean(bulkable),
+      run: () => void all("cancel"),
+    },
     {
       name: "clear filter",
       title: "Take the filter away",
@@ -160,7 +175,7 @@ export function JobsPage() {
       <Head title="Jobs" note={<Found whole={whole} found={jobs.length} looked={looked} done={done} />}>
         {bulkable && (
           <>
-            <Action text="Retry all that fit" run={() => all("retry")} />
+            <Action text="Retry all that fit" hotkey="B" run={() => all("retry")} />
             <Action text="Cancel all that fit" run={() => all("cancel")} tone="danger" />
           </>
         )}
@@ -178,7 +193,7 @@ export function JobsPage() {
         <div class="marked" role="status">
           <strong>{count(marks.value.size)} marked</strong>
           <Action text="Retry" hotkey="r" run={() => each("retry")} />
-          <Action text="Cancel" hotkey="X" run={() => each("cancel")} tone="danger" />
+          <Action text="Cancel" hotkey="C" run={() => each("cancel")} tone="danger" />
           <button
             type="button"
             class="quiet"

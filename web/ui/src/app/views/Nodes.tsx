@@ -71,7 +71,7 @@ function actions(node: NodeView): Command[] {
   const tell = (action: string, done: string) => attempt(node.name, async () => `${node.name} ${done}: ${await order(node.name, { action })}`);
   return [
     node.state === "paused"
-      ? { name: "resume node", title: "Let the node claim jobs again", keys: ["P"], role: "operator", run: () => void tell("resume", "goes on") }
+      ? { name: "resume node", title: "Let the node claim jobs again", keys: ["o"], role: "operator", run: () => void tell("resume", "goes on") }
       : {
           name: "pause node",
           title: "Pause the node",
@@ -105,7 +105,7 @@ function actions(node: NodeView): Command[] {
 }
 
 function Node({ node, commands }: { node: NodeView; commands: Command[] }) {
-  const short: Record<string, string> = { P: node.state === "paused" ? "Resume" : "Pause", D: "Drain" };
+  const short: Record<string, string> = { P: "Pause", o: "Resume", D: "Drain" };
   return (
     <Panel
       title={node.name}

@@ -156,7 +156,7 @@ function Alerts({ overview: { alerts } }: { overview: Overview }) {
 function Rates({ overview: { rates } }: { overview: Overview }) {
   return (
     <p class="figures">
-      <strong>{rate(rates.completed)}</strong> completed/s <strong>{rate(rates.failed)}</strong> failed/s
+      <strong>{rate(rates.completed)}</strong> completed · <strong>{rate(rates.failed)}</strong> failed
     </p>
   );
 }
@@ -164,7 +164,7 @@ function Rates({ overview: { rates } }: { overview: Overview }) {
 function Latency({ overview: { wait, run } }: { overview: Overview }) {
   return (
     <p class="figures">
-      wait p99 <strong>{wait ? span(wait.p99_ms) : "–"}</strong> run p99 <strong>{run ? span(run.p99_ms) : "–"}</strong>
+      wait p99 <strong>{wait ? span(wait.p99_ms) : "–"}</strong> · run p99 <strong>{run ? span(run.p99_ms) : "–"}</strong>
     </p>
   );
 }

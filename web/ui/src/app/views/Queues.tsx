@@ -157,7 +157,7 @@ function actions(queue: QueueView, limit: (queue: QueueView) => void): Command[]
       ? {
           name: "resume queue",
           title: "Let the queue go on",
-          keys: ["P"],
+          keys: ["o"],
           role: "operator",
           run: () =>
             void attempt(name, async () => {
@@ -197,7 +197,7 @@ function Queue({ queue, commands }: { queue: QueueView; commands: Command[] }) {
     (signal) => get<Series>(withQuery("/api/v1/series", { queue: queue.name }), signal),
     2_000,
   );
-  const short: Record<string, string> = { P: queue.paused_at ? "Resume" : "Pause", D: "Drain", L: "Limit" };
+  const short: Record<string, string> = { P: "Pause", o: "Resume", D: "Drain", L: "Limit" };
   const { pause } = queue;
   const oldest = age(queue);
   return (

@@ -1,11 +1,13 @@
 // The supervision tree as a drawing: what restarts is seen to restart.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { CrashView, TreeEntry } from "../api/types";
+import { get } from "../api/client";
+import type { CrashView, TreeEntry, TreeNode } from "../api/types";
 import { now } from "../core/clock";
 import { order } from "../core/commands";
 import { fits, type Row } from "../core/filter";
 import { ago, count, plural, shortType, span } from "../core/format";
 import { type Command, useCommands } from "../core/keys";
+import { useLoaded } from "../core/load";
 import { query, setQuery } from "../core/router";
 import { attempt } from "../core/toasts";
 import { type Drawing, draw, NODE, type Placed } from "../core/tree";
@@ -262,14 +264,14 @@ function actions(entry: TreeEntry): Command[] {
       ? {
           name: "resume actor",
           title: "Let the actor go on",
-          keys: ["P"],
+          keys: ["o"],
           role: "operator",
           run: () => void tell("resume_actor", "goes on"),
         }
       : {
           name: "suspend actor",
           title: "Suspend the actor",
-          keys: ["P"],
+          keys: ["S"],
           role: "operator",
           run: () =>
             ask({
@@ -301,7 +303,7 @@ function actions(entry: TreeEntry): Command[] {
 function Actor({ entry, commands }: { entry: TreeEntry; commands: Command[] }) {
   const { tone, letter } = STATES[entry.state] ?? { tone: "plain" as Tone, letter: "?" };
   const supervisor = entry.kind !== "actor";
-  const short: Record<string, string> = { T: "Restart", P: entry.state === "suspended" ? "Resume" : "Suspend", X: "Stop" };
+  const short: Record<string, string> = { T: "Restart", S: "Suspend", o: "Resume", X: "Stop" };
   return (
     <aside class="panel actor" aria-label="The actor">
       <header class="panel-head">
@@ -360,11 +362,34 @@ function Actor({ entry, commands }: { entry: TreeEntry; commands: Command[] }) {
           ["Crashes", count(entry.crashes)],
         ]}
       />
-      {entry.last_crashes?.map((crash, index) => (
-        <Crash key={crash.at + crash.actor} crash={crash} open={index === 0} />
-      ))}
+      {entry.last_crashes && <Crashes entry={entry} />}
     </aside>
   );
+}
+
+/** The feed has the crashes without their backtraces. */
+function Crashes({ entry }: { entry: TreeEntry }) {
+  const last = entry.last_crashes?.[0]?.at ?? "";
+  const { state } = useLoaded(`${entry.path} ${last}`, async (signal) => {
+    const found = find(await get<TreeNode>("/api/v1/tree", signal), entry.path);
+    return found?.last_crashes ?? [];
+  });
+  const whole = new Map(state.value.value?.map((crash) => [crash.at + crash.actor, crash]));
+  return (
+    <>
+      {entry.last_crashes?.map((crash) => {
+        const id = crash.at + crash.actor;
+        return <Crash key={id} crash={whole.get(id) ?? crash} />;
+      })}
+    </>
+  );
+}
+
+function find(node: TreeNode, path: string): TreeNode | undefined {
+  if (node.path === path) return node;
+  const leads = (child: TreeNode) => path === child.path || path.startsWith(`${child.path}/`);
+  const child = node.children?.find(leads);
+  return child && find(child, path);
 }
 
 function Meter({ value, most, text }: { value: number; most: number; text: string }) {
@@ -381,7 +406,7 @@ function Meter({ value, most, text }: { value: number; most: number; text: strin
   );
 }
 
-function Crash({ crash, open }: { crash: CrashView; open: boolean }) {
+function Crash({ crash }: { crash: CrashView }) {
   return (
     <section class="crash">
       <p>
@@ -395,7 +420,7 @@ function Crash({ crash, open }: { crash: CrashView; open: boolean }) {
       </p>
       <p class="crash-reason">{crash.reason}</p>
       {crash.backtrace && (
-        <details open={open && crash.backtrace.length < 400}>
+        <details>
           <summary>Backtrace</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
           <pre tabIndex={0}>{crash.backtrace}</pre>

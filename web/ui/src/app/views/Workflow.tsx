@@ -48,7 +48,7 @@ export function WorkflowPage({ id }: { id: string }) {
     });
   const resumable = workflow?.state === "failed" || workflow?.state === "cancelled";
   useCommands("Workflow", [
-    { name: "cancel workflow", title: "Cancel the workflow", keys: ["X"], role: "operator", when: () => running, run: cancel },
+    { name: "cancel workflow", title: "Cancel the workflow", keys: ["C"], role: "operator", when: () => running, run: cancel },
     { name: "resume workflow", title: "Run what failed again and go on", keys: ["r"], role: "operator", when: () => resumable, run: resume },
     { name: "back", title: "Back", keys: ["Escape"], run: () => (history.length > 1 ? history.back() : go(href("/workflows"))) },
   ]);
@@ -68,7 +68,7 @@ export function WorkflowPage({ id }: { id: string }) {
         }
       >
         <Action text="Resume" hotkey="r" run={resume} disabled={!resumable} why={resumable ? undefined : "Only one that failed or was cancelled"} />
-        <Action text="Cancel" hotkey="X" tone="danger" run={cancel} disabled={!running} />
+        <Action text="Cancel" hotkey="C" tone="danger" run={cancel} disabled={!running} />
       </Head>
       {problem && <Trouble text={problem} retry={reload} />}
       <Facts
