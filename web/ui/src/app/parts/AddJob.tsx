@@ -1,5 +1,5 @@
 // Adds a job: a form made of what the server says about its type.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, Problem, send } from "../api/client";
 import type { FormField, JobTypeView } from "../api/types";
 import { entry, type FieldProblem, payloadOf, wanted } from "../core/form";
@@ -28,6 +28,13 @@ export function AddJob({ close }: { close: () => void }) {
   const [busy, setBusy] = useState(false);
   const { value: types, problem: trouble } = state.value;
   const type = types?.find((one) => one.type === name) ?? types?.[0];
+
+  // The box is open before the types are there.
+  const choice = useRef<HTMLSelectElement>(null);
+  const there = type !== undefined;
+  useEffect(() => {
+    if (there) choice.current?.focus();
+  }, [there]);
 
   const enter = (pointer: string, text: string) => {
     const next = new Map(entries);
@@ -80,8 +87,8 @@ export function AddJob({ close }: { close: () => void }) {
               <label class="field">
                 <span>Type</span>
                 <select
+                  ref={choice}
                   value={type.type}
-                  autofocus
                   onChange={(event) => {
                     setName(event.currentTarget.value);
                     setEntries(new Map());

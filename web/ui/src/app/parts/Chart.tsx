@@ -1,4 +1,5 @@
 // Charts of what was measured over time.
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -29,6 +30,8 @@ export function Chart({ label, times, lines, format, height = 180 }: ChartProps)
   const holder = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const names = lines.map((line) => line.label).join(",");
+  /** The place that is pointed at. */
+  const pointed = useSignal<number | null>(null);
   const { value: coloured } = colours;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is made anew for other lines and other colours; data is put into it.
@@ -46,21 +49,28 @@ export function Chart({ label, times, lines, format, height = 180 }: ChartProps)
         width: place.clientWidth,
         height,
         cursor: { sync: { key: SYNC.key }, points: { size: 6 }, y: false, drag: { x: false, y: false } },
-        legend: { live: true },
+        legend: { show: false },
+        padding: [8, 8, 0, 0],
+        hooks: {
+          setCursor: [
+            (at) => {
+              pointed.value = at.cursor.idx ?? null;
+            },
+          ],
+        },
         scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
         axes: [
-          { ...axis, space: 70 },
+          { ...axis, space: 80, size: 28, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step)) },
           { ...axis, size: 58, values: (_, splits) => splits.map((value) => format(value)) },
         ],
         series: [
-          { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString("en-GB")) },
+          {},
           ...lines.map((line) => ({
             label: line.label,
             stroke: resolve(place, line.colour),
             width: 1.75,
             dash: line.dashed ? [5, 4] : undefined,
             points: { show: false },
-            value: (_: uPlot, value: number | null) => (value === null ? "–" : format(value)),
           })),
         ],
       },
@@ -81,8 +91,30 @@ export function Chart({ label, times, lines, format, height = 180 }: ChartProps)
     chart.current?.setData([times, ...lines.map((line) => line.values)]);
   }, [times, lines]);
 
-  const said = lines.map((line) => `${line.label} ${line.values.at(-1) == null ? "unknown" : format(line.values.at(-1) as number)}`);
-  return <div class="chart" ref={holder} role="img" aria-label={`${label}: ${said.join(", ")}`} />;
+  const last = (line: Line) => line.values.findLast((value) => value !== null) ?? null;
+  const said = (value: number | null | undefined) => (value === null || value === undefined ? "–" : format(value));
+  const at = pointed.value;
+  return (
+    <figure class="chart" aria-label={`${label}: ${lines.map((line) => `${line.label} ${said(last(line))}`).join(", ")}`}>
+      <div ref={holder} aria-hidden="true" />
+      <figcaption aria-hidden="true">
+        {lines.map((line) => (
+          <span key={line.label}>
+            <svg width="18" height="8" aria-hidden="true">
+              <path d="M0 4H18" style={{ stroke: `var(${line.colour})` }} stroke-width="2" stroke-dasharray={line.dashed ? "5 3" : undefined} />
+            </svg>
+            {line.label} <strong>{said(at === null ? last(line) : line.values[at])}</strong>
+          </span>
+        ))}
+        {at !== null && times[at] !== undefined && <span>{clock(times[at], 1)}</span>}
+      </figcaption>
+    </figure>
+  );
+}
+
+/** A time of the clock here; without seconds where they say nothing. */
+function clock(seconds: number, step: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString("en-GB", step < 60 ? {} : { hour: "2-digit", minute: "2-digit" });
 }
 
 /** A colour of the style sheet as a canvas takes it. */

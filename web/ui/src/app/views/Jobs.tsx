@@ -23,9 +23,9 @@ import { type Column, List } from "../parts/List";
 const AT_ONCE = 4;
 
 const COLUMNS: Column<JobSummary>[] = [
-  { id: "type", title: "Type", cell: (job) => job.type, by: (job) => job.type, width: "22%" },
+  { id: "type", title: "Type", cell: (job) => job.type, by: (job) => job.type, width: "19%" },
   { id: "state", title: "State", cell: (job) => <JobStateBadge state={job.state} />, by: (job) => JOB_STATES.indexOf(job.state), width: "8.5rem" },
-  { id: "queue", title: "Queue", cell: (job) => job.queue, by: (job) => job.queue, hide: "narrow", width: "8rem" },
+  { id: "queue", title: "Queue", cell: (job) => job.queue, by: (job) => job.queue, hide: "narrow", width: "7rem" },
   {
     id: "attempt",
     title: "Attempt",
@@ -33,12 +33,12 @@ const COLUMNS: Column<JobSummary>[] = [
     by: (job) => job.attempt,
     number: true,
     hide: "narrow",
-    width: "6rem",
+    width: "5rem",
   },
   { id: "ran", title: "Ran", cell: (job) => <Ran job={job} />, by: (job) => ran(job, Date.now()) ?? -1, number: true, hide: "narrow", width: "5.5rem" },
   { id: "age", title: "Stored", cell: (job) => <Ago at={job.created_at} />, by: (job) => -Date.parse(job.created_at), number: true, width: "6.5rem" },
   { id: "tags", title: "Tags and errors", cell: (job) => <Remarks job={job} />, hide: "medium" },
-  { id: "id", title: "Id", cell: (job) => <code class="faint">{shortId(job.id)}</code>, hide: "medium", width: "7rem" },
+  { id: "id", title: "Id", cell: (job) => <code class="faint">{shortId(job.id)}</code>, hide: "medium", width: "6.5rem" },
 ];
 
 function Ran({ job }: { job: JobSummary }) {
