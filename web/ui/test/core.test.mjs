@@ -26,7 +26,9 @@ const FIELDS = ["queue", "state", "attempt", "age", "tag", "args."];
 const row = {
   texts: () => ["mail", "retryable", "vip", "cron:nightly"],
   field: (name) =>
-    ({ queue: ["mail"], state: ["retryable"], attempt: 4, age: 90, tag: ["vip", "cron:nightly"], "args.user.id": "unknown" })[name] ?? null,
+    ({ queue: ["mail"], state: ["retryable"], attempt: 4, age: 90, tag: ["vip", "cron:nightly"], "args.user.id": "unknown" })[
+      name
+    ] ?? null,
 };
 const fit = (text) => fits(parseFilter(text, FIELDS), row);
 
@@ -95,7 +97,10 @@ test("the server is asked for what holds for every row", () => {
 test("JSON stays as it was written", () => {
   const text = '{"a":12345678901234567890,"b":0.10,"c":[1,-0.5e3,"x\\u00e4\\n"],"__proto__":{"d":null},"e":true}';
   const value = parseJson(text);
-  assert.equal(printJson(value).replace(/\s/g, ""), '{"a":12345678901234567890,"b":0.10,"c":[1,-0.5e3,"xä\\n"],"__proto__":{"d":null},"e":true}');
+  assert.equal(
+    printJson(value).replace(/\s/g, ""),
+    '{"a":12345678901234567890,"b":0.10,"c":[1,-0.5e3,"xä\\n"],"__proto__":{"d":null},"e":true}',
+  );
   for (const bad of ["", "{", "[1,]", '{"a" 1}', "01", "1 2", '"\n"', "nul", "{1:2}", "[".repeat(300)]) {
     assert.throws(() => parseJson(bad), /line \d+, letter \d+/, bad);
   }
@@ -138,7 +143,15 @@ test("a step is drawn right of all that it waits for", () => {
 });
 
 test("spans and numbers are short and true", () => {
-  assert.deepEqual([0, 850, 1_500, 12_000, 200_000, 18_240_000, 266_400_000].map(span), ["0 ms", "850 ms", "1.5 s", "12 s", "3 m 20 s", "5 h 4 m", "3 d 2 h"]);
+  assert.deepEqual([0, 850, 1_500, 12_000, 200_000, 18_240_000, 266_400_000].map(span), [
+    "0 ms",
+    "850 ms",
+    "1.5 s",
+    "12 s",
+    "3 m 20 s",
+    "5 h 4 m",
+    "3 d 2 h",
+  ]);
   assert.deepEqual([400, 61_000, 7_200_000].map(coarse), ["0 s", "1 m", "2 h"]);
   assert.deepEqual([999, 9_999, 12_345, 4_500_000].map(short), ["999", "9,999", "12.3k", "4.5M"]);
   assert.deepEqual([counted(10_000, true), counted(12, false)], ["10,000+", "12"]);

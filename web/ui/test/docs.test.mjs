@@ -1,9 +1,9 @@
 // /docs in a real browser, on a real server.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after, before, test } from "node:test";
 import { launch, open as openPage, Server, shot } from "./support.mjs";
 
 let browser;

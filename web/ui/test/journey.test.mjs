@@ -92,7 +92,10 @@ test("many jobs are marked, and cancelled after their number was shown", async (
   await rows.nth(0).getByLabel("Mark this row").check();
   await rows.nth(1).getByLabel("Mark this row").check();
   await page.getByText("2 marked").waitFor();
-  await page.locator(".marked").getByRole("button", { name: /Cancel/ }).click();
+  await page
+    .locator(".marked")
+    .getByRole("button", { name: /Cancel/ })
+    .click();
   await page.getByRole("dialog").getByRole("button", { name: "Cancel 2" }).click();
   await page.getByText("2 jobs cancelled").waitFor();
   await eventually("the list has one left", async () => (await rows.count()) === 1);

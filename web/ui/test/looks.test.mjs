@@ -13,7 +13,10 @@ let pages;
 before(async () => {
   [browser, server] = await Promise.all([launch(), Server.start("demo")]);
   const dead = await eventually("a job is dead", async () => (await server.ask("/api/v1/jobs?state=discarded")).jobs[0]?.id);
-  const workflow = await eventually("a workflow is there", async () => (await server.ask("/api/v1/workflows")).workflows[0]?.id);
+  const workflow = await eventually(
+    "a workflow is there",
+    async () => (await server.ask("/api/v1/workflows")).workflows[0]?.id,
+  );
   await eventually("a queue is there", async () => (await server.ask("/api/v1/queues")).some((queue) => queue.name === "mail"));
   const [node] = await server.ask("/api/v1/nodes");
   await server.ask("/api/v1/queues/pictures/pause", "POST", { reason: "the disk is full" });
@@ -116,7 +119,9 @@ test("the first view is small and quickly there", async (t) => {
   await page.locator(".tile-number").first().waitFor();
   const data = Date.now() - started;
   const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-  t.diagnostic(`first view: ${bytes} bytes over the line, first paint after ${Math.round(painted)} ms, numbers after ${data} ms`);
+  t.diagnostic(
+    `first view: ${bytes} bytes over the line, first paint after ${Math.round(painted)} ms, numbers after ${data} ms`,
+  );
   assert.ok(bytes > 10_000 && bytes < FIRST_VIEW, `${bytes} bytes`);
   await context.close();
 });

@@ -37,7 +37,10 @@ test("a job's log comes as it is said, also over a lost line", async () => {
   const server = await Server.start("serve", { args: ["--allow-program", "sh"] });
   try {
     const script = "echo first; while [ ! -e go ]; do sleep 0.05; done; echo second";
-    const { id } = await server.submit({ type: "command", payload: { program: "sh", args: ["-c", script.replace("go", `${server.folder}/go`)] } });
+    const { id } = await server.submit({
+      type: "command",
+      payload: { program: "sh", args: ["-c", script.replace("go", `${server.folder}/go`)] },
+    });
     const opened = await open(browser, `${server.url}/ui/jobs/${id}`);
     const { page } = opened;
     await page.locator(".log-line", { hasText: "first" }).waitFor();

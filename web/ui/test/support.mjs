@@ -12,7 +12,10 @@ if (!PROGRAM || !CHROMIUM) throw new Error("scripts/pages-test says which progra
 
 /** A server, and how to end it. */
 export class Server {
-  static async start(command = "serve", { listen = "127.0.0.1:0", data, settings = [], args = [], config, environment = {} } = {}) {
+  static async start(
+    command = "serve",
+    { listen = "127.0.0.1:0", data, settings = [], args = [], config, environment = {} } = {},
+  ) {
     const server = new Server();
     server.folder = data ?? (await mkdtemp(join(tmpdir(), "callboard-pages-")));
     const own = command === "serve" ? ["--data", server.folder, "--log", "human"] : [];
@@ -22,7 +25,10 @@ export class Server {
       own.push("--config", join(server.folder, "callboard.toml"));
     }
     const env = { ...process.env, TMPDIR: server.folder, ...environment };
-    server.process = spawn(PROGRAM, [command, "--listen", listen, ...own, ...set, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    server.process = spawn(PROGRAM, [command, "--listen", listen, ...own, ...set, ...args], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     server.ended = new Promise((done) => server.process.on("exit", done));
     const said = [];
     server.process.stderr.on("data", (text) => said.push(text));
@@ -120,5 +126,7 @@ export async function barriers(page) {
   const found = await page.evaluate(() =>
     axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
   );
-  return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  return found.violations.map(
+    ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`,
+  );
 }

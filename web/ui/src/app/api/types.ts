@@ -128,7 +128,12 @@ export interface QueuePause {
   cause: "requested" | "job_crashes" | "actor_crashes";
   by: string;
   reason?: string;
-  crashes?: { node: string; count: number; within_ms: number; last: { at: string; job?: string; type?: string; message: string } };
+  crashes?: {
+    node: string;
+    count: number;
+    within_ms: number;
+    last: { at: string; job?: string; type?: string; message: string };
+  };
 }
 
 export interface QueueView {
@@ -308,7 +313,13 @@ export interface BulkView {
 
 export interface CronView {
   name: string;
-  definition: { expression: string; time_zone: string; job: { type: string; queue?: string }; overlap: string; backfill: string };
+  definition: {
+    expression: string;
+    time_zone: string;
+    job: { type: string; queue?: string };
+    overlap: string;
+    backfill: string;
+  };
   description: string;
   source: "configuration" | "api";
   set_by: string;

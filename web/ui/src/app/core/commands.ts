@@ -1,5 +1,5 @@
 // What nodes are told: ordered, and followed until the node has said what came of it.
-import { get, path, Problem, send } from "../api/client";
+import { get, Problem, path, send } from "../api/client";
 import { pause } from "../api/sse";
 import type { CommandView } from "../api/types";
 
@@ -20,6 +20,9 @@ export async function order(node: string, action: Record<string, unknown>): Prom
     case "waiting":
       return `${node} has not said anything yet; the audit trail will tell`;
     default:
-      throw new Problem(command.outcome ?? `the command ${command.state === "expired" ? "was not carried out in time" : "failed"}`, 0);
+      throw new Problem(
+        command.outcome ?? `the command ${command.state === "expired" ? "was not carried out in time" : "failed"}`,
+        0,
+      );
   }
 }

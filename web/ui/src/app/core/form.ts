@@ -60,7 +60,8 @@ export function payloadOf(form: Form, entries: ReadonlyMap<string, string>): Jso
   const begun = (part: string) => [...entries.keys()].some((pointer) => pointer.startsWith(`${part}/`));
   for (const field of form.fields) {
     const needed = field.required || (field.required_within !== undefined && begun(field.required_within));
-    if (needed && !entries.has(field.pointer)) problems.push({ pointer: field.pointer, message: `is needed: ${wanted(field)}` });
+    if (needed && !entries.has(field.pointer))
+      problems.push({ pointer: field.pointer, message: `is needed: ${wanted(field)}` });
   }
   if (problems.length > 0) throw problems;
   return payload;

@@ -18,6 +18,7 @@ export class JsonError extends Error {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a text of JSON has none.
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const DEEPEST = 200;
 
@@ -65,7 +66,9 @@ export function parseJson(text: string): Json {
   };
   const string = (): string => {
     const found = take(STRING);
-    return found === null ? fail("this text is not closed, or has a letter that must be escaped") : (JSON.parse(found) as string);
+    return found === null
+      ? fail("this text is not closed, or has a letter that must be escaped")
+      : (JSON.parse(found) as string);
   };
   const array = (depth: number): Json[] => {
     const items: Json[] = [];

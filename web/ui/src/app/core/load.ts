@@ -30,7 +30,7 @@ export function useLoaded<T>(
   const seen = visible.value;
   const { value: turns } = turn;
   const { value: asked } = reloads;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: turns and asked are why it loads again.
+  // Turns and asked are why it loads again.
   useEffect(() => {
     if (shown.current !== key) {
       shown.current = key;

@@ -69,7 +69,7 @@ export function useJobs(node: Node, key: string): { state: ReadonlySignal<Jobs>;
     [key],
   );
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked is why it loads again.
+  // Asked is why it loads again.
   useEffect(() => {
     load(true);
     return () => work.current?.abort();
@@ -157,7 +157,8 @@ async function search(
       const looks = unsure.slice(0, Math.max(0, MOST_WHOLE - wholes));
       wholes += looks.length;
       found.push(...(await thatFit(node, looks, signal)));
-      if (looks.length < unsure.length || wholes >= MOST_WHOLE) return { found: ordered(found), looked, done: !page.next_cursor };
+      if (looks.length < unsure.length || wholes >= MOST_WHOLE)
+        return { found: ordered(found), looked, done: !page.next_cursor };
     }
     if (!page.next_cursor) return { found: ordered(found), looked, done: true };
     if (whole || found.length >= ENOUGH || looked >= BOUND) return { found: ordered(found), looked, done: false };

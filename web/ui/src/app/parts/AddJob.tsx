@@ -71,7 +71,9 @@ export function AddJob({ close }: { close: () => void }) {
     } catch (error) {
       setBusy(false);
       if (!(error instanceof Problem)) throw error;
-      setProblems(error.errors.map(({ pointer, message }) => ({ pointer: pointer.replace(/^\/payload(?=\/|$)/, ""), message })));
+      setProblems(
+        error.errors.map(({ pointer, message }) => ({ pointer: pointer.replace(/^\/payload(?=\/|$)/, ""), message })),
+      );
       setProblem(error.message);
     }
   };
@@ -115,7 +117,12 @@ export function AddJob({ close }: { close: () => void }) {
               <details>
                 <summary>When and where</summary>
                 <div class="fields">
-                  <Option text="Queue" hint={type.queue} value={options.queue} set={(queue) => setOptions({ ...options, queue })} />
+                  <Option
+                    text="Queue"
+                    hint={type.queue}
+                    value={options.queue}
+                    set={(queue) => setOptions({ ...options, queue })}
+                  />
                   <Option
                     text="Priority"
                     hint="0"
@@ -154,7 +161,13 @@ export function AddJob({ close }: { close: () => void }) {
   );
 }
 
-function Option(props: { text: string; hint?: string; type?: "text" | "number" | "datetime-local"; value: string; set: (value: string) => void }) {
+function Option(props: {
+  text: string;
+  hint?: string;
+  type?: "text" | "number" | "datetime-local";
+  value: string;
+  set: (value: string) => void;
+}) {
   return (
     <label class="field">
       <span>{props.text}</span>
@@ -167,6 +180,8 @@ function Option(props: { text: string; hint?: string; type?: "text" | "number" |
     </label>
   );
 }
+
+const sentence = (words: string) => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 
 interface FieldProps {
   field: FormField;
@@ -202,7 +217,12 @@ function Field({ field, value, problem, enter }: FieldProps) {
           ))}
         </select>
       ) : field.control === "json" || field.control === "texts" ? (
-        <textarea {...common} rows={field.control === "json" ? 4 : 3} spellcheck={false} onInput={(event) => enter(event.currentTarget.value)} />
+        <textarea
+          {...common}
+          rows={field.control === "json" ? 4 : 3}
+          spellcheck={false}
+          onInput={(event) => enter(event.currentTarget.value)}
+        />
       ) : (
         <input
           {...common}
@@ -214,7 +234,11 @@ function Field({ field, value, problem, enter }: FieldProps) {
         />
       )}
       <small id={said}>
-        {problem ? <span class="wrong">{problem}</span> : [field.help, `${wanted(field)}.`, unless].filter(Boolean).join(" ")}
+        {problem ? (
+          <span class="wrong">{problem}</span>
+        ) : (
+          [field.help, sentence(wanted(field)), unless].filter(Boolean).join(" ")
+        )}
       </small>
     </div>
   );

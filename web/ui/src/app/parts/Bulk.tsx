@@ -70,7 +70,10 @@ export function BulkOperations() {
             <span>
               {counted(one.dealt_with, false)} of {one.at_least ? counted(one.matched, true) : plural(one.matched, "job")}
               {done.length > 0 && `: ${done.join(", ")}`}
-              {one.waits_for && `; waits: ${one.waits_for}`} <span class="faint">by {one.by}, {ago(one.started_at, now.value)}</span>
+              {one.waits_for && `; waits: ${one.waits_for}`}{" "}
+              <span class="faint">
+                by {one.by}, {ago(one.started_at, now.value)}
+              </span>
             </span>
             {one.state === "running" && (
               <Action

@@ -34,7 +34,7 @@ export function Chart({ label, times, lines, format, height = 180 }: ChartProps)
   const pointed = useSignal<number | null>(null);
   const { value: coloured } = colours;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is made anew for other lines and other colours; data is put into it.
+  // It is made anew for other lines and other colours; data is put into it.
   useEffect(() => {
     const place = holder.current;
     if (!place) return;
@@ -101,7 +101,12 @@ export function Chart({ label, times, lines, format, height = 180 }: ChartProps)
         {lines.map((line) => (
           <span key={line.label}>
             <svg width="18" height="8" aria-hidden="true">
-              <path d="M0 4H18" style={{ stroke: `var(${line.colour})` }} stroke-width="2" stroke-dasharray={line.dashed ? "5 3" : undefined} />
+              <path
+                d="M0 4H18"
+                style={{ stroke: `var(${line.colour})` }}
+                stroke-width="2"
+                stroke-dasharray={line.dashed ? "5 3" : undefined}
+              />
             </svg>
             {line.label} <strong>{said(at === null ? last(line) : line.values[at])}</strong>
           </span>
@@ -133,7 +138,9 @@ export function Spark({ values, label, tone }: { values: (number | null)[]; labe
   const known = values.filter((value): value is number => value !== null);
   const most = Math.max(...known, 0);
   const points = values.map((value, index) =>
-    value === null ? null : [(index / Math.max(1, values.length - 1)) * width, height - 2 - (most > 0 ? (value / most) * (height - 4) : 0)],
+    value === null
+      ? null
+      : [(index / Math.max(1, values.length - 1)) * width, height - 2 - (most > 0 ? (value / most) * (height - 4) : 0)],
   );
   let path = "";
   let open = false;
@@ -145,7 +152,13 @@ export function Spark({ values, label, tone }: { values: (number | null)[]; labe
     }
   }
   return (
-    <svg class={`spark ${tone ?? ""}`} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={label}>
+    <svg
+      class={`spark ${tone ?? ""}`}
+      viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
       <path d={path} vector-effect="non-scaling-stroke" />
     </svg>
   );

@@ -38,7 +38,7 @@ export function Dialog({ title, close, children, class: kind }: DialogProps) {
         <header class="dialog-head">
           <h2>{title}</h2>
           <button type="button" class="small quiet" onClick={close} aria-label="Close">
-            Esc
+            <kbd aria-hidden="true">Esc</kbd>
           </button>
         </header>
         {children}

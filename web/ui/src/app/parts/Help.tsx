@@ -5,10 +5,12 @@ import { Dialog } from "./Dialog";
 export function Help({ close }: { close: () => void }) {
   return (
     <Dialog title="Keys" close={close} class="wide-dialog">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
       <div class="dialog-body help" tabIndex={0}>
         {allGroups.value
-          .map((group) => ({ ...group, commands: group.commands.filter((command) => command.keys?.length && possible(command)) }))
+          .map((group) => ({
+            ...group,
+            commands: group.commands.filter((command) => command.keys?.length && possible(command)),
+          }))
           .filter((group) => group.commands.length > 0)
           .map((group) => (
             <section key={group.title}>

@@ -10,8 +10,7 @@ export function JsonView({ value, what }: { value: Json; what: string }) {
         {hasRedacted(value) && <span class="badge cancelled">secrets are hidden</span>}
         <Copy text={printJson(value)} what={what} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
-      <pre tabIndex={0} aria-label={what}>
+      <pre tabIndex={0} role="group" aria-label={what}>
         <code>{show(value, 0)}</code>
       </pre>
     </div>
@@ -25,7 +24,11 @@ function show(value: Json, indent: number): ComponentChildren {
   if (isRedacted(value)) return <span class="j-hidden">hidden</span>;
   if (Array.isArray(value)) {
     if (value.length === 0) return "[]";
-    return ["[\n", ...value.flatMap((item, at) => [inner, show(item, indent + 2), at < value.length - 1 ? ",\n" : "\n"]), `${outer}]`];
+    return [
+      "[\n",
+      ...value.flatMap((item, at) => [inner, show(item, indent + 2), at < value.length - 1 ? ",\n" : "\n"]),
+      `${outer}]`,
+    ];
   }
   if (value !== null && typeof value === "object") {
     const members = Object.entries(value);

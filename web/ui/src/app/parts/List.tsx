@@ -121,7 +121,13 @@ export function List<T>(props: ListProps<T>) {
     { name: "up", title: "Row before", keys: ["k", "ArrowUp"], run: () => move(place < 0 ? 0 : place - 1) },
     { name: "first", title: "First row", keys: ["g", "Home"], run: () => move(0) },
     { name: "last", title: "Last row", keys: ["G", "End"], run: () => move(sorted.length - 1) },
-    { name: "open", title: "Open the row", keys: ["Enter"], when: () => current !== undefined, run: () => current && activate(current) },
+    {
+      name: "open",
+      title: "Open the row",
+      keys: ["Enter"],
+      when: () => current !== undefined,
+      run: () => current && activate(current),
+    },
     ...(marks
       ? [
           {
@@ -211,7 +217,12 @@ export function List<T>(props: ListProps<T>) {
             >
               {marks && (
                 <td class="mark">
-                  <input type="checkbox" aria-label="Mark this row" checked={marks.value.has(key)} onChange={() => toggle(key)} />
+                  <input
+                    type="checkbox"
+                    aria-label="Mark this row"
+                    checked={marks.value.has(key)}
+                    onChange={() => toggle(key)}
+                  />
                 </td>
               )}
               {columns.map((column, at) => (
@@ -279,7 +290,11 @@ function sort<T>(rows: T[], columns: Column<T>[], sorting: string): T[] {
   const sign = sorting.startsWith("-") ? -1 : 1;
   const keyed = rows.map((row) => ({ row, key: by(row) }));
   keyed.sort(({ key: left }, { key: right }) =>
-    left === right ? 0 : (typeof left === "number" && typeof right === "number" ? left < right : String(left) < String(right)) ? -sign : sign,
+    left === right
+      ? 0
+      : (typeof left === "number" && typeof right === "number" ? left < right : String(left) < String(right))
+        ? -sign
+        : sign,
   );
   return keyed.map(({ row }) => row);
 }

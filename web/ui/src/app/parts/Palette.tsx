@@ -47,7 +47,6 @@ export function Palette({ close }: { close: () => void }) {
         />
         <ul id="commands" role="listbox" aria-label="Commands">
           {found.map((command, index) => (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: keys are the field's.
             <li
               key={command.title}
               id={`command-${index}`}

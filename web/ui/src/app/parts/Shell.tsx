@@ -28,7 +28,7 @@ import { TreePage } from "../views/Tree";
 import { WorkflowPage } from "../views/Workflow";
 import { WorkflowsPage } from "../views/Workflows";
 import { AddJob } from "./AddJob";
-import { Empty } from "./basic";
+import { Empty, Head } from "./basic";
 import { Questions } from "./Dialog";
 import { Help } from "./Help";
 import { Interfaces } from "./Interfaces";
@@ -75,10 +75,29 @@ const everywhere: Command[] = [
     keys: index < 9 ? [String(index + 1)] : [],
     run: () => go(href(view.path)),
   })),
-  { name: "filter", title: "Filter what is shown", keys: ["/"], when: () => document.querySelector("[data-filter]") !== null, run: focusFilter },
+  {
+    name: "filter",
+    title: "Filter what is shown",
+    keys: ["/"],
+    when: () => document.querySelector("[data-filter]") !== null,
+    run: focusFilter,
+  },
   { name: "command", title: "Do something by its name", keys: [":"], run: () => (box.value = "palette") },
-  { name: "add job", aliases: ["new", "submit"], title: "Add a job", keys: ["N"], role: "operator", run: () => (box.value = "add") },
-  { name: "interfaces", aliases: ["urls", "web"], title: "List the web interfaces", keys: ["U"], run: () => (box.value = "interfaces") },
+  {
+    name: "add job",
+    aliases: ["new", "submit"],
+    title: "Add a job",
+    keys: ["N"],
+    role: "operator",
+    run: () => (box.value = "add"),
+  },
+  {
+    name: "interfaces",
+    aliases: ["urls", "web"],
+    title: "List the web interfaces",
+    keys: ["U"],
+    run: () => (box.value = "interfaces"),
+  },
   {
     name: "refresh",
     title: "Ask for everything anew",
@@ -123,9 +142,12 @@ export function Shell() {
           {found ? (
             <found.Page id={found.id} key={path} />
           ) : (
-            <Empty title="There is nothing at this address">
-              The views are on the left; <kbd>:</kbd> finds them by name.
-            </Empty>
+            <>
+              <Head title="Nothing here" />
+              <Empty title="There is nothing at this address">
+                The menu has all views; <kbd>:</kbd> finds them by name.
+              </Empty>
+            </>
           )}
         </main>
       </div>

@@ -142,7 +142,15 @@ export function Panel({
 }
 
 /** What a page begins with. */
-export function Head({ title, note, children }: { title: ComponentChildren; note?: ComponentChildren; children?: ComponentChildren }) {
+export function Head({
+  title,
+  note,
+  children,
+}: {
+  title: ComponentChildren;
+  note?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
   return (
     <header class="head">
       <div class="head-title">

@@ -67,7 +67,7 @@ export function AuditPage() {
     }
     loading.value = false;
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked is why it loads again.
+  // Asked is why it loads again.
   useEffect(() => {
     load(true);
   }, [asked]);
@@ -75,7 +75,13 @@ export function AuditPage() {
     if (!loading.peek() && cursor.peek()) load(false);
   }, []);
   useCommands("Audit", [
-    { name: "close", title: "Let go of the entry", keys: ["Escape"], when: () => query("entry") !== "", run: () => setQuery({ entry: null }) },
+    {
+      name: "close",
+      title: "Let go of the entry",
+      keys: ["Escape"],
+      when: () => query("entry") !== "",
+      run: () => setQuery({ entry: null }),
+    },
   ]);
   const shown = entries.value.filter((entry) => fits(filter.node, row(entry)) !== false);
   const chosen = entries.value.find((entry) => entry.id === query("entry"));

@@ -18,12 +18,46 @@ const FIELDS = ["name", "type", "state", "source", "fired", "skipped", "missed"]
 
 const COLUMNS: Column<CronView>[] = [
   { id: "name", title: "Entry", cell: (entry) => entry.name, by: (entry) => entry.name },
-  { id: "words", title: "When", cell: (entry) => `${entry.description}${entry.definition.time_zone === "UTC" ? "" : ` (${entry.definition.time_zone})`}`, hide: "narrow", width: "28%" },
-  { id: "expression", title: "Expression", cell: (entry) => <code>{entry.definition.expression}</code>, hide: "medium", width: "9rem" },
-  { id: "type", title: "Job", cell: (entry) => entry.definition.job.type, by: (entry) => entry.definition.job.type, hide: "narrow", width: "9rem" },
-  { id: "next", title: "Next", cell: (entry) => (entry.paused_at ? <Badge tone="paused" letter="‖" text="paused" /> : <Ago at={entry.fires_at} />), by: (entry) => entry.fires_at ?? "~", number: true, width: "7rem" },
+  {
+    id: "words",
+    title: "When",
+    cell: (entry) => `${entry.description}${entry.definition.time_zone === "UTC" ? "" : ` (${entry.definition.time_zone})`}`,
+    hide: "narrow",
+    width: "28%",
+  },
+  {
+    id: "expression",
+    title: "Expression",
+    cell: (entry) => <code>{entry.definition.expression}</code>,
+    hide: "medium",
+    width: "9rem",
+  },
+  {
+    id: "type",
+    title: "Job",
+    cell: (entry) => entry.definition.job.type,
+    by: (entry) => entry.definition.job.type,
+    hide: "narrow",
+    width: "9rem",
+  },
+  {
+    id: "next",
+    title: "Next",
+    cell: (entry) => (entry.paused_at ? <Badge tone="paused" letter="‖" text="paused" /> : <Ago at={entry.fires_at} />),
+    by: (entry) => entry.fires_at ?? "~",
+    number: true,
+    width: "7rem",
+  },
   { id: "lately", title: "Lately", cell: (entry) => <Firings entry={entry} />, hide: "medium", width: "9rem" },
-  { id: "fired", title: "Fired", cell: (entry) => count(entry.fired), by: (entry) => entry.fired, number: true, hide: "medium", width: "6rem" },
+  {
+    id: "fired",
+    title: "Fired",
+    cell: (entry) => count(entry.fired),
+    by: (entry) => entry.fired,
+    number: true,
+    hide: "medium",
+    width: "6rem",
+  },
 ];
 
 const RESULTS: Record<CronView["firings"][number]["result"], { tone: Tone; word: string }> = {
@@ -39,7 +73,11 @@ function Firings({ entry }: { entry: CronView }) {
   return (
     <span class="firings" role="img" aria-label={said ? `newest first: ${said}` : "never yet"}>
       {[...entry.firings].reverse().map((one) => (
-        <span key={one.due + one.at} class={`pip ${RESULTS[one.result].tone}`} title={`${time(one.due)}: ${RESULTS[one.result].word}${one.reason ? `, ${one.reason}` : ""}`} />
+        <span
+          key={one.due + one.at}
+          class={`pip ${RESULTS[one.result].tone}`}
+          title={`${time(one.due)}: ${RESULTS[one.result].word}${one.reason ? `, ${one.reason}` : ""}`}
+        />
       ))}
     </span>
   );
@@ -84,7 +122,13 @@ export function CronPage() {
   const commands = target ? actions(target, reload) : [];
   useCommands("Cron", [
     ...commands,
-    { name: "close", title: "Let go of the entry", keys: ["Escape"], when: () => chosen !== undefined, run: () => setQuery({ entry: null }) },
+    {
+      name: "close",
+      title: "Let go of the entry",
+      keys: ["Escape"],
+      when: () => chosen !== undefined,
+      run: () => setQuery({ entry: null }),
+    },
   ]);
   return (
     <>
@@ -128,7 +172,13 @@ function actions(entry: CronView, reload: () => void): Command[] {
     });
   return [
     entry.paused_at
-      ? { name: "resume entry", title: "Let the entry go on", keys: ["o"], role: "operator", run: () => void tell("resume", `${name} goes on`) }
+      ? {
+          name: "resume entry",
+          title: "Let the entry go on",
+          keys: ["o"],
+          role: "operator",
+          run: () => void tell("resume", `${name} goes on`),
+        }
       : {
           name: "pause entry",
           title: "Pause the entry",
@@ -167,7 +217,12 @@ function Entry({ entry, commands }: { entry: CronView; commands: Command[] }) {
       side={
         <div class="actions">
           {commands.map((command) => (
-            <Action key={command.name} text={short[command.keys?.[0] ?? ""] ?? ""} hotkey={command.keys?.[0]} run={command.run} />
+            <Action
+              key={command.name}
+              text={short[command.keys?.[0] ?? ""] ?? ""}
+              hotkey={command.keys?.[0]}
+              run={command.run}
+            />
           ))}
           <a class="button" href={href("/jobs", { q: `tag:cron:${entry.name}` })}>
             Its jobs
@@ -196,7 +251,10 @@ function Entry({ entry, commands }: { entry: CronView; commands: Command[] }) {
           <ul class="lines">
             {entry.next_times.map((one) => (
               <li key={one.at}>
-                <code>{one.local.replace("T", " ")}</code> <span class="faint"><Ago at={one.at} /></span>
+                <code>{one.local.replace("T", " ")}</code>{" "}
+                <span class="faint">
+                  <Ago at={one.at} />
+                </span>
               </li>
             ))}
           </ul>
@@ -206,7 +264,8 @@ function Entry({ entry, commands }: { entry: CronView; commands: Command[] }) {
           <ul class="lines">
             {entry.firings.map((one) => (
               <li key={one.due + one.at}>
-                <Badge tone={RESULTS[one.result].tone} text={RESULTS[one.result].word} /> <Ago at={one.due} /> {one.job_id && <a href={href(`/jobs/${one.job_id}`)}>job</a>} {one.reason}
+                <Badge tone={RESULTS[one.result].tone} text={RESULTS[one.result].word} /> <Ago at={one.due} />{" "}
+                {one.job_id && <a href={href(`/jobs/${one.job_id}`)}>job</a>} {one.reason}
               </li>
             ))}
           </ul>

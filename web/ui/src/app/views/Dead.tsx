@@ -9,8 +9,8 @@ import { useCommands } from "../core/keys";
 import { useLoaded } from "../core/load";
 import { go, href } from "../core/router";
 import { overview } from "../live/state";
-import { Action, Ago, Badge, Empty, Head, Trouble } from "../parts/basic";
 import { BulkOperations, startBulk } from "../parts/Bulk";
+import { Action, Ago, Badge, Empty, Head, Trouble } from "../parts/basic";
 import { FilterField, useFilter } from "../parts/Filter";
 import { type Column, List } from "../parts/List";
 
@@ -28,9 +28,31 @@ const COLUMNS: Column<DeadCause>[] = [
   },
   { id: "type", title: "Type", cell: (cause) => cause.type, by: (cause) => cause.type, hide: "narrow", width: "10rem" },
   { id: "queue", title: "Queue", cell: (cause) => cause.queue, by: (cause) => cause.queue, hide: "medium", width: "8rem" },
-  { id: "count", title: "Jobs", cell: (cause) => counted(cause.count, cause.at_least), by: (cause) => cause.count, number: true, width: "5.5rem" },
-  { id: "first", title: "First", cell: (cause) => <Ago at={cause.first_at} />, by: (cause) => Date.parse(cause.first_at), number: true, hide: "medium", width: "7rem" },
-  { id: "last", title: "Last", cell: (cause) => <Ago at={cause.last_at} />, by: (cause) => Date.parse(cause.last_at), number: true, width: "7rem" },
+  {
+    id: "count",
+    title: "Jobs",
+    cell: (cause) => counted(cause.count, cause.at_least),
+    by: (cause) => cause.count,
+    number: true,
+    width: "5.5rem",
+  },
+  {
+    id: "first",
+    title: "First",
+    cell: (cause) => <Ago at={cause.first_at} />,
+    by: (cause) => Date.parse(cause.first_at),
+    number: true,
+    hide: "medium",
+    width: "7rem",
+  },
+  {
+    id: "last",
+    title: "Last",
+    cell: (cause) => <Ago at={cause.last_at} />,
+    by: (cause) => Date.parse(cause.last_at),
+    number: true,
+    width: "7rem",
+  },
 ];
 
 const key = (cause: DeadCause) => `${cause.type}/${cause.queue}/${cause.cause}`;
@@ -61,7 +83,8 @@ export function DeadPage() {
   const filter = useFilter(FIELDS);
   const { state, reload } = useLoaded(
     "causes",
-    (signal) => get<{ causes: DeadCause[]; next_cursor?: string }>(withQuery("/api/v1/dead-jobs/causes", { limit: 200 }), signal),
+    (signal) =>
+      get<{ causes: DeadCause[]; next_cursor?: string }>(withQuery("/api/v1/dead-jobs/causes", { limit: 200 }), signal),
     5_000,
   );
   const current = useSignal<DeadCause | undefined>(undefined);
@@ -93,7 +116,14 @@ export function DeadPage() {
   const dead = overview.value?.totals.discarded;
   return (
     <>
-      <Head title="Dead jobs" note={value ? `${plural(causes.length, "cause")}${value.next_cursor ? ", and more" : ""}${dead !== undefined ? `; ${plural(dead, "job")} failed for good so far` : ""}` : undefined}>
+      <Head
+        title="Dead jobs"
+        note={
+          value
+            ? `${plural(causes.length, "cause")}${value.next_cursor ? ", and more" : ""}${dead !== undefined ? `; ${plural(dead, "job")} failed for good so far` : ""}`
+            : undefined
+        }
+      >
         <Action
           text="Retry this cause"
           hotkey="r"
@@ -110,7 +140,9 @@ export function DeadPage() {
         rows={shown}
         rowKey={key}
         columns={COLUMNS}
-        address={(cause) => href("/jobs", { q: `state:discarded cause:${cause.cause} queue:${cause.queue} type:${cause.type}` })}
+        address={(cause) =>
+          href("/jobs", { q: `state:discarded cause:${cause.cause} queue:${cause.queue} type:${cause.type}` })
+        }
         onCursor={onCursor}
         empty={
           state.value.loading ? (
@@ -118,7 +150,9 @@ export function DeadPage() {
           ) : causes.length > 0 ? (
             <Empty title="No cause fits" />
           ) : (
-            <Empty title="No dead jobs">A job that fails for good is shown here, together with all others that failed for the same reason.</Empty>
+            <Empty title="No dead jobs">
+              A job that fails for good is shown here, together with all others that failed for the same reason.
+            </Empty>
           )
         }
       />

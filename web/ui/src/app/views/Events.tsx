@@ -40,8 +40,12 @@ const typeOf = ({ record }: Shown) => String(record.event.payload.type ?? "");
 
 const COLUMNS: Column<Shown>[] = [
   { id: "at", title: "At", cell: ({ record }) => timeOfDay(record.event.occurredAt), width: "8rem" },
-  { id: "event", title: "Event", cell: ({ record }) => <Badge tone={TONES[record.event.eventType] ?? "wait"} text={record.event.eventType} />, width: "11rem" },
-  { id: "type", title: "Type", cell: typeOf, hide: "narrow" },
+  {
+    id: "event",
+    title: "Event",
+    cell: ({ record }) => <Badge tone={TONES[record.event.eventType] ?? "wait"} text={record.event.eventType} />,
+  },
+  { id: "type", title: "Type", cell: typeOf, hide: "narrow", width: "24%" },
   { id: "queue", title: "Queue", cell: ({ record }) => record.queue, hide: "narrow", width: "8rem" },
   {
     id: "job",
@@ -51,9 +55,17 @@ const COLUMNS: Column<Shown>[] = [
         <code>{shortId(jobOf(shown))}</code>
       </a>
     ),
+    hide: "narrow",
     width: "8rem",
   },
-  { id: "cursor", title: "Place", cell: ({ record }) => <span class="faint">{record.cursor}</span>, hide: "medium", number: true, width: "8rem" },
+  {
+    id: "cursor",
+    title: "Place",
+    cell: ({ record }) => <span class="faint">{record.cursor}</span>,
+    hide: "medium",
+    number: true,
+    width: "8rem",
+  },
 ];
 
 function row(shown: Shown): Row {
@@ -138,7 +150,13 @@ export function EventsPage() {
         held.value = !held.value;
       },
     },
-    { name: "close", title: "Let go of the event", keys: ["Escape"], when: () => query("event") !== "", run: () => setQuery({ event: null }) },
+    {
+      name: "close",
+      title: "Let go of the event",
+      keys: ["Escape"],
+      when: () => query("event") !== "",
+      run: () => setQuery({ event: null }),
+    },
   ]);
   const shown = useMemo(() => events.value.filter((one) => fits(filter.node, row(one)) !== false), [events.value, filter.text]);
   const chosen = events.value.find((one) => one.record.cursor === query("event"));
@@ -162,14 +180,20 @@ export function EventsPage() {
           side={
             <div class="actions">
               <Copy text={printJson(parseJson(chosen.text))} what="the event" />
-              <button type="button" class="small quiet" onClick={() => setQuery({ event: null })}>
-                Esc
+              <button
+                type="button"
+                class="small quiet"
+                aria-label="Let go of the event"
+                onClick={() => setQuery({ event: null })}
+              >
+                <kbd aria-hidden="true">Esc</kbd>
               </button>
             </div>
           }
         >
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
-          <pre class="log" tabIndex={0}>{printJson(parseJson(chosen.text))}</pre>
+          <pre class="log" tabIndex={0}>
+            {printJson(parseJson(chosen.text))}
+          </pre>
         </Panel>
       )}
       <List
@@ -179,7 +203,11 @@ export function EventsPage() {
         columns={COLUMNS}
         open={({ record }) => setQuery({ event: query("event") === record.cursor ? null : record.cursor })}
         selected={({ record }) => record.cursor === query("event")}
-        empty={<Empty title={events.value.length > 0 ? "No event fits" : "Waiting for events"}>{events.value.length === 0 && "What happens from now on is shown here."}</Empty>}
+        empty={
+          <Empty title={events.value.length > 0 ? "No event fits" : "Waiting for events"}>
+            {events.value.length === 0 && "What happens from now on is shown here."}
+          </Empty>
+        }
       />
     </>
   );

@@ -1,12 +1,12 @@
 // A job with all there is to know about it: its attempts over time and nodes, its log as it is written, its payload and result.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { getExact, path, Problem, send } from "../api/client";
+import { getExact, Problem, path, send } from "../api/client";
 import { follow, pause } from "../api/sse";
 import type { AttemptView, Comparison, JobDetail, JobLogLine, JobState, SignalView } from "../api/types";
 import { now, visible } from "../core/clock";
 import { ago, shortId, span, time, timeOfDay } from "../core/format";
-import { canCancel, canRetry, cancel, retry } from "../core/jobs";
+import { canCancel, cancel, canRetry, retry } from "../core/jobs";
 import { hasRedacted, type Json, JsonError, parseJson, printJson } from "../core/json";
 import { useCommands } from "../core/keys";
 import { useLoaded } from "../core/load";
@@ -36,7 +36,7 @@ export function JobPage({ id }: { id: string }) {
     ended.value = final;
   }, [final]);
   const changed = jobsChanged.value.changed.some((one) => one.id === id);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is loaded once for each change.
+  // It is loaded once for each change.
   useEffect(() => {
     if (changed) reload();
   }, [jobsChanged.value]);
@@ -45,7 +45,9 @@ export function JobPage({ id }: { id: string }) {
     if (!job) return;
     ask({
       title: `Run ${job.type} again?`,
-      text: FINAL.includes(job.state) ? "It runs again as a new job; this one stays as it is." : "It runs now and waits no longer for its time.",
+      text: FINAL.includes(job.state)
+        ? "It runs again as a new job; this one stays as it is."
+        : "It runs now and waits no longer for its time.",
       yes: "Retry",
       run: async () => {
         const made = await retry(id);
@@ -77,16 +79,24 @@ export function JobPage({ id }: { id: string }) {
   useCommands("Job", [
     { name: "retry", title: "Run it again", keys: ["r"], role: "operator", when: () => retryable, run: again },
     { name: "cancel", title: "Cancel it", keys: ["C"], role: "operator", when: () => cancellable, run: callOff },
-    { name: "edit", title: "Run it again with another payload", keys: ["E"], role: "operator", when: () => editable, run: edit },
+    {
+      name: "edit",
+      title: "Run it again with another payload",
+      keys: ["E"],
+      role: "operator",
+      when: () => editable,
+      run: edit,
+    },
     {
       name: "copy",
       title: "Copy its payload, as JSON",
       keys: ["y"],
       when: () => job !== null,
-      run: () => navigator.clipboard.writeText(printJson(job?.payload ?? null)).then(
-        () => say("Payload copied"),
-        (error) => sayProblem("Copying", error),
-      ),
+      run: () =>
+        navigator.clipboard.writeText(printJson(job?.payload ?? null)).then(
+          () => say("Payload copied"),
+          (error) => sayProblem("Copying", error),
+        ),
     },
     { name: "back", title: "Back", keys: ["Escape"], run: () => (history.length > 1 ? history.back() : go(href("/jobs"))) },
   ]);
@@ -107,16 +117,38 @@ export function JobPage({ id }: { id: string }) {
         }
       >
         <Action text="Retry" hotkey="r" run={again} disabled={!retryable} why={retryable ? undefined : `It is ${job.state}`} />
-        <Action text="Edit and retry" hotkey="E" run={edit} disabled={!editable} why={editable ? undefined : "Only a job that has ended"} />
-        <Action text="Cancel" hotkey="C" tone="danger" run={callOff} disabled={!cancellable} why={cancellable ? undefined : `It is ${job.state}`} />
+        <Action
+          text="Edit and retry"
+          hotkey="E"
+          run={edit}
+          disabled={!editable}
+          why={editable ? undefined : "Only a job that has ended"}
+        />
+        <Action
+          text="Cancel"
+          hotkey="C"
+          tone="danger"
+          run={callOff}
+          disabled={!cancellable}
+          why={cancellable ? undefined : `It is ${job.state}`}
+        />
       </Head>
       {problem && <Trouble text={problem} retry={reload} />}
-      {job.cancel_requested_at && job.state === "executing" && <p class="hint">It was told to end {ago(job.cancel_requested_at, now.value)}.</p>}
-      {(job.waits_for ?? job.wait_reason) && !FINAL.includes(job.state) && <p class="hint">It waits: {job.waits_for ?? job.wait_reason}</p>}
+      {job.cancel_requested_at && job.state === "executing" && (
+        <p class="hint">It was told to end {ago(job.cancel_requested_at, now.value)}.</p>
+      )}
+      {(job.waits_for ?? job.wait_reason) && !FINAL.includes(job.state) && (
+        <p class="hint">It waits: {job.waits_for ?? job.wait_reason}</p>
+      )}
       {job.progress && <Progress job={job} />}
       <Facts
         facts={[
-          ["Queue", <a key="q" href={href("/queues", { queue: job.queue })}>{job.queue}</a>],
+          [
+            "Queue",
+            <a key="q" href={href("/queues", { queue: job.queue })}>
+              {job.queue}
+            </a>,
+          ],
           ["Attempt", `${job.attempt} of ${job.max_attempts}`],
           ["Stored", <Ago key="c" at={job.created_at} />],
           [job.state === "scheduled" || job.state === "retryable" ? "Due" : "Available", <Ago key="s" at={job.scheduled_at} />],
@@ -135,8 +167,22 @@ export function JobPage({ id }: { id: string }) {
             )),
           ],
           ["Correlation", <code key="x">{shortId(job.correlation_id)}</code>],
-          ["Replay of", job.replay_of && <a key="r" href={href(`/jobs/${job.replay_of}`)}>{shortId(job.replay_of)}</a>],
-          ["Same cause", job.cause && <a key="k" href={href("/jobs", { q: `state:discarded cause:${job.cause}` })}>dead jobs like it</a>],
+          [
+            "Replay of",
+            job.replay_of && (
+              <a key="r" href={href(`/jobs/${job.replay_of}`)}>
+                {shortId(job.replay_of)}
+              </a>
+            ),
+          ],
+          [
+            "Same cause",
+            job.cause && (
+              <a key="k" href={href("/jobs", { q: `state:discarded cause:${job.cause}` })}>
+                dead jobs like it
+              </a>
+            ),
+          ],
         ]}
       />
       <Panel title="Timeline">
@@ -159,7 +205,14 @@ export function JobPage({ id }: { id: string }) {
           </Panel>
         )}
         {job.published && (
-          <Panel title="State that it shows" side={<span class="faint">attempt {job.published.attempt}, {ago(job.published.at, now.value)}</span>}>
+          <Panel
+            title="State that it shows"
+            side={
+              <span class="faint">
+                attempt {job.published.attempt}, {ago(job.published.at, now.value)}
+              </span>
+            }
+          >
             <JsonView value={job.published.value} what="State that it shows" />
           </Panel>
         )}
@@ -175,7 +228,8 @@ export function JobPage({ id }: { id: string }) {
           <ul class="lines">
             {job.edits.map((one) => (
               <li key={one.replay}>
-                {one.by} made <a href={href(`/jobs/${one.replay}`)}>{shortId(one.replay)}</a> of <a href={href(`/jobs/${one.original}`)}>{shortId(one.original)}</a>, <Ago at={one.at} />
+                {one.by} made <a href={href(`/jobs/${one.replay}`)}>{shortId(one.replay)}</a> of{" "}
+                <a href={href(`/jobs/${one.original}`)}>{shortId(one.original)}</a>, <Ago at={one.at} />
                 {one.reason && `: ${one.reason}`}
               </li>
             ))}
@@ -230,7 +284,14 @@ function Timeline({ job }: { job: JobDetail }) {
   }));
   if (job.state === "executing" && job.started_at) {
     const from = Date.parse(job.started_at);
-    bars.push({ lane: "now", from, to: end, tone: "running", text: `Attempt ${job.attempt} runs for ${span(end - from)}`, name: String(job.attempt) });
+    bars.push({
+      lane: "now",
+      from,
+      to: end,
+      tone: "running",
+      text: `Attempt ${job.attempt} runs for ${span(end - from)}`,
+      name: String(job.attempt),
+    });
   }
   const at = (moment: number) => Math.max(0, Math.min(100, ((moment - begin) / (end - begin)) * 100));
   return (
@@ -247,8 +308,16 @@ function Timeline({ job }: { job: JobDetail }) {
           />
         ))}
         {!final && job.state !== "executing" && <Moment title={job.state} at={job.scheduled_at} tone="retry" />}
-        {job.state === "executing" && job.started_at && <Moment title={`Attempt ${job.attempt} runs`} at={job.started_at} tone="running" />}
-        {final && job.finished_at && <Moment title={job.state} at={job.finished_at} tone={job.state === "completed" ? "done" : job.state === "cancelled" ? "cancelled" : "dead"} />}
+        {job.state === "executing" && job.started_at && (
+          <Moment title={`Attempt ${job.attempt} runs`} at={job.started_at} tone="running" />
+        )}
+        {final && job.finished_at && (
+          <Moment
+            title={job.state}
+            at={job.finished_at}
+            tone={job.state === "completed" ? "done" : job.state === "cancelled" ? "cancelled" : "dead"}
+          />
+        )}
       </ol>
       {bars.length > 0 && (
         <div class="lanes">
@@ -305,7 +374,8 @@ function Attempts({ attempts }: { attempts: AttemptView[] }) {
         return (
           <li key={one.attempt}>
             <p>
-              <strong>Attempt {one.attempt}</strong> <Badge tone={tone} letter={letter} text={one.outcome} /> on {one.node}, <Ago at={one.finished_at} />
+              <strong>Attempt {one.attempt}</strong> <Badge tone={tone} letter={letter} text={one.outcome} /> on {one.node},{" "}
+              <Ago at={one.finished_at} />
             </p>
             {one.error && (
               <>
@@ -316,7 +386,6 @@ function Attempts({ attempts }: { attempts: AttemptView[] }) {
                 {one.error.backtrace && (
                   <details>
                     <summary>Backtrace</summary>
-                    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
                     <pre tabIndex={0}>{one.error.backtrace}</pre>
                   </details>
                 )}
@@ -331,7 +400,10 @@ function Attempts({ attempts }: { attempts: AttemptView[] }) {
 
 /** What is different from the last one of its type that went well. */
 function Compare({ id }: { id: string }) {
-  const { state } = useLoaded(id, async (signal) => (await getExact(path`/api/v1/jobs/${id}/compare`, signal)) as unknown as Comparison);
+  const { state } = useLoaded(
+    id,
+    async (signal) => (await getExact(path`/api/v1/jobs/${id}/compare`, signal)) as unknown as Comparison,
+  );
   const { value } = state.value;
   if (!value?.success) return null;
   const { success, differences, more_differences } = value;
@@ -354,7 +426,9 @@ function Compare({ id }: { id: string }) {
                 <td>
                   <code>{one.pointer || "/"}</code>
                 </td>
-                <td>{one.success === undefined ? <span class="faint">nothing</span> : <code>{printJson(one.success)}</code>}</td>
+                <td>
+                  {one.success === undefined ? <span class="faint">nothing</span> : <code>{printJson(one.success)}</code>}
+                </td>
                 <td>{one.job === undefined ? <span class="faint">nothing</span> : <code>{printJson(one.job)}</code>}</td>
               </tr>
             ))}
@@ -405,7 +479,7 @@ function Log({ id, live }: { id: string; live: boolean }) {
     work();
     return () => controller.abort();
   }, [id, seen, live]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new line is why it moves.
+  // A new line is why it moves.
   useEffect(() => {
     const box = place.current;
     if (box && box.scrollHeight - box.scrollTop - box.clientHeight < 120) box.scrollTop = box.scrollHeight;
@@ -417,12 +491,19 @@ function Log({ id, live }: { id: string; live: boolean }) {
       {lines.length === 0 ? (
         <p class="faint">{live ? "It has said nothing yet." : "It has said nothing."}</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys.
-        <pre class="log" ref={place} tabIndex={0} aria-label="Log">
+        <pre class="log" ref={place} tabIndex={0} role="group" aria-label="Log">
           {lines.map((line) => (
             <span key={line.position} class={`log-line ${line.level}`}>
-              {line.dropped_before ? <span class="faint">… {line.dropped_before} lines are missing here{"\n"}</span> : null}
-              <span class="faint">{timeOfDay(line.at)}</span> <span class="log-level">{line.attempt}·{line.level}</span> {line.text}
+              {line.dropped_before ? (
+                <span class="faint">
+                  … {line.dropped_before} lines are missing here{"\n"}
+                </span>
+              ) : null}
+              <span class="faint">{timeOfDay(line.at)}</span>{" "}
+              <span class="log-level">
+                {line.attempt}·{line.level}
+              </span>{" "}
+              {line.text}
               {"\n"}
             </span>
           ))}
@@ -433,7 +514,10 @@ function Log({ id, live }: { id: string; live: boolean }) {
 }
 
 function Signals({ id, open }: { id: string; open: boolean }) {
-  const { state, reload } = useLoaded(id, async (signal) => (await getExact(path`/api/v1/jobs/${id}/signals`, signal)) as unknown as { signals: SignalView[] });
+  const { state, reload } = useLoaded(
+    id,
+    async (signal) => (await getExact(path`/api/v1/jobs/${id}/signals`, signal)) as unknown as { signals: SignalView[] },
+  );
   const [name, setName] = useState("");
   const [value, setValue] = useState("");
   const signals = state.value.value?.signals ?? [];
@@ -442,7 +526,11 @@ function Signals({ id, open }: { id: string; open: boolean }) {
     event.preventDefault();
     try {
       if (value.trim()) parseJson(value);
-      await send("POST", path`/api/v1/jobs/${id}/signals`, `{"name":${JSON.stringify(name)},"value":${value.trim() || "null"}}`);
+      await send(
+        "POST",
+        path`/api/v1/jobs/${id}/signals`,
+        `{"name":${JSON.stringify(name)},"value":${value.trim() || "null"}}`,
+      );
       say(`Signal ${name} is stored with the job`);
       setName("");
       setValue("");
@@ -467,11 +555,22 @@ function Signals({ id, open }: { id: string; open: boolean }) {
         <form class="inline-form" onSubmit={submit}>
           <label class="field">
             <span>Signal</span>
-            <input required pattern="[a-z0-9_.\-]{1,64}" placeholder="approve" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+            <input
+              required
+              pattern="[a-z0-9_.\-]{1,64}"
+              placeholder="approve"
+              value={name}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             <span>Value, as JSON</span>
-            <input placeholder="null" value={value} spellcheck={false} onInput={(event) => setValue(event.currentTarget.value)} />
+            <input
+              placeholder="null"
+              value={value}
+              spellcheck={false}
+              onInput={(event) => setValue(event.currentTarget.value)}
+            />
           </label>
           <button type="submit">Send signal</button>
         </form>
@@ -490,11 +589,16 @@ function EditAndRetry({ job, close }: { job: JobDetail; close: () => void }) {
     event.preventDefault();
     try {
       const edited = parseJson(text);
-      if (edited === null || typeof edited !== "object" || Array.isArray(edited)) throw new JsonError("a JSON object is needed", 0);
+      if (edited === null || typeof edited !== "object" || Array.isArray(edited))
+        throw new JsonError("a JSON object is needed", 0);
       const rest = why.trim() ? `,"reason":${JSON.stringify(why.trim())}` : "";
       // What is hidden stays as it is: the change alone is sent then.
       const body = secret ? `{"patch":${printJson(mergePatch(job.payload, edited))}${rest}}` : `{"payload":${text}${rest}}`;
-      const made = await send<{ id: string }>("POST", path`/api/v1/jobs/${job.id}/retry`, text === before ? `{${rest.slice(1)}}` : body);
+      const made = await send<{ id: string }>(
+        "POST",
+        path`/api/v1/jobs/${job.id}/retry`,
+        text === before ? `{${rest.slice(1)}}` : body,
+      );
       close();
       go(href(`/jobs/${made.id}`));
       say(`${job.type} runs again with another payload`);
@@ -510,7 +614,13 @@ function EditAndRetry({ job, close }: { job: JobDetail; close: () => void }) {
           {secret && <p class="hint">Hidden values stay as they are, unless you put others in their place.</p>}
           <label class="field">
             <span>Payload, as JSON</span>
-            <textarea class="code" rows={14} value={text} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
+            <textarea
+              class="code"
+              rows={14}
+              value={text}
+              spellcheck={false}
+              onInput={(event) => setText(event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             <span>Why (kept with both jobs; may stay empty)</span>
@@ -537,7 +647,8 @@ function EditAndRetry({ job, close }: { job: JobDetail; close: () => void }) {
 
 /** What turns the one into the other, as a JSON merge patch. */
 function mergePatch(before: Json, after: Json): Json {
-  const members = (value: Json) => (value !== null && typeof value === "object" && !Array.isArray(value) && !("digits" in value) ? value : null);
+  const members = (value: Json) =>
+    value !== null && typeof value === "object" && !Array.isArray(value) && !("digits" in value) ? value : null;
   const [old, fresh] = [members(before), members(after)];
   if (!old || !fresh) return after;
   const patch: { [key: string]: Json } = Object.create(null);

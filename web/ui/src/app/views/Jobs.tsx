@@ -4,17 +4,17 @@ import { useCallback, useEffect, useMemo } from "preact/hooks";
 import type { JobState, JobSummary } from "../api/types";
 import { JOB_STATES } from "../api/types";
 import { now } from "../core/clock";
-import { count, coarse, plural, short, shortId, span } from "../core/format";
 import type { Node } from "../core/filter";
-import { canCancel, canRetry, cancel, forServer, JOB_FIELDS, ran, retry } from "../core/jobs";
+import { coarse, count, plural, short, shortId, span } from "../core/format";
+import { canCancel, cancel, canRetry, forServer, JOB_FIELDS, ran, retry } from "../core/jobs";
 import { useCommands } from "../core/keys";
 import { href, query, setQuery } from "../core/router";
 import { say, reason as why } from "../core/toasts";
 import { useTopics } from "../live/feed";
 import { useJobs } from "../live/jobs";
 import { overview } from "../live/state";
-import { Action, Ago, Empty, Head, JobStateBadge, Trouble, toneOf } from "../parts/basic";
 import { BulkOperations, startBulk } from "../parts/Bulk";
+import { Action, Ago, Empty, Head, JobStateBadge, Trouble, toneOf } from "../parts/basic";
 import { ask } from "../parts/Dialog";
 import { FilterField, useFilter } from "../parts/Filter";
 import { type Column, List } from "../parts/List";
@@ -24,7 +24,13 @@ const AT_ONCE = 4;
 
 const COLUMNS: Column<JobSummary>[] = [
   { id: "type", title: "Type", cell: (job) => job.type, by: (job) => job.type, width: "19%" },
-  { id: "state", title: "State", cell: (job) => <JobStateBadge state={job.state} />, by: (job) => JOB_STATES.indexOf(job.state), width: "8.5rem" },
+  {
+    id: "state",
+    title: "State",
+    cell: (job) => <JobStateBadge state={job.state} />,
+    by: (job) => JOB_STATES.indexOf(job.state),
+    width: "8.5rem",
+  },
   { id: "queue", title: "Queue", cell: (job) => job.queue, by: (job) => job.queue, hide: "narrow", width: "7rem" },
   {
     id: "attempt",
@@ -35,8 +41,24 @@ const COLUMNS: Column<JobSummary>[] = [
     hide: "narrow",
     width: "5rem",
   },
-  { id: "ran", title: "Ran", cell: (job) => <Ran job={job} />, by: (job) => ran(job, Date.now()) ?? -1, number: true, hide: "narrow", width: "5.5rem" },
-  { id: "age", title: "Stored", cell: (job) => <Ago at={job.created_at} />, by: (job) => -Date.parse(job.created_at), number: true, width: "6.5rem" },
+  {
+    id: "ran",
+    title: "Ran",
+    cell: (job) => <Ran job={job} />,
+    by: (job) => ran(job, Date.now()) ?? -1,
+    number: true,
+    hide: "narrow",
+    width: "5.5rem",
+  },
+  {
+    id: "age",
+    title: "Stored",
+    cell: (job) => <Ago at={job.created_at} />,
+    by: (job) => -Date.parse(job.created_at),
+    number: true,
+    hide: "narrow",
+    width: "6.5rem",
+  },
   { id: "tags", title: "Tags and errors", cell: (job) => <Remarks job={job} />, hide: "medium" },
   { id: "id", title: "Id", cell: (job) => <code class="faint">{shortId(job.id)}</code>, hide: "medium", width: "6.5rem" },
 ];
@@ -47,7 +69,10 @@ function Ran({ job }: { job: JobSummary }) {
 }
 
 function Remarks({ job }: { job: JobSummary }) {
-  if (job.last_error && job.state !== "completed") return <span class={`remark ${toneOf(job.state)}`}>{job.last_error}</span>;
+  if (job.last_error && job.state !== "completed") {
+    const kind = job.state === "retryable" || job.state === "discarded" ? `remark ${toneOf(job.state)}` : "faint";
+    return <span class={kind}>{job.last_error}</span>;
+  }
   if (job.state === "scheduled") return <span class="faint">due {coarseUntil(job.scheduled_at)}</span>;
   if (job.wait_reason) return <span class="faint">{job.wait_reason}</span>;
   return (
@@ -135,8 +160,22 @@ export function JobsPage() {
     });
 
   useCommands("Jobs", [
-    { name: "retry", title: "Run the marked jobs, or this one, again", keys: ["r"], role: "operator", when: () => chosen().length > 0, run: () => each("retry") },
-    { name: "cancel", title: "Cancel the marked jobs, or this one", keys: ["C"], role: "operator", when: () => chosen().length > 0, run: () => each("cancel") },
+    {
+      name: "retry",
+      title: "Run the marked jobs, or this one, again",
+      keys: ["r"],
+      role: "operator",
+      when: () => chosen().length > 0,
+      run: () => each("retry"),
+    },
+    {
+      name: "cancel",
+      title: "Cancel the marked jobs, or this one",
+      keys: ["C"],
+      role: "operator",
+      when: () => chosen().length > 0,
+      run: () => each("cancel"),
+    },
     {
       name: "bulk",
       title: "Run all jobs again that fit the filter, also those that are not loaded",
@@ -228,7 +267,8 @@ export function JobsPage() {
 }
 
 function Found({ whole, found, looked, done }: { whole: boolean; found: number; looked: number; done: boolean }) {
-  if (!whole) return <>{`${plural(found, "job")} found in the newest ${count(looked)} looked through${done ? ", which are all" : ""}`}</>;
+  if (!whole)
+    return <>{`${plural(found, "job")} found in the newest ${count(looked)} looked through${done ? ", which are all" : ""}`}</>;
   return <>{done ? plural(found, "job") : `the newest ${count(found)}, newest first`}</>;
 }
 

@@ -27,11 +27,34 @@ const COLUMNS: Column<NodeView>[] = [
     by: (node) => node.name,
   },
   { id: "state", title: "State", cell: (node) => <NodeState state={node.state} />, by: (node) => node.state, width: "8rem" },
-  { id: "running", title: "Runs", cell: (node) => `${node.running}/${node.capacity}`, by: (node) => node.running, number: true, width: "6rem" },
+  {
+    id: "running",
+    title: "Runs",
+    cell: (node) => `${node.running}/${node.capacity}`,
+    by: (node) => node.running,
+    number: true,
+    width: "6rem",
+  },
   { id: "roles", title: "Roles", cell: (node) => node.roles.join(", "), hide: "medium", width: "26%" },
   { id: "version", title: "Version", cell: (node) => node.version, by: (node) => node.version, hide: "narrow", width: "6rem" },
-  { id: "since", title: "Up for", cell: (node) => <Ago at={node.since} />, by: (node) => node.since, number: true, hide: "narrow", width: "7rem" },
-  { id: "seen", title: "Seen", cell: (node) => <Ago at={node.last_seen} />, by: (node) => node.last_seen, number: true, hide: "narrow", width: "7rem" },
+  {
+    id: "since",
+    title: "Up for",
+    cell: (node) => <Ago at={node.since} />,
+    by: (node) => node.since,
+    number: true,
+    hide: "narrow",
+    width: "7rem",
+  },
+  {
+    id: "seen",
+    title: "Seen",
+    cell: (node) => <Ago at={node.last_seen} />,
+    by: (node) => node.last_seen,
+    number: true,
+    hide: "narrow",
+    width: "7rem",
+  },
 ];
 
 export function NodesPage() {
@@ -46,7 +69,13 @@ export function NodesPage() {
   const commands = target ? actions(target) : [];
   useCommands("Nodes", [
     ...commands,
-    { name: "close", title: "Let go of the node", keys: ["Escape"], when: () => chosen !== undefined, run: () => setQuery({ node: null }) },
+    {
+      name: "close",
+      title: "Let go of the node",
+      keys: ["Escape"],
+      when: () => chosen !== undefined,
+      run: () => setQuery({ node: null }),
+    },
   ]);
   return (
     <>
@@ -68,10 +97,17 @@ export function NodesPage() {
 }
 
 function actions(node: NodeView): Command[] {
-  const tell = (action: string, done: string) => attempt(node.name, async () => `${node.name} ${done}: ${await order(node.name, { action })}`);
+  const tell = (action: string, done: string) =>
+    attempt(node.name, async () => `${node.name} ${done}: ${await order(node.name, { action })}`);
   return [
     node.state === "paused"
-      ? { name: "resume node", title: "Let the node claim jobs again", keys: ["o"], role: "operator", run: () => void tell("resume", "goes on") }
+      ? {
+          name: "resume node",
+          title: "Let the node claim jobs again",
+          keys: ["o"],
+          role: "operator",
+          run: () => void tell("resume", "goes on"),
+        }
       : {
           name: "pause node",
           title: "Pause the node",
@@ -168,7 +204,9 @@ function Edges() {
   return (
     <Panel title="Edges">
       {all.length === 0 ? (
-        <Empty title="No edges">Job types name the services outside that they need; one that is tripped parks their jobs.</Empty>
+        <Empty title="No edges">
+          Job types name the services outside that they need; one that is tripped parks their jobs.
+        </Empty>
       ) : (
         <table class="plain">
           <thead>
@@ -194,7 +232,11 @@ function Edges() {
               <tr key={edge.name}>
                 <td>{edge.name}</td>
                 <td>
-                  {edge.state === "ready" ? <Badge tone="done" letter="✓" text="ready" /> : <Badge tone="dead" letter="!" text="tripped" />}
+                  {edge.state === "ready" ? (
+                    <Badge tone="done" letter="✓" text="ready" />
+                  ) : (
+                    <Badge tone="dead" letter="!" text="tripped" />
+                  )}
                 </td>
                 <td class="number">{edge.parked >= 1000 ? "1,000+" : edge.parked}</td>
                 <td class="hide-narrow">
@@ -207,12 +249,19 @@ function Edges() {
                 <td class="hide-narrow">
                   {edge.state === "tripped" && (
                     <>
-                      {edge.reason} <span class="faint">{edge.set_by}, <Ago at={edge.since} /></span>
+                      {edge.reason}{" "}
+                      <span class="faint">
+                        {edge.set_by}, <Ago at={edge.since} />
+                      </span>
                     </>
                   )}
                 </td>
                 <td class="number">
-                  {edge.state === "ready" ? <Action text="Trip" run={() => trip(edge)} tone="danger" /> : <Action text="Make ready" run={() => mend(edge)} />}
+                  {edge.state === "ready" ? (
+                    <Action text="Trip" run={() => trip(edge)} tone="danger" />
+                  ) : (
+                    <Action text="Make ready" run={() => mend(edge)} />
+                  )}
                 </td>
               </tr>
             ))}

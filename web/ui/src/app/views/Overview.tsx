@@ -2,7 +2,7 @@
 import { get, withQuery } from "../api/client";
 import type { JobState, Overview, Series } from "../api/types";
 import { now } from "../core/clock";
-import { ago, count, plural, rate, short, span } from "../core/format";
+import { ago, count, plural, rate, short, span, time } from "../core/format";
 import { useLoaded } from "../core/load";
 import { href, query, setQuery } from "../core/router";
 import { useTopics } from "../live/feed";
@@ -60,7 +60,13 @@ export function OverviewPage() {
       </ul>
       <div class="ranges" role="group" aria-label="How far the charts reach back">
         {RANGES.map(({ id, text }) => (
-          <button key={id} type="button" class="small" aria-pressed={id === range.id} onClick={() => setQuery({ range: id === "1s" ? null : id })}>
+          <button
+            key={id}
+            type="button"
+            class="small"
+            aria-pressed={id === range.id}
+            onClick={() => setQuery({ range: id === "1s" ? null : id })}
+          >
             {text}
           </button>
         ))}
@@ -106,7 +112,12 @@ export function OverviewPage() {
           />
         </Panel>
         <Panel title="Age of the oldest available job">
-          <SeriesChart series={series} label="Age of the oldest available job" format={span} lines={[{ label: "age", name: "oldest_ms", colour: "--paused" }]} />
+          <SeriesChart
+            series={series}
+            label="Age of the oldest available job"
+            format={span}
+            lines={[{ label: "age", name: "oldest_ms", colour: "--paused" }]}
+          />
         </Panel>
       </div>
       <div class="charts">
@@ -119,7 +130,13 @@ export function OverviewPage() {
 
 type Wanted = Omit<Line, "values"> & { name?: string };
 
-export function SeriesChart(props: { series: Series | null; label: string; lines: Wanted[]; format: (value: number) => string; height?: number }) {
+export function SeriesChart(props: {
+  series: Series | null;
+  label: string;
+  lines: Wanted[];
+  format: (value: number) => string;
+  height?: number;
+}) {
   const { series, label, lines, format, height } = props;
   const length = Object.values(series?.points ?? {})[0]?.length ?? 0;
   if (!series || length === 0) return <div class="chart-empty">No measurements yet</div>;
@@ -134,6 +151,9 @@ function Readiness({ overview: { readiness } }: { overview: Overview }) {
   return <Badge tone={tone as "done"} letter={tone === "done" ? "✓" : "!"} text={readiness.status} />;
 }
 
+/** Times within a text of the server. */
+const MOMENT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
 function Alerts({ overview: { alerts } }: { overview: Overview }) {
   if (alerts.length === 0) return null;
   return (
@@ -143,7 +163,7 @@ function Alerts({ overview: { alerts } }: { overview: Overview }) {
           <li key={`${alert.source}${alert.subject}${alert.text}`} class={alert.severity}>
             <Badge tone={alert.severity === "critical" ? "dead" : "retry"} letter="!" text={alert.severity} />
             <span>
-              <strong>{alert.subject}</strong> {alert.text}
+              <strong>{alert.subject}</strong> {alert.text.replace(MOMENT, (at) => time(at))}
             </span>
             {alert.since && <span class="faint">{ago(alert.since, now.value)}</span>}
           </li>
@@ -195,11 +215,14 @@ function QueueSummary() {
             {all.slice(0, 8).map((queue) => (
               <tr key={queue.name}>
                 <td>
-                  <a href={href("/queues", { queue: queue.name })}>{queue.name}</a> {queue.paused_at && <Badge tone="paused" letter="‖" text="paused" />}
+                  <a href={href("/queues", { queue: queue.name })}>{queue.name}</a>{" "}
+                  {queue.paused_at && <Badge tone="paused" letter="‖" text="paused" />}
                 </td>
                 <td class="number">{short(queue.available)}</td>
                 <td class="number">{short(queue.executing)}</td>
-                <td class="number">{queue.oldest_available_at ? span(Math.max(0, now.value - Date.parse(queue.oldest_available_at))) : "–"}</td>
+                <td class="number">
+                  {queue.oldest_available_at ? span(Math.max(0, now.value - Date.parse(queue.oldest_available_at))) : "–"}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -242,7 +265,11 @@ function NodeSummary() {
           ))}
         </tbody>
       </table>
-      {all.length > 8 && <p class="faint">and {all.length - 8} more, {running} jobs in all</p>}
+      {all.length > 8 && (
+        <p class="faint">
+          and {all.length - 8} more, {running} jobs in all
+        </p>
+      )}
     </Panel>
   );
 }

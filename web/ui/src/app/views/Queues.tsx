@@ -1,4 +1,7 @@
 // The queues: what they hold, how they go, and whether they do.
+
+import { useSignal } from "@preact/signals";
+import { useCallback, useState } from "preact/hooks";
 import { get, path, send, withQuery } from "../api/client";
 import type { QueueView, Series } from "../api/types";
 import { now } from "../core/clock";
@@ -13,8 +16,6 @@ import { Action, Ago, Badge, Empty, Facts, Head, Panel } from "../parts/basic";
 import { ask, Dialog } from "../parts/Dialog";
 import { FilterField, useFilter } from "../parts/Filter";
 import { type Column, List } from "../parts/List";
-import { useCallback, useState } from "preact/hooks";
-import { useSignal } from "@preact/signals";
 import { SeriesChart } from "./Overview";
 
 const FIELDS = ["name", "state", "available", "executing", "retryable", "scheduled", "pending", "age"];
@@ -24,7 +25,8 @@ function age(queue: QueueView): number | null {
 }
 
 export function QueueState({ queue }: { queue: QueueView }) {
-  if (queue.paused_at && queue.executing > 0) return <Badge tone="paused" letter="↓" text={`draining, ${count(queue.executing)} run`} />;
+  if (queue.paused_at && queue.executing > 0)
+    return <Badge tone="paused" letter="↓" text={`draining, ${count(queue.executing)} run`} />;
   if (queue.paused_at) return <Badge tone="paused" letter="‖" text="paused" />;
   if (queue.concurrency === 0) return <Badge tone="cancelled" letter="–" text="not served here" />;
   if (queue.executing > 0) return <Badge tone="running" letter="E" text="running" />;
@@ -33,8 +35,21 @@ export function QueueState({ queue }: { queue: QueueView }) {
 
 const COLUMNS: Column<QueueView>[] = [
   { id: "name", title: "Queue", cell: (queue) => queue.name, by: (queue) => queue.name },
-  { id: "state", title: "State", cell: (queue) => <QueueState queue={queue} />, by: (queue) => (queue.paused_at ? 0 : 1), width: "11rem" },
-  { id: "available", title: "Available", cell: (queue) => short(queue.available), by: (queue) => queue.available, number: true, width: "6.5rem" },
+  {
+    id: "state",
+    title: "State",
+    cell: (queue) => <QueueState queue={queue} />,
+    by: (queue) => (queue.paused_at ? 0 : 1),
+    width: "11rem",
+  },
+  {
+    id: "available",
+    title: "Available",
+    cell: (queue) => short(queue.available),
+    by: (queue) => queue.available,
+    number: true,
+    width: "6.5rem",
+  },
   {
     id: "executing",
     title: "Executing",
@@ -44,7 +59,15 @@ const COLUMNS: Column<QueueView>[] = [
     hide: "narrow",
     width: "7rem",
   },
-  { id: "retryable", title: "Retryable", cell: (queue) => short(queue.retryable), by: (queue) => queue.retryable, number: true, hide: "narrow", width: "7rem" },
+  {
+    id: "retryable",
+    title: "Retryable",
+    cell: (queue) => short(queue.retryable),
+    by: (queue) => queue.retryable,
+    number: true,
+    hide: "narrow",
+    width: "7rem",
+  },
   {
     id: "scheduled",
     title: "Scheduled",
@@ -66,8 +89,24 @@ const COLUMNS: Column<QueueView>[] = [
     hide: "narrow",
     width: "6.5rem",
   },
-  { id: "completed", title: "Completed", cell: (queue) => short(queue.completed), by: (queue) => queue.completed, number: true, hide: "medium", width: "7rem" },
-  { id: "discarded", title: "Discarded", cell: (queue) => short(queue.discarded), by: (queue) => queue.discarded, number: true, hide: "medium", width: "7rem" },
+  {
+    id: "completed",
+    title: "Completed",
+    cell: (queue) => short(queue.completed),
+    by: (queue) => queue.completed,
+    number: true,
+    hide: "medium",
+    width: "7rem",
+  },
+  {
+    id: "discarded",
+    title: "Discarded",
+    cell: (queue) => short(queue.discarded),
+    by: (queue) => queue.discarded,
+    number: true,
+    hide: "medium",
+    width: "7rem",
+  },
 ];
 
 function row(queue: QueueView): Row {
@@ -108,7 +147,13 @@ export function QueuesPage() {
   const commands = target ? actions(queues.value?.get(target.name) ?? target, (queue) => (limits.value = queue)) : [];
   useCommands("Queues", [
     ...commands,
-    { name: "close", title: "Let go of the queue", keys: ["Escape"], when: () => chosen !== undefined, run: () => setQuery({ queue: null }) },
+    {
+      name: "close",
+      title: "Let go of the queue",
+      keys: ["Escape"],
+      when: () => chosen !== undefined,
+      run: () => setQuery({ queue: null }),
+    },
   ]);
   if (!queues.value) return <Empty title="Waiting for the server" />;
   const paused = all.filter((queue) => queue.paused_at).length;
@@ -125,7 +170,11 @@ export function QueuesPage() {
         open={(queue) => setQuery({ queue: query("queue") === queue.name ? null : queue.name })}
         selected={(queue) => queue.name === chosen?.name}
         onCursor={onCursor}
-        empty={<Empty title={all.length > 0 ? "No queue fits" : "No queue has been used yet"}>{all.length === 0 && "A queue is there once a job of it is, or the configuration names it."}</Empty>}
+        empty={
+          <Empty title={all.length > 0 ? "No queue fits" : "No queue has been used yet"}>
+            {all.length === 0 && "A queue is there once a job of it is, or the configuration names it."}
+          </Empty>
+        }
       />
       {limits.value && <Limits queue={limits.value} close={() => (limits.value = null)} />}
     </>
@@ -170,7 +219,13 @@ function actions(queue: QueueView, limit: (queue: QueueView) => void): Command[]
           title: "Pause the queue",
           keys: ["P"],
           role: "operator",
-          run: () => pause(`Pause ${name}?`, "None of its jobs are started any more, on any node; what runs goes on.", "Pause", `${name} is paused`),
+          run: () =>
+            pause(
+              `Pause ${name}?`,
+              "None of its jobs are started any more, on any node; what runs goes on.",
+              "Pause",
+              `${name} is paused`,
+            ),
         },
     {
       name: "drain queue",
@@ -187,7 +242,12 @@ function actions(queue: QueueView, limit: (queue: QueueView) => void): Command[]
         ),
     },
     { name: "limit queue", title: "Limit the queue", keys: ["L"], role: "operator", run: () => limit(queue) },
-    { name: "jobs of queue", title: "Show the jobs of the queue", keys: ["l"], run: () => go(href("/jobs", { q: `queue:${name}` })) },
+    {
+      name: "jobs of queue",
+      title: "Show the jobs of the queue",
+      keys: ["l"],
+      run: () => go(href("/jobs", { q: `queue:${name}` })),
+    },
   ];
 }
 
@@ -208,7 +268,12 @@ function Queue({ queue, commands }: { queue: QueueView; commands: Command[] }) {
           {commands
             .filter((command) => short[command.keys?.[0] ?? ""] && (command.when?.() ?? true))
             .map((command) => (
-              <Action key={command.name} text={short[command.keys?.[0] ?? ""] ?? ""} hotkey={command.keys?.[0]} run={command.run} />
+              <Action
+                key={command.name}
+                text={short[command.keys?.[0] ?? ""] ?? ""}
+                hotkey={command.keys?.[0]}
+                run={command.run}
+              />
             ))}
           <a class="button" href={href("/jobs", { q: `queue:${queue.name}` })}>
             Its jobs
@@ -218,12 +283,18 @@ function Queue({ queue, commands }: { queue: QueueView; commands: Command[] }) {
     >
       {queue.paused_at && (
         <p class="hint paused">
-          {queue.executing > 0 ? `Draining: ${plural(queue.executing, "job")} still ${queue.executing === 1 ? "runs" : "run"}. ` : "Paused, and none of its jobs runs. "}
+          {queue.executing > 0
+            ? `Draining: ${plural(queue.executing, "job")} still ${queue.executing === 1 ? "runs" : "run"}. `
+            : "Paused, and none of its jobs runs. "}
           {pause && (
             <>
-              {pause.cause === "requested" ? `By ${pause.by}` : `By ${pause.by}, since ${pause.cause === "job_crashes" ? "its jobs" : "its actors"} crashed too often`}, <Ago at={queue.paused_at} />
+              {pause.cause === "requested"
+                ? `By ${pause.by}`
+                : `By ${pause.by}, since ${pause.cause === "job_crashes" ? "its jobs" : "its actors"} crashed too often`}
+              , <Ago at={queue.paused_at} />
               {pause.reason && `: ${pause.reason}`}
-              {pause.crashes && ` (${pause.crashes.count} crashes within ${span(pause.crashes.within_ms)}, the last one: ${pause.crashes.last.message})`}
+              {pause.crashes &&
+                ` (${pause.crashes.count} crashes within ${span(pause.crashes.within_ms)}, the last one: ${pause.crashes.last.message})`}
             </>
           )}
         </p>
@@ -237,7 +308,10 @@ function Queue({ queue, commands }: { queue: QueueView; commands: Command[] }) {
           ["Of one key", queue.max_running_per_key ?? "no limit"],
           ["Rate", queue.rate ?? "no limit"],
           ["Rate of one key", queue.rate_per_key ?? "no limit"],
-          ["Backlog", `${count(queue.available + queue.scheduled + queue.retryable + queue.pending)} of ${count(queue.max_backlog)}`],
+          [
+            "Backlog",
+            `${count(queue.available + queue.scheduled + queue.retryable + queue.pending)} of ${count(queue.max_backlog)}`,
+          ],
           [
             "Labels",
             queue.labels &&
@@ -259,7 +333,13 @@ function Queue({ queue, commands }: { queue: QueueView; commands: Command[] }) {
               { label: "failed", colour: "--dead" },
             ]}
           />
-          <SeriesChart series={state.value.value} label={`Age of the oldest job of ${queue.name}`} format={span} height={140} lines={[{ label: "age", name: "oldest_ms", colour: "--paused" }]} />
+          <SeriesChart
+            series={state.value.value}
+            label={`Age of the oldest job of ${queue.name}`}
+            format={span}
+            height={140}
+            lines={[{ label: "age", name: "oldest_ms", colour: "--paused" }]}
+          />
         </div>
       )}
     </Panel>

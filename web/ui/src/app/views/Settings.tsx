@@ -12,8 +12,21 @@ const FIELDS = ["key", "value", "source", "live"];
 
 const COLUMNS: Column<SettingView>[] = [
   { id: "key", title: "Setting", cell: (setting) => <code>{setting.key}</code>, by: (setting) => setting.key },
-  { id: "value", title: "Value", cell: (setting) => <code>{setting.value}</code>, by: (setting) => setting.value, width: "36%" },
-  { id: "source", title: "Set by", cell: (setting) => setting.source, by: (setting) => setting.source, hide: "narrow", width: "18%" },
+  {
+    id: "value",
+    title: "Value",
+    cell: (setting) => <code>{setting.value}</code>,
+    by: (setting) => setting.value,
+    width: "36%",
+  },
+  {
+    id: "source",
+    title: "Set by",
+    cell: (setting) => setting.source,
+    by: (setting) => setting.source,
+    hide: "narrow",
+    width: "18%",
+  },
   {
     id: "live",
     title: "Takes hold",
@@ -52,7 +65,10 @@ export function SettingsPage() {
   const shown = settings.filter((setting) => fits(filter.node, row(setting)) !== false);
   return (
     <>
-      <Head title="Settings" note={value ? `${plural(settings.length, "setting")} of ${value.node}; secrets are masked` : undefined} />
+      <Head
+        title="Settings"
+        note={value ? `${plural(settings.length, "setting")} of ${value.node}; secrets are masked` : undefined}
+      />
       <FilterField label="Filter the settings" hint="retention, !source:default" problem={filter.problem} />
       {problem && <Trouble text={problem} retry={reload} />}
       {value?.problem && <Trouble text={`Its sources cannot be taken as they are now: ${value.problem}`} />}
@@ -61,8 +77,8 @@ export function SettingsPage() {
           <ul class="lines">
             {value.waiting.map((one) => (
               <li key={one.key}>
-                <Badge tone="retry" letter="!" text={one.key} /> <code>{one.old ?? "none"}</code> becomes <code>{one.new ?? "none"}</code>{" "}
-                <span class="faint">{one.source}</span>
+                <Badge tone="retry" letter="!" text={one.key} /> <code>{one.old ?? "none"}</code> becomes{" "}
+                <code>{one.new ?? "none"}</code> <span class="faint">{one.source}</span>
               </li>
             ))}
           </ul>

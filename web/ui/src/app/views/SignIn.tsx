@@ -28,7 +28,16 @@ export function SignInPage() {
         <h1>Callboard</h1>
         <p>This server wants to know who looks. Sign in with a token that its settings name.</p>
         {/* A password manager keeps it by the name of the server. */}
-        <input class="heard" type="text" name="username" autoComplete="username" value={location.host} readOnly tabIndex={-1} aria-hidden="true" />
+        <input
+          class="heard"
+          type="text"
+          name="username"
+          autoComplete="username"
+          value={location.host}
+          readOnly
+          tabIndex={-1}
+          aria-hidden="true"
+        />
         <label class="field">
           <span>Token</span>
           <input

@@ -33,7 +33,7 @@ const STATES: Record<string, { tone: Tone; letter: string }> = {
 /** How long a restart is seen. */
 const FLASH = 6_000;
 /** Up to this room the drawing goes downwards. */
-const NARROW = 860;
+const NARROW = 620;
 /** How the root, whose path is empty, is called in the address. */
 const ROOT = "/";
 
@@ -63,7 +63,13 @@ export function TreePage() {
     { name: "up", title: "Actor before", keys: ["k", "ArrowUp"], run: () => move(at - 1) },
     { name: "first", title: "First actor", keys: ["g"], run: () => move(0) },
     { name: "last", title: "Last actor", keys: ["G"], run: () => move(all.length - 1) },
-    { name: "close", title: "Let go of the actor", keys: ["Escape"], when: () => chosen !== "", run: () => setQuery({ actor: null }) },
+    {
+      name: "close",
+      title: "Let go of the actor",
+      keys: ["Escape"],
+      when: () => chosen !== "",
+      run: () => setQuery({ actor: null }),
+    },
     ...commands,
   ]);
 
@@ -78,9 +84,13 @@ export function TreePage() {
       />
       <FilterField label="Filter the tree" hint="path, state:backing_off, mailbox>0, crashes>0" problem={filter.problem} />
       <div class={entry ? "split" : ""}>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
         <div class="tree" ref={place} tabIndex={0} role="group" aria-label="The supervision tree">
-          <TreeDrawing drawing={drawing} chosen={entry} restarted={restarted} lit={(one) => fits(filter.node, row(one)) !== false} />
+          <TreeDrawing
+            drawing={drawing}
+            chosen={entry}
+            restarted={restarted}
+            lit={(one) => fits(filter.node, row(one)) !== false}
+          />
         </div>
         {entry && <Actor entry={entry} commands={commands} />}
       </div>
@@ -122,7 +132,7 @@ function row(entry: TreeEntry): Row {
 function useRoom(there: boolean) {
   const place = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(innerWidth);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is there once the tree is.
+  // The place is there once the tree is.
   useEffect(() => {
     if (!place.current) return;
     const watch = new ResizeObserver(([seen]) => seen && setRoom(Math.round(seen.contentRect.width)));
@@ -222,16 +232,26 @@ function TreeNodeDrawing({ node: { entry, x, y }, width, chosen, restartedAt, li
         setQuery({ actor: chosen ? null : key(entry) });
       }}
     >
-      {flash && <rect key={restartedAt} class="ring" x={x - 1} y={y - 1} width={width + 2} height={NODE.height + 2} rx={supervisor ? 16 : 7} />}
+      {flash && (
+        <rect
+          key={restartedAt}
+          class="ring"
+          x={x - 1}
+          y={y - 1}
+          width={width + 2}
+          height={NODE.height + 2}
+          rx={supervisor ? 16 : 7}
+        />
+      )}
       <rect class="box" x={x} y={y} width={width} height={NODE.height} rx={supervisor ? 15 : 6} />
       <circle class="bead" cx={x + 16} cy={y + 15} r="8" />
-      <text class="bead-letter" x={x + 16} y={y + 19} text-anchor="middle">
+      <text aria-hidden="true" class="bead-letter" x={x + 16} y={y + 19} text-anchor="middle">
         {letter}
       </text>
-      <text class="tree-name" x={x + 31} y={y + 19.5}>
+      <text aria-hidden="true" class="tree-name" x={x + 31} y={y + 19.5}>
         {name}
       </text>
-      <text class="tree-mark" x={x + width - 10} y={y + 19.5} text-anchor="end">
+      <text aria-hidden="true" class="tree-mark" x={x + width - 10} y={y + 19.5} text-anchor="end">
         {mark}
       </text>
     </a>
@@ -243,7 +263,8 @@ function actions(entry: TreeEntry): Command[] {
   const node = overview.value?.node;
   if (!node || entry.path === "") return [];
   const actor = entry.path;
-  const tell = (action: string, done: string) => attempt(actor, async () => `${actor} ${done}: ${await order(node, { action, actor })}`);
+  const tell = (action: string, done: string) =>
+    attempt(actor, async () => `${actor} ${done}: ${await order(node, { action, actor })}`);
   const suspended = entry.state === "suspended";
   return [
     {
@@ -254,7 +275,10 @@ function actions(entry: TreeEntry): Command[] {
       run: () =>
         ask({
           title: `Restart ${actor}?`,
-          text: entry.kind === "actor" ? "The message in hand is given up; those that wait stay." : "All that it supervises restarts with it.",
+          text:
+            entry.kind === "actor"
+              ? "The message in hand is given up; those that wait stay."
+              : "All that it supervises restarts with it.",
           yes: "Restart",
           danger: true,
           run: async () => void tell("restart_actor", "restarted"),
@@ -309,7 +333,7 @@ function Actor({ entry, commands }: { entry: TreeEntry; commands: Command[] }) {
       <header class="panel-head">
         <h2>{entry.path || "root"}</h2>
         <button type="button" class="small quiet" aria-label="Let go of the actor" onClick={() => setQuery({ actor: null })}>
-          Esc
+          <kbd aria-hidden="true">Esc</kbd>
         </button>
       </header>
       <div class="actor-actions">
@@ -334,7 +358,12 @@ function Actor({ entry, commands }: { entry: TreeEntry; commands: Command[] }) {
           [
             "Restarts",
             supervisor ? (
-              <Meter key="restarts" value={entry.restarts} most={entry.restarts_allowed} text={`${entry.restarts} of ${entry.restarts_allowed} allowed`} />
+              <Meter
+                key="restarts"
+                value={entry.restarts}
+                most={entry.restarts_allowed}
+                text={`${entry.restarts} of ${entry.restarts_allowed} allowed`}
+              />
             ) : null,
           ],
           [
@@ -422,7 +451,6 @@ function Crash({ crash }: { crash: CrashView }) {
       {crash.backtrace && (
         <details>
           <summary>Backtrace</summary>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys. */}
           <pre tabIndex={0}>{crash.backtrace}</pre>
         </details>
       )}

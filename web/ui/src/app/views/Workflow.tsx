@@ -24,7 +24,11 @@ const STATES: Record<StepState, { tone: Tone; letter: string }> = {
 };
 
 export function WorkflowPage({ id }: { id: string }) {
-  const { state, reload } = useLoaded(id, (signal) => get<WorkflowGraph>(`${path`/api/v1/workflows/${id}/graph`}?limit=${DRAWN}`, signal), 1_000);
+  const { state, reload } = useLoaded(
+    id,
+    (signal) => get<WorkflowGraph>(`${path`/api/v1/workflows/${id}/graph`}?limit=${DRAWN}`, signal),
+    1_000,
+  );
   const { value: graph, problem } = state.value;
   const workflow = graph?.workflow;
   const running = workflow?.state === "running" || workflow?.state === "cancelling";
@@ -49,8 +53,20 @@ export function WorkflowPage({ id }: { id: string }) {
   const resumable = workflow?.state === "failed" || workflow?.state === "cancelled";
   useCommands("Workflow", [
     { name: "cancel workflow", title: "Cancel the workflow", keys: ["C"], role: "operator", when: () => running, run: cancel },
-    { name: "resume workflow", title: "Run what failed again and go on", keys: ["r"], role: "operator", when: () => resumable, run: resume },
-    { name: "back", title: "Back", keys: ["Escape"], run: () => (history.length > 1 ? history.back() : go(href("/workflows"))) },
+    {
+      name: "resume workflow",
+      title: "Run what failed again and go on",
+      keys: ["r"],
+      role: "operator",
+      when: () => resumable,
+      run: resume,
+    },
+    {
+      name: "back",
+      title: "Back",
+      keys: ["Escape"],
+      run: () => (history.length > 1 ? history.back() : go(href("/workflows"))),
+    },
   ]);
   if (!graph || !workflow) return problem ? <Trouble text={problem} retry={reload} /> : <Empty title="Looking" />;
   return (
@@ -67,7 +83,13 @@ export function WorkflowPage({ id }: { id: string }) {
           </>
         }
       >
-        <Action text="Resume" hotkey="r" run={resume} disabled={!resumable} why={resumable ? undefined : "Only one that failed or was cancelled"} />
+        <Action
+          text="Resume"
+          hotkey="r"
+          run={resume}
+          disabled={!resumable}
+          why={resumable ? undefined : "Only one that failed or was cancelled"}
+        />
         <Action text="Cancel" hotkey="C" tone="danger" run={cancel} disabled={!running} />
       </Head>
       {problem && <Trouble text={problem} retry={reload} />}
@@ -79,10 +101,26 @@ export function WorkflowPage({ id }: { id: string }) {
           ["Failed", workflow.failed > 0 ? count(workflow.failed) : null],
           ["Stored", <Ago key="c" at={workflow.created_at} />],
           ["Took", workflow.finished_at && span(Date.parse(workflow.finished_at) - Date.parse(workflow.created_at))],
-          ["At its end", workflow.on_end && <a key="e" href={href(`/jobs/${workflow.on_end}`)}>a job runs</a>],
+          [
+            "At its end",
+            workflow.on_end && (
+              <a key="e" href={href(`/jobs/${workflow.on_end}`)}>
+                a job runs
+              </a>
+            ),
+          ],
         ]}
       />
-      <Panel title="Graph" side={graph.truncated ? <span class="faint">the first {count(graph.steps.length)} of {count(workflow.steps)} steps</span> : undefined}>
+      <Panel
+        title="Graph"
+        side={
+          graph.truncated ? (
+            <span class="faint">
+              the first {count(graph.steps.length)} of {count(workflow.steps)} steps
+            </span>
+          ) : undefined
+        }
+      >
         <GraphDrawing graph={graph} />
       </Panel>
       <Panel title="Steps">
@@ -123,8 +161,16 @@ const STEP = { width: 176, height: 44, column: 232, row: 60 };
 
 function GraphDrawing({ graph }: { graph: WorkflowGraph }) {
   const shape = graph.edges.map((edge) => edge.join("-")).join(",");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: steps change their states, not their places.
-  const placed = useMemo(() => layers(graph.steps.length, graph.edges, graph.steps.map((step) => step.number)), [shape, graph.steps.length]);
+  // Steps change their states, not their places.
+  const placed = useMemo(
+    () =>
+      layers(
+        graph.steps.length,
+        graph.edges,
+        graph.steps.map((step) => step.number),
+      ),
+    [shape, graph.steps.length],
+  );
   const at = (number: number) => {
     const { column, row } = placed.places.get(number) ?? { column: 0, row: 0 };
     return { x: column * STEP.column, y: row * STEP.row };
@@ -133,7 +179,6 @@ function GraphDrawing({ graph }: { graph: WorkflowGraph }) {
   const height = placed.rows * STEP.row - (STEP.row - STEP.height);
   const states = new Map(graph.steps.map((step) => [step.number, step.state]));
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reachable by keys.
     <div class="graph" tabIndex={0} role="group" aria-label="The steps and what waits for what">
       <svg width={width + 4} height={height + 4} viewBox={`-2 -2 ${width + 4} ${height + 4}`}>
         <title>The steps and what waits for what</title>
@@ -164,13 +209,13 @@ function Step({ step, x, y }: { step: StepView; x: number; y: number }) {
     <a class={`tree-node step ${tone}`} href={href(`/jobs/${step.job}`)} aria-label={`${step.name}, ${step.state}`}>
       <rect class="box" x={x} y={y} width={STEP.width} height={STEP.height} rx="7" />
       <circle class="bead" cx={x + 18} cy={y + 22} r="9" />
-      <text class="bead-letter" x={x + 18} y={y + 26} text-anchor="middle">
+      <text aria-hidden="true" class="bead-letter" x={x + 18} y={y + 26} text-anchor="middle">
         {letter}
       </text>
-      <text class="tree-name" x={x + 35} y={y + 19}>
+      <text aria-hidden="true" class="tree-name" x={x + 35} y={y + 19}>
         {name}
       </text>
-      <text class="tree-sub" x={x + 35} y={y + 34}>
+      <text aria-hidden="true" class="tree-sub" x={x + 35} y={y + 34}>
         {step.type.length > 20 ? `${step.type.slice(0, 19)}…` : step.type}
       </text>
     </a>

@@ -42,16 +42,32 @@ const COLUMNS: Column<WorkflowView>[] = [
   { id: "name", title: "Workflow", cell: (one) => one.name ?? shortId(one.id), by: (one) => one.name ?? one.id },
   { id: "state", title: "State", cell: (one) => <WorkflowBadge state={one.state} />, by: (one) => one.state, width: "8.5rem" },
   { id: "progress", title: "Steps", cell: (one) => <Steps workflow={one} />, hide: "narrow", width: "24%" },
-  { id: "done", title: "Done", cell: (one) => `${one.completed}/${one.steps}`, by: (one) => one.completed / Math.max(1, one.steps), number: true, width: "6rem" },
+  {
+    id: "done",
+    title: "Done",
+    cell: (one) => `${one.completed}/${one.steps}`,
+    by: (one) => one.completed / Math.max(1, one.steps),
+    number: true,
+    width: "6rem",
+  },
   {
     id: "took",
     title: "Took",
-    cell: (one) => (one.finished_at ? span(Date.parse(one.finished_at) - Date.parse(one.created_at)) : <span class="faint">–</span>),
+    cell: (one) =>
+      one.finished_at ? span(Date.parse(one.finished_at) - Date.parse(one.created_at)) : <span class="faint">–</span>,
     number: true,
     hide: "medium",
     width: "7rem",
   },
-  { id: "age", title: "Stored", cell: (one) => <Ago at={one.created_at} />, by: (one) => -Date.parse(one.created_at), number: true, hide: "narrow", width: "7rem" },
+  {
+    id: "age",
+    title: "Stored",
+    cell: (one) => <Ago at={one.created_at} />,
+    by: (one) => -Date.parse(one.created_at),
+    number: true,
+    hide: "narrow",
+    width: "7rem",
+  },
 ];
 
 const FILTERS: WorkflowState[] = ["running", "cancelling", "completed", "failed", "cancelled"];
@@ -61,18 +77,27 @@ export function WorkflowsPage() {
   const limit = Math.min(1000, Number(query("limit")) || 100);
   const { state: loaded, reload } = useLoaded(
     `${state} ${limit}`,
-    (signal) => get<{ workflows: WorkflowView[]; next_cursor?: string }>(withQuery("/api/v1/workflows", { state, limit }), signal),
+    (signal) =>
+      get<{ workflows: WorkflowView[]; next_cursor?: string }>(withQuery("/api/v1/workflows", { state, limit }), signal),
     2_000,
   );
   const { value, problem, loading } = loaded.value;
   const workflows = value?.workflows ?? [];
   return (
     <>
-      <Head title="Workflows" note={value ? (value.next_cursor ? `the newest ${workflows.length}` : plural(workflows.length, "workflow")) : undefined} />
+      <Head
+        title="Workflows"
+        note={value ? (value.next_cursor ? `the newest ${workflows.length}` : plural(workflows.length, "workflow")) : undefined}
+      />
       <ul class="chips" aria-label="States">
         {FILTERS.map((one) => (
           <li key={one}>
-            <button type="button" class={`chip ${STATES[one].tone}`} aria-pressed={state === one} onClick={() => setQuery({ state: state === one ? null : one })}>
+            <button
+              type="button"
+              class={`chip ${STATES[one].tone}`}
+              aria-pressed={state === one}
+              onClick={() => setQuery({ state: state === one ? null : one })}
+            >
               {one}
             </button>
           </li>
