@@ -301,7 +301,7 @@ section! {
         pub sign_in_limit: u32,
         /// Web interfaces that the console and the pages offer to open, besides the server's own. Default: `[]`.
         pub interfaces: Vec<InterfaceSettings>,
-        /// Folder that the pages were built into; none, or not there: `/docs` is a plain page. Default: `pages/dist`.
+        /// Folder whose pages are served in the place of those in the program. Default: none.
         pub pages_dir: Option<PathBuf>,
     }
 }

@@ -238,8 +238,9 @@ impl Actor for HttpServer {
 
 /// What is served there.
 fn all_resources(port: Option<OldPort>) -> Vec<Resource> {
-    let pages = pages::resources().into_iter().filter(|_| port.is_none_or(OldPort::has_pages));
-    let pages = pages.map(|page| otherwise(page, "GET, HEAD".to_owned()));
+    let viewer = pages::viewer().into_iter().filter(|_| port.is_none_or(OldPort::has_pages));
+    let others = pages::others().into_iter().filter(|_| port.is_none());
+    let pages = viewer.chain(others).map(|page| otherwise(page, "GET, HEAD".to_owned()));
     resources(port).into_iter().chain(pages).collect()
 }
 
@@ -325,7 +326,8 @@ fn otherwise(resource: Resource, methods: String) -> Resource {
     }))
 }
 
-async fn nowhere(state: Data<State>, request: HttpRequest) -> HttpResponse {
+/// There is nothing at this path.
+pub(crate) async fn nowhere(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let told = state.port.is_none_or(OldPort::has_pages);
     let detail = "there is nothing at this path";
     let detail =

@@ -106,7 +106,7 @@ pub struct WebSettings {
     pub sign_in_limit: u32,
     /// Web interfaces that belong to the system, besides those that the server has itself.
     pub interfaces: Vec<InterfaceView>,
-    /// The folder that the pages were built into. Without it, and where it is not there, `/docs` is a plain page.
+    /// The folder whose pages are served in the place of those in the program.
     pub pages_dir: Option<PathBuf>,
     /// Ports of the old system that are open beside it, and where; port 0 lets the system choose.
     pub old_ports: Vec<(OldPort, SocketAddr)>,

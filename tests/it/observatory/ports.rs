@@ -69,7 +69,8 @@ fn each_port_has_the_routes_of_its_service_and_no_others() {
 
 #[test]
 fn the_documents_of_a_port_describe_what_it_has() {
-    let server = Server::start(&options(&["web.pages_dir="]));
+    let none = TempDir::new().expect("a temporary folder");
+    let server = Server::start(&options(&[&format!("web.pages_dir={}", none.path().display())]));
     for (port, wanted) in [("gateway", 7), ("read-model", 5)] {
         let address = old_port(&server, port);
         let document = get(address, "/openapi.json").json();

@@ -1,8 +1,27 @@
-//! The interface as a plain page, made of the OpenAPI document alone.
+//! The interface as a plain page, made of the OpenAPI document alone; and what stands in the place of the other pages.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
+
+/// How the pages are had.
+const HOW: &str = "<code>scripts/pages</code> does it (Node 20 and npm are needed, by that script alone). A program that is built after \
+     that has the pages in it; a program without them takes them from the folder that <code>web.pages_dir</code> names.";
+
+/// What stands in the place of the pages where there are none.
+pub(super) fn not_built() -> String {
+    format!(
+        "{HEAD}<title>Callboard: the pages are not here</title>\n<h1>This server has no pages</h1>\n\
+         <p>It runs without them. The pages show its jobs, queues and actors in a browser once they are built: {HOW}</p>\n\
+         <p>The same is to be seen without them: by <code>callboard jobs list</code> and the other commands that \
+         <code>callboard --help</code> lists, and over HTTP, as <a href=\"/docs\">/docs</a> says.</p>\n</html>\n"
+    )
+}
+
+/// How each page begins.
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+     <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n";
 
 /// The page. It has no script and no style, and loads nothing.
 pub(super) fn page(document: &Value) -> String {
@@ -17,14 +36,11 @@ fn write(document: &Value, html: &mut String) -> std::fmt::Result {
     let (title, version) = (text(&info["title"]), text(&info["version"]));
     write!(
         html,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{title}: the HTTP interface</title>\n\
+        "{HEAD}<title>{title}: the HTTP interface</title>\n\
          <h1>{title} {version}: the HTTP interface</h1>\n\
          <p>{}</p>\n\
          <p>This is the plain form of <a href=\"/openapi.json\">/openapi.json</a>. A viewer in which requests can be tried \
-         takes its place once it is built: <code>scripts/pages</code> does it (Node 20 and npm are needed, by that script \
-         alone), and <code>web.pages_dir</code> says where it is.</p>\n",
+         takes its place once it is built: {HOW}</p>\n",
         text(&info["description"])
     )?;
     let operations = operations(document);

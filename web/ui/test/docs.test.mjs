@@ -1,42 +1,38 @@
-// /docs in a real browser, on a real server. scripts/pages-test starts both.
+// /docs in a real browser, on a real server.
 import assert from "node:assert/strict";
-import { test, before, after } from "node:test";
-import { chromium } from "playwright-core";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { launch, open as openPage, Server, shot } from "./support.mjs";
 
-const { CALLBOARD, CALLBOARD_WITH_TOKEN, CALLBOARD_PLAIN, CHROMIUM, SCREENSHOTS } = process.env;
 let browser;
+let server;
+let locked;
+let plain;
+let none;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  none = await mkdtemp(join(tmpdir(), "callboard-none-"));
+  [browser, server, locked, plain] = await Promise.all([
+    launch(),
+    Server.start(),
+    Server.start("serve", { environment: { CALLBOARD__WEB__TOKEN: "hush" } }),
+    Server.start("serve", { settings: [`web.pages_dir=${none}`] }),
+  ]);
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await Promise.all([server, locked, plain].map((one) => one?.stop()));
+  await rm(none, { recursive: true });
+});
 
-/** A page that remembers everything that went wrong on it, and whom it asked. */
-async function open(url) {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
-  const trouble = [];
-  page.on("console", (message) => message.type() === "error" && trouble.push(message.text()));
-  page.on("pageerror", (error) => trouble.push(String(error)));
-  page.on("request", (request) => {
-    const asked = new URL(request.url());
-    if (asked.protocol !== "data:" && asked.origin !== new URL(url).origin) trouble.push(`asked ${request.url()}`);
-  });
-  await page.addInitScript(() => {
-    globalThis.violations = [];
-    document.addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-  });
-  await page.goto(url);
-  return { page, trouble };
-}
-
-async function shot(page, name) {
-  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
-}
+const open = (url) => openPage(browser, url, { viewport: { width: 1280, height: 1600 } });
 
 test("the viewer shows every operation, and one can be tried", async () => {
-  const { page, trouble } = await open(`${CALLBOARD}/docs`);
+  const { page, trouble } = await open(`${server.url}/docs`);
   await page.locator(".opblock").first().waitFor();
-  const document = await (await fetch(`${CALLBOARD}/openapi.json`)).json();
+  const document = await (await fetch(`${server.url}/openapi.json`)).json();
   const expected = Object.values(document.paths).flatMap((methods) => Object.keys(methods)).length;
   assert.equal(await page.locator(".opblock").count(), expected);
   await shot(page, "viewer");
@@ -56,7 +52,7 @@ test("the viewer shows every operation, and one can be tried", async () => {
 });
 
 test("where a token is needed, it is asked for and sent", async () => {
-  const { page } = await open(`${CALLBOARD_WITH_TOKEN}/docs`);
+  const { page } = await open(`${locked.url}/docs`);
   await page.getByLabel(/wants a token/).fill("wrong");
   await page.getByRole("button", { name: "Show the interface" }).click();
   await page.getByText("this token is not known").waitFor();
@@ -78,7 +74,7 @@ test("where a token is needed, it is asked for and sent", async () => {
 });
 
 test("the plain page stands without anything built", async () => {
-  const { page, trouble } = await open(`${CALLBOARD_PLAIN}/docs`);
+  const { page, trouble } = await open(`${plain.url}/docs`);
   assert.match(await page.locator("h1").innerText(), /^Callboard .*the HTTP interface$/);
   assert.ok((await page.locator("h3").count()) > 20);
   await page.getByRole("link", { name: "SubmitJob" }).first().click();
@@ -87,6 +83,8 @@ test("the plain page stands without anything built", async () => {
   assert.match(await page.locator("#schema-SubmitJob pre").innerText(), /"payload"/);
   await page.evaluate(() => scrollTo(0, 0));
   await shot(page, "plain");
+  await page.goto(`${plain.url}/ui/jobs`);
+  assert.equal(await page.locator("h1").innerText(), "This server has no pages");
   assert.deepEqual(trouble, []);
   assert.deepEqual(await page.evaluate(() => violations), []);
 });
