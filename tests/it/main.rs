@@ -16,6 +16,7 @@ mod encryption_app;
 mod events;
 mod examples;
 mod faults;
+mod feed;
 mod fleet;
 mod fleet_nodes;
 mod fleet_remote;

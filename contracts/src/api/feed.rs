@@ -115,7 +115,7 @@ pub struct TreeChanges {
 pub struct JobChanges {
     /// Whether the watching begins here: there is nothing before it.
     pub full: bool,
-    /// Those jobs as they are now, at most 200.
+    /// Those jobs as they are now, at most 100.
     pub changed: Vec<JobSummary>,
     /// Events that were passed over, since there were too many: lists of jobs are to be read again.
     pub more: u64,

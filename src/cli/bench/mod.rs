@@ -2,6 +2,7 @@
 
 mod bus;
 mod continuous;
+mod crowd;
 mod fleet;
 mod histogram;
 mod http;
@@ -40,6 +41,8 @@ pub(super) enum BenchCommand {
     ///
     /// Fails if any of them misses an event or gets one out of order.
     Watchers(watchers::WatchersArgs),
+    /// Measure what it costs to be watched by many while jobs run: jobs a second, and the server's memory; print the figures as JSON.
+    Crowd(crowd::CrowdArgs),
     /// Measure how fast fleets of workers run jobs on one PostgreSQL; print the figures as JSON.
     ///
     /// For each number of workers a server that runs no jobs, the workers, each a process, and a schema are made. The jobs are
@@ -59,6 +62,7 @@ pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitC
         BenchCommand::Jobs(args) => interruptible(jobs::run(&args, printer), printer).await,
         BenchCommand::Queries(args) => interruptible(queries::run(&args, printer), printer).await,
         BenchCommand::Watchers(args) => interruptible(watchers::run(&args, printer), printer).await,
+        BenchCommand::Crowd(args) => interruptible(crowd::run(&args, printer), printer).await,
         BenchCommand::Fleet(args) => interruptible(fleet::run(&args, printer), printer).await,
         BenchCommand::Bus(args) => interruptible(bus::run(&args, printer), printer).await,
         BenchCommand::Unique(args) => interruptible(unique::run(&args, printer), printer).await,

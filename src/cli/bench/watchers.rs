@@ -48,7 +48,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long nothing may come before what is missing is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Files that a server and this program need besides connections.
-const OTHER_FILES: u64 = 500;
+pub(super) const OTHER_FILES: u64 = 500;
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchersArgs {
@@ -144,7 +144,7 @@ pub(super) async fn run(args: &WatchersArgs, printer: Printer) -> Result<Report,
     let began = Instant::now();
     let mut most_bytes = watched_bytes;
     {
-        let mut submitting = std::pin::pin!(submit(server.address, args.rate, jobs));
+        let mut submitting = std::pin::pin!(submit(server.address, args.rate, jobs, SENDERS));
         loop {
             tokio::select! {
                 submitted = &mut submitting => break submitted?,
@@ -184,7 +184,7 @@ pub(super) async fn run(args: &WatchersArgs, printer: Printer) -> Result<Report,
 }
 
 /// Each watcher is a connection here and one of the server, which has the same limit as this process.
-fn allow_files(wanted: u64) -> Result<(), Failure> {
+pub(super) fn allow_files(wanted: u64) -> Result<(), Failure> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return Ok(());
@@ -300,12 +300,17 @@ async fn watch(server: SocketAddr, seen: &Seen) -> io::Result<()> {
     }
 }
 
-/// Submits jobs at this rate, over a few connections.
-async fn submit(server: SocketAddr, rate: u32, jobs: u64) -> Result<(), Failure> {
+/// Submits jobs at this rate, over so many connections.
+pub(super) async fn submit(
+    server: SocketAddr,
+    rate: u32,
+    jobs: u64,
+    connections: u32,
+) -> Result<(), Failure> {
     let broken = |error: io::Error| Failure::failed(format!("the server's connection: {error}"));
     let mut senders = JoinSet::new();
-    for sender in 0..u64::from(SENDERS.min(rate)) {
-        let all = u64::from(SENDERS.min(rate));
+    for sender in 0..u64::from(connections.min(rate)) {
+        let all = u64::from(connections.min(rate));
         let mine = jobs / all + u64::from(sender < jobs % all);
         let mut connection = Connection::open(server).await.map_err(broken)?;
         let mut turns = interval(Duration::from_secs_f64(all as f64 / f64::from(rate)));

@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Events of the log that are read for one frame of jobs.
 const EVENTS: u32 = 256;
 /// Jobs in one frame.
-const JOBS: usize = 200;
+const JOBS: usize = 100;
 
 /// What a [`LiveHub`] is made from.
 #[derive(Clone)]

@@ -187,9 +187,9 @@ impl TimeSeries {
     pub fn recent(&self) -> Recent {
         let kept = self.0.lock();
         let rate = |number| {
-            let known: Vec<f64> = kept.all.column(Resolution::Second, number, RATE_STEPS).flatten().collect();
-            let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-            (mean * 1e3).round() / 1e3
+            let known = kept.all.column(Resolution::Second, number, RATE_STEPS).flatten();
+            let (sum, count) = known.fold((0.0, 0_u32), |(sum, count), rate| (sum + rate, count + 1));
+            (sum / f64::from(count.max(1)) * 1e3).round() / 1e3
         };
         let rates = Rates {
             submitted: rate(0),

@@ -77,7 +77,8 @@ export function List<T>(props: ListProps<T>) {
   const place = cursor === null ? -1 : sorted.findIndex((row) => rowKey(row) === cursor);
   const current = sorted[place];
 
-  useEffect(() => onCursor?.(current), [current, onCursor]);
+  // At once: the next key may be for this row already.
+  useLayoutEffect(() => onCursor?.(current), [current, onCursor]);
   useLayoutEffect(() => {
     if (!wantsFocus.current || cursor === null) return;
     const row = body.current?.querySelector<HTMLElement>(`tr[data-key="${CSS.escape(cursor)}"]`);
