@@ -149,7 +149,7 @@ test("an actor is restarted, and the tree shows it; one is suspended and goes on
   const details = page.getByRole("complementary", { name: "The actor" });
   await details.getByRole("button", { name: "Restart" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Restart" }).click();
-  await page.locator("#actor-observers\\/metrics.restarted").waitFor();
+  await page.locator(".tree-node.restarted:has(#actor-observers\\/metrics)").waitFor();
   await shot(page, "restarted");
   await page.getByRole("link", { name: /^observers\/metrics, actor, running, 1 restart$/ }).waitFor();
   assert.equal(await actor.getAttribute("data-generation"), "1");

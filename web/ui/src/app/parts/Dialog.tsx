@@ -38,8 +38,8 @@ export function Dialog({ title, close, children, class: kind }: DialogProps) {
       <div class="dialog">
         <header class="dialog-head">
           <h2>{title}</h2>
-          <button type="button" class="small quiet" onClick={close} aria-label="Close">
-            <kbd aria-hidden="true">Esc</kbd>
+          <button type="button" class="small quiet" onClick={close} aria-label="Esc: close">
+            <kbd>Esc</kbd>
           </button>
         </header>
         {children}
