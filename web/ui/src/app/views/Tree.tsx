@@ -269,8 +269,7 @@ function actions(entry: TreeEntry): Command[] {
   const node = overview.value?.node;
   if (!node || entry.path === "") return [];
   const actor = entry.path;
-  const tell = (action: string, done: string) =>
-    attempt(actor, async () => `${actor} ${done}: ${await order(node, { action, actor })}`);
+  const tell = (action: string) => attempt(actor, () => order(node, { action, actor }));
   const suspended = entry.state === "suspended";
   return [
     {
@@ -287,7 +286,7 @@ function actions(entry: TreeEntry): Command[] {
               : "All that it supervises restarts with it.",
           yes: "Restart",
           danger: true,
-          run: async () => void tell("restart_actor", "restarted"),
+          run: async () => void tell("restart_actor"),
         }),
     },
     suspended
@@ -296,7 +295,7 @@ function actions(entry: TreeEntry): Command[] {
           title: "Let the actor go on",
           keys: ["o"],
           role: "operator",
-          run: () => void tell("resume_actor", "goes on"),
+          run: () => void tell("resume_actor"),
         }
       : {
           name: "suspend actor",
@@ -309,7 +308,7 @@ function actions(entry: TreeEntry): Command[] {
               text: "It handles no messages until it is let go on; they wait in its mailbox.",
               yes: "Suspend",
               danger: true,
-              run: async () => void tell("suspend_actor", "suspended"),
+              run: async () => void tell("suspend_actor"),
             }),
         },
     {
@@ -324,7 +323,7 @@ function actions(entry: TreeEntry): Command[] {
           yes: "Stop",
           danger: true,
           typed: entry.name,
-          run: async () => void tell("stop_actor", "stopped"),
+          run: async () => void tell("stop_actor"),
         }),
     },
   ];
