@@ -86,7 +86,9 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
     // What is measured is the store, and not when it says that it is full.
     queue.max_backlog = u64::from(u32::MAX);
     settings.web.sse_max_clients = WATCHERS;
+    settings.web.sse_max_clients_per_address = WATCHERS;
     settings.web.max_connections = 2 * WATCHERS;
+    settings.web.max_connections_per_address = 2 * WATCHERS;
     let app = App::builder().settings(settings).job::<Probe>().web().start().await;
     let app = app.map_err(|error| Failure::failed(error.to_string()))?;
     if let Some(address) = app.address() {

@@ -149,12 +149,19 @@ fn ask(server: &Server, request: &str) -> Answer {
     loop {
         let count = stream.read(&mut part).unwrap_or(0);
         read.extend_from_slice(&part[..count]);
-        let text = String::from_utf8_lossy(&read);
-        let endless = text.split_once("\r\n\r\n").is_some_and(|(head, _)| head.contains("text/event-stream"));
-        if count == 0 || endless {
+        if count == 0 || is_enough(&String::from_utf8_lossy(&read)) {
             return Answer::of(&read);
         }
     }
+}
+
+/// Whether this is an answer as a whole, or the head of one without end.
+fn is_enough(text: &str) -> bool {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let whole =
+        length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| body.len() >= length);
+    whole || head.contains("text/event-stream")
 }
 
 fn connect(server: &Server) -> TcpStream {

@@ -71,7 +71,7 @@ impl Asker<'_> {
         let (mut said, mut part) = (Vec::new(), [0; 4096]);
         loop {
             let text = String::from_utf8_lossy(&said).into_owned();
-            if text.contains(until) {
+            if text.find(until).is_some_and(|at| text[at..].contains("\n\n")) {
                 return text;
             }
             let count = stream.read(&mut part).unwrap_or(0);
@@ -134,6 +134,11 @@ fn no_route_shows_what_is_secret() {
                     let last = asker.made("/api/v1/jobs", &json!({ "type": "noop" }));
                     asker.stream("/api/v1/events?cursor=1-0", &last)
                 }
+                "/api/v1/feed" => ["overview", "queues", "tree", "jobs", "nodes", "edges"]
+                    .map(|topic| {
+                        asker.stream(&format!("{path}?topics={topic}"), &format!("event: {topic}\n"))
+                    })
+                    .concat(),
                 "/api/v1/jobs/lookup" => asker.ask("POST", &path, &json!({ "ids": [done, dead] })),
                 _ => {
                     let answer = asker.ask("GET", &path, &Value::Null);

@@ -24,7 +24,7 @@ const LINGERS: Duration = Duration::from_secs(15);
 /// What a topic says: all there is, or what has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Told {
-    Overview(Overview),
+    Overview(Box<Overview>),
     Queues(QueueChanges),
     Nodes(NodeChanges),
     Edges(EdgeChanges),

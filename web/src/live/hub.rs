@@ -149,7 +149,8 @@ impl Hub {
     }
 
     fn tell_overview(&self, queues: &[QueueView], nodes: &[NodeView], edges: &[EdgeView]) {
-        let overview = Told::Overview(self.scene.overview(&self.scene.tree(), queues, nodes, edges));
+        let overview =
+            Told::Overview(Box::new(self.scene.overview(&self.scene.tree(), queues, nodes, edges)));
         self.board.tell(overview.clone(), Some(overview));
     }
 

@@ -77,9 +77,7 @@ fn moved(to: &str) -> HttpResponse {
 async fn root(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
     match accepted.is_some_and(|accepted| accepted.contains("text/html")) {
-        true => {
-            HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, APP)).finish()
-        }
+        true => HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, APP)).finish(),
         false => nowhere(state, request).await,
     }
 }

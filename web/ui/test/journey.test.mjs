@@ -137,6 +137,17 @@ test("a queue is drained, and goes on", async () => {
   await panel.getByText("Paused, and none of its jobs runs", { exact: false }).waitFor();
   await panel.getByRole("button", { name: "Resume" }).click();
   await panel.getByRole("button", { name: "Pause" }).waitFor();
+
+  await page.keyboard.press("L");
+  await box.getByLabel("Jobs in a time, at most").fill("many");
+  await box.getByRole("button", { name: "Set limits" }).click();
+  await page.locator(".toast.dead").waitFor();
+  await box.getByLabel("Jobs in a time, at most").fill("100/1m");
+  await box.getByLabel("Jobs that each node runs at once").fill("7");
+  await box.getByRole("button", { name: "Set limits" }).click();
+  await box.waitFor({ state: "detached" });
+  await panel.getByText("100/1m").waitFor();
+  await eventually("the node runs seven", async () => (await server.ask("/api/v1/queues/default")).concurrency === 7);
   await fine(opened);
 });
 
