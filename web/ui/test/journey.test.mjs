@@ -137,6 +137,17 @@ test("a queue is drained, and goes on", async () => {
   await panel.getByText("Paused, and none of its jobs runs", { exact: false }).waitFor();
   await panel.getByRole("button", { name: "Resume" }).click();
   await panel.getByRole("button", { name: "Pause" }).waitFor();
+
+  await page.keyboard.press("L");
+  await box.getByLabel("Jobs in a time, at most").fill("many");
+  await box.getByRole("button", { name: "Set limits" }).click();
+  await page.locator(".toast.dead").waitFor();
+  await box.getByLabel("Jobs in a time, at most").fill("100/1m");
+  await box.getByLabel("Jobs that each node runs at once").fill("7");
+  await box.getByRole("button", { name: "Set limits" }).click();
+  await box.waitFor({ state: "detached" });
+  await panel.getByText("100/1m").waitFor();
+  await eventually("the node runs seven", async () => (await server.ask("/api/v1/queues/default")).concurrency === 7);
   await fine(opened);
 });
 
@@ -149,7 +160,7 @@ test("an actor is restarted, and the tree shows it; one is suspended and goes on
   const details = page.getByRole("complementary", { name: "The actor" });
   await details.getByRole("button", { name: "Restart" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Restart" }).click();
-  await page.locator("#actor-observers\\/metrics.restarted").waitFor();
+  await page.locator(".tree-node.restarted:has(#actor-observers\\/metrics)").waitFor();
   await shot(page, "restarted");
   await page.getByRole("link", { name: /^observers\/metrics, actor, running, 1 restart$/ }).waitFor();
   assert.equal(await actor.getAttribute("data-generation"), "1");

@@ -1,7 +1,7 @@
 // Boxes in front of the page. The browser keeps the focus in them and closes them by Esc.
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { reason } from "../core/toasts";
 
 interface DialogProps {
@@ -13,7 +13,8 @@ interface DialogProps {
 
 export function Dialog({ title, close, children, class: kind }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // At once: what is typed right behind the key that opened it is for the box.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
     return () => {
@@ -37,8 +38,8 @@ export function Dialog({ title, close, children, class: kind }: DialogProps) {
       <div class="dialog">
         <header class="dialog-head">
           <h2>{title}</h2>
-          <button type="button" class="small quiet" onClick={close} aria-label="Close">
-            <kbd aria-hidden="true">Esc</kbd>
+          <button type="button" class="small quiet" onClick={close} aria-label="Esc: close">
+            <kbd>Esc</kbd>
           </button>
         </header>
         {children}

@@ -77,7 +77,8 @@ export function List<T>(props: ListProps<T>) {
   const place = cursor === null ? -1 : sorted.findIndex((row) => rowKey(row) === cursor);
   const current = sorted[place];
 
-  useEffect(() => onCursor?.(current), [current, onCursor]);
+  // At once: the next key may be for this row already.
+  useLayoutEffect(() => onCursor?.(current), [current, onCursor]);
   useLayoutEffect(() => {
     if (!wantsFocus.current || cursor === null) return;
     const row = body.current?.querySelector<HTMLElement>(`tr[data-key="${CSS.escape(cursor)}"]`);
@@ -116,7 +117,7 @@ export function List<T>(props: ListProps<T>) {
     setQuery({ sort: next });
   };
 
-  useCommands(label, [
+  useCommands("In the list", [
     { name: "down", title: "Next row", keys: ["j", "ArrowDown"], run: () => move(place + 1) },
     { name: "up", title: "Row before", keys: ["k", "ArrowUp"], run: () => move(place < 0 ? 0 : place - 1) },
     { name: "first", title: "First row", keys: ["g", "Home"], run: () => move(0) },
@@ -257,7 +258,7 @@ function Heading<T>({ column, sorting }: { column: Column<T>; sorting: string })
     <th
       scope="col"
       class={classes(column)}
-      style={column.width ? { width: column.width } : undefined}
+      style={column.width ? { "--width": column.width } : undefined}
       aria-sort={by ? (down ? "descending" : "ascending") : undefined}
     >
       {column.by ? (

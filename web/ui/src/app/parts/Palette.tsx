@@ -75,7 +75,10 @@ function search(typed: string): Command[] {
       { name: "workflow", title: `${typed} `, run: () => go(href(`/workflows/${typed}`)) },
     ];
   }
-  const all = allGroups.value.flatMap((group) => group.commands).filter(possible);
+  const all = [...allGroups.value]
+    .reverse()
+    .flatMap((group) => group.commands)
+    .filter(possible);
   const rank = (command: Command) => {
     const names = [command.name, ...(command.aliases ?? [])];
     if (names.some((name) => name === typed)) return 0;

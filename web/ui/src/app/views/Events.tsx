@@ -183,10 +183,10 @@ export function EventsPage() {
               <button
                 type="button"
                 class="small quiet"
-                aria-label="Let go of the event"
+                aria-label="Esc: let go of the event"
                 onClick={() => setQuery({ event: null })}
               >
-                <kbd aria-hidden="true">Esc</kbd>
+                <kbd>Esc</kbd>
               </button>
             </div>
           }

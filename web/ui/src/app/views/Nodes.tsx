@@ -39,7 +39,7 @@ const COLUMNS: Column<NodeView>[] = [
   { id: "version", title: "Version", cell: (node) => node.version, by: (node) => node.version, hide: "narrow", width: "6rem" },
   {
     id: "since",
-    title: "Up for",
+    title: "Since",
     cell: (node) => <Ago at={node.since} />,
     by: (node) => node.since,
     number: true,
@@ -97,8 +97,7 @@ export function NodesPage() {
 }
 
 function actions(node: NodeView): Command[] {
-  const tell = (action: string, done: string) =>
-    attempt(node.name, async () => `${node.name} ${done}: ${await order(node.name, { action })}`);
+  const tell = (action: string) => attempt(node.name, async () => `${node.name}: ${await order(node.name, { action })}`);
   return [
     node.state === "paused"
       ? {
@@ -106,7 +105,7 @@ function actions(node: NodeView): Command[] {
           title: "Let the node claim jobs again",
           keys: ["o"],
           role: "operator",
-          run: () => void tell("resume", "goes on"),
+          run: () => void tell("resume"),
         }
       : {
           name: "pause node",
@@ -119,7 +118,7 @@ function actions(node: NodeView): Command[] {
               text: "It claims no more jobs; what it runs goes on.",
               yes: "Pause",
               danger: true,
-              run: async () => void tell("pause", "is paused"),
+              run: async () => void tell("pause"),
             }),
         },
     {
@@ -134,7 +133,7 @@ function actions(node: NodeView): Command[] {
           yes: "Drain and exit",
           danger: true,
           typed: node.name,
-          run: async () => void tell("drain", "drains"),
+          run: async () => void tell("drain"),
         }),
     },
   ];

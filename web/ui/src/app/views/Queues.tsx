@@ -5,13 +5,15 @@ import { useCallback, useState } from "preact/hooks";
 import { get, path, send, withQuery } from "../api/client";
 import type { QueueView, Series } from "../api/types";
 import { now } from "../core/clock";
+import { order } from "../core/commands";
 import { fits, type Row } from "../core/filter";
 import { count, plural, rate, short, span } from "../core/format";
 import { type Command, useCommands } from "../core/keys";
 import { useLoaded } from "../core/load";
 import { go, href, query, setQuery } from "../core/router";
 import { attempt, say } from "../core/toasts";
-import { queues } from "../live/state";
+import { useTopics } from "../live/feed";
+import { nodes, queues } from "../live/state";
 import { Action, Ago, Badge, Empty, Facts, Head, Panel } from "../parts/basic";
 import { ask, Dialog } from "../parts/Dialog";
 import { FilterField, useFilter } from "../parts/Filter";
@@ -134,6 +136,7 @@ function row(queue: QueueView): Row {
 }
 
 export function QueuesPage() {
+  useTopics("nodes");
   const filter = useFilter(FIELDS);
   const current = useSignal<QueueView | undefined>(undefined);
   const limits = useSignal<QueueView | null>(null);
@@ -241,7 +244,13 @@ function actions(queue: QueueView, limit: (queue: QueueView) => void): Command[]
           `${name} drains`,
         ),
     },
-    { name: "limit queue", title: "Limit the queue", keys: ["L"], role: "operator", run: () => limit(queue) },
+    {
+      name: "limit queue",
+      title: "Limit the queue, or how many of its jobs a node runs at once",
+      keys: ["L", "K"],
+      role: "operator",
+      run: () => limit(queue),
+    },
     {
       name: "jobs of queue",
       title: "Show the jobs of the queue",
@@ -357,6 +366,8 @@ function Limits({ queue, close }: { queue: QueueView; close: () => void }) {
   const [entered, setEntered] = useState<Record<string, string>>(() =>
     Object.fromEntries(LIMITS.map(({ name }) => [name, queue[name] === undefined ? "" : String(queue[name])])),
   );
+  const [concurrency, setConcurrency] = useState(String(queue.concurrency));
+  const serving = [...(nodes.value?.values() ?? [])].filter((node) => node.queues.some((one) => one.name === queue.name));
   const submit = async (event: Event) => {
     event.preventDefault();
     const value = (name: string) => {
@@ -365,8 +376,13 @@ function Limits({ queue, close }: { queue: QueueView; close: () => void }) {
       return name.startsWith("max") ? Number(text) : text;
     };
     const body = Object.fromEntries(LIMITS.map(({ name }) => [name, value(name)]));
+    const wanted = concurrency.trim();
     const done = await attempt(`The limits of ${queue.name}`, async () => {
       await change(queue.name, "limit", body);
+      if (wanted !== "" && wanted !== String(queue.concurrency)) {
+        const settings = { [`queues.${queue.name}.concurrency`]: wanted };
+        await Promise.all(serving.map((node) => order(node.name, { action: "set", settings })));
+      }
       return `${queue.name} has its limits`;
     });
     if (done) close();
@@ -388,6 +404,15 @@ function Limits({ queue, close }: { queue: QueueView; close: () => void }) {
               />
             </label>
           ))}
+          {serving.length > 0 && (
+            <label class="field">
+              <span>Jobs that each node runs at once</span>
+              <input value={concurrency} inputMode="numeric" onInput={(event) => setConcurrency(event.currentTarget.value)} />
+              <small>
+                Set on {serving.map((node) => node.name).join(", ")}, until the node ends; the configuration has it for good.
+              </small>
+            </label>
+          )}
         </div>
         <footer class="dialog-foot">
           <button type="button" onClick={close}>

@@ -219,42 +219,48 @@ function TreeNodeDrawing({ node: { entry, x, y }, width, chosen, restartedAt, li
   const room = Math.floor((width - 44 - mark.length * 6.5) / 7);
   const name = entry.name.length > room ? `${entry.name.slice(0, Math.max(1, room - 1))}…` : entry.name;
   const said = `${entry.path || "root"}, ${entry.kind.replace("_", " ")}, ${entry.state.replace("_", " ")}, ${plural(entry.generation, "restart")}`;
+  const kind = ["tree-node", tone, supervisor && "supervisor", chosen && "chosen", !lit && "dim", flash && "restarted"];
   return (
-    <a
-      id={nodeId(entry)}
-      href={`?actor=${encodeURIComponent(key(entry))}`}
-      class={`tree-node ${tone} ${supervisor ? "supervisor" : ""} ${chosen ? "chosen" : ""} ${lit ? "" : "dim"} ${flash ? "restarted" : ""}`}
-      aria-label={said}
-      aria-current={chosen || undefined}
-      data-generation={entry.generation}
-      onClick={(event) => {
-        event.preventDefault();
-        setQuery({ actor: chosen ? null : key(entry) });
-      }}
-    >
-      {flash && (
-        <rect
-          key={restartedAt}
-          class="ring"
-          x={x - 1}
-          y={y - 1}
-          width={width + 2}
-          height={NODE.height + 2}
-          rx={supervisor ? 16 : 7}
-        />
-      )}
-      <rect class="box" x={x} y={y} width={width} height={NODE.height} rx={supervisor ? 15 : 6} />
-      <circle class="bead" cx={x + 16} cy={y + 15} r="8" />
-      <text aria-hidden="true" class="bead-letter" x={x + 16} y={y + 19} text-anchor="middle">
-        {letter}
-      </text>
-      <text aria-hidden="true" class="tree-name" x={x + 31} y={y + 19.5}>
-        {name}
-      </text>
-      <text aria-hidden="true" class="tree-mark" x={x + width - 10} y={y + 19.5} text-anchor="end">
-        {mark}
-      </text>
-    </a>
+    <g class={kind.filter(Boolean).join(" ")}>
+      {/* The link says all of it in words; what is drawn is for the eye. */}
+      <a
+        id={nodeId(entry)}
+        href={`?actor=${encodeURIComponent(key(entry))}`}
+        aria-label={said}
+        aria-current={chosen || undefined}
+        data-generation={entry.generation}
+        onClick={(event) => {
+          event.preventDefault();
+          setQuery({ actor: chosen ? null : key(entry) });
+        }}
+      >
+        <rect class="hit" x={x} y={y} width={width} height={NODE.height} />
+      </a>
+      <g class="drawn" aria-hidden="true">
+        {flash && (
+          <rect
+            key={restartedAt}
+            class="ring"
+            x={x - 1}
+            y={y - 1}
+            width={width + 2}
+            height={NODE.height + 2}
+            rx={supervisor ? 16 : 7}
+          />
+        )}
+        <rect class="box" x={x} y={y} width={width} height={NODE.height} rx={supervisor ? 15 : 6} />
+        <circle class="bead" cx={x + 16} cy={y + 15} r="8" />
+        <text class="bead-letter" x={x + 16} y={y + 19} text-anchor="middle">
+          {letter}
+        </text>
+        <text class="tree-name" x={x + 31} y={y + 19.5}>
+          {name}
+        </text>
+        <text class="tree-mark" x={x + width - 10} y={y + 19.5} text-anchor="end">
+          {mark}
+        </text>
+      </g>
+    </g>
   );
 }
 
@@ -263,8 +269,7 @@ function actions(entry: TreeEntry): Command[] {
   const node = overview.value?.node;
   if (!node || entry.path === "") return [];
   const actor = entry.path;
-  const tell = (action: string, done: string) =>
-    attempt(actor, async () => `${actor} ${done}: ${await order(node, { action, actor })}`);
+  const tell = (action: string) => attempt(actor, () => order(node, { action, actor }));
   const suspended = entry.state === "suspended";
   return [
     {
@@ -281,7 +286,7 @@ function actions(entry: TreeEntry): Command[] {
               : "All that it supervises restarts with it.",
           yes: "Restart",
           danger: true,
-          run: async () => void tell("restart_actor", "restarted"),
+          run: async () => void tell("restart_actor"),
         }),
     },
     suspended
@@ -290,7 +295,7 @@ function actions(entry: TreeEntry): Command[] {
           title: "Let the actor go on",
           keys: ["o"],
           role: "operator",
-          run: () => void tell("resume_actor", "goes on"),
+          run: () => void tell("resume_actor"),
         }
       : {
           name: "suspend actor",
@@ -303,7 +308,7 @@ function actions(entry: TreeEntry): Command[] {
               text: "It handles no messages until it is let go on; they wait in its mailbox.",
               yes: "Suspend",
               danger: true,
-              run: async () => void tell("suspend_actor", "suspended"),
+              run: async () => void tell("suspend_actor"),
             }),
         },
     {
@@ -318,7 +323,7 @@ function actions(entry: TreeEntry): Command[] {
           yes: "Stop",
           danger: true,
           typed: entry.name,
-          run: async () => void tell("stop_actor", "stopped"),
+          run: async () => void tell("stop_actor"),
         }),
     },
   ];
@@ -332,8 +337,13 @@ function Actor({ entry, commands }: { entry: TreeEntry; commands: Command[] }) {
     <aside class="panel actor" aria-label="The actor">
       <header class="panel-head">
         <h2>{entry.path || "root"}</h2>
-        <button type="button" class="small quiet" aria-label="Let go of the actor" onClick={() => setQuery({ actor: null })}>
-          <kbd aria-hidden="true">Esc</kbd>
+        <button
+          type="button"
+          class="small quiet"
+          aria-label="Esc: let go of the actor"
+          onClick={() => setQuery({ actor: null })}
+        >
+          <kbd>Esc</kbd>
         </button>
       </header>
       <div class="actor-actions">

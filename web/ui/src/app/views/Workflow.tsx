@@ -206,18 +206,23 @@ function Step({ step, x, y }: { step: StepView; x: number; y: number }) {
   const { tone, letter } = STATES[step.state];
   const name = step.name.length > 19 ? `${step.name.slice(0, 18)}…` : step.name;
   return (
-    <a class={`tree-node step ${tone}`} href={href(`/jobs/${step.job}`)} aria-label={`${step.name}, ${step.state}`}>
-      <rect class="box" x={x} y={y} width={STEP.width} height={STEP.height} rx="7" />
-      <circle class="bead" cx={x + 18} cy={y + 22} r="9" />
-      <text aria-hidden="true" class="bead-letter" x={x + 18} y={y + 26} text-anchor="middle">
-        {letter}
-      </text>
-      <text aria-hidden="true" class="tree-name" x={x + 35} y={y + 19}>
-        {name}
-      </text>
-      <text aria-hidden="true" class="tree-sub" x={x + 35} y={y + 34}>
-        {step.type.length > 20 ? `${step.type.slice(0, 19)}…` : step.type}
-      </text>
-    </a>
+    <g class={`tree-node step ${tone}`}>
+      <a href={href(`/jobs/${step.job}`)} aria-label={`${step.name}, ${step.state}`}>
+        <rect class="hit" x={x} y={y} width={STEP.width} height={STEP.height} />
+      </a>
+      <g class="drawn" aria-hidden="true">
+        <rect class="box" x={x} y={y} width={STEP.width} height={STEP.height} rx="7" />
+        <circle class="bead" cx={x + 18} cy={y + 22} r="9" />
+        <text class="bead-letter" x={x + 18} y={y + 26} text-anchor="middle">
+          {letter}
+        </text>
+        <text class="tree-name" x={x + 35} y={y + 19}>
+          {name}
+        </text>
+        <text class="tree-sub" x={x + 35} y={y + 34}>
+          {step.type.length > 20 ? `${step.type.slice(0, 19)}…` : step.type}
+        </text>
+      </g>
+    </g>
   );
 }
