@@ -53,7 +53,7 @@ use uuid::Uuid;
 use crate::{
     assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
     backends::{Backends, SameNameError},
-    folder_lock::{FolderError, FolderLock},
+    folder_lock::{self, FolderError, FolderLock},
     keyring::{KeyringError, keyring},
     settings::{Keeper, KeeperArgs, Kept, Reread, SetLogLevel, SettingsError, check_keys},
     workflows::Workflows,
@@ -1003,6 +1003,12 @@ impl App {
         let (spec, handle) = callboard_web::web(settings, self.web_dependencies())?;
         self.system.root().start_supervisor(spec).await?;
         self.address = *handle.local_addr.borrow();
+        if let Some(address) = self.address
+            && let Err(error) = folder_lock::note_address(&self.settings.data.dir, address)
+        {
+            // Whoever looks for the server there is told of it in other ways.
+            tracing::warn!(%error, "the lock of the data folder does not say where the server is");
+        }
         let old = handle.old_ports.iter().filter_map(|(port, at)| Some((port.as_str(), (*at.borrow())?)));
         self.old_addresses = old.collect();
         Ok(())

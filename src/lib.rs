@@ -50,7 +50,7 @@ pub use callboard_contracts as contracts;
 #[cfg(feature = "sqlite")]
 pub use cron::Cron;
 #[cfg(feature = "sqlite")]
-pub use folder_lock::FolderError;
+pub use folder_lock::{FolderError, address_in_lock};
 #[cfg(feature = "sqlite")]
 pub use keyring::KeyringError;
 #[cfg(feature = "sqlite")]

@@ -60,6 +60,12 @@ impl ClientBuilder {
         }
     }
 
+    /// The server's address, in the place of the one that the builder was made with.
+    pub fn url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     /// The token that every request carries. Default: none.
     pub fn token(mut self, token: SecretString) -> Self {
         self.token = Some(token);

@@ -7,7 +7,7 @@ use callboard_contracts::api::{
     QueueLimits, QueueView, Readiness, SessionView, SettingsChanged, SettingsView, Totals, TreeNode,
 };
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{Client, ClientError, request::Call};
@@ -198,6 +198,15 @@ impl Client {
         let limit = limit.as_millis().max(1).to_string();
         let path = format!("/api/v1/nodes/{}/tree", escaped(node));
         self.call(Call::get(path).query(vec![("timeout_ms", limit)]).only_once()).await
+    }
+
+    /// The alerts of the Alertmanager that the server passes on, as that has them.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the status is 502 if the server cannot ask it, also because it is told of none, and 504 if it does not
+    /// answer in time.
+    pub async fn outside_alerts(&self) -> Result<Vec<Value>, ClientError> {
+        self.call(Call::get("/proxy/alerts").only_once()).await
     }
 
     /// Totals of finished jobs.

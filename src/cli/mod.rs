@@ -6,9 +6,13 @@ mod bulk;
 mod completions;
 mod config;
 mod connection;
+#[cfg(feature = "console")]
+mod console;
 mod cron;
 mod dead;
 mod demo;
+#[cfg(feature = "console")]
+mod doctor;
 #[cfg(test)]
 mod documentation;
 mod edges;
@@ -95,6 +99,15 @@ enum Command {
     ///
     /// It needs nothing, stores everything in a folder that is removed at the end, and listens on loopback only.
     Demo(demo::DemoArgs),
+    /// Watch a server on the terminal, and change things: jobs, queues, the tree, nodes and all the rest.
+    ///
+    /// The server is the one that --url or CALLBOARD_URL names; else the first that answers of those at READ_MODEL_URL and GATEWAY_URL,
+    /// if they are set, at the address in the lock of the data folder, and at the default address. `?` shows the keys.
+    #[cfg(feature = "console")]
+    Console(console::ConsoleArgs),
+    /// Look whether this machine has what Callboard needs, and say what to do about what is missing.
+    #[cfg(feature = "console")]
+    Doctor(doctor::DoctorArgs),
     /// Submit jobs, from flags, a file or standard input.
     Submit(submit::SubmitArgs),
     /// Look at jobs, cancel them, run them again.
@@ -233,6 +246,11 @@ fn run(cli: Cli, printer: Printer) -> Result<ExitCode, Failure> {
         Command::Serve { args, observatory, roles } => runtime.block_on(serve::run(args, observatory, roles)),
         Command::Worker(args) => runtime.block_on(worker::run(args)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        // It has threads and runtimes of its own.
+        #[cfg(feature = "console")]
+        Command::Console(args) => console::run(&cli.connection, &args, printer),
+        #[cfg(feature = "console")]
+        Command::Doctor(args) => runtime.block_on(doctor::run(&cli.connection, &args, printer)),
         Command::Nodes(args) => {
             let command = args.command.unwrap_or(nodes::NodesCommand::List);
             runtime.block_on(nodes::run(&client()?, command, printer))

@@ -6,6 +6,7 @@ mod checksums;
 mod cli;
 mod coming_from;
 mod connections;
+mod console;
 mod crashing;
 mod cron;
 mod dead_jobs;

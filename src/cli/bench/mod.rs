@@ -1,6 +1,8 @@
 //! `callboard bench`: measures this program on this machine.
 
 mod bus;
+#[cfg(feature = "console")]
+mod console;
 mod continuous;
 mod crowd;
 mod fleet;
@@ -52,6 +54,10 @@ pub(super) enum BenchCommand {
     Bus(bus::BusArgs),
     /// Measure what it costs that jobs are the only ones of their kind, beside ever more of them; print the figures as JSON.
     Unique(unique::UniqueArgs),
+    /// Measure how long it takes from a key in the console to what is drawn of it, with many jobs in its list; print the figures
+    /// as JSON.
+    #[cfg(feature = "console")]
+    Console(console::ConsoleArgs),
     /// The server that is measured: `serve`, with the job type `bench-probe`. Ends with its standard input.
     #[command(hide = true)]
     Server(server::ServerArgs),
@@ -66,6 +72,8 @@ pub(super) async fn run(command: BenchCommand, printer: Printer) -> Result<ExitC
         BenchCommand::Fleet(args) => interruptible(fleet::run(&args, printer), printer).await,
         BenchCommand::Bus(args) => interruptible(bus::run(&args, printer), printer).await,
         BenchCommand::Unique(args) => interruptible(unique::run(&args, printer), printer).await,
+        #[cfg(feature = "console")]
+        BenchCommand::Console(args) => interruptible(console::run(&args), printer).await,
         BenchCommand::Server(args) => Box::pin(server::run(&args)).await,
     }
 }
