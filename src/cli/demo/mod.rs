@@ -28,6 +28,7 @@ pub(super) struct DemoArgs {
 const TOUR: &str =
     "a small shop is open: it sends mail, scales pictures, takes payments, and some of that goes wrong
 
+  callboard console               all of it, in a terminal; /ui/ shows it in a browser
   callboard tree --watch          the supervision tree, as it is now
   callboard jobs list             the newest jobs
   callboard dead                  what dead jobs died of
