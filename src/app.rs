@@ -130,6 +130,10 @@ pub enum AppError {
     #[cfg(feature = "web")]
     #[error(transparent)]
     Web(#[from] callboard_web::WebError),
+    /// The web terminal cannot be set up.
+    #[cfg(feature = "web")]
+    #[error(transparent)]
+    Terminal(#[from] assembly::TerminalSetupError),
     /// The tree did not start.
     #[error(transparent)]
     System(#[from] StartSystemError),
@@ -188,6 +192,7 @@ pub struct AppBuilder {
     offers: Vec<Offer>,
     /// What the embedding program brings.
     pub(crate) backends: Backends,
+    console: bool,
     /// What was wrong with a URL that was given in code.
     wrong_url: Option<InvalidDatabaseUrl>,
     /// Entries of the cron table.
@@ -319,6 +324,9 @@ pub struct App {
     keeper: ActorRef<Keeper>,
     address: Option<SocketAddr>,
     old_addresses: Vec<(&'static str, SocketAddr)>,
+    /// Whether this program has the command `console`.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the web terminal runs it"))]
+    console: bool,
     roles: RoleSet,
     leaving: watch::Receiver<bool>,
     /// Whether whoever submits a job waits until it has run.
@@ -348,6 +356,7 @@ impl App {
             log_level: None,
             offers: Vec::new(),
             backends: Backends::default(),
+            console: false,
             wrong_url: None,
             cron: BTreeMap::new(),
             no_object: None,
@@ -722,6 +731,14 @@ impl AppBuilder {
         self
     }
 
+    /// Says that this program has the command `console` of `callboard`: the web terminal runs it by default. Without it there is a
+    /// web terminal only where the setting `terminal.command` names another program.
+    #[cfg(feature = "web")]
+    pub fn console(mut self) -> Self {
+        self.console = true;
+        self
+    }
+
     /// Serves the endpoints of a process that only runs jobs, its probes and metrics, at `worker.probes`.
     #[cfg(feature = "web")]
     pub fn probes(mut self) -> Self {
@@ -904,6 +921,7 @@ impl AppBuilder {
             keeper: keeper_ref,
             address: None,
             old_addresses: Vec::new(),
+            console: self.console,
             roles,
             leaving: left,
             _folder: folder,
@@ -999,7 +1017,11 @@ impl App {
 
     #[cfg(feature = "web")]
     async fn serve(&mut self, endpoints: Endpoints) -> Result<(), AppError> {
-        let settings = assembly::web(&self.settings, endpoints == Endpoints::Worker);
+        let worker = endpoints == Endpoints::Worker;
+        let mut settings = assembly::web(&self.settings, worker);
+        if !worker {
+            settings.terminal = assembly::terminal(&self.settings, self.console)?;
+        }
         let (spec, handle) = callboard_web::web(settings, self.web_dependencies())?;
         self.system.root().start_supervisor(spec).await?;
         self.address = *handle.local_addr.borrow();
@@ -1022,7 +1044,7 @@ impl App {
     #[cfg(feature = "web")]
     fn web_dependencies(&self) -> callboard_web::WebDependencies {
         let Handles { gateway, read_model, metrics, .. } = &self.handles;
-        let (metrics, counted) = (metrics.clone(), metrics.clone());
+        let (metrics, counted, terminals) = (metrics.clone(), metrics.clone(), metrics.clone());
         let handles = self.handles.clone();
         // Not the system itself: the tree must not keep itself alive.
         let (root, conditions) = (self.system.root(), self.conditions.clone());
@@ -1097,6 +1119,7 @@ impl App {
             }),
             windows: self.handles.windows(),
             request_refused: std::sync::Arc::new(move || counted.request_refused()),
+            terminal_event: std::sync::Arc::new(move |event| terminals.terminal(event)),
             telemetry: self.telemetry.clone(),
             series: self.handles.series(),
             node: self.handles.node_name().into(),

@@ -671,7 +671,84 @@ pub(crate) fn web(settings: &Settings, worker: bool) -> callboard_web::WebSettin
             timeout: settings.proxy.timeout,
             max_answer: settings.proxy.max_answer.as_usize(),
         },
+        // A worker has none: its console would find nothing there.
+        terminal: None,
     }
+}
+
+/// The web terminal, if there is to be one. `console`: whether this program has the command that it runs by default.
+///
+/// # Errors
+/// The program that it is to run cannot be.
+#[cfg(feature = "web")]
+pub(crate) fn terminal(
+    settings: &Settings,
+    console: bool,
+) -> Result<Option<callboard_web::TerminalSettings>, TerminalSetupError> {
+    let terminal = &settings.terminal;
+    if !terminal.enabled || (terminal.command == CONSOLE && !console) {
+        return Ok(None);
+    }
+    let command = match terminal.commands.iter().find(|command| command.name == terminal.command) {
+        None => callboard_web::TerminalCommand {
+            name: CONSOLE.to_owned(),
+            file: callboard_actors::jobs::command::executable()?,
+            args: vec![CONSOLE.to_owned()],
+            read_only_args: vec!["--readonly".to_owned()],
+            is_console: true,
+        },
+        Some(command) => {
+            let program = AllowList::new([&command.program])?;
+            let program = program.resolve(&command.program).map_err(TerminalSetupError::Refused)?;
+            callboard_web::TerminalCommand {
+                name: command.name.clone(),
+                file: program.file().into(),
+                args: command.args.clone(),
+                read_only_args: command.read_only_args.clone(),
+                is_console: false,
+            }
+        }
+    };
+    Ok(Some(callboard_web::TerminalSettings {
+        command,
+        origins: terminal.origins.clone(),
+        read_only: terminal.read_only,
+        idle_timeout: terminal.idle_timeout,
+        absolute_timeout: terminal.absolute_timeout,
+        per_address: terminal.per_address,
+        max_sessions: terminal.max_sessions,
+        grace: terminal.grace,
+        reconnect_token: terminal.reconnect_token,
+        ticket: terminal.ticket,
+        ring: terminal.ring.as_usize(),
+        ring_frames: terminal.ring_frames,
+        ring_v2: terminal.ring_v2.as_usize(),
+        window: terminal.window.as_usize(),
+        ping: terminal.ping,
+        dead_after: terminal.dead_after,
+        kill_grace: terminal.kill_grace,
+        recordings: terminal.recordings_dir.clone(),
+        test_mode: terminal.test_mode,
+    }))
+}
+
+/// What the terminal runs by default.
+#[cfg(feature = "web")]
+const CONSOLE: &str = "console";
+
+/// Why there can be no web terminal.
+#[cfg(feature = "web")]
+#[derive(Debug, thiserror::Error)]
+pub enum TerminalSetupError {
+    /// The program cannot be allowed.
+    #[error("`terminal.commands`: {0}")]
+    Program(#[from] AllowListError),
+    /// The program is not there.
+    #[error("`terminal.commands`: {0}")]
+    Refused(#[source] callboard_actors::jobs::command::Refusal),
+    /// The system does not say where this program is.
+    #[error("the web terminal cannot be set up: {0}")]
+    System(#[from] std::io::Error),
 }
 
 #[cfg(feature = "web")]
@@ -686,12 +763,17 @@ fn interface(interface: &callboard_config::InterfaceSettings) -> callboard_contr
 /// The ports of the old system that are to be open beside the server's own.
 #[cfg(feature = "web")]
 fn old_ports(settings: &Settings) -> Vec<(callboard_web::OldPort, std::net::SocketAddr)> {
-    use callboard_web::OldPort::{Gateway, Metrics, ReadModel};
+    use callboard_web::OldPort::{Gateway, Metrics, ReadModel, Terminal, TerminalMetrics, TerminalSocket};
     let observatory = &settings.observatory;
     if !observatory.ports {
         return Vec::new();
     }
     let read_model = settings.read_model_listen().map(|listen| (ReadModel, listen));
     let others = [(Gateway, observatory.gateway_listen), (Metrics, observatory.metrics_listen)];
-    others.into_iter().chain(read_model).collect()
+    let terminal = [
+        (Terminal, observatory.terminal_listen),
+        (TerminalSocket, observatory.terminal_socket_listen),
+        (TerminalMetrics, observatory.terminal_metrics_listen),
+    ];
+    others.into_iter().chain(read_model).chain(terminal).collect()
 }

@@ -33,6 +33,7 @@ mod settings;
 mod source;
 mod table;
 mod telemetry_header;
+mod terminal_command;
 mod text;
 mod token;
 mod value;
@@ -67,4 +68,5 @@ pub use settings::{
 };
 pub use source::{EffectiveValue, Source};
 pub use telemetry_header::TelemetryHeaderSettings;
+pub use terminal_command::TerminalCommandSettings;
 pub use token::TokenSettings;

@@ -16,7 +16,7 @@ use crate::problem::{Problem, Problems};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES, nearest};
 use crate::settings::{
     BusSettings, CommandSettings, HttpSettings, ProxySettings, QueueSettings, Settings, StoreSettings,
-    TelemetrySettings, WebSettings,
+    TelemetrySettings, TerminalSettings, WebSettings,
 };
 use crate::source::Source;
 use crate::value::Setting;
@@ -51,6 +51,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, unread: &BTreeSet<Key>
     store(&mut rules, &settings.store);
     telemetry(&mut rules, &settings.telemetry);
     observatory(&mut rules, settings);
+    terminal(&mut rules, &settings.terminal);
     proxy(&mut rules, &settings.proxy);
     outside(&mut rules, settings);
     durations(&mut rules, settings);
@@ -332,6 +333,94 @@ fn telemetry(rules: &mut Rules<'_>, telemetry: &TelemetrySettings) {
     rules.require(telemetry.timeout <= LONGEST, "telemetry.timeout", "it must be at most 10s");
 }
 
+fn terminal(rules: &mut Rules<'_>, terminal: &TerminalSettings) {
+    let mut names = BTreeSet::from(["console"]);
+    for command in &terminal.commands {
+        let name = &command.name;
+        rules.require(
+            is_queue_name(name),
+            "terminal.commands",
+            "a name is 1 to 50 of letters, digits, \"-\", \"_\" and \".\"",
+        );
+        rules.require(
+            names.insert(name),
+            "terminal.commands",
+            "each command needs a name of its own, and \"console\" is taken",
+        );
+        rules.require(
+            !command.program.is_empty() && !command.program.contains('\0'),
+            "terminal.commands",
+            "a program is a plain name or an absolute path",
+        );
+    }
+    rules.require(
+        names.contains(terminal.command.as_str()),
+        "terminal.command",
+        "it must be \"console\" or the name of one of terminal.commands",
+    );
+    for origin in &terminal.origins {
+        rules.require(
+            is_origin(origin),
+            "terminal.origins",
+            "an origin is a scheme, a host and perhaps a port, as \"https://ops.example.com\", and nothing behind them",
+        );
+    }
+    rules.range(&key("terminal.max_sessions"), terminal.max_sessions, 1, 1000);
+    rules.range(&key("terminal.per_address"), terminal.per_address, 1, 1000);
+    rules.ordered(
+        ("terminal.per_address", &terminal.per_address),
+        ("terminal.max_sessions", &terminal.max_sessions),
+    );
+    rules.range(&key("terminal.ring_frames"), terminal.ring_frames, 1, 100_000);
+    let sizes = [
+        ("terminal.ring", terminal.ring, 64, 64 * 1024),
+        ("terminal.ring_v2", terminal.ring_v2, 2 * 1024, 64 * 1024),
+        ("terminal.window", terminal.window, 32, 2 * 1024),
+    ];
+    for (name, size, least, most) in sizes {
+        let kib = |number: u64| number * 1024;
+        let fits = (kib(least)..=kib(most)).contains(&size.bytes());
+        rules.require(fits, name, &format!("it must be from {least}KiB to {most}KiB"));
+    }
+    for (name, time) in [
+        ("terminal.idle_timeout", terminal.idle_timeout),
+        ("terminal.reconnect_token", terminal.reconnect_token),
+        ("terminal.ticket", terminal.ticket),
+        ("terminal.ping", terminal.ping),
+    ] {
+        rules.not_zero(name, time);
+    }
+    rules.require(terminal.ticket <= Duration::from_secs(30), "terminal.ticket", "it must be at most 30s");
+    rules.require(
+        terminal.ping < terminal.dead_after,
+        "terminal.dead_after",
+        "it must be longer than terminal.ping",
+    );
+    rules.require(
+        terminal.kill_grace <= Duration::from_secs(10),
+        "terminal.kill_grace",
+        "it must be at most 10s",
+    );
+    rules.require(
+        terminal.idle_timeout <= terminal.absolute_timeout,
+        "terminal.absolute_timeout",
+        "it must be at least terminal.idle_timeout",
+    );
+}
+
+/// Whether a browser could name it in `Origin`.
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let letter = |byte: u8| {
+            byte.is_ascii_lowercase()
+                || byte.is_ascii_digit()
+                || matches!(byte, b'-' | b'.' | b':' | b'[' | b']')
+        };
+        !host.is_empty() && host.bytes().all(letter)
+    })
+}
+
 /// The ports of the old system, if they are to be opened.
 fn observatory(rules: &mut Rules<'_>, settings: &Settings) {
     let Settings { observatory, web, .. } = settings;
@@ -344,6 +433,9 @@ fn observatory(rules: &mut Rules<'_>, settings: &Settings) {
         ("observatory.gateway_listen", observatory.gateway_listen),
         ("observatory.read_model_listen", observatory.read_model_listen),
         ("observatory.metrics_listen", observatory.metrics_listen),
+        ("observatory.terminal_listen", observatory.terminal_listen),
+        ("observatory.terminal_socket_listen", observatory.terminal_socket_listen),
+        ("observatory.terminal_metrics_listen", observatory.terminal_metrics_listen),
     ] {
         if name == "observatory.read_model_listen" && settings.read_model_listen().is_none() {
             if asks && observatory.allow_unauthenticated {

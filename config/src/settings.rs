@@ -28,6 +28,7 @@ use crate::reader::{Reader, Section};
 use crate::schema::{QUEUE_DEFAULTS, QUEUES};
 use crate::server_url::{BrokerUrl, MongodbUrl, RedisUrl};
 use crate::telemetry_header::TelemetryHeaderSettings;
+use crate::terminal_command::TerminalCommandSettings;
 use crate::token::TokenSettings;
 use crate::value::Setting;
 
@@ -115,6 +116,8 @@ pub struct Settings {
     pub archive: ArchiveSettings,
     /// A process that only runs jobs.
     pub worker: WorkerSettings,
+    /// The web terminal.
+    pub terminal: TerminalSettings,
 }
 
 impl Settings {
@@ -144,6 +147,7 @@ impl Settings {
             counters: reader.section("counters"),
             archive: reader.section("archive"),
             worker: reader.section("worker"),
+            terminal: reader.section("terminal"),
         }
     }
 
@@ -172,6 +176,7 @@ impl Settings {
         self.counters.list(&Key::from(["counters"]), to);
         self.archive.list(&Key::from(["archive"]), to);
         self.worker.list(&Key::from(["worker"]), to);
+        self.terminal.list(&Key::from(["terminal"]), to);
         for (name, queue) in &self.queues {
             let mut inherited = Vec::new();
             let defaults = Key::from([QUEUE_DEFAULTS]);
@@ -210,6 +215,7 @@ impl Settings {
         self.counters.take(&from.counters, &Key::from(["counters"]), chosen);
         self.archive.take(&from.archive, &Key::from(["archive"]), chosen);
         self.worker.take(&from.worker, &Key::from(["worker"]), chosen);
+        self.terminal.take(&from.terminal, &Key::from(["terminal"]), chosen);
         for (name, queue) in &mut self.queues {
             if let Some(other) = from.queues.get(name) {
                 queue.take(other, &Key::from([QUEUES, name]), chosen);
@@ -496,8 +502,63 @@ section! {
         pub read_model_listen: SocketAddr,
         /// Where the metrics of the old processor are. Default: `127.0.0.1:8000`.
         pub metrics_listen: SocketAddr,
+        /// Where the page of the old web terminal is. Default: `127.0.0.1:8081`.
+        pub terminal_listen: SocketAddr,
+        /// Where the WebSocket of the old web terminal is. Default: `127.0.0.1:9000`.
+        pub terminal_socket_listen: SocketAddr,
+        /// Where the metrics of the old web terminal are. Default: `127.0.0.1:9001`.
+        pub terminal_metrics_listen: SocketAddr,
         /// Whether the old ports ask for no token, whoever can reach them. Default: `false`.
         pub allow_unauthenticated: bool,
+    }
+}
+
+section! {
+    /// `[terminal]`: the web terminal.
+    pub struct TerminalSettings {
+        /// Whether there is one. Default: `true`.
+        pub enabled: bool,
+        /// What it runs: `console`, this program's own console, or the name of one of `commands`. No client chooses it. Default:
+        /// `console`.
+        pub command: String,
+        /// Programs that `command` can name, besides the console. Default: `[]`.
+        pub commands: Vec<TerminalCommandSettings>,
+        /// Origins whose pages may use it besides the server's own. Default: `[]`.
+        pub origins: Vec<String>,
+        /// Whether nobody may do more than read, whatever his role is. Default: `false`.
+        pub read_only: bool,
+        /// How long nobody may type before a session ends. Default: `1800s`.
+        pub idle_timeout: Duration,
+        /// How long a session lasts at most. Default: `12h`.
+        pub absolute_timeout: Duration,
+        /// Sessions of one client address at most. Default: `5`.
+        pub per_address: usize,
+        /// Sessions at most. Default: `50`.
+        pub max_sessions: usize,
+        /// How long a session outlives its connection. Default: `30s`.
+        pub grace: Duration,
+        /// How long a reconnect token is good after the connection that was given it. Default: `300s`.
+        pub reconnect_token: Duration,
+        /// How long a ticket is good. Default: `30s`.
+        pub ticket: Duration,
+        /// Bytes of output that are kept for a client of the JSON protocol that reconnects. Default: `1MiB`.
+        pub ring: ByteSize,
+        /// Frames of output that are kept for it. Default: `1000`.
+        pub ring_frames: usize,
+        /// Bytes of output that are kept for a client of `callboard.terminal.v2`. Default: `2MiB`.
+        pub ring_v2: ByteSize,
+        /// Bytes of output that such a client may have and not have acknowledged. Default: `256KiB`.
+        pub window: ByteSize,
+        /// Time between two pings. Default: `30s`.
+        pub ping: Duration,
+        /// How long nothing may be heard of a client before its connection is given up. Default: `60s`.
+        pub dead_after: Duration,
+        /// Time between SIGHUP and SIGKILL when a session ends before its program. Default: `2s`.
+        pub kill_grace: Duration,
+        /// Folder that what is shown in sessions is recorded to. Default: none.
+        pub recordings_dir: Option<PathBuf>,
+        /// Whether clients may ask for failures (`?test_mode=`). Default: `false`.
+        pub test_mode: bool,
     }
 }
 

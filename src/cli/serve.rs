@@ -70,7 +70,7 @@ pub(super) async fn run(
         )));
     }
     logging::begin(&settings.log).map_err(Failure::usage)?;
-    let builder = App::builder().configuration(configuration).roles(roles).web();
+    let builder = App::builder().configuration(configuration).roles(roles).web().console();
     Box::pin(run_until_ended(builder, async |_| pending().await)).await
 }
 

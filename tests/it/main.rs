@@ -43,6 +43,7 @@ mod server;
 mod signals;
 mod stream;
 mod telemetry;
+mod terminal;
 mod testing_jobs;
 mod traces;
 mod transactions;

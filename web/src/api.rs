@@ -41,6 +41,7 @@ use crate::{
     seats::{Full, Seat, Seats},
     session::{Sessions, attempts::Attempts},
     settings::{WebDependencies, WebSettings},
+    terminal::Terminal,
 };
 
 /// Jobs to look up.
@@ -52,7 +53,7 @@ pub(crate) struct LookUp {
     ids: Vec<Uuid>,
 }
 
-type Answer = Result<HttpResponse, Trouble>;
+pub(crate) type Answer = Result<HttpResponse, Trouble>;
 
 /// What every request reaches.
 pub(crate) struct State {
@@ -64,6 +65,7 @@ pub(crate) struct State {
     pub(crate) proxy: Proxy,
     /// How many requests a client may make, if there is a limit.
     pub(crate) rate_limit: Option<Arc<RateLimit>>,
+    pub(crate) terminal: Option<Arc<Terminal>>,
     /// Who has signed in.
     pub(crate) sessions: Arc<Sessions>,
     /// How often somebody may try to.

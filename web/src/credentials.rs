@@ -15,6 +15,7 @@ use crate::{
     security_headers::READ_SIDE,
     session::{self, Digest, cookie, digest},
     settings::{Role, Token, WebSettings},
+    terminal,
 };
 
 /// The name of the token that a request has, put on it where tokens are configured.
@@ -58,15 +59,36 @@ pub(crate) fn check(request: &ServiceRequest, state: &State) -> Result<(), Troub
     if settings.tokens.is_empty() || preflight || open {
         return Ok(());
     }
+    // The terminal says itself, in words of its own, who is not let in: it also takes tickets.
+    let is_terminal = request.path() == terminal::PATH;
     let bearer = text(request.headers(), "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let token = match bearer {
+    let caller = match bearer {
         // It stands above a cookie, also if it is wrong.
-        Some(given) => token_of(&digest(given.as_bytes()), settings)
-            .ok_or_else(|| Trouble::new(Kind::Unauthorized, "this token is not known"))?,
-        None => signed_in(request, state)?,
+        Some(given) => self::bearer(state, given)
+            .map(|(name, role)| Caller(name, role))
+            .ok_or_else(|| Trouble::new(Kind::Unauthorized, "this token is not known")),
+        None => signed_in(request, state).map(|token| Caller(token.name.clone(), token.role)),
     };
-    request.extensions_mut().insert(Caller(token.name.clone(), token.role));
-    Ok(())
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(())
+        }
+        Err(_) if is_terminal => Ok(()),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Whose bearer token this is, one of the settings or that of a terminal's session, and his role.
+pub(crate) fn bearer(state: &State, given: &str) -> Option<(String, Role)> {
+    let token = token_of(&digest(given.as_bytes()), &state.settings);
+    let of_session = || state.terminal.as_ref()?.pass(given);
+    token.map(|token| (token.name.clone(), token.role)).or_else(of_session)
+}
+
+/// The role that somebody of this name has now.
+pub(crate) fn role_of(state: &State, name: &str) -> Option<Role> {
+    state.settings.tokens.iter().find(|token| token.name == name).map(|token| token.role)
 }
 
 /// The token that a request's cookie stands for.

@@ -19,7 +19,7 @@ use crate::{
     credentials::{self, ByCookie},
     origins,
     problem::{Kind, Trouble},
-    security_headers, session, spans,
+    security_headers, session, spans, terminal,
     unread::Held,
 };
 
@@ -34,8 +34,10 @@ const SETTINGS: &str = "/api/v1/settings";
 
 /// What the node must be for a request: whoever asks another node is told so.
 fn needed_of_node(method: &Method, path: &str) -> &'static [NodeRole] {
-    const ANY: [&str; 3] = ["/metrics", "/api/v1/tree", session::PATH];
-    if is_probe(path) || ANY.contains(&path) || *method == Method::OPTIONS {
+    const ANY: [&str; 4] = ["/metrics", "/api/v1/tree", session::PATH, terminal::PATH];
+    // Its sessions are those of the node itself.
+    let of_terminal = path.starts_with(terminal::BELOW);
+    if is_probe(path) || ANY.contains(&path) || of_terminal || *method == Method::OPTIONS {
         &[]
     } else if path == SETTINGS && is_safe(method) {
         // They are those of the node itself.

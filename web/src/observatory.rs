@@ -1,6 +1,6 @@
 //! The ports of the old system, each with the routes that its service had.
 
-use crate::{pages, route::Route, routes::routes};
+use crate::{pages, route::Route, routes::routes, terminal};
 
 /// A port of the old system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,11 +11,24 @@ pub enum OldPort {
     ReadModel,
     /// Of the processor's metrics; 8000 by habit.
     Metrics,
+    /// Of the page of the web terminal; 8081 by habit.
+    Terminal,
+    /// Of its WebSocket; 9000 by habit.
+    TerminalSocket,
+    /// Of its metrics; 9001 by habit.
+    TerminalMetrics,
 }
 
 impl OldPort {
     /// All of them.
-    pub const ALL: [OldPort; 3] = [OldPort::Gateway, OldPort::ReadModel, OldPort::Metrics];
+    pub const ALL: [OldPort; 6] = [
+        OldPort::Gateway,
+        OldPort::ReadModel,
+        OldPort::Metrics,
+        OldPort::Terminal,
+        OldPort::TerminalSocket,
+        OldPort::TerminalMetrics,
+    ];
 
     /// Its name, as logs and the tree have it.
     pub fn as_str(self) -> &'static str {
@@ -23,6 +36,9 @@ impl OldPort {
             OldPort::Gateway => "gateway",
             OldPort::ReadModel => "read-model",
             OldPort::Metrics => "metrics",
+            OldPort::Terminal => "terminal",
+            OldPort::TerminalSocket => "terminal-socket",
+            OldPort::TerminalMetrics => "terminal-metrics",
         }
     }
 
@@ -42,8 +58,18 @@ impl OldPort {
             OldPort::ReadModel => {
                 &["/stats", "/jobs/recent", "/events", "/health", "/openapi.json", pages::DOCS]
             }
-            OldPort::Metrics => &["/metrics"],
+            OldPort::Metrics | OldPort::TerminalMetrics => &["/metrics"],
+            // What the page asks for, too.
+            OldPort::Terminal => {
+                &[pages::TERMINAL, terminal::PATH, terminal::TICKETS, "/stats", "/jobs/recent", "/health"]
+            }
+            OldPort::TerminalSocket => &[terminal::PATH],
         }
+    }
+
+    /// Whether it has the WebSocket of the terminal.
+    pub(crate) fn has_terminal(self) -> bool {
+        self.paths().contains(&terminal::PATH)
     }
 
     /// Whether it has the pages.
@@ -75,9 +101,11 @@ mod tests {
     fn each_path_of_an_old_port_is_a_route_of_the_old_contract() {
         for port in OldPort::ALL {
             let routes = routes_at(Some(port));
-            assert!(routes.iter().all(Route::is_contract), "{port}");
-            let pages = usize::from(port.has_pages());
-            assert_eq!(routes.len() + pages, port.paths().len(), "{port}");
+            let ours = |route: &&Route| !route.is_contract() && route.path != terminal::TICKETS;
+            assert_eq!(routes.iter().find(ours).map(|route| route.path), None, "{port}");
+            let others = [port.has_pages(), port.has_terminal(), port == OldPort::Terminal];
+            let others = others.into_iter().filter(|has| *has).count();
+            assert_eq!(routes.len() + others, port.paths().len(), "{port}");
         }
     }
 

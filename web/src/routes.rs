@@ -18,7 +18,7 @@ use crate::{
     settings::Role,
     settings_of_node,
     signals::signals,
-    sse, stream,
+    sse, stream, terminal,
     workflow_routes::workflows,
 };
 
@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
         seeing(),
         watching(),
         fleet(),
+        terminal::routes(),
         session::routes(),
         contract_routes(),
     ]

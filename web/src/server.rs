@@ -40,6 +40,7 @@ use crate::{
     session::{Sessions, attempts::Attempts},
     settings::{WebDependencies, WebError, WebSettings},
     stream::SEATS,
+    terminal::{self, Terminal},
 };
 
 /// The supervisor's name.
@@ -75,6 +76,7 @@ pub struct ServerArgs {
     port: Option<OldPort>,
     proxy: Proxy,
     rate_limit: Option<Arc<RateLimit>>,
+    terminal: Option<Arc<Terminal>>,
     sessions: Arc<Sessions>,
     attempts: Arc<Attempts>,
     scene: Scene,
@@ -106,6 +108,13 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         roles.request_refused.clone(),
     )
     .map(Arc::new);
+    let addresses = Arc::default();
+    let asks_for_tokens = !settings.tokens.is_empty();
+    let (terminals, terminal) = settings
+        .terminal
+        .clone()
+        .map(|settings| terminal::terminal(settings, &roles, asks_for_tokens, Arc::clone(&addresses)))
+        .unzip();
     let sessions = Arc::new(Sessions::new(&settings));
     let attempts =
         Attempts::new(settings.sign_in_limit, roles.windows.clone(), roles.request_refused.clone());
@@ -122,6 +131,7 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
             port,
             proxy: proxy.clone(),
             rate_limit: rate_limit.clone(),
+            terminal: terminal.clone(),
             sessions: sessions.clone(),
             attempts: attempts.clone(),
             scene: scene.clone(),
@@ -134,10 +144,14 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         (server, local_addr)
     };
     let (own, local_addr) = server(settings.clone(), None);
+    let mut spec = SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff);
+    // Whoever serves stops first: nobody comes to sessions that end.
+    if let Some(terminals) = terminals {
+        spec = spec.supervisor(terminals);
+    }
     let hub = HubArgs { scene: scene.clone(), board: board.clone() };
     let hub = ChildSpec::<LiveHub>::new(LIVE_FEED, hub).placement(Placement::Control);
-    let mut spec =
-        SupervisorSpec::new(SUBTREE).on_exhausted(OnExhausted::RetryAtMaxBackoff).child(own).child(hub);
+    spec = spec.child(own).child(hub);
     let mut old_ports = Vec::new();
     for &(port, listen) in &settings.old_ports {
         let mut settings = WebSettings { listen, ..settings.clone() };
@@ -146,13 +160,16 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
         } else if !listen.ip().is_loopback() && settings.tokens.is_empty() {
             return Err(WebError::OldPortNeedsToken { port, listen });
         }
-        if port == OldPort::Metrics {
+        if matches!(port, OldPort::Metrics | OldPort::TerminalMetrics) {
             settings.workers = 1;
         }
         let (old, local_addr) = server(settings, Some(port));
         spec = spec.child(old);
         old_ports.push((port, local_addr));
     }
+    let all = old_ports.iter().map(|(_, address)| address);
+    // Nobody has set them before.
+    let _ = addresses.set([&local_addr].into_iter().chain(all).cloned().collect());
     Ok((spec, WebHandle { local_addr, old_ports }))
 }
 
@@ -182,6 +199,7 @@ impl Actor for HttpServer {
             port: args.port,
             proxy: args.proxy.clone(),
             rate_limit: args.rate_limit.clone(),
+            terminal: args.terminal.clone(),
             sessions: args.sessions.clone(),
             attempts: args.attempts.clone(),
             seats: Arc::default(),
@@ -240,8 +258,11 @@ impl Actor for HttpServer {
 fn all_resources(port: Option<OldPort>) -> Vec<Resource> {
     let viewer = pages::viewer().into_iter().filter(|_| port.is_none_or(OldPort::has_pages));
     let others = pages::others().into_iter().filter(|_| port.is_none());
-    let pages = viewer.chain(others).map(|page| otherwise(page, "GET, HEAD".to_owned()));
-    resources(port).into_iter().chain(pages).collect()
+    let terminal = pages::terminal_alone().into_iter().filter(|_| port == Some(OldPort::Terminal));
+    let pages = viewer.chain(others).chain(terminal).map(|page| otherwise(page, "GET, HEAD".to_owned()));
+    let sockets = terminal::resources().into_iter().filter(|_| port.is_none_or(OldPort::has_terminal));
+    let sockets = sockets.map(|socket| otherwise(socket, "GET".to_owned()));
+    resources(port).into_iter().chain(pages).chain(sockets).collect()
 }
 
 /// What the routes say: one resource a path.

@@ -10,7 +10,7 @@ use callboard_actors::{
         windows::CountWindows,
     },
     roles::{
-        Backtraces, Conditions, RoleSet, TimeSeries,
+        Backtraces, Conditions, RoleSet, TerminalEvent, TimeSeries,
         request::{
             BulkJobs, CancelJob, CancelWorkflow, ChangeSettings, CompareJob, DeleteCron, GetAudit, GetCron,
             GetDeadCauses, GetEdges, GetEncryption, GetGraph, GetInputs, GetJob, GetJobLog, GetJobState,
@@ -28,7 +28,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{observatory::OldPort, proxy::ProxySettings};
+use crate::{observatory::OldPort, proxy::ProxySettings, terminal::TerminalSettings};
 
 /// What a token allows; each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +114,8 @@ pub struct WebSettings {
     pub allow_unauthenticated: bool,
     /// How the answers of the Alertmanager and of Prometheus are passed on.
     pub proxy: ProxySettings,
+    /// The web terminal, if there is one.
+    pub terminal: Option<TerminalSettings>,
 }
 
 /// Asks a node for its supervision tree, within a time.
@@ -197,6 +199,8 @@ pub struct WebDependencies {
     pub windows: Option<Arc<dyn CountWindows>>,
     /// Told of each request that was refused because its client made too many.
     pub request_refused: Arc<dyn Fn() + Send + Sync>,
+    /// Told of what happens at the web terminal.
+    pub terminal_event: Arc<dyn Fn(TerminalEvent) + Send + Sync>,
     /// Where spans of requests are recorded.
     pub telemetry: Telemetry,
     /// The numbers of the fleet over time.

@@ -30,6 +30,26 @@ const OTHER: &str = "other";
 #[derive(Clone)]
 pub struct Metrics(Arc<Numbers>);
 
+/// What happens at the web terminal and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TerminalEvent {
+    /// A session was opened.
+    Opened {
+        /// The protocol of its client.
+        protocol: &'static str,
+    },
+    /// A session ended.
+    Ended {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A client was refused.
+    Refused {
+        /// What it was told.
+        code: &'static str,
+    },
+}
+
 /// What a family of numbers is, as `docs/metrics.md` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricFamily {
@@ -73,6 +93,10 @@ struct Numbers {
     quarantined: IntCounterVec,
     signalled: IntCounterVec,
     requests_refused: IntCounter,
+    terminals: IntGauge,
+    terminals_opened: IntCounterVec,
+    terminals_ended: IntCounterVec,
+    terminals_refused: IntCounterVec,
     started: IntCounterVec,
     ended: IntCounterVec,
     run_seconds: HistogramVec,
@@ -328,6 +352,23 @@ impl Metrics {
             "callboard_requests_refused_total",
             "Requests that were refused because their client made more than `web.rate_limit`.",
         )?;
+        let terminals =
+            all.gauge("callboard_terminal_sessions", "Sessions of the web terminal that are there now.")?;
+        let terminals_opened = all.counters(
+            "callboard_terminal_sessions_opened_total",
+            &["protocol"],
+            "Sessions of the web terminal that were opened, by the protocol of their client.",
+        )?;
+        let terminals_ended = all.counters(
+            "callboard_terminal_sessions_ended_total",
+            &["reason"],
+            "Sessions of the web terminal that ended, by why: exited, left, idle, too_old, killed, failed or stopped.",
+        )?;
+        let terminals_refused = all.counters(
+            "callboard_terminal_refused_total",
+            &["code"],
+            "Clients of the web terminal that were refused, by the code that they were told.",
+        )?;
         all.of_fleet = true;
         let processed = all.counter("processor_jobs_processed_total", "Jobs that were finished, however.")?;
         let completed = all.counter("processor_jobs_completed_total", "Jobs that were completed.")?;
@@ -423,6 +464,10 @@ impl Metrics {
             quarantined,
             signalled,
             requests_refused,
+            terminals,
+            terminals_opened,
+            terminals_ended,
+            terminals_refused,
             started,
             ended,
             run_seconds,
@@ -451,6 +496,24 @@ impl Metrics {
     /// A client made more requests than it may.
     pub fn request_refused(&self) {
         self.0.requests_refused.inc();
+    }
+
+    /// Something happened at the web terminal.
+    pub fn terminal(&self, event: TerminalEvent) {
+        let numbers = &self.0;
+        match event {
+            TerminalEvent::Opened { protocol } => {
+                numbers.terminals.inc();
+                numbers.terminals_opened.with_label_values(&[protocol]).inc();
+            }
+            TerminalEvent::Ended { reason } => {
+                numbers.terminals.dec();
+                numbers.terminals_ended.with_label_values(&[reason]).inc();
+            }
+            TerminalEvent::Refused { code } => {
+                numbers.terminals_refused.with_label_values(&[code]).inc();
+            }
+        }
     }
 
     /// All of them, in Prometheus's text format.

@@ -61,7 +61,7 @@ pub use drain::{Drain, DrainReport};
 pub use gateway::Gateway;
 pub use inbound::InboundConfig;
 pub use inspector::{GetTree, INSPECTOR, Inspector};
-pub use metrics::{MetricFamily, Metrics};
+pub use metrics::{MetricFamily, Metrics, TerminalEvent};
 pub use outlet::{OutletConfig, Publisher};
 pub use queue::QueueSupervision;
 pub use read_model::ReadModel;

@@ -23,6 +23,7 @@ pub mod session;
 pub mod setting;
 pub mod signal;
 pub mod submit;
+pub mod terminal;
 pub mod tree;
 pub mod unique;
 pub mod workflow;
@@ -65,6 +66,7 @@ pub use signal::{
     SignalView, check_signal_name,
 };
 pub use submit::{ItemOutcome, PRIORITIES, SubmitAnswer, SubmitJob, SubmitMany, Submitted, SubmittedItem};
+pub use terminal::{NewTerminalTicket, TerminalScope, TerminalSessionView, TerminalTicket};
 pub use tree::{ActorKind, CrashView, TreeNode};
 pub use unique::{MAX_UNIQUE_FIELDS, MAX_UNIQUE_PERIOD_MS, Unique, UniquePolicy};
 pub use workflow::{

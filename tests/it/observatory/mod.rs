@@ -15,8 +15,8 @@ use crate::server::{Answer, Options, Server, request_at};
 
 /// A server with the old ports, wherever the system wants them.
 pub(crate) fn options(more: &[&str]) -> Options {
-    let ports =
-        ["gateway", "read_model", "metrics"].map(|port| format!("observatory.{port}_listen=127.0.0.1:0"));
+    let ports = ["gateway", "read_model", "metrics", "terminal", "terminal_socket", "terminal_metrics"]
+        .map(|port| format!("observatory.{port}_listen=127.0.0.1:0"));
     let mut arguments = vec!["--observatory".to_owned()];
     for setting in ports.iter().map(String::as_str).chain(more.iter().copied()) {
         arguments.extend(["--set".to_owned(), setting.to_owned()]);

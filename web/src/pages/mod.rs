@@ -30,7 +30,7 @@ const UI: &str = "/ui";
 /// Where the pages begin.
 pub(crate) const APP: &str = "/ui/";
 /// The terminal's path.
-const TERMINAL: &str = "/terminal";
+pub(crate) const TERMINAL: &str = "/terminal";
 /// Below it are the files of the pages and of the terminal.
 const ASSETS: &str = "assets/";
 /// What a page may load: what this server serves, and nothing else. No script and no style stands in a page.
@@ -62,6 +62,14 @@ pub(crate) fn others() -> Vec<Resource> {
         web::resource(format!("{APP}{{path:.*}}")).route(get().to(ui)),
         web::resource(TERMINAL).route(get().to(terminal)),
         web::resource(format!("{TERMINAL}/")).route(get().to(|| async { moved(TERMINAL) })),
+    ]
+}
+
+/// What serves the page of the terminal, where nothing else is.
+pub(crate) fn terminal_alone() -> Vec<Resource> {
+    vec![
+        web::resource(["/", TERMINAL]).route(get().to(terminal)),
+        web::resource(format!("{UI}/{{path:assets/.*}}")).route(get().to(ui)),
     ]
 }
 

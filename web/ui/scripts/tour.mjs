@@ -42,8 +42,14 @@ async function console_(name, steps) {
 
 try {
   // Until something has failed for good, a workflow is under way and charts have something to draw.
-  const dead = await eventually("a job is dead", async () => (await server.ask("/api/v1/jobs?state=discarded&limit=1")).jobs[0]);
-  const workflow = await eventually("there is a workflow", async () => (await server.ask("/api/v1/workflows?limit=1")).workflows[0]);
+  const dead = await eventually(
+    "a job is dead",
+    async () => (await server.ask("/api/v1/jobs?state=discarded&limit=1")).jobs[0],
+  );
+  const workflow = await eventually(
+    "there is a workflow",
+    async () => (await server.ask("/api/v1/workflows?limit=1")).workflows[0],
+  );
   await eventually("there are numbers of half a minute", async () => {
     const { points } = await server.ask("/api/v1/series?names=completed");
     return points.completed.length > 30;
@@ -56,9 +62,18 @@ try {
   await look("workflow", `/ui/workflows/${workflow.id}`, { ready: workflow.name });
   await look("add-job", "/ui/jobs", { ready: "Add a job", before: (page) => page.keyboard.press("N") });
   await console_("console-overview", [[[], "verview"]]);
-  await console_("console-jobs", [[[], "verview"], [["2"], "welcome-mail"]]);
-  await console_("console-tree", [[[], "verview"], [["5"], "observers"]]);
-  await console_("console-help", [[[], "verview"], [["?"], "elp"]]);
+  await console_("console-jobs", [
+    [[], "verview"],
+    [["2"], "welcome-mail"],
+  ]);
+  await console_("console-tree", [
+    [[], "verview"],
+    [["5"], "observers"],
+  ]);
+  await console_("console-help", [
+    [[], "verview"],
+    [["?"], "elp"],
+  ]);
 } finally {
   await browser.close();
   await server.stop();

@@ -26,7 +26,7 @@ use crate::failpoint;
 /// How long a shim may take to greet. It needs milliseconds; a loaded machine may be slow.
 const GREETING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long after the last signal a shim may take to report. It gives up on its own before.
-const REPORT_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const REPORT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long pipes may stay open after the report: only by a process that does not go on SIGKILL.
 const PIPE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -276,7 +276,7 @@ async fn converse(
 }
 
 /// Waits for the shim's greeting and gives it the request.
-async fn hand_over(stream: &mut UnixStream, request: &[u8]) -> Result<(), String> {
+pub(super) async fn hand_over(stream: &mut UnixStream, request: &[u8]) -> Result<(), String> {
     let greeted = timeout(GREETING_PATIENCE, async {
         let greeting = stream.read_u8().await?;
         if greeting == GREETING {
@@ -295,7 +295,7 @@ async fn hand_over(stream: &mut UnixStream, request: &[u8]) -> Result<(), String
 
 /// Kills what a dead shim could not: the kernel killed the program itself, not what it had started.
 #[cfg(target_os = "linux")]
-async fn kill_orphans(run_id: &str) {
+pub(super) async fn kill_orphans(run_id: &str) {
     const ROUNDS: u32 = 50;
     const PAUSE: Duration = Duration::from_millis(20);
     let mark = format!("{RUN_ID}={run_id}");
@@ -316,8 +316,10 @@ async fn kill_orphans(run_id: &str) {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn kill_orphans(_run_id: &str) {}
+pub(super) async fn kill_orphans(_run_id: &str) {}
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Pid, Signal, getppid, ioctl_tiocsctty, set_parent_process_death_signal, setsid};
 use rustix::thread::set_no_new_privs;
 
 use super::own_process::fail;
@@ -55,8 +55,12 @@ fn launch(shim: Option<i32>, channel: &mut UnixStream) -> NotStarted {
         let launch: Launch = serde_json::from_slice(&request)
             .map_err(io::Error::from)
             .map_err(failed("reading the request"))?;
-        let stdin =
-            standard_input(channel, launch.stdin_bytes).map_err(failed("preparing standard input"))?;
+        let stdin = match launch.terminal {
+            true => controlling_terminal().map_err(failed("taking the terminal"))?,
+            false => {
+                standard_input(channel, launch.stdin_bytes).map_err(failed("preparing standard input"))?
+            }
+        };
         check_program(&launch.file).map_err(failed("checking the program"))?;
         Ok((launch, stdin))
     })();
@@ -68,6 +72,13 @@ fn launch(shim: Option<i32>, channel: &mut UnixStream) -> NotStarted {
             NotStarted::new("executing the program", &command.exec())
         }
     }
+}
+
+/// The terminal that standard output is, as the one that controls this session, for standard input.
+fn controlling_terminal() -> io::Result<Stdio> {
+    let terminal = io::stdout().as_fd().try_clone_to_owned()?;
+    ioctl_tiocsctty(&terminal)?;
+    Ok(Stdio::from(terminal))
 }
 
 /// Standard input as a file in memory: a program that reads it late, partly or not at all keeps nobody waiting.

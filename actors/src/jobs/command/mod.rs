@@ -20,6 +20,9 @@
 //!   tree can become unkillable), sets standard input and becomes the program. Its socket closes on `exec`, which tells
 //!   the shim that the program runs; else the error comes over it.
 //!
+//! A program in a pseudo terminal ([`Terminal`]) is started in the same way. Its output is the terminal, which the launcher
+//! makes the controlling one of its session, and it is told to end by SIGHUP instead of SIGTERM.
+//!
 //! All of that needs no `unsafe`: nothing runs between `fork` and `exec`, and no descriptor is passed by number.
 //!
 //! # Limits
@@ -47,6 +50,7 @@ mod runner;
 mod shim;
 #[cfg(target_os = "linux")]
 mod supervision;
+mod terminal;
 mod wire;
 mod workspace;
 
@@ -58,4 +62,7 @@ pub use own_process::executable;
 pub use request::{CommandRequest, InvalidRequest};
 pub use runner::{AttemptName, CommandRunner};
 pub use shim::main_if_shim;
+pub use terminal::{
+    StartedTerminal, Terminal, TerminalEnd, TerminalOrder, TerminalProcess, TerminalProgram, TerminalSize,
+};
 pub use workspace::KeepWorkspace;

@@ -169,6 +169,7 @@ impl CommandRunner {
             passed_env: self.passed_env.clone(),
             requested_env: request.env.clone(),
             launch: wire::Launch {
+                terminal: false,
                 file: program.file().to_owned(),
                 name: program.listed().to_owned(),
                 args: request.args.clone(),

@@ -71,7 +71,7 @@ fn async_stream(descriptor: OwnedFd) -> io::Result<UnixStream> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// SIGTERM was sent; SIGKILL follows at the given time.
+    /// SIGTERM or SIGHUP was sent; SIGKILL follows at the given time.
     Ending(Instant),
     /// SIGKILL was sent and is repeated for what appears; given up at the given time.
     Killing(Instant),
@@ -85,6 +85,8 @@ struct Supervision {
     started: Instant,
     ended: Option<(Ending, Duration)>,
     phase: Phase,
+    /// What a program is told to end with: a terminal's says that it was hung up.
+    farewell: Signal,
 }
 
 impl Supervision {
@@ -111,7 +113,8 @@ impl Supervision {
             .await;
             said
         });
-        Ok(Self { program, launcher, started, ended: None, phase: Phase::Running })
+        let farewell = if launch.terminal { Signal::HUP } else { Signal::TERM };
+        Ok(Self { program, launcher, started, ended: None, phase: Phase::Running, farewell })
     }
 
     async fn run(mut self, server: &mut UnixStream, grace: Duration) -> io::Result<Report> {
@@ -186,12 +189,16 @@ impl Supervision {
         }
     }
 
-    /// SIGTERM now, SIGKILL after the grace; a second order can only make the grace shorter.
+    /// The farewell now, SIGKILL after the grace; a second order can only make the grace shorter.
     fn end(&mut self, grace: Duration) -> io::Result<()> {
         let kill_at = Instant::now() + grace;
         match self.phase {
             Phase::Running => {
-                signal_descendants(getpid(), Signal::TERM)?;
+                signal_descendants(getpid(), self.farewell)?;
+                if self.farewell == Signal::HUP {
+                    // What is stopped, as by Ctrl-Z, hears nothing until it goes on.
+                    signal_descendants(getpid(), Signal::CONT)?;
+                }
                 self.phase = Phase::Ending(kill_at);
             }
             Phase::Ending(at) => self.phase = Phase::Ending(at.min(kill_at)),

@@ -39,8 +39,10 @@ pub(super) struct Launch {
     pub(super) env: BTreeMap<String, String>,
     /// How many bytes of standard input follow the frame.
     pub(super) stdin_bytes: usize,
-    /// The time between SIGTERM and SIGKILL of an ordered end.
+    /// The time between SIGTERM (in a terminal SIGHUP) and SIGKILL of an ordered end.
     pub(super) grace: Duration,
+    /// Whether standard output is a terminal that is to become the program's controlling one, and its standard input.
+    pub(super) terminal: bool,
 }
 
 /// Why a program could not be started.
