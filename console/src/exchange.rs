@@ -84,6 +84,8 @@ pub enum Change {
     Bulk(Box<StartBulk>),
     /// A queue is paused.
     PauseQueue(String),
+    /// A queue is paused, until nothing of it runs and longer.
+    DrainQueue(String),
     /// A queue goes on.
     ResumeQueue(String),
     /// A queue is limited.
@@ -120,6 +122,7 @@ impl fmt::Display for Change {
                 BulkAction::Cancel => f.write_str("cancel many jobs"),
             },
             Change::PauseQueue(name) => write!(f, "pause the queue {name}"),
+            Change::DrainQueue(name) => write!(f, "drain the queue {name}"),
             Change::ResumeQueue(name) => write!(f, "resume the queue {name}"),
             Change::LimitQueue(name, _) => write!(f, "limit the queue {name}"),
             Change::PauseCron(name) => write!(f, "pause {name}"),

@@ -76,8 +76,6 @@ pub enum PromptFor {
     Concurrency(String),
     /// How many jobs of a queue all nodes run at once.
     Limit(String),
-    /// Why a queue is paused.
-    PauseQueue(String),
     /// Why an edge is tripped.
     Trip(String),
     /// The value of a setting.

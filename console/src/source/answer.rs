@@ -121,6 +121,10 @@ async fn make(client: &Client, change: &Change) -> Result<Answer, Failure> {
             client.pause_queue(name).await?;
             format!("{name} is paused")
         }
+        Change::DrainQueue(name) => {
+            client.pause_queue(name).await?;
+            format!("{name} is paused; what runs goes on")
+        }
         Change::ResumeQueue(name) => {
             client.resume_queue(name).await?;
             format!("{name} goes on")

@@ -103,7 +103,7 @@ impl Source {
         let events = self.events.clone();
         match effect {
             Effect::Connect => {
-                tokio::spawn(connect(self.target.clone(), events, found.clone()));
+                tokio::spawn(connect(self.target.clone(), None, events, found.clone()));
             }
             Effect::StartServer => {
                 let (target, found) = (self.target.clone(), found.clone());
@@ -112,10 +112,14 @@ impl Source {
                         Some(program) => program.start().await,
                         None => Err("no program is known that could be started".to_owned()),
                     };
-                    if let Err(problem) = started {
-                        let _ = events.send(Event::Done(Err(problem))).await;
-                    }
-                    connect(target, events, found).await;
+                    let own = match started {
+                        Ok(url) => Some(url),
+                        Err(problem) => {
+                            let _ = events.send(Event::Done(Err(problem))).await;
+                            None
+                        }
+                    };
+                    connect(target, own, events, found).await;
                 });
             }
             Effect::Ask(request) => {
@@ -178,10 +182,15 @@ impl Source {
     }
 }
 
-/// Looks for a server, one address after the other.
-async fn connect(target: Arc<Target>, events: mpsc::Sender<Event>, found: mpsc::Sender<Client>) {
+/// Looks for a server, one address after the other; first for the one that was started here.
+async fn connect(
+    target: Arc<Target>,
+    own: Option<String>,
+    events: mpsc::Sender<Event>,
+    found: mpsc::Sender<Client>,
+) {
     let mut tried = Vec::new();
-    for url in &target.urls {
+    for url in own.iter().chain(&target.urls) {
         let result = match (target.client)(url) {
             Ok(client) => {
                 let client = client.with_retry(RetryPolicy::never());

@@ -62,8 +62,8 @@ pub struct ServerProgram {
 }
 
 impl ServerProgram {
-    /// Starts it, in a session of its own, so that it outlives the console; waits until it listens.
-    pub(super) async fn start(&self) -> Result<(), String> {
+    /// Starts it, in a group of processes of its own, so that it outlives the console; waits until it listens, and says where.
+    pub(super) async fn start(&self) -> Result<String, String> {
         let at_log = |error: io::Error| format!("{}: {error}", self.log.display());
         if let Some(folder) = self.log.parent() {
             std::fs::create_dir_all(folder).map_err(at_log)?;
@@ -81,15 +81,15 @@ impl ServerProgram {
         let mut lines = BufReader::new(stdout).lines();
         let listens = async {
             while let Ok(Some(line)) = lines.next_line().await {
-                if line.starts_with("listening on ") {
-                    return true;
+                if let Some(url) = line.strip_prefix("listening on ") {
+                    return Some(url.trim().to_owned());
                 }
             }
-            false
+            None
         };
         match timeout(SERVER, listens).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!("the server has ended; see {}", self.log.display())),
+            Ok(Some(url)) => Ok(url),
+            Ok(None) => Err(format!("the server has ended; see {}", self.log.display())),
             Err(_) => Err(format!("the server does not listen after {SERVER:?}; see {}", self.log.display())),
         }
     }

@@ -296,6 +296,15 @@ fn changed(model: &mut Model, change: Change, answer: Answer) {
     if let Change::Retry(id) | Change::Cancel(id) = &change {
         model.jobs.table.unmark(id);
     }
+    match &change {
+        Change::DrainQueue(name) => {
+            model.draining.insert(name.clone());
+        }
+        Change::PauseQueue(name) | Change::ResumeQueue(name) => {
+            model.draining.remove(name);
+        }
+        _ => {}
+    }
     match answer {
         Answer::Submitted(id) => add_job::stored(model, id),
         Answer::Retried(id) if !in_batch => model.say(format!("it runs again as {id}")),

@@ -207,12 +207,10 @@ fn queues(model: &mut Model, action: Action) {
     let name = queue.name.clone();
     match action {
         Action::Pause => {
-            model.draining.remove(&name);
             let details = vec![format!("{} wait, {} run and go on", queue.available, queue.executing)];
             confirm(model, format!("Pause the queue {name}?"), details, vec![Change::PauseQueue(name)]);
         }
         Action::Resume => {
-            model.draining.remove(&name);
             overlay::make(model, vec![Change::ResumeQueue(name)]);
         }
         Action::Drain => {
@@ -223,8 +221,7 @@ fn queues(model: &mut Model, action: Action) {
                 ),
                 "o lets it go on.".to_owned(),
             ];
-            model.draining.insert(name.clone());
-            confirm(model, format!("Drain the queue {name}?"), details, vec![Change::PauseQueue(name)]);
+            confirm(model, format!("Drain the queue {name}?"), details, vec![Change::DrainQueue(name)]);
         }
         Action::Concurrency => {
             let hint = "a whole number of at least 1 for every node that serves it; nothing takes it back";

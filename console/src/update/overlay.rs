@@ -210,12 +210,7 @@ fn prompt_key(model: &mut Model, mut prompt: Prompt, chord: Chord) {
     match chord {
         Chord::Esc => model.say("nothing was changed"),
         Chord::Enter => match change_of(model, &prompt) {
-            Ok(changes) => {
-                if let PromptFor::PauseQueue(name) = &prompt.purpose {
-                    model.draining.remove(name);
-                }
-                make(model, changes);
-            }
+            Ok(changes) => make(model, changes),
             Err(problem) => {
                 prompt.problem = Some(problem);
                 model.overlay = Some(Overlay::Prompt(prompt));
@@ -258,7 +253,6 @@ fn change_of(model: &Model, prompt: &Prompt) -> Result<Vec<Change>, String> {
             let limits = QueueLimits { max_running: Some(most), ..QueueLimits::default() };
             vec![Change::LimitQueue(queue.clone(), limits)]
         }
-        PromptFor::PauseQueue(queue) => vec![Change::PauseQueue(queue.clone())],
         PromptFor::Trip(edge) => {
             let reason = Some(text.to_owned()).filter(|text| !text.is_empty());
             vec![Change::Edge(edge.clone(), PutEdge { reason, ..PutEdge::tripped() })]

@@ -339,7 +339,10 @@ fn a_queue_is_drained_when_nothing_of_it_runs() {
     let mut model = sample::model((100, 30));
     press(&mut model, "3/mail\n");
     let wanted = keys(&mut model, "Dy");
-    assert_eq!(changes(&wanted), [&Change::PauseQueue("mail".to_owned())]);
+    let drain = Change::DrainQueue("mail".to_owned());
+    assert_eq!(changes(&wanted), [&drain]);
+    let done = Answer::Changed("mail is paused".to_owned());
+    update(&mut model, Event::Answered(Box::new(Request::Change(drain)), Box::new(Ok(done))));
     let Some(Answer::Queues(mut queues)) = sample::answer(&Request::Queues) else { panic!("queues") };
     let condition = |model: &Model| model.queues.current().unwrap().condition().0;
     update(

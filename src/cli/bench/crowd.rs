@@ -25,8 +25,9 @@ use super::{
         progress::Progress,
     },
     machine::Machine,
-    server::{DurabilityChoice, Folder, Server, WATCHERS},
+    server::{DurabilityChoice, Folder, Server, TERMINALS, WATCHERS},
     statistics::round,
+    terminals::Terminals,
     watchers::{OTHER_FILES, allow_files, submit},
 };
 
@@ -42,6 +43,9 @@ pub(crate) struct CrowdArgs {
     /// Clients that watch the live feed, all of it.
     #[arg(long, default_value_t = 500, value_parser = RangedU64ValueParser::<usize>::new().range(0..=WATCHERS as u64), value_name = "N")]
     watchers: usize,
+    /// Web terminals with the console in them, which somebody uses.
+    #[arg(long, default_value_t = 50, value_parser = RangedU64ValueParser::<usize>::new().range(0..=TERMINALS as u64), value_name = "N")]
+    terminals: usize,
     /// Jobs that are submitted a second, a request each.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     rate: u32,
@@ -70,10 +74,13 @@ pub(super) struct Report {
     machine: Machine,
     durability: &'static str,
     watchers: usize,
+    terminals: usize,
     rate: u32,
     unwatched_before: Phase,
     watched: Phase,
     unwatched_after: Phase,
+    /// What the terminals were sent.
+    terminal_bytes: u64,
     /// Jobs a second while somebody watched, in hundredths of those while nobody did.
     throughput_percent: f64,
     memory: Memory,
@@ -117,7 +124,7 @@ pub(super) async fn run(args: &CrowdArgs, printer: Printer) -> Result<Report, Fa
         let folder = Folder::create(&args.place)?;
         Machine::look(&folder.0).map_err(|error| Failure::failed(format!("the disk: {error}")))?
     };
-    allow_files(args.watchers as u64 + OTHER_FILES)?;
+    allow_files((args.watchers + args.terminals) as u64 + OTHER_FILES)?;
     let server = Server::start(&args.place, None, 50, args.durability).await?;
     let idle_bytes = server.memory();
     let seen = Arc::<Seen>::default();
@@ -134,14 +141,16 @@ pub(super) async fn run(args: &CrowdArgs, printer: Printer) -> Result<Report, Fa
             }
         });
     }
+    let terminals = Terminals::open(server.address, args.terminals);
     let began = Instant::now();
-    while seen.there.load(Relaxed) < args.watchers as u64 {
+    while seen.there.load(Relaxed) < args.watchers as u64 || terminals.drawn() < args.terminals as u64 {
         check(&seen)?;
+        terminals.check()?;
         if began.elapsed() > PATIENCE {
-            let there = seen.there.load(Relaxed);
+            let (there, drawn) = (seen.there.load(Relaxed), terminals.drawn());
             return Err(Failure::failed(format!(
-                "{there} of {} watchers were told something",
-                args.watchers
+                "{there} of {} watchers were told something, and {drawn} of {} terminals show something",
+                args.watchers, args.terminals
             )));
         }
         tokio::time::sleep(LOOK / 10).await;
@@ -154,7 +163,9 @@ pub(super) async fn run(args: &CrowdArgs, printer: Printer) -> Result<Report, Fa
     })
     .await?;
     check(&seen)?;
-    let end_bytes = server.memory();
+    terminals.check()?;
+    let (end_bytes, terminal_bytes) = (server.memory(), terminals.bytes());
+    drop(terminals);
     watchers.shutdown().await;
     progress.note(format!("runs jobs for {} s while nobody watches", args.unwatched));
     let unwatched_after = phase(&server, args.rate, args.unwatched, &seen, &mut |_| {}).await?;
@@ -171,7 +182,9 @@ pub(super) async fn run(args: &CrowdArgs, printer: Printer) -> Result<Report, Fa
         machine,
         durability: args.durability.name(),
         watchers: args.watchers,
+        terminals: args.terminals,
         rate: args.rate,
+        terminal_bytes,
         throughput_percent: round(watched.completed_per_second / before_and_after * 100.0),
         unwatched_before,
         watched,

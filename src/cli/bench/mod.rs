@@ -16,6 +16,7 @@ mod report;
 mod schema;
 mod server;
 mod statistics;
+mod terminals;
 mod unique;
 mod watchers;
 

@@ -31,6 +31,8 @@ use super::{
 const LISTENING: &str = "listening on http://";
 /// Clients that may follow the events of a server that is measured.
 pub(super) const WATCHERS: usize = 10_000;
+/// Web terminals that it may have.
+pub(super) const TERMINALS: usize = 1_000;
 /// How long a killed server may take to be gone.
 const END_LIMIT: Duration = Duration::from_secs(2);
 /// Its log, which is shown if it does not start.
@@ -88,6 +90,8 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
     settings.web.sse_max_clients = WATCHERS;
     settings.web.sse_max_clients_per_address = WATCHERS;
     settings.web.max_connections = 2 * WATCHERS;
+    settings.terminal.max_sessions = TERMINALS;
+    settings.terminal.per_address = TERMINALS;
     settings.web.max_connections_per_address = 2 * WATCHERS;
     let app = App::builder().settings(settings).job::<Probe>().web().start().await;
     let app = app.map_err(|error| Failure::failed(error.to_string()))?;
