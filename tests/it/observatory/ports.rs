@@ -237,15 +237,17 @@ fn the_read_model_shares_the_servers_own_address() {
     command
         .args(["serve", "--observatory", "--listen", &free.to_string(), "--data"])
         .arg(folder.path().join("data"));
-    for setting in
-        ["gateway_listen=127.0.0.1:0", "metrics_listen=127.0.0.1:0", &format!("read_model_listen={free}")]
+    for setting in ["gateway", "metrics", "terminal", "terminal_socket", "terminal_metrics"]
+        .map(|port| format!("{port}_listen=127.0.0.1:0"))
+        .into_iter()
+        .chain([format!("read_model_listen={free}")])
     {
         command.args(["--set", &format!("observatory.{setting}")]);
     }
     let mut server =
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let mut lines = BufReader::new(server.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    let said: Vec<String> = lines.by_ref().take(3).collect();
+    let said: Vec<String> = lines.by_ref().take(6).collect();
     let stats = get(free, "/stats").status;
     server.kill().expect("it runs");
     server.wait().expect("an end");
