@@ -7,15 +7,17 @@ use crate::{api::State, pages};
 
 /// Those of the server itself, and then those that are configured.
 pub(crate) fn list(state: &State) -> HttpResponse {
+    let terminal = (pages::TERMINAL, "Terminal", "The console, in a browser");
     let own = [
-        (pages::APP, "Pages", "What runs, waits and failed, and what can be done about it"),
-        (pages::DOCS, "API", "What the server can be asked, with requests to try"),
+        Some((pages::APP, "Pages", "What runs, waits and failed, and what can be done about it")),
+        state.settings.terminal.as_ref().map(|_| terminal),
+        Some((pages::DOCS, "API", "What the server can be asked, with requests to try")),
     ];
-    let own = own.map(|(path, name, about)| InterfaceView {
+    let own = own.into_iter().flatten().map(|(path, name, about)| InterfaceView {
         name: name.to_owned(),
         url: path.to_owned(),
         about: Some(about.to_owned()),
     });
-    let all: Vec<InterfaceView> = own.into_iter().chain(state.settings.interfaces.iter().cloned()).collect();
+    let all: Vec<InterfaceView> = own.chain(state.settings.interfaces.iter().cloned()).collect();
     HttpResponse::Ok().json(all)
 }
