@@ -1,18 +1,31 @@
-// /terminal in a real browser, on a real server whose sessions run a shell. scripts/pages-test starts both.
+// /terminal in a real browser, on a real server whose sessions run a shell.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launch, Server } from "./support.mjs";
 
-const { CALLBOARD, CALLBOARD_TERMINAL, CHROMIUM, SCREENSHOTS } = process.env;
+const { SCREENSHOTS } = process.env;
+let [CALLBOARD, CALLBOARD_TERMINAL] = ["", ""];
+let servers = [];
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  const settings = [
+    'terminal.commands=[{ name = "test", program = "/bin/sh" }]',
+    "terminal.command=test",
+    "terminal.test_mode=true",
+    "terminal.per_address=20",
+  ];
+  servers = await Promise.all([Server.start(), Server.start("serve", { settings })]);
+  [CALLBOARD, CALLBOARD_TERMINAL] = servers.map((server) => server.url);
+  browser = await launch();
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await Promise.all(servers.map((server) => server.stop()));
+});
 
 /** A terminal that remembers everything that went wrong. When the test ends, so does its session. */
 async function open(t, query = "") {
