@@ -246,6 +246,25 @@ fn show(server: &Server, open: Value) -> (Client, Value) {
     (client, said)
 }
 
+/// A session that somebody else needs; it stays as long as this.
+pub(crate) struct Session {
+    _client: Client,
+    id: String,
+}
+
+impl Session {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(crate) fn session(server: &Server) -> Session {
+    let mut client = Client::json(server, "/ws");
+    let opened = client.next_json();
+    let id = opened["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}")).to_owned();
+    Session { _client: client, id }
+}
+
 /// The sessions as the interface lists them.
 fn sessions(server: &Server) -> Vec<Value> {
     server.get("/api/v1/terminal/sessions").json().as_array().expect("a list").clone()

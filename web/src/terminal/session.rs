@@ -74,7 +74,7 @@ impl Actor for Session {
         let (orders, obeyed) = mpsc::channel(8);
         let about = args.about.clone();
         let run = Run::new(args, started, recording, obeyed);
-        cx.spawn_then(run.to_the_end(), move |ending, _, cx| {
+        cx.spawn_then(run.until_over(), move |ending, _, cx| {
             about.now.lock().ending = Some(ending);
             cx.stop();
         });
@@ -186,7 +186,7 @@ impl Run {
         }
     }
 
-    async fn to_the_end(mut self) -> Ending {
+    async fn until_over(mut self) -> Ending {
         let mut buffer = vec![0; PIECE];
         while !self.is_over() {
             match self.next(&mut buffer).await {
