@@ -527,7 +527,7 @@ section! {
         pub origins: Vec<String>,
         /// Whether nobody may do more than read, whatever his role is. Default: `false`.
         pub read_only: bool,
-        /// How long nobody may type before a session ends. Default: `1800s`.
+        /// How long nobody may type before a session ends. Default: `30m`.
         pub idle_timeout: Duration,
         /// How long a session lasts at most. Default: `12h`.
         pub absolute_timeout: Duration,
@@ -537,7 +537,7 @@ section! {
         pub max_sessions: usize,
         /// How long a session outlives its connection. Default: `30s`.
         pub grace: Duration,
-        /// How long a reconnect token is good after the connection that was given it. Default: `300s`.
+        /// How long a reconnect token is good after the connection that was given it. Default: `5m`.
         pub reconnect_token: Duration,
         /// How long a ticket is good. Default: `30s`.
         pub ticket: Duration,
@@ -551,7 +551,7 @@ section! {
         pub window: ByteSize,
         /// Time between two pings. Default: `30s`.
         pub ping: Duration,
-        /// How long nothing may be heard of a client before its connection is given up. Default: `60s`.
+        /// How long nothing may be heard of a client before its connection is given up. Default: `1m`.
         pub dead_after: Duration,
         /// Time between SIGHUP and SIGKILL when a session ends before its program. Default: `2s`.
         pub kill_grace: Duration,

@@ -55,14 +55,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     let file = &folder.join("events.ndjson");
 
-    let (app, archive) = start(folder, file).await?;
+    let (app, archive) = Box::pin(start(folder, file)).await?;
     run_jobs(&app, 2).await?;
     println!("2 jobs: {} events, each once", tells_of(&archive, file, 2).await?);
     app.stop().await;
 
     // As a crash in the middle of a write would leave it.
     fs::File::options().append(true).open(file)?.write_all(b"{\"contractVersion\":\"1.0")?;
-    let (app, archive) = start(folder, file).await?;
+    let (app, archive) = Box::pin(start(folder, file)).await?;
     run_jobs(&app, 1).await?;
     println!("after half a line, 3 jobs: {} events, each once", tells_of(&archive, file, 3).await?);
 
