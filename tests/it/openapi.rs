@@ -25,7 +25,7 @@ fn every_operation_is_answered_as_the_document_says() {
     let bulk = r#"{"action":"retry","filter":{"state":["discarded"]}}"#;
     let bulk = server.post("/api/v1/bulk", bulk).json();
     let bulk = bulk["id"].as_str().expect("an id");
-    let terminal = crate::terminal::session(&server);
+    let terminal = crate::terminal::session(&server, "/ws");
     let empty = Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
     assert!(paths.len() > 20);
@@ -35,7 +35,7 @@ fn every_operation_is_answered_as_the_document_says() {
             path if path.starts_with("/api/v1/commands") => command,
             path if path.starts_with("/api/v1/workflows") => &workflow,
             path if path.starts_with("/api/v1/bulk") => bulk,
-            path if path.starts_with("/api/v1/terminal") => terminal.id(),
+            path if path.starts_with("/api/v1/terminal") => &terminal,
             _ => id,
         };
         let real = path.replace("{id}", id).replace("{name}", "default");

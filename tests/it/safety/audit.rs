@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Operation, SAME_ORIGIN, bearer, encrypted, operations, server, sign_in, token, trail};
-use crate::server::{Answer, Server, eventually};
+use crate::{
+    server::{Answer, Server, eventually},
+    terminal,
+};
 
 /// What the audit trail has of a route.
 enum Trace {
@@ -21,7 +24,7 @@ const SUBMITS: &str =
     "a submission is in the log of events, with its time and its correlation id (docs/fleet.md)";
 
 /// Every unsafe route. One that is not here fails the test: say here what the trail has of it.
-const TRACES: [(&str, Trace); 28] = [
+const TRACES: [(&str, Trace); 30] = [
     ("POST /jobs", Nothing(SUBMITS)),
     ("POST /api/v1/jobs", Nothing(SUBMITS)),
     ("POST /api/v1/jobs/batch", Nothing(SUBMITS)),
@@ -50,6 +53,8 @@ const TRACES: [(&str, Trace); 28] = [
     ("PATCH /api/v1/settings", Entry("setting.change")),
     ("POST /api/v1/session", Entry("session.begin")),
     ("DELETE /api/v1/session", Entry("session.end")),
+    ("POST /api/v1/terminal/tickets", Nothing("it opens nothing yet: whoever shows it does, which is kept")),
+    ("DELETE /api/v1/terminal/sessions/{id}", Entry("terminal.kill")),
 ];
 
 /// Makes what a request is about, as the role admin by its token.
@@ -114,6 +119,9 @@ impl Setup<'_> {
             path if path.contains("/api/v1/nodes/") => ("here".to_owned(), example),
             path if path.contains("/api/v1/edges/") => {
                 ("smtp".to_owned(), json!({ "state": "tripped", "reason": "it is moved" }))
+            }
+            path if path.contains("/terminal/sessions/") => {
+                (terminal::session(self.0, &format!("/ws?auth={}", token("admin"))), json!({}))
             }
             "PATCH /api/v1/settings" => (String::new(), json!({ "queues.default.concurrency": 10 + turn })),
             "POST /api/v1/session" => (String::new(), json!({ "token": token("admin") })),

@@ -67,6 +67,8 @@ const EXPECTED: [(&str, &[&str]); 4] = [
             "GET /api/v1/feed",
             "GET /api/v1/interfaces",
             "DELETE /api/v1/session",
+            "POST /api/v1/terminal/tickets",
+            "GET /api/v1/terminal/sessions",
         ],
     ),
     (
@@ -98,7 +100,7 @@ const EXPECTED: [(&str, &[&str]); 4] = [
             "POST /jobs",
         ],
     ),
-    ("admin", &["POST /api/v1/encryption/rotate"]),
+    ("admin", &["POST /api/v1/encryption/rotate", "DELETE /api/v1/terminal/sessions/{id}"]),
 ];
 
 /// What the guard makes of a request.

@@ -246,23 +246,11 @@ fn show(server: &Server, open: Value) -> (Client, Value) {
     (client, said)
 }
 
-/// A session that somebody else needs; it stays as long as this.
-pub(crate) struct Session {
-    _client: Client,
-    id: String,
-}
-
-impl Session {
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-pub(crate) fn session(server: &Server) -> Session {
-    let mut client = Client::json(server, "/ws");
+/// The id of a session that is there for a while, though its client has left.
+pub(crate) fn session(server: &Server, path: &str) -> String {
+    let mut client = Client::json(server, path);
     let opened = client.next_json();
-    let id = opened["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}")).to_owned();
-    Session { _client: client, id }
+    opened["sessionId"].as_str().unwrap_or_else(|| panic!("{opened}")).to_owned()
 }
 
 /// The sessions as the interface lists them.
