@@ -175,6 +175,11 @@ impl Board {
         watched
     }
 
+    /// Everything is to be told as a whole again.
+    pub(super) fn forget(&self) {
+        self.inner.lock().slots.iter_mut().for_each(|slot| slot.whole = None);
+    }
+
     /// What a topic has come to, and what has changed since it was told last; without `changes` only what it has come to is other than
     /// before, in a way that nobody needs to hear of. Of a topic of which nothing was known all is told.
     pub(super) fn tell(&self, whole: Told, changes: Option<Told>) {
@@ -322,6 +327,17 @@ mod tests {
         assert_eq!(board.watched(Instant::now()), topics());
         assert!(board.watched(Instant::now() + LINGERS).is_empty());
         // What is known of it is as old as that: the next who watches is told anew.
+        assert_eq!(texts(board.next(None, &topics()).0), ["all: 0"]);
+        tell(&board, "y");
+        assert!(texts(board.next(Some(1), &topics()).0)[0].contains("\"full\":true"));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_told_as_a_whole() {
+        let board = Arc::new(Board::new(1));
+        let _watching = board.watch(topics());
+        tell(&board, "x");
+        board.forget();
         assert_eq!(texts(board.next(None, &topics()).0), ["all: 0"]);
         tell(&board, "y");
         assert!(texts(board.next(Some(1), &topics()).0)[0].contains("\"full\":true"));

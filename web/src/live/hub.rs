@@ -44,6 +44,8 @@ impl Actor for LiveHub {
 
     async fn start(args: HubArgs, cx: &mut Context<Self>) -> Result<Self, StartError> {
         let HubArgs { scene, board } = args;
+        // What the generation before had seen is gone with it: what has changed since then cannot be said.
+        board.forget();
         cx.spawn(async move {
             let mut hub = Hub { scene, board, known: Known::default() };
             let mut ticks = interval(EVERY);

@@ -94,8 +94,9 @@ struct Kept {
     started: u64,
     retried: u64,
     took: Took,
-    /// When the last sample was taken.
+    /// When the last sample was taken, and what had ended in all queues then: completed, failed, cancelled.
     last: Option<Timestamp>,
+    ended: Option<[u64; 3]>,
     all: Track<10>,
     latencies: Latencies,
     queues: BTreeMap<String, OfQueue>,
@@ -115,6 +116,7 @@ impl Default for Kept {
             retried: 0,
             took: Took::default(),
             last: None,
+            ended: None,
             all: Track::new(ALL.map(|(_, kind)| kind)),
             latencies: Latencies::default(),
             queues: BTreeMap::new(),
@@ -153,31 +155,36 @@ impl TimeSeries {
         let [submitted, started, retried] = [&mut kept.submitted, &mut kept.started, &mut kept.retried]
             .map(|count| std::mem::take(count) as f64);
         (all[0], all[1], all[4]) = (submitted, started, retried);
-        for totals in totals.take(MOST_QUEUES) {
+        let mut ended_in_all = [0; 3];
+        for (index, totals) in totals.enumerate() {
             let count = |state| totals.count(state);
             let ended = [JobState::Completed, JobState::Discarded, JobState::Cancelled].map(count);
-            let mut queue = before
-                .remove(&totals.queue)
-                .unwrap_or_else(|| OfQueue { ended, track: Track::new(OF_QUEUE.map(|(_, kind)| kind)) });
-            let new = |index: usize| ended[index].saturating_sub(queue.ended[index]) as f64;
-            let (completed, failed, cancelled) = (new(0), new(1), new(2));
+            ended_in_all.iter_mut().zip(ended).for_each(|(all, count)| *all += count);
             let oldest =
                 totals.oldest_available_at.map_or(Duration::ZERO, |since| now.saturating_since(since));
             let oldest = oldest.as_millis() as f64;
             let [available, executing, retryable] =
                 [JobState::Available, JobState::Executing, JobState::Retryable]
                     .map(|state| count(state) as f64);
-            queue.track.sample(second, elapsed, [completed, failed, available, executing, oldest]);
-            queue.ended = ended;
-            all[2] += completed;
-            all[3] += failed;
-            all[5] += cancelled;
             all[6] += available;
             all[7] += executing;
             all[8] += retryable;
             all[9] = oldest.max(all[9]);
+            if index >= MOST_QUEUES {
+                continue;
+            }
+            let mut queue = before
+                .remove(&totals.queue)
+                .unwrap_or_else(|| OfQueue { ended, track: Track::new(OF_QUEUE.map(|(_, kind)| kind)) });
+            let new = |index: usize| ended[index].saturating_sub(queue.ended[index]) as f64;
+            queue.track.sample(second, elapsed, [new(0), new(1), available, executing, oldest]);
+            queue.ended = ended;
             kept.queues.insert(totals.queue.clone(), queue);
         }
+        // A queue that comes brings what has happened in it, and one that goes takes nothing away.
+        let before = kept.ended.replace(ended_in_all).unwrap_or(ended_in_all);
+        let new = |index: usize| ended_in_all[index].saturating_sub(before[index]) as f64;
+        (all[2], all[3], all[5]) = (new(0), new(1), new(2));
         kept.all.sample(second, elapsed, all);
         kept.latencies.sample(second, &kept.took);
         kept.took.clear();
@@ -306,7 +313,14 @@ mod tests {
         let many: Vec<QueueTotals> = (0..300).map(|number| totals(&format!("q{number}"), 0, 0)).collect();
         series.sample(many.iter(), Timestamp::from_micros(1));
         assert_eq!(series.0.lock().queues.len(), MOST_QUEUES);
-        series.sample([totals("q1", 0, 0)].iter(), Timestamp::from_micros(2));
+        // What is said of all of them has those that are not kept.
+        let more: Vec<QueueTotals> = many.iter().map(|many| totals(&many.queue, 1, 2)).collect();
+        series.sample(more.iter(), Timestamp::from_micros(1_000_001));
+        series.sample(more.iter(), Timestamp::from_micros(2_000_001));
+        assert_eq!(series.recent().rates.completed, 300.0);
+        let all = series.read(&SeriesQuery::default()).unwrap();
+        assert_eq!(all.points["available"].last(), Some(&Some(600.0)));
+        series.sample([totals("q1", 0, 0)].iter(), Timestamp::from_micros(3_000_001));
         assert_eq!(series.0.lock().queues.keys().collect::<Vec<_>>(), ["q1"]);
     }
 }
