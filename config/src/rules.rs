@@ -448,7 +448,15 @@ fn observatory(rules: &mut Rules<'_>, settings: &Settings) {
             }
             continue;
         }
-        if !listen.ip().is_loopback() && !asks && !observatory.allow_unauthenticated {
+        // A terminal is for those alone who have a token.
+        let runs_programs =
+            ["observatory.terminal_listen", "observatory.terminal_socket_listen"].contains(&name);
+        if !listen.ip().is_loopback() && !asks && runs_programs {
+            let message =
+                format!("`{name}` is {listen}, which other machines may reach, but no token is set");
+            let help = "set `web.token` or `[[web.tokens]]`, or listen on 127.0.0.1".to_owned();
+            rules.report(&[key(name), key("web.token"), key("web.tokens")], message, Some(help));
+        } else if !listen.ip().is_loopback() && !asks && !observatory.allow_unauthenticated {
             let message =
                 format!("`{name}` is {listen}, which other machines may reach, but no token is set");
             let help = "set `web.token` or `[[web.tokens]]`, or listen on 127.0.0.1, or let everybody in who reaches the old \

@@ -72,6 +72,11 @@ impl OldPort {
         self.paths().contains(&terminal::PATH)
     }
 
+    /// Whether programs are run for whoever may use it.
+    pub(crate) fn runs_programs(self) -> bool {
+        matches!(self, OldPort::Terminal | OldPort::TerminalSocket)
+    }
+
     /// Whether it has the pages.
     pub(crate) fn has_pages(self) -> bool {
         self.paths().contains(&pages::DOCS)

@@ -155,7 +155,12 @@ pub fn web(settings: WebSettings, roles: WebDependencies) -> Result<(SupervisorS
     let mut old_ports = Vec::new();
     for &(port, listen) in &settings.old_ports {
         let mut settings = WebSettings { listen, ..settings.clone() };
-        if settings.allow_unauthenticated {
+        if port.runs_programs() {
+            // A console does whatever its user may: nobody gets one unasked.
+            if !listen.ip().is_loopback() && settings.tokens.is_empty() {
+                return Err(WebError::TerminalNeedsToken { port, listen });
+            }
+        } else if settings.allow_unauthenticated {
             settings.tokens.clear();
         } else if !listen.ip().is_loopback() && settings.tokens.is_empty() {
             return Err(WebError::OldPortNeedsToken { port, listen });

@@ -223,6 +223,17 @@ pub enum WebError {
          web.tokens), or listen on a loopback address such as 127.0.0.1:8080"
     )]
     NeedsToken(SocketAddr),
+    /// Everybody could have a terminal.
+    #[error(
+        "the port of the old {port} is {listen}, which other machines can reach, and no token is configured: set web.token (or \
+         web.tokens), or listen on a loopback address; observatory.allow_unauthenticated opens no terminal"
+    )]
+    TerminalNeedsToken {
+        /// Which it is.
+        port: OldPort,
+        /// Where it was to be.
+        listen: SocketAddr,
+    },
     /// Everybody could use a port of the old system.
     #[error(
         "the port of the old {port} is {listen}, which other machines can reach, and no token is configured: set web.token (or \

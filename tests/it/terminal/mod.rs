@@ -4,6 +4,7 @@ mod access;
 mod flood;
 mod json;
 mod life;
+mod owners;
 mod page;
 mod v2;
 

@@ -62,6 +62,25 @@ pub(crate) struct Open {
     alive: watch::Receiver<()>,
 }
 
+/// Whether a session is open, for what outlives the request.
+#[derive(Clone, Debug)]
+pub(crate) struct SignIn {
+    until: Instant,
+    alive: watch::Receiver<()>,
+}
+
+impl SignIn {
+    pub(crate) fn is_open(&self) -> bool {
+        Instant::now() < self.until && self.alive.has_changed().is_ok()
+    }
+}
+
+impl Open {
+    pub(crate) fn sign_in(&self) -> SignIn {
+        SignIn { until: self.until, alive: self.alive.clone() }
+    }
+}
+
 impl Sessions {
     pub(crate) fn new(settings: &WebSettings) -> Self {
         Sessions {

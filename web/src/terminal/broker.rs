@@ -40,6 +40,8 @@ use crate::settings::NoteAudit;
 
 /// Tickets that are given out and not used, of all clients together.
 const MOST_TICKETS: usize = 1000;
+/// Tickets of one address among them; a further one takes the place of its oldest.
+const TICKETS_EACH: usize = 10;
 /// How long a session may take to start, and to take a client.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long an entry of the audit trail may take.
@@ -48,7 +50,7 @@ const NOTE_LIMIT: Duration = Duration::from_secs(10);
 const LAST_NOTES: Duration = Duration::from_secs(2);
 
 /// What a ticket is good for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) owner: Owner,
     pub(super) scope: Scope,
@@ -89,6 +91,7 @@ pub(super) struct Resume {
     /// Who must have opened it, with which scope, and what size it is to have; the JSON protocol asks for the token alone.
     pub(super) grant: Option<Grant>,
     /// Who resumes it, and what he may do at most.
+    pub(super) who: Who,
     pub(super) scope: Scope,
 }
 
@@ -187,6 +190,8 @@ impl PlainHandler<IssueTicket> for Broker {
     type Reply = Result<String, NoTicket>;
 
     fn handle(&mut self, IssueTicket(grant): IssueTicket, _: &mut Context<Self>) -> Self::Reply {
+        let address = grant.owner.address;
+        self.tickets.make_room(TICKETS_EACH, |other| other.owner.address == address);
         self.tickets.issue(Instant::now(), grant)
     }
 }
@@ -195,7 +200,7 @@ impl PlainHandler<RedeemTicket> for Broker {
     type Reply = Option<Grant>;
 
     fn handle(&mut self, RedeemTicket(ticket): RedeemTicket, _: &mut Context<Self>) -> Self::Reply {
-        self.tickets.redeem(Instant::now(), &ticket)
+        self.tickets.redeem(Instant::now(), &ticket).filter(|grant| grant.owner.is_signed_in())
     }
 }
 
@@ -255,6 +260,23 @@ async fn open(args: &BrokerArgs, about: &Arc<About>) -> Result<ActorRef<Session>
         tracing::warn!(error, "a terminal is refused: the audit trail cannot be written");
         return Err(refused("the audit trail cannot be written"));
     }
+    let started = start(args, about, server).await;
+    if let Err(refused) = &started {
+        // What is kept as opened is kept as closed.
+        Deed { action: "terminal.close", target: about.id, detail: None }
+            .note_if_possible(args, &about.owner.who, &format!("not started: {}", refused.message))
+            .await;
+    }
+    started
+}
+
+async fn start(
+    args: &BrokerArgs,
+    about: &Arc<About>,
+    server: SocketAddr,
+) -> Result<ActorRef<Session>, Refused> {
+    let refused = |message: &str| Refused::new(INTERNAL_ERROR, message);
+    let scope = about.scope.as_str();
     let command = &args.settings.command;
     let pass = (command.is_console && args.asks_for_tokens).then(|| args.passes.issue(about));
     let pass: Option<SecretString> = match pass {
@@ -271,8 +293,15 @@ async fn open(args: &BrokerArgs, about: &Arc<About>) -> Result<ActorRef<Session>
     .shutdown(Shutdown::Timeout(Duration::from_secs(1)));
     match tokio::time::timeout(START_LIMIT, args.sessions.start_child(spec)).await {
         Ok(Ok(actor)) => {
-            if let Some(entry) = args.table.lock().0.get_mut(&about.id) {
-                entry.actor = Some(actor.clone());
+            let killed = {
+                let mut table = args.table.lock();
+                if let Some(entry) = table.0.get_mut(&about.id) {
+                    entry.actor = Some(actor.clone());
+                }
+                about.now.lock().ended_by.is_some()
+            };
+            if killed && actor.tell(End(Ending::Killed)).is_err() {
+                actor.kill();
             }
             (args.count)(TerminalEvent::Opened { protocol: about.protocol.as_str() });
             // Its end may have been told before it was known here.
@@ -342,9 +371,16 @@ fn resume(args: &BrokerArgs, asked: &Resume) -> Result<(ActorRef<Session>, Arc<A
         let now = about.now.lock();
         now.detached.is_some_and(|since| since.elapsed() > args.settings.reconnect_token)
     };
-    let other = asked.grant.as_ref().is_some_and(|grant| {
-        grant.owner.who != about.owner.who || grant.session != Some(about.id) || grant.scope < about.scope
-    });
+    // With whom it was opened it ends, too.
+    if !about.owner.is_signed_in() {
+        return Err(unknown());
+    }
+    // Where nobody says who he is, whoever has the token is the one.
+    let somebody_else = args.asks_for_tokens && asked.who != about.owner.who;
+    let other = somebody_else
+        || asked.grant.as_ref().is_some_and(|grant| {
+            grant.owner.who != about.owner.who || grant.session != Some(about.id) || grant.scope < about.scope
+        });
     // What a session may do was said when it was opened: who may do less now does not get it back.
     if late || other || about.protocol != asked.protocol || asked.scope < about.scope {
         return Err(wrong());
@@ -387,12 +423,12 @@ impl PlainHandler<Signed<EndSession>> for Broker {
 
     fn handle(&mut self, signed: Signed<EndSession>, cx: &mut Context<Self>) -> bool {
         let Signed { who, request: EndSession(id) } = signed;
-        let Some((about, actor)) =
-            self.args.table.lock().0.get(&id).map(|entry| (entry.about.clone(), entry.actor.clone()))
-        else {
-            return false;
-        };
-        about.now.lock().ended_by = Some(who.name.clone());
+        let found = self.args.table.lock().0.get(&id).map(|entry| {
+            // Under the lock: one that is being started sees it, or is known.
+            entry.about.now.lock().ended_by = Some(who.name.clone());
+            entry.actor.clone()
+        });
+        let Some(actor) = found else { return false };
         let args = self.args.clone();
         cx.spawn(async move {
             Deed { action: "terminal.kill", target: id, detail: None }
@@ -402,7 +438,7 @@ impl PlainHandler<Signed<EndSession>> for Broker {
         match actor {
             Some(actor) if actor.tell(End(Ending::Killed)).is_ok() => {}
             Some(actor) => actor.kill(),
-            // It is being started, and ends when nobody is there.
+            // It is being started, and is told once it is there.
             None => {}
         }
         true

@@ -80,7 +80,7 @@ async fn talk(mut socket: Socket, owner: Owner, wish: Wish) {
     let scope = Scope::of(owner.role, &socket.terminal.settings);
     let (mut attachment, mut first) = match wish {
         Wish::New(first) => (open(&socket, &owner, scope).await, first),
-        Wish::Back(reconnect) => (resume(&socket, &reconnect, scope).await, None),
+        Wish::Back(reconnect) => (resume(&socket, &owner, &reconnect, scope).await, None),
     };
     loop {
         let mut current = match attachment {
@@ -100,7 +100,7 @@ async fn talk(mut socket: Socket, owner: Owner, wish: Wish) {
         };
         let (code, why) = match outcome {
             Outcome::Other(reconnect) => {
-                attachment = resume(&socket, &reconnect, scope).await;
+                attachment = resume(&socket, &owner, &reconnect, scope).await;
                 // Nobody has seen the one that was opened meanwhile.
                 if attachment.is_ok() && !current.resumed && !client.typed {
                     let _ = current.to_session.send(FromClient::Leave).await;
@@ -139,13 +139,19 @@ async fn open(socket: &Socket, owner: &Owner, scope: Scope) -> Result<Attachment
     socket.terminal.broker.ask_within(super::ASK_LIMIT, open).await.unwrap_or_else(unanswered)
 }
 
-async fn resume(socket: &Socket, reconnect: &Reconnect, scope: Scope) -> Result<Attachment, Refused> {
+async fn resume(
+    socket: &Socket,
+    owner: &Owner,
+    reconnect: &Reconnect,
+    scope: Scope,
+) -> Result<Attachment, Refused> {
     let resume = Resume {
         protocol: Protocol::Json,
         session: reconnect.id(),
         token: reconnect.token.clone(),
         after: Some(reconnect.last_seq.unwrap_or(0)),
         grant: None,
+        who: owner.who.clone(),
         scope,
     };
     socket.terminal.broker.ask_within(super::ASK_LIMIT, resume).await.unwrap_or_else(unanswered)

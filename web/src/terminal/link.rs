@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::Instant};
 use uuid::Uuid;
 
 use super::settings::Scope;
-use crate::settings::Role;
+use crate::{session::SignIn, settings::Role};
 
 /// Messages on the way to a session, and from one to its connection.
 pub(super) const ON_THE_WAY: usize = 16;
@@ -134,11 +134,20 @@ pub(super) struct Client {
 }
 
 /// Who a session belongs to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) who: Who,
     pub(super) role: Option<Role>,
     pub(super) address: IpAddr,
+    /// The sign-in by whose cookie he has come, if by one.
+    pub(super) sign_in: Option<SignIn>,
+}
+
+impl Owner {
+    /// Whether he is signed in still, if he has come so.
+    pub(super) fn is_signed_in(&self) -> bool {
+        self.sign_in.as_ref().is_none_or(SignIn::is_open)
+    }
 }
 
 /// What is known of a session.

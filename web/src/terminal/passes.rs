@@ -30,7 +30,7 @@ impl Passes {
         let token = secret()?;
         let role = match about.scope {
             Scope::Read => Role::Viewer,
-            Scope::Write => about.owner.role.unwrap_or(Role::Admin),
+            Scope::Write => about.owner.role.unwrap_or(Role::Viewer),
         };
         let name = format!("{} (terminal)", about.owner.who.name);
         self.0.write().insert(about.id, Pass { token: Hashed::of(&token), name, role });

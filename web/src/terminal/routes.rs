@@ -19,6 +19,7 @@ use crate::{
     address,
     api::{Answer, State},
     body,
+    credentials::ByCookie,
     guard::{Caller, who},
     problem::{Kind, Trouble},
     route::{Route, Schema::*},
@@ -86,7 +87,8 @@ pub(super) fn role(request: &HttpRequest) -> Option<Role> {
 pub(super) fn owner(request: &HttpRequest) -> Result<Owner, Trouble> {
     let address = address::owner_of(request)
         .ok_or_else(|| Trouble::new(Kind::Malformed, "the request has no address"))?;
-    Ok(Owner { who: who(request), role: role(request), address })
+    let sign_in = request.extensions().get::<ByCookie>().map(|ByCookie(open)| open.sign_in());
+    Ok(Owner { who: who(request), role: role(request), address, sign_in })
 }
 
 async fn ticket(state: &State, request: &HttpRequest, payload: web::Payload) -> Answer {

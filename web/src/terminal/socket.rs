@@ -358,6 +358,9 @@ pub(super) enum NoMessage {
 
 /// Whether whoever has a session still may.
 fn still_may(state: &State, owner: &Owner, scope: super::Scope) -> bool {
+    if !owner.is_signed_in() {
+        return false;
+    }
     let now: Option<Role> = match owner.role {
         None => return state.settings.tokens.is_empty(),
         Some(_) => credentials::role_of(state, &owner.who.name),

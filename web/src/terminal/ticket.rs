@@ -59,6 +59,21 @@ impl<T> Tickets<T> {
         Tickets { given: BTreeMap::new(), kept_for, most }
     }
 
+    /// Takes the oldest away of those that are alike, so that with the next one there are `most` of them.
+    pub(super) fn make_room(&mut self, most: usize, alike: impl Fn(&T) -> bool) {
+        let mut all: Vec<(Instant, Hashed)> = self
+            .given
+            .iter()
+            .filter(|(_, (_, what))| alike(what))
+            .map(|(ticket, (until, _))| (*until, *ticket))
+            .collect();
+        all.sort();
+        let too_many = (all.len() + 1).saturating_sub(most);
+        for (_, ticket) in all.into_iter().take(too_many) {
+            self.given.remove(&ticket);
+        }
+    }
+
     /// A new ticket for this.
     pub(super) fn issue(&mut self, now: Instant, what: T) -> Result<String, NoTicket> {
         self.given.retain(|_, (until, _)| *until > now);
@@ -120,6 +135,22 @@ mod tests {
                 prop_assert_eq!(tickets.redeem(now, &ticket), None);
             }
         }
+    }
+
+    #[test]
+    fn who_asks_for_many_loses_his_own() {
+        let mut tickets = Tickets::new(KEPT, 100);
+        let now = Instant::now();
+        let other = tickets.issue(now, "other").expect("a ticket");
+        let mut given = Vec::new();
+        for second in 0..5 {
+            tickets.make_room(3, |what| *what == "greedy");
+            given.push(tickets.issue(now + Duration::from_secs(second), "greedy").expect("a ticket"));
+        }
+        let later = now + Duration::from_secs(5);
+        let good: Vec<bool> = given.iter().map(|ticket| tickets.redeem(later, ticket).is_some()).collect();
+        assert_eq!(good, [false, false, true, true, true]);
+        assert_eq!(tickets.redeem(later, &other), Some("other"));
     }
 
     #[test]

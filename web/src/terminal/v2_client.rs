@@ -114,7 +114,8 @@ async fn attach(socket: &Socket, owner: Owner, open: frame::Open) -> Result<(Att
         (Some(session), Some(token)) => {
             let after = Some(open.offset);
             let protocol = Protocol::V2;
-            let resume = Resume { protocol, session, token, after, grant: Some(grant), scope };
+            let who = grant.owner.who.clone();
+            let resume = Resume { protocol, session, token, after, grant: Some(grant), who, scope };
             broker.ask_within(super::ASK_LIMIT, resume).await
         }
     };

@@ -60,7 +60,13 @@ try {
   await look("tree", "/ui/tree?actor=queues", { scheme: "dark", ready: "observers" });
   await look("dead-jobs", "/ui/dead", { ready: dead.type });
   await look("workflow", `/ui/workflows/${workflow.id}`, { ready: workflow.name });
-  await look("add-job", "/ui/jobs", { ready: "Add a job", before: (page) => page.keyboard.press("N") });
+  await look("add-job", "/ui/jobs", {
+    ready: "When and where",
+    before: async (page) => {
+      await page.getByText("welcome-mail").first().waitFor();
+      await page.keyboard.press("N");
+    },
+  });
   await console_("console-overview", [[[], "verview"]]);
   await console_("console-jobs", [
     [[], "verview"],

@@ -44,6 +44,8 @@ export class Connection {
   private scope: "read" | "write" = "write";
   /** Behind the last byte that the terminal has shown. */
   private shown = 0;
+  /** Behind the last byte that has come. */
+  private received = 0;
   private acknowledged = 0;
   private soon: ReturnType<typeof setTimeout> | undefined;
   /** Up to where output is old: what the terminal answers to that was answered long ago. */
@@ -120,7 +122,7 @@ export class Connection {
     const socket = new WebSocket(url, frames.PROTOCOL);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    const offset = this.warm ? this.shown : 0;
+    const offset = this.warm ? this.received : 0;
     return new Promise((resolve, reject) => {
       let open = false;
       const patience = setTimeout(() => socket.close(), PATIENCE);
@@ -160,7 +162,9 @@ export class Connection {
   private begin(opened: frames.Opened, offset: number) {
     const fresh = !this.warm || !opened.resumed;
     this.keep({ session: opened.session, resume_token: opened.resume_token });
-    this.shown = this.acknowledged = opened.resumed ? offset : 0;
+    this.received = this.acknowledged = opened.resumed ? offset : 0;
+    // What was received before is being shown still.
+    if (fresh) this.shown = this.received;
     this.old = fresh ? opened.end : 0;
     this.warm = true;
     this.listener.opened(opened, fresh);
@@ -169,12 +173,13 @@ export class Connection {
   private hear(frame: frames.ServerFrame) {
     if (frame.kind === "output") {
       const end = frame.offset + frame.bytes.length;
+      this.received = Math.max(this.received, end);
       this.listener.output(frame.bytes, () => {
         this.shown = Math.max(this.shown, end);
         this.acknowledge();
       });
     } else if (frame.kind === "gap") {
-      this.shown = frame.to;
+      this.received = this.shown = frame.to;
       this.listener.gap(frame.to - frame.from);
     } else if (frame.kind === "notice") {
       this.listener.notice(frame.text);
@@ -185,6 +190,7 @@ export class Connection {
   }
 
   private acknowledge() {
+    if (this.shown <= this.acknowledged) return;
     const send = () => {
       clearTimeout(this.soon);
       this.soon = undefined;

@@ -13,8 +13,16 @@ export function guardPaste(place: HTMLElement, terminal: Terminal) {
   place.addEventListener(
     "paste",
     (event) => {
-      const text = event.clipboardData?.getData("text/plain") ?? "";
-      if (terminal.modes.bracketedPasteMode || !/[\r\n]./s.test(text)) return;
+      const raw = event.clipboardData?.getData("text/plain") ?? "";
+      // With an escape, a text could end the brackets that it is put into.
+      const text = raw.replaceAll("\x1b", "");
+      if (terminal.modes.bracketedPasteMode || !/[\r\n]/.test(text)) {
+        if (text === raw) return;
+        event.preventDefault();
+        event.stopPropagation();
+        terminal.paste(text);
+        return;
+      }
       event.preventDefault();
       event.stopPropagation();
       waiting = text;
