@@ -199,6 +199,7 @@ impl Run {
                 Event::Said(None) | Event::Room(false) => self.detach(),
                 Event::Read(Ok(0)) => {
                     self.reading = false;
+                    self.input.clear();
                     self.flush().await;
                 }
                 Event::Read(Ok(read)) => self.gather(&buffer[..read]).await,
@@ -344,7 +345,9 @@ impl Run {
         match said {
             FromClient::Input(bytes) => {
                 self.about.now.lock().last_input = Instant::now();
-                if self.input.len() + bytes.len() > MOST_INPUT + PIECE * 4 {
+                if !self.reading || self.exit.is_none() {
+                    // There is nobody any more who would read it.
+                } else if self.input.len() + bytes.len() > MOST_INPUT + PIECE * 4 {
                     let lost = bytes.len();
                     progress.say(ToClient::Notice(format!(
                         "the program does not read: {lost} bytes of input are lost"
@@ -386,6 +389,7 @@ impl Run {
 
     fn ended(&mut self, end: Result<TerminalEnd, CommandError>) {
         self.exit = None;
+        self.input.clear();
         self.last_words = match self.client {
             Some(_) => Instant::now() + LAST_WORDS,
             None => self.alone_since + self.settings.grace,

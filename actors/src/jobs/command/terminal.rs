@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -197,23 +198,33 @@ impl Terminal {
                 Ok(Err(error)) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Ok(0),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(read) => return read,
+                // It stays ready for ever then, and there is nothing to wait for.
+                Err(_would_block) if ready.ready().is_read_closed() => return Ok(0),
                 Err(_would_block) => {}
             }
+            drop(ready);
+            yield_now().await;
         }
     }
 
     /// Writes what the program is to read, as much of it as there is room for.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; [`io::ErrorKind::BrokenPipe`], if nobody has the other end any more and there is no room.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.end.writable().await?;
             match ready.try_io(|end| end.get_ref().write(bytes)) {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(written) => return written,
+                // It stays ready for ever then, and there will be no room.
+                Err(_would_block) if ready.ready().is_write_closed() => {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
                 Err(_would_block) => {}
             }
+            drop(ready);
+            yield_now().await;
         }
     }
 
