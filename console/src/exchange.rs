@@ -62,11 +62,22 @@ pub enum Request {
     /// The web interfaces.
     Interfaces,
     /// What a bulk operation would do.
-    Preview(StartBulk),
+    Preview(Intent),
     /// What became of a command.
     Command(Uuid),
     /// Something is to be changed.
     Change(Change),
+    /// The same, as one of many changes that are made one after the other.
+    OfBatch(Change),
+}
+
+/// A bulk operation that somebody thinks of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// The operation.
+    pub start: StartBulk,
+    /// The queue that is emptied by it, if that is what it is for: its name is to be typed then.
+    pub purges: Option<String>,
 }
 
 /// What is changed on the server.

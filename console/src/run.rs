@@ -1,6 +1,7 @@
 //! The console as a program: three threads and the channels between them.
 
 use std::{
+    collections::VecDeque,
     io::{self, Write},
     sync::{
         Arc,
@@ -31,6 +32,8 @@ use crate::{
 
 /// Events, and effects, that may wait.
 const WAITING: usize = 256;
+/// Effects that may wait beyond that, in front of the channel.
+const DEFERRED: usize = 4096;
 /// How often time passes.
 const TICK: Duration = Duration::from_millis(250);
 /// What only data has changed is drawn after this time at the soonest; a key is answered at once.
@@ -106,8 +109,9 @@ async fn run_model(
 ) -> Result<(), ConsoleError> {
     let size = screen.terminal.size().map_err(ConsoleError::Terminal)?;
     let mut model = Model::new(setup, Timestamp::now(), (size.width, size.height));
+    let mut outbox = Outbox { effects, waiting: VecDeque::new() };
     let first = std::mem::take(&mut model.effects);
-    pass_on(&mut model, screen, &effects, first);
+    pass_on(&mut model, screen, &mut outbox, first);
     let mut drawn = Instant::now() - FRAME;
     let mut next_tick = Instant::now() + TICK;
     // What is to be drawn: nothing, something that has time, something that a person waits for.
@@ -135,17 +139,17 @@ async fn run_model(
             urgent |= matches!(event, Event::Key(_) | Event::Paste(_) | Event::Mouse(_) | Event::Resize(..));
             changed = true;
             let wanted = update(&mut model, event);
-            pass_on(&mut model, screen, &effects, wanted);
+            pass_on(&mut model, screen, &mut outbox, wanted);
             taken = events.try_recv().ok();
         }
         if Instant::now() >= next_tick {
             next_tick = Instant::now() + TICK;
-            if effects.is_closed() {
+            if outbox.effects.is_closed() {
                 return Err(ConsoleError::Panicked);
             }
             let second = model.now.as_micros() / 1_000_000;
             let wanted = update(&mut model, Event::Tick(Timestamp::now()));
-            pass_on(&mut model, screen, &effects, wanted);
+            pass_on(&mut model, screen, &mut outbox, wanted);
             changed |= model.now.as_micros() / 1_000_000 != second;
         }
         if model.has_work() {
@@ -158,9 +162,42 @@ async fn run_model(
     Ok(())
 }
 
-/// Gives effects to the other thread. What it cannot take, because it is far behind, has failed.
-fn pass_on(model: &mut Model, screen: &mut Screen, effects: &mpsc::Sender<Effect>, wanted: Vec<Effect>) {
-    for effect in wanted {
+/// Effects on their way to the other thread. What that cannot take yet waits here, in its order.
+struct Outbox {
+    effects: mpsc::Sender<Effect>,
+    waiting: VecDeque<Effect>,
+}
+
+impl Outbox {
+    /// Takes an effect; gives it back if too many wait.
+    fn put(&mut self, effect: Effect) -> Result<(), Effect> {
+        if matches!(effect, Effect::FollowLog(_) | Effect::UnfollowLog) {
+            // One log is followed at most: what was wanted before is of no use any more.
+            self.waiting.retain(|waiting| !matches!(waiting, Effect::FollowLog(_) | Effect::UnfollowLog));
+        }
+        if self.waiting.len() == DEFERRED {
+            return Err(effect);
+        }
+        self.waiting.push_back(effect);
+        Ok(())
+    }
+
+    /// Passes on as many as the channel takes.
+    fn flush(&mut self) {
+        while let Some(effect) = self.waiting.pop_front() {
+            if let Err(error) = self.effects.try_send(effect) {
+                self.waiting.push_front(error.into_inner());
+                return;
+            }
+        }
+    }
+}
+
+/// Gives effects to the other thread, after those that wait. A request that there is no room for has failed.
+fn pass_on(model: &mut Model, screen: &mut Screen, outbox: &mut Outbox, wanted: Vec<Effect>) {
+    let mut wanted: VecDeque<Effect> = wanted.into();
+    outbox.flush();
+    while let Some(effect) = wanted.pop_front() {
         if let Effect::Copy(text) = &effect {
             let out = screen.terminal.backend_mut();
             let copied = clipboard(text).and_then(|sequence| {
@@ -172,14 +209,25 @@ fn pass_on(model: &mut Model, screen: &mut Screen, effects: &mpsc::Sender<Effect
             }
             continue;
         }
-        if let Err(error) = effects.try_send(effect)
-            && let Effect::Ask(request) = error.into_inner()
-        {
-            let text = "too much is being asked for at once; try again".to_owned();
+        wanted.extend(give(model, outbox, effect));
+    }
+}
+
+/// Gives an effect to the other thread; what is wanted because there is no room for it.
+fn give(model: &mut Model, outbox: &mut Outbox, effect: Effect) -> Vec<Effect> {
+    let refused = outbox.put(effect).err();
+    outbox.flush();
+    let text = "too much is being asked for at once; try again".to_owned();
+    match refused {
+        None => Vec::new(),
+        Some(Effect::Ask(request)) => {
             let failure: Result<Answer, Failure> = Err(Failure { text, is_lost: false, status: None });
             let request: Box<Request> = Box::new(request);
-            // What this wants again waits for the next tick.
-            let _ = update(model, Event::Answered(request, Box::new(failure)));
+            update(model, Event::Answered(request, Box::new(failure)))
+        }
+        Some(_) => {
+            model.complain(text);
+            Vec::new()
         }
     }
 }
@@ -218,5 +266,57 @@ fn read_keys(events: &mpsc::Sender<Event>, over: &AtomicBool) {
         if ends {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_channel_cannot_take_goes_later_and_in_its_order() {
+        let (effects, mut taken) = mpsc::channel(2);
+        let mut outbox = Outbox { effects, waiting: VecDeque::new() };
+        let mut model = crate::sample::model((100, 30));
+        let job = uuid::Uuid::nil();
+        let all = [
+            Effect::Connect,
+            Effect::Ask(Request::Queues),
+            Effect::FollowLog(job),
+            Effect::Ask(Request::Job(job)),
+            Effect::UnfollowLog,
+            Effect::Examine,
+        ];
+        for effect in all {
+            assert_eq!(give(&mut model, &mut outbox, effect), []);
+        }
+        let mut got = Vec::new();
+        while let Ok(effect) = taken.try_recv() {
+            got.push(effect);
+            outbox.flush();
+        }
+        // That a log was followed for a moment is of no matter.
+        let wanted = [
+            Effect::Connect,
+            Effect::Ask(Request::Queues),
+            Effect::Ask(Request::Job(job)),
+            Effect::UnfollowLog,
+            Effect::Examine,
+        ];
+        assert_eq!(got, wanted);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_has_failed_and_what_follows_is_done() {
+        let (effects, _taken) = mpsc::channel(1);
+        let mut outbox = Outbox { effects, waiting: vec![Effect::Connect; DEFERRED].into() };
+        let mut model = crate::sample::model((100, 30));
+        outbox.flush();
+        outbox.waiting.push_back(Effect::Connect);
+        model.ask(Request::Causes);
+        model.asked.insert("causes");
+        give(&mut model, &mut outbox, Effect::Ask(Request::Causes));
+        assert!(!model.asked.contains("causes") && !model.open.contains(&Request::Causes));
+        assert!(model.message.is_some_and(|message| message.is_error));
     }
 }

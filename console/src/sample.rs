@@ -201,7 +201,7 @@ fn node() -> Value {
     })
 }
 
-fn event(number: u32, kind: &str) -> EventRecord {
+pub(crate) fn event(number: u32, kind: &str) -> EventRecord {
     read(json!({
         "cursor": format!("1-{number}"), "queue": "mail",
         "event": {

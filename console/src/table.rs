@@ -591,11 +591,16 @@ impl<R: Row> Table<R> {
         }
     }
 
-    /// Marks all rows that are shown; if they all are, takes their marks away.
+    /// How many rows are marked and not shown.
+    pub fn marked_hidden(&self) -> usize {
+        self.marks.len() - self.shown_from(0).filter(|row| self.is_marked(&row.key())).count()
+    }
+
+    /// Marks all rows that are shown; if they all are, takes their marks away. The marks of others stay.
     pub fn toggle_all(&mut self) {
         let keys: Vec<R::Key> = self.shown_from(0).map(Row::key).collect();
         if keys.iter().all(|key| self.marks.contains(key)) {
-            self.marks.clear();
+            keys.iter().for_each(|key| self.unmark(key));
         } else {
             self.marks.extend(keys);
         }

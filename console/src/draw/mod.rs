@@ -178,6 +178,9 @@ fn jobs_said(model: &Model) -> String {
     } else if jobs.has_more() {
         parts.push("more on the server".to_owned());
     }
+    if jobs.behind.is_some() {
+        parts.push("newer ones are being loaded".to_owned());
+    }
     if jobs.table.unknown() > 0 {
         parts.push(format!(
             "{} not judged by their payloads (at most the newest {} are)",
@@ -393,7 +396,7 @@ fn to_ascii(frame: &mut Frame<'_>) {
             "│" => "|",
             "─" => "-",
             "├" | "┌" | "┐" | "┘" | "└" => "+",
-            "…" => ".",
+            "…" | "·" => ".",
             "›" => ">",
             "▁" | "▂" => "_",
             "▃" | "▄" => "-",

@@ -1,6 +1,10 @@
 //! The jobs that are loaded.
 
+use std::collections::VecDeque;
+
 use callboard_client::JobQuery;
+use callboard_contracts::Timestamp;
+use uuid::Uuid;
 
 use crate::{rows::JobRow, table::Table};
 
@@ -26,6 +30,16 @@ pub struct Jobs {
     pub loading: bool,
     /// Whether the first page has come.
     pub loaded: bool,
+    /// How many pages in a row the server has refused.
+    pub refused: u32,
+    /// When it is asked for a page again after that.
+    pub again_at: Option<Timestamp>,
+    /// Loaded jobs that may be otherwise by now and are to be looked up.
+    pub recheck: VecDeque<Uuid>,
+    /// Newer jobs than of this time may be missing.
+    pub behind: Option<Timestamp>,
+    /// Pages that were loaded to find them.
+    pub pages: u32,
     /// Whether all pages are to be loaded, up to the bound.
     pub want_all: bool,
     /// Payloads that were asked for by the filter that holds now.

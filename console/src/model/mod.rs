@@ -40,6 +40,8 @@ pub const MOST_EVENTS: usize = 5_000;
 pub const MOST_LINES: usize = 20_000;
 /// After what silence the live feed counts as lost; it speaks each second.
 const FEED_SILENCE: Duration = Duration::from_secs(4);
+/// Changes that somebody makes one by one and that may be under way at once.
+const MOST_CHANGES: usize = 32;
 /// Messages that are kept.
 const MOST_MESSAGES: usize = 100;
 
@@ -247,8 +249,18 @@ pub struct Model {
     pub commands: BTreeMap<Uuid, (String, CommandState)>,
     /// When each thing is to be asked for again.
     pub due: HashMap<&'static str, Timestamp>,
-    /// What was asked for and is not answered.
+    /// What was asked for again and is not answered, by its name.
     pub asked: BTreeSet<&'static str>,
+    /// All requests that are not answered.
+    pub open: Vec<Request>,
+    /// The request whose answer somebody waits for: only that one may open something over the view.
+    pub awaited: Option<Request>,
+    /// What the live feed has not said, such as while the screen was held: it is asked for once.
+    pub missed: BTreeSet<&'static str>,
+    /// Events that came while the screen was held, the newest first.
+    pub held: VecDeque<EventRow>,
+    /// The command whose end was asked for last.
+    pub command_asked: Option<Uuid>,
     /// What is to be done in the world.
     pub effects: Vec<Effect>,
     /// Whether the console is to end.
@@ -301,6 +313,11 @@ impl Model {
             commands: BTreeMap::new(),
             due: HashMap::new(),
             asked: BTreeSet::new(),
+            open: Vec::new(),
+            awaited: None,
+            missed: BTreeSet::new(),
+            held: VecDeque::new(),
+            command_asked: None,
             effects: vec![Effect::Connect],
             quit: false,
         }
@@ -345,9 +362,36 @@ impl Model {
         self.effects.push(effect);
     }
 
-    /// Asks the server.
+    /// Asks the server, unless it is asked that already.
     pub fn ask(&mut self, request: Request) {
-        self.effect(Effect::Ask(request));
+        if !self.open.contains(&request) {
+            self.open.push(request.clone());
+            self.effect(Effect::Ask(request));
+        }
+    }
+
+    /// Asks the server for what is to be shown over the view, if nothing else is done until it comes.
+    pub fn ask_and_wait(&mut self, request: Request) {
+        // For as long as it lasts; nobody wants to read of it later.
+        let text = "the server is asked …".to_owned();
+        self.message = Some(Message { at: self.now, text, is_error: false });
+        self.awaited = Some(request.clone());
+        self.ask(request);
+    }
+
+    /// Has the server make a change, unless that change, or too many, are under way.
+    pub fn make(&mut self, change: Change) {
+        let request = Request::Change(change);
+        if self.open.contains(&request) {
+            self.say("that is under way already");
+        } else if self.open.iter().filter(|open| matches!(open, Request::Change(_))).count() >= MOST_CHANGES {
+            self.complain(format!("{MOST_CHANGES} changes are under way; wait until some are done"));
+        } else {
+            if let Request::Change(change) = &request {
+                self.say(format!("{change} …"));
+            }
+            self.ask(request);
+        }
     }
 
     /// Tells the person.

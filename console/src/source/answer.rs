@@ -65,9 +65,9 @@ pub(super) async fn ask(client: &Client, request: &Request) -> Result<Answer, Fa
                 |url: String| if url.starts_with('/') { format!("{}{url}", client.url()) } else { url };
             Answer::Interfaces(interfaces.into_iter().map(|one| (one.name, whole(one.url))).collect())
         }
-        Request::Preview(start) => Answer::Preview(Box::new(client.preview_bulk(start).await?)),
+        Request::Preview(intent) => Answer::Preview(Box::new(client.preview_bulk(&intent.start).await?)),
         Request::Command(id) => Answer::Command(Box::new(client.command(*id).await?)),
-        Request::Change(change) => make(client, change).await?,
+        Request::Change(change) | Request::OfBatch(change) => make(client, change).await?,
     })
 }
 

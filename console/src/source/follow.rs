@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_client::{Client, EventQuery, LogItem, StreamItem};
+use callboard_client::{Client, EventQuery, LogItem, RetryPolicy, StreamItem};
 use callboard_contracts::api::{EventRecord, FeedTopic, JobLogQuery};
 use tokio::{
     sync::mpsc,
@@ -71,6 +71,9 @@ pub(super) async fn feed(client: Client, out: mpsc::Sender<Event>) {
     // The tree is asked for where it is looked at: the feed has no backtraces.
     let topics =
         [FeedTopic::Overview, FeedTopic::Queues, FeedTopic::Nodes, FeedTopic::Edges, FeedTopic::Jobs];
+    // The stream itself makes a lost connection again, so that it goes on where it was; what it says of that tells the model.
+    let patient = RetryPolicy { attempts: u32::MAX, min_backoff: PAUSE, ..RetryPolicy::default() };
+    let client = client.with_retry(patient);
     loop {
         let mut stream = client.feed(&topics);
         while let Some(item) = stream.next().await {

@@ -123,7 +123,12 @@ impl Source {
                 });
             }
             Effect::Ask(request) => {
-                let Some(client) = self.client.clone() else { return };
+                let Some(client) = self.client.clone() else {
+                    let text = "there is no server yet".to_owned();
+                    let failure = Failure { text, is_lost: true, status: None };
+                    let _ = events.send(Event::Answered(Box::new(request), Box::new(Err(failure)))).await;
+                    return;
+                };
                 let room = self.room.clone();
                 tokio::spawn(async move {
                     // The semaphore is never closed.

@@ -5,7 +5,7 @@ use crate::{
     exchange::{Effect, Request},
     input::Input,
     keys::{Action, Binding},
-    model::{Model, Overlay},
+    model::{MOST_EVENTS, Model, Overlay},
     table::Row,
     view::{Place, View},
 };
@@ -21,7 +21,7 @@ pub(super) fn act(model: &mut Model, binding: &Binding) {
         Action::Quit => model.quit = true,
         Action::Refresh => refresh(model),
         Action::AddJob => add_job::open(model),
-        Action::Interfaces => model.ask(Request::Interfaces),
+        Action::Interfaces => model.ask_and_wait(Request::Interfaces),
         Action::Help => model.overlay = Some(Overlay::Help(0)),
         Action::Command => model.overlay = Some(Overlay::Command(Input::default())),
         Action::Filter => {
@@ -65,7 +65,7 @@ pub(super) fn act(model: &mut Model, binding: &Binding) {
         }
         Action::Compare => {
             if let Some(id) = answers::selected_job(model) {
-                model.ask(Request::Compare(id));
+                model.ask_and_wait(Request::Compare(id));
             }
         }
         Action::Wrap => model.logs.wrap = !model.logs.wrap,
@@ -99,11 +99,12 @@ pub(super) fn act(model: &mut Model, binding: &Binding) {
 fn refresh(model: &mut Model) {
     model.message = None;
     match model.view() {
+        // The first page is on its way already.
+        View::Jobs | View::Overview if model.jobs.loading && !model.jobs.loaded => {}
         View::Jobs | View::Overview => ask::jobs_anew(model),
         View::Doctor => model.effect(Effect::Examine),
         _ => {}
     }
-    model.asked.clear();
     ask::again(model);
     model.say("everything is asked for again");
 }
@@ -174,8 +175,10 @@ fn freeze(model: &mut Model) {
         model.say("frozen: nothing is asked for until f is pressed again");
     } else {
         model.say("live again");
+        let (held, now) = (std::mem::take(&mut model.held), model.now);
+        model.events.prepend(held.into(), MOST_EVENTS, now);
         // What the feed has said meanwhile is asked for.
-        model.feed_at = None;
+        ask::missed_all(model);
         ask::again(model);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use callboard_contracts::api::{CommandState, NodeAction, WorkflowGraph};
+use callboard_client::JobQuery;
+use callboard_contracts::api::{CommandState, JobList, JobSummary, NodeAction, WorkflowGraph};
 
 use super::{add_job, ask, feed, menus};
 use crate::{
     exchange::{Answer, Change, Failure, Request},
-    model::{Link, MOST_JOBS, Model, Overlay},
+    model::{AddJob, Link, MOST_JOBS, Model, Overlay},
     rows::{CauseRow, CronRow, EdgeRow, JobRow, NodeRow, SettingRow, StepRow, TreeRow, WorkflowRow},
     table::Row,
 };
@@ -19,12 +20,10 @@ pub(super) fn is_live(model: &mut Model) {
     if was_lost {
         model.say("the server answers again");
         model.asked.clear();
-        if model.jobs.loading {
-            model.jobs.loading = false;
-            model.jobs.loaded = model.jobs.loaded || !model.jobs.table.is_empty();
-            if !model.jobs.loaded {
-                ask::jobs_anew(model);
-            }
+        // The page that was asked for last may have gone down with the server.
+        model.jobs.loading = false;
+        if !model.jobs.loaded {
+            ask::jobs_anew(model);
         }
         ask::again(model);
     }
@@ -33,6 +32,11 @@ pub(super) fn is_live(model: &mut Model) {
 pub(super) fn answered(model: &mut Model, request: Request, result: Result<Answer, Failure>) {
     if let Some(topic) = ask::topic_of(&request) {
         model.asked.remove(topic);
+    }
+    model.open.retain(|open| *open != request);
+    let is_awaited = model.awaited.as_ref() == Some(&request);
+    if is_awaited {
+        model.awaited = None;
     }
     match &request {
         Request::Jobs(generation, _) if *generation == model.jobs.generation => model.jobs.loading = false,
@@ -45,16 +49,24 @@ pub(super) fn answered(model: &mut Model, request: Request, result: Result<Answe
                 is_live(model);
             }
             model.answered_at = Some(model.now);
-            take(model, request, answer);
+            ask::said(model, &request);
+            take(model, request, answer, is_awaited);
         }
         Err(failure) => failed(model, request, failure),
     }
 }
 
 fn failed(model: &mut Model, request: Request, failure: Failure) {
-    if let Request::Change(change) = request {
-        change_failed(model, &change, &failure);
-        return;
+    match request {
+        Request::Change(change) => {
+            change_failed(model, &change, &failure, false);
+            return;
+        }
+        Request::OfBatch(change) => {
+            change_failed(model, &change, &failure, true);
+            return;
+        }
+        _ => {}
     }
     if failure.is_lost {
         if model.link == Link::Live {
@@ -82,9 +94,15 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
             model.jobs.table.change(&id, |row| row.payload = Some(Arc::default()));
             model.jobs.table.judge_again();
         }
-        Request::JobTypes if matches!(model.overlay, Some(Overlay::AddJob(_))) => {
-            model.overlay = None;
+        Request::JobTypes => {
+            if matches!(&model.overlay, Some(Overlay::AddJob(state)) if matches!(**state, AddJob::Loading)) {
+                model.overlay = None;
+            }
             model.complain(format!("the job types: {text}"));
+        }
+        Request::Jobs(generation, _) if generation == model.jobs.generation => {
+            ask::page_refused(model);
+            model.complain(text);
         }
         Request::Command(id) => {
             model.commands.remove(&id);
@@ -102,12 +120,12 @@ fn failed(model: &mut Model, request: Request, failure: Failure) {
     }
 }
 
-fn change_failed(model: &mut Model, change: &Change, failure: &Failure) {
+fn change_failed(model: &mut Model, change: &Change, failure: &Failure, of_batch: bool) {
     if add_job::refused(model, change, failure) {
         return;
     }
-    if model.batch.running > 0 {
-        model.batch.running -= 1;
+    if of_batch {
+        model.batch.running = model.batch.running.saturating_sub(1);
         model.batch.failed += 1;
         // What is marked still can be tried again.
         if failure.is_lost {
@@ -118,7 +136,7 @@ fn change_failed(model: &mut Model, change: &Change, failure: &Failure) {
     go_on_with_batch(model);
 }
 
-fn take(model: &mut Model, request: Request, answer: Answer) {
+fn take(model: &mut Model, request: Request, answer: Answer, is_awaited: bool) {
     let now = model.now;
     match (request, answer) {
         (Request::Ready, Answer::Ready(readiness)) => model.readiness = Some(readiness),
@@ -140,6 +158,7 @@ fn take(model: &mut Model, request: Request, answer: Answer) {
         }
         (Request::Jobs(generation, _), Answer::Jobs(list)) if generation == model.jobs.generation => {
             model.jobs.loaded = true;
+            (model.jobs.refused, model.jobs.again_at) = (0, None);
             model.jobs.next = list.next_cursor;
             model.jobs.table.append(list.jobs.into_iter().map(JobRow::from).collect(), MOST_JOBS, now);
             if model.jobs.is_full() || model.jobs.next.is_none() {
@@ -147,9 +166,10 @@ fn take(model: &mut Model, request: Request, answer: Answer) {
             }
         }
         (Request::Newest(generation, query), Answer::Jobs(list)) if generation == model.jobs.generation => {
-            newest(model, list.jobs, query.limit.unwrap_or(0) as usize);
+            newest(model, list, query);
         }
-        (Request::Lookup(_), Answer::Lookup(jobs)) => {
+        (Request::Lookup(ids), Answer::Lookup(jobs)) => {
+            ask::looked_up(model, &ids);
             for job in jobs {
                 let id = job.id;
                 model.jobs.table.change(&id, |row| row.summary = job);
@@ -172,7 +192,13 @@ fn take(model: &mut Model, request: Request, answer: Answer) {
             model.jobs.table.change(&id, |row| row.payload = Some(payload));
             model.jobs.table.judge_again();
         }
-        (Request::Compare(_), Answer::Compare(comparison)) => menus::comparison(model, &comparison),
+        (request @ (Request::Compare(_) | Request::Interfaces | Request::Preview(_)), answer) => {
+            if is_awaited && model.overlay.is_none() {
+                over_the_view(model, request, answer);
+            } else {
+                model.say("an answer came after another key was pressed, and is not shown; ask again");
+            }
+        }
         (Request::Causes, Answer::Causes(causes, more)) => {
             model.causes.replace(causes.into_iter().map(CauseRow).collect(), now);
             if more {
@@ -208,8 +234,6 @@ fn take(model: &mut Model, request: Request, answer: Answer) {
             }
         }
         (Request::JobTypes, Answer::JobTypes(types)) => add_job::types(model, types),
-        (Request::Interfaces, Answer::Interfaces(interfaces)) => menus::interfaces(model, interfaces),
-        (Request::Preview(start), Answer::Preview(preview)) => menus::bulk_question(model, start, &preview),
         (Request::Command(id), Answer::Command(view)) => {
             if view.state != CommandState::Waiting
                 && let Some((what, _)) = model.commands.remove(&id)
@@ -222,27 +246,62 @@ fn take(model: &mut Model, request: Request, answer: Answer) {
                 ask::again(model);
             }
         }
-        (Request::Change(change), answer) => changed(model, change, answer),
+        (Request::Change(change), answer) => changed(model, change, answer, false),
+        (Request::OfBatch(change), answer) => changed(model, change, answer, true),
         // An answer to something that nobody looks at any more.
         _ => {}
     }
 }
 
-/// Puts the newest jobs in. If so many are new that some between may be missing, all are loaded anew.
-fn newest(model: &mut Model, jobs: Vec<callboard_contracts::api::JobSummary>, asked: usize) {
-    let known = |job: &callboard_contracts::api::JobSummary| model.jobs.table.get(&job.id).is_some();
-    let gap = jobs.len() >= asked && !jobs.iter().any(known) && !model.jobs.table.is_empty();
-    if gap {
-        // Somebody who looks at the first rows sees the newest; who is further down is not torn away from there.
-        if model.jobs.table.offset() == 0
-            && model.jobs.table.selected() == 0
-            && model.jobs.table.marked() == 0
-        {
-            ask::jobs_anew(model);
+/// Opens over the view what somebody waits for.
+fn over_the_view(model: &mut Model, request: Request, answer: Answer) {
+    model.message = None;
+    match (request, answer) {
+        (Request::Compare(_), Answer::Compare(comparison)) => menus::comparison(model, &comparison),
+        (Request::Interfaces, Answer::Interfaces(interfaces)) => menus::interfaces(model, interfaces),
+        (Request::Preview(intent), Answer::Preview(preview)) => {
+            menus::bulk_question(model, intent, &preview);
         }
+        // No request has another answer than its own.
+        _ => {}
+    }
+}
+
+/// Pages of jobs that are loaded at most to close a gap between the newest ones and those that were known.
+const MOST_PAGES: u32 = 20;
+
+/// Puts the newest jobs in. What is missing between them and those that were known is loaded, too; if that is too much, all are
+/// loaded anew.
+fn newest(model: &mut Model, list: JobList, query: JobQuery) {
+    let known = |job: &JobSummary| model.jobs.table.get(&job.id).is_some();
+    let is_full = list.jobs.len() >= query.limit.unwrap_or(0) as usize;
+    let gap = match model.jobs.behind {
+        // The feed may have brought some of the new ones and not those before them: only the time tells.
+        Some(behind) => is_full && list.jobs.iter().all(|job| job.created_at > behind),
+        None => is_full && !list.jobs.iter().any(known) && !model.jobs.table.is_empty(),
+    };
+    if !gap {
+        (model.jobs.behind, model.jobs.pages) = (None, 0);
+        feed::see(model, list.jobs);
         return;
     }
-    feed::see(model, jobs);
+    let first_known = model.jobs.table.rows().next().map(|row| row.summary.created_at);
+    model.jobs.behind = model.jobs.behind.or(first_known);
+    model.missed.insert("newest");
+    match list.next_cursor {
+        Some(cursor) if model.jobs.pages < MOST_PAGES => {
+            model.jobs.pages += 1;
+            feed::see(model, list.jobs);
+            ask::newest_before(model, cursor);
+        }
+        _ => {
+            model.jobs.pages = 0;
+            // Somebody who looks at the first rows sees the newest; who is further down is not torn away from there.
+            if model.jobs.table.offset() == 0 && model.jobs.table.marked() == 0 {
+                ask::jobs_anew(model);
+            }
+        }
+    }
 }
 
 /// Draws the tree anew, after it or what is folded has changed.
@@ -287,10 +346,9 @@ fn laid_out(graph: &WorkflowGraph) -> Vec<StepRow> {
     rows
 }
 
-fn changed(model: &mut Model, change: Change, answer: Answer) {
-    let in_batch = model.batch.running > 0;
+fn changed(model: &mut Model, change: Change, answer: Answer, in_batch: bool) {
     if in_batch {
-        model.batch.running -= 1;
+        model.batch.running = model.batch.running.saturating_sub(1);
         model.batch.done += 1;
     }
     if let Change::Retry(id) | Change::Cancel(id) = &change {
@@ -346,7 +404,7 @@ pub(super) fn go_on_with_batch(model: &mut Model) {
     while model.batch.running < AT_ONCE {
         let Some(change) = model.batch.left.pop_front() else { break };
         model.batch.running += 1;
-        model.ask(Request::Change(change));
+        model.ask(Request::OfBatch(change));
     }
     let batch = &model.batch;
     if batch.total > 0 && batch.running == 0 && batch.left.is_empty() {

@@ -1,6 +1,10 @@
 //! What the server is asked, and when.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
+    time::Duration,
+};
 
 use callboard_client::JobQuery;
 
@@ -14,6 +18,12 @@ use crate::{
 
 /// The newest jobs that are looked for each time.
 const NEWEST: u32 = 100;
+/// Jobs that are looked up at once; the server takes no more.
+const LOOKUP: usize = 1000;
+/// How often the next ones are looked up, or asked for, while there are more of them.
+const NEXT: Duration = Duration::from_millis(250);
+/// The longest pause after pages of jobs were refused.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Payloads that are asked for at once.
 const PAYLOADS_AT_ONCE: usize = 8;
 
@@ -106,7 +116,10 @@ fn request(model: &Model, topic: &str) -> Option<Request> {
             let height = model.table_height().max(20);
             let shown = model.jobs.table.shown_from(model.jobs.table.offset()).take(height);
             let open = shown.filter(|job| !job.summary.state.is_final()).map(Row::key).collect::<Vec<_>>();
-            Request::Lookup(Some(open).filter(|open| !open.is_empty())?)
+            let shown: HashSet<_> = open.iter().copied().collect();
+            let more = model.jobs.recheck.iter().copied().filter(|id| !shown.contains(id));
+            let all: Vec<_> = open.iter().copied().chain(more).take(LOOKUP).collect();
+            Request::Lookup(Some(all).filter(|all| !all.is_empty())?)
         }
         "job" => Request::Job(subject?),
         "causes" => Request::Causes,
@@ -114,7 +127,12 @@ fn request(model: &Model, topic: &str) -> Option<Request> {
         "workflows" => Request::Workflows,
         "workflow" => Request::Workflow(subject?),
         "settings" => Request::Settings,
-        "commands" => Request::Command(*model.commands.keys().next()?),
+        // One after the other, from the one behind the last.
+        "commands" => {
+            let last = model.command_asked.map_or(Bound::Unbounded, Bound::Excluded);
+            let mut behind = model.commands.range((last, Bound::Unbounded));
+            Request::Command(*behind.next().or_else(|| model.commands.first_key_value())?.0)
+        }
         _ => return None,
     })
 }
@@ -133,11 +151,20 @@ pub(super) fn due(model: &mut Model) {
         wanted.extend(["overview", "queues", "nodes", "edges"]);
         wanted.extend(topics(model.view()));
         if model.is_fed() {
-            wanted.retain(|topic| !FED.contains(topic));
+            wanted.retain(|topic| !FED.contains(topic) || model.missed.contains(topic));
         }
     }
     if !lost && !model.commands.is_empty() {
         wanted.insert("commands");
+    }
+    let looks_at_jobs = matches!(model.view(), View::Jobs | View::Overview);
+    if !lost
+        && model.frozen.is_none()
+        && looks_at_jobs
+        && !(model.jobs.loaded || model.jobs.loading)
+        && model.jobs.again_at.is_some_and(|at| at <= model.now)
+    {
+        jobs_anew(model);
     }
     for topic in wanted {
         let is_due = model.due.get(topic).is_none_or(|due| *due <= model.now);
@@ -147,22 +174,76 @@ pub(super) fn due(model: &mut Model) {
         let Some(request) = request(model, topic) else { continue };
         let every = OFTEN.iter().find(|(name, _)| *name == topic).map_or(RARELY, |(_, every)| *every);
         let every = if topic == "alerts" && model.outside.failures >= PATIENCE { RARELY } else { every };
+        let has_more = match topic {
+            "lookup" => !model.jobs.recheck.is_empty(),
+            "commands" => model.commands.len() > 1,
+            _ => false,
+        };
+        let every = if has_more { NEXT } else { every };
+        if let Request::Command(id) = &request {
+            model.command_asked = Some(*id);
+        }
         model.due.insert(topic, model.now.saturating_add(every));
         model.asked.insert(topic);
         model.ask(request);
     }
 }
 
-/// Asks for the jobs that the live feed may have passed over.
-pub(super) fn catch_up(model: &mut Model) {
-    for topic in ["newest", "lookup"] {
-        if !model.asked.contains(topic)
-            && let Some(request) = request(model, topic)
-        {
-            model.asked.insert(topic);
-            model.ask(request);
-        }
+/// The live feed has passed over jobs: new ones, and changes of any that are loaded. Until they are looked up, the feed does not count.
+pub(super) fn missed_jobs(model: &mut Model) {
+    model.missed.insert("newest");
+    let jobs = &mut model.jobs;
+    let newest = jobs.table.rows().map(|row| row.summary.created_at).next();
+    jobs.behind = jobs.behind.or(newest);
+    // Those that wait for it already keep their turn.
+    let waiting: HashSet<_> = jobs.recheck.iter().copied().collect();
+    let open = jobs.table.rows().filter(|job| !job.summary.state.is_final()).map(Row::key);
+    jobs.recheck.extend(open.filter(|id| !waiting.contains(id)));
+    if !jobs.recheck.is_empty() {
+        model.missed.insert("lookup");
     }
+    for topic in ["newest", "lookup"] {
+        model.due.remove(topic);
+    }
+    due(model);
+}
+
+/// Asks for the jobs that are older than the newest ones that were told last.
+pub(super) fn newest_before(model: &mut Model, cursor: String) {
+    let query = JobQuery { limit: Some(PAGE), cursor: Some(cursor), ..model.jobs.query.clone() };
+    model.asked.insert("newest");
+    model.ask(Request::Newest(model.jobs.generation, query));
+}
+
+/// The live feed was not listened to for a while.
+pub(super) fn missed_all(model: &mut Model) {
+    model.missed.extend(["overview", "queues", "nodes", "edges"]);
+    missed_jobs(model);
+}
+
+/// The server has said what was missed.
+pub(super) fn said(model: &mut Model, request: &Request) {
+    if let Some(topic) = topic_of(request)
+        && !matches!(request, Request::Lookup(_))
+    {
+        model.missed.remove(topic);
+    }
+}
+
+/// These jobs are as they are now.
+pub(super) fn looked_up(model: &mut Model, ids: &[uuid::Uuid]) {
+    let ids: HashSet<_> = ids.iter().collect();
+    model.jobs.recheck.retain(|id| !ids.contains(id));
+    if model.jobs.recheck.is_empty() {
+        model.missed.remove("lookup");
+    }
+}
+
+/// A page of jobs was refused: the next try waits, the longer the more often that was so.
+pub(super) fn page_refused(model: &mut Model) {
+    let pause = Duration::from_secs(1 << model.jobs.refused.min(5)).min(LONGEST_PAUSE);
+    model.jobs.refused += 1;
+    model.jobs.again_at = Some(model.now.saturating_add(pause));
 }
 
 /// Asks for all that the view shows, now.
@@ -181,6 +262,9 @@ pub(super) fn jobs_anew(model: &mut Model) {
     model.jobs.loading = true;
     model.jobs.want_all = false;
     model.jobs.payloads_asked = 0;
+    model.jobs.recheck.clear();
+    (model.jobs.behind, model.jobs.pages) = (None, 0);
+    model.missed.retain(|topic| !["newest", "lookup"].contains(topic));
     let query = JobQuery { limit: Some(PAGE), ..model.jobs.query.clone() };
     model.ask(Request::Jobs(model.jobs.generation, query));
 }
@@ -203,6 +287,7 @@ pub(super) fn more_jobs(model: &mut Model) {
         || model.view() != View::Jobs
         || model.frozen.is_some()
         || model.link != Link::Live
+        || jobs.again_at.is_some_and(|at| at > model.now)
     {
         return;
     }

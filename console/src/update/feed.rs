@@ -48,6 +48,7 @@ pub(super) fn take(model: &mut Model, item: FeedItem) {
             model.edges.replace(views.into_iter().map(EdgeRow).collect(), now);
         }
         FeedItem::Jobs(changes) => see_jobs(model, changes),
+        FeedItem::Reset => ask::missed_jobs(model),
         _ => {}
     }
 }
@@ -112,8 +113,7 @@ fn see_jobs(model: &mut Model, changes: JobChanges) {
         return;
     }
     if changes.more > 0 || changes.full {
-        // What was left out is looked for: the newest jobs, and those on the screen.
-        ask::catch_up(model);
+        ask::missed_jobs(model);
     }
     see(model, changes.changed);
 }

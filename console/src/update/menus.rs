@@ -11,7 +11,7 @@ use callboard_contracts::{
 
 use super::{add_job, answers::selected_job, overlay};
 use crate::{
-    exchange::{Change, Effect, Request},
+    exchange::{Change, Effect, Intent, Request},
     filter::{Node, pushed_down},
     format,
     input::Input,
@@ -87,7 +87,15 @@ fn jobs(model: &mut Model, action: Action) {
         for job in model.jobs.table.marked_rows() {
             *states.entry(job.summary.state.as_str()).or_default() += 1;
         }
-        let details = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let mut details: Vec<String> =
+            states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let hidden = model.jobs.table.marked_hidden();
+        if hidden > 0 {
+            details.push(format!(
+                "{} of them do not fit the filter and are not shown.",
+                format::count(hidden as u64)
+            ));
+        }
         let question = format!("{word} {}{again}?", format::plural(marked.len(), "marked job"));
         confirm(model, question, details, marked.into_iter().map(one).collect());
     } else if let Some(id) = selected_job(model) {
@@ -168,7 +176,8 @@ fn bulk(model: &mut Model) {
 }
 
 /// Asks whether a bulk operation is to be begun, now that it is known what it would do.
-pub(super) fn bulk_question(model: &mut Model, start: StartBulk, preview: &BulkPreview) {
+pub(super) fn bulk_question(model: &mut Model, intent: Intent, preview: &BulkPreview) {
+    let Intent { start, purges } = intent;
     if preview.matched == 0 {
         model.say("no job fits");
         return;
@@ -188,12 +197,8 @@ pub(super) fn bulk_question(model: &mut Model, start: StartBulk, preview: &BulkP
             .take(5)
             .map(|job| format!("  {} {} of the queue {}", job.state, job.job_type, job.queue)),
     );
-    let purged = match (&start.filter.queue, start.action, model.view()) {
-        (Some(queue), BulkAction::Cancel, View::Queues) => Some(queue.clone()),
-        _ => None,
-    };
     let changes = vec![Change::Bulk(Box::new(start))];
-    match purged {
+    match purges {
         Some(queue) => confirm_typed(model, question, details, queue, changes),
         None if preview.matched > 100 => {
             confirm_typed(model, question, details, preview.matched.to_string(), changes)
@@ -224,13 +229,14 @@ fn queues(model: &mut Model, action: Action) {
             confirm(model, format!("Drain the queue {name}?"), details, vec![Change::DrainQueue(name)]);
         }
         Action::Concurrency => {
-            let hint = "a whole number of at least 1 for every node that serves it; nothing takes it back";
+            let hint =
+                "a whole number of at least 1 for every node that serves it; leave it empty to take it back";
             let question = format!("How many jobs of {name} does each node run at once?");
             model.ask(Request::Nodes);
             prompt(model, question, hint, &queue.concurrency.to_string(), PromptFor::Concurrency(name));
         }
         Action::Limit => {
-            let hint = "a whole number of at least 1; nothing takes the limit away";
+            let hint = "a whole number of at least 1; leave it empty to take the limit away";
             let question = format!("How many jobs of {name} do all nodes together run at once?");
             let now = queue.max_running.map(|most| most.to_string()).unwrap_or_default();
             prompt(model, question, hint, &now, PromptFor::Limit(name));
@@ -238,7 +244,7 @@ fn queues(model: &mut Model, action: Action) {
         Action::Purge => {
             let waiting =
                 vec![JobState::Pending, JobState::Scheduled, JobState::Available, JobState::Retryable];
-            let filter = BulkFilter { state: waiting, queue: Some(name), ..BulkFilter::default() };
+            let filter = BulkFilter { state: waiting, queue: Some(name.clone()), ..BulkFilter::default() };
             let reason = Some("purged in the console".to_owned());
             let start = StartBulk {
                 id: None,
@@ -248,7 +254,7 @@ fn queues(model: &mut Model, action: Action) {
                 reason,
                 dry_run: false,
             };
-            model.ask(Request::Preview(start));
+            model.ask_and_wait(Request::Preview(Intent { start, purges: Some(name) }));
         }
         _ => {}
     }
@@ -265,7 +271,7 @@ fn dead(model: &mut Model) {
     };
     let start =
         StartBulk { id: None, action: BulkAction::Retry, filter, patch: None, reason: None, dry_run: false };
-    model.ask(Request::Preview(start));
+    model.ask_and_wait(Request::Preview(Intent { start, purges: None }));
 }
 
 fn tree(model: &mut Model, action: Action) {

@@ -28,8 +28,14 @@ pub use command::completions;
 pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(chord) => key(model, chord),
-        Event::Paste(text) => overlay::paste(model, &text),
-        Event::Mouse(pointer) => mouse(model, pointer),
+        Event::Paste(text) => {
+            model.awaited = None;
+            overlay::paste(model, &text);
+        }
+        Event::Mouse(pointer) => {
+            model.awaited = None;
+            mouse(model, pointer);
+        }
         Event::Resize(columns, rows) => model.size = (columns, rows),
         Event::Tick(now) => tick(model, now),
         Event::Connected(url) => {
@@ -72,6 +78,8 @@ fn tick(model: &mut Model, now: Timestamp) {
 }
 
 fn key(model: &mut Model, chord: Chord) {
+    // Who does something else does not wait any more; what opened now would take keys that are not meant for it.
+    model.awaited = None;
     if chord == Chord::Ctrl('c') {
         model.quit = true;
         return;
@@ -126,13 +134,13 @@ fn mouse(model: &mut Model, pointer: Pointer) {
                 }
                 return;
             }
-            let width = model.size.0;
+            let (width, height) = (model.size.0, model.table_height());
             let Some(list) = model.list() else { return };
             if row == 3 {
                 if let Some(heading) = crate::draw::heading_at(list.columns(), width, column) {
                     list.sort_by(heading);
                 }
-            } else if let Some(line) = usize::from(row).checked_sub(4) {
+            } else if let Some(line) = usize::from(row).checked_sub(4).filter(|line| *line < height) {
                 let position = list.offset() + line;
                 if position < list.shown() {
                     let again = list.selected() == position;
@@ -151,7 +159,12 @@ fn take_news(model: &mut Model, news: News) {
     match news {
         News::Events(events) => {
             model.events_lost = None;
-            if model.frozen.is_none() {
+            if model.frozen.is_some() {
+                for event in events {
+                    model.held.push_front(EventRow(event));
+                }
+                model.held.truncate(MOST_EVENTS);
+            } else {
                 let mut rows: Vec<EventRow> = events.into_iter().map(EventRow).collect();
                 rows.reverse();
                 model.events.prepend(rows, MOST_EVENTS, now);

@@ -6,7 +6,7 @@ use callboard_contracts::api::{NodeAction, PutEdge, QueueLimits};
 
 use super::{act, add_job, answers, command};
 use crate::{
-    exchange::{Change, Effect, Request},
+    exchange::{Change, Effect, Intent, Request},
     keys::Chord,
     model::{Batch, Confirm, Model, Overlay, Prompt, PromptFor, TextPage},
 };
@@ -71,7 +71,7 @@ pub(super) fn key(model: &mut Model, chord: Chord) {
             Chord::Enter => {
                 let Some(item) = items.into_iter().nth(selected) else { return };
                 if let Some(start) = item.preview {
-                    model.ask(Request::Preview(start));
+                    model.ask_and_wait(Request::Preview(Intent { start, purges: None }));
                 }
                 if let Some(effect) = item.effect {
                     if let Effect::Open(url) = &effect
@@ -193,9 +193,7 @@ fn confirm_key(model: &mut Model, mut confirm: Confirm, chord: Chord) {
 /// Makes changes: one at once, several one after the other.
 pub(super) fn make(model: &mut Model, changes: Vec<Change>) {
     if let [change] = changes.as_slice() {
-        let change = change.clone();
-        model.say(format!("{change} …"));
-        model.ask(Request::Change(change));
+        model.make(change.clone());
         return;
     }
     if model.batch.total > 0 {

@@ -28,7 +28,7 @@ fn changes(effects: &[Effect]) -> Vec<&Change> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Ask(Request::Change(change)) => Some(change),
+            Effect::Ask(Request::Change(change) | Request::OfBatch(change)) => Some(change),
             _ => None,
         })
         .collect()
@@ -100,7 +100,7 @@ fn a_bulk_action_takes_marks_away_as_it_succeeds() {
     let wanted: Vec<Change> = changes(&keys(&mut model, "y")).into_iter().cloned().collect();
     assert_eq!(wanted.len(), 3);
     for (place, change) in wanted.into_iter().enumerate() {
-        let request = Request::Change(change.clone());
+        let request = Request::OfBatch(change.clone());
         if place == 1 {
             fail(&mut model, request, "it waits for its turn", false);
         } else {
@@ -368,4 +368,295 @@ fn without_a_display_an_address_is_said_not_opened() {
         assert_eq!(wanted.iter().any(|effect| matches!(effect, Effect::Open(_))), opens);
         assert!(opens || model.message.as_ref().unwrap().text.contains("http://127.0.0.1:8080/ui/"));
     }
+}
+
+/// The server answers a request that was asked.
+fn answer(model: &mut Model, request: &Request, answer: Answer) -> Vec<Effect> {
+    update(model, Event::Answered(Box::new(request.clone()), Box::new(Ok(answer))))
+}
+
+fn feed(model: &mut Model, changes: serde_json::Value) -> Vec<Effect> {
+    let item = callboard_client::FeedItem::Jobs(read::<JobChanges>(changes));
+    update(model, Event::News(News::Feed(Box::new(item))))
+}
+
+fn later(model: &mut Model, seconds: u64) -> Vec<Effect> {
+    let at = model.now.saturating_add(Duration::from_secs(seconds));
+    update(model, Event::Tick(at))
+}
+
+/// The preview of a bulk operation that concerns so many jobs.
+fn preview(matched: u64) -> Answer {
+    let sample = [sample::job(0, "available")];
+    Answer::Preview(read(
+        json!({ "action": "cancel", "filter": {}, "matched": matched, "at_least": false, "sample": sample }),
+    ))
+}
+
+#[test]
+fn a_late_answer_opens_nothing_over_what_is_done_meanwhile() {
+    let mut model = sample::model((100, 30));
+    look_at(&mut model, "queues");
+    let wanted = keys(&mut model, "X");
+    let [request @ Request::Preview(_)] = asked(&wanted)[..] else { panic!("{wanted:?}") };
+    keys(&mut model, "Py");
+    model.overlay = None;
+    answer(&mut model, request, preview(3));
+    assert!(model.overlay.is_none(), "a yes to something else must be none to this");
+    assert!(model.message.as_ref().unwrap().text.contains("ask again"));
+    let interfaces = Answer::Interfaces(vec![("pages".to_owned(), "http://127.0.0.1:8080/ui/".to_owned())]);
+    keys(&mut model, "U:que");
+    answer(&mut model, &Request::Interfaces, interfaces.clone());
+    assert!(matches!(model.overlay, Some(Overlay::Command(_))), "what is typed stays");
+    // Nobody does anything else: that is waited for.
+    keys(&mut model, "\u{1b}U");
+    answer(&mut model, &Request::Interfaces, interfaces);
+    assert!(matches!(model.overlay, Some(Overlay::Menu { .. })));
+}
+
+#[test]
+fn a_purge_asks_for_the_name_wherever_somebody_is() {
+    let mut model = sample::model((100, 30));
+    look_at(&mut model, "queues");
+    let wanted = keys(&mut model, "X");
+    let [request @ Request::Preview(_)] = asked(&wanted)[..] else { panic!("{wanted:?}") };
+    model.history.go(crate::view::Place::of(View::Nodes));
+    answer(&mut model, request, preview(3));
+    let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question") };
+    assert_eq!(confirm.word, model.queues.current().map(Row::key));
+    // The same operation by a filter is no purge.
+    model.overlay = None;
+    look_at(&mut model, "jobs queue:mail");
+    keys(&mut model, "Bj");
+    let wanted = keys(&mut model, "\n");
+    let [request @ Request::Preview(_)] = asked(&wanted)[..] else { panic!("{wanted:?}") };
+    model.history.go(crate::view::Place::of(View::Queues));
+    answer(&mut model, request, preview(3));
+    let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question") };
+    assert_eq!(confirm.word, None);
+}
+
+/// A list of this many jobs that wait, none of which is on the screen but the first ones; the feed is there.
+fn many_jobs(count: u128) -> Model {
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2");
+    let jobs = (0..count).map(|number| {
+        let mut job = sample::job(1, "available");
+        job["id"] = json!(uuid::Uuid::from_u128(u128::MAX - number));
+        job["created_at"] = json!("2026-11-22T10:00:00Z");
+        read(job)
+    });
+    let list = JobList { jobs: jobs.collect(), next_cursor: None };
+    let request = Request::Jobs(model.jobs.generation, model.jobs.query.clone());
+    answer(&mut model, &request, Answer::Jobs(list));
+    feed(&mut model, json!({ "full": false, "changed": [], "more": 0 }));
+    model.asked.clear();
+    model.open.clear();
+    model
+}
+
+fn completed(ids: &[uuid::Uuid]) -> Answer {
+    let job = |id: &uuid::Uuid| {
+        let mut job = sample::job(1, "completed");
+        job["id"] = json!(id);
+        read(job)
+    };
+    Answer::Lookup(ids.iter().map(job).collect())
+}
+
+/// Answers all that is asked until nothing is asked any more; which jobs were looked up.
+fn settle_lookups(model: &mut Model, first: Vec<Effect>) -> usize {
+    let mut looked_up = 0;
+    let mut wanted = first;
+    for _ in 0..10 {
+        for request in asked(&wanted).into_iter().cloned().collect::<Vec<_>>() {
+            match &request {
+                Request::Lookup(ids) => {
+                    assert!(ids.len() <= 1000, "the server takes no more");
+                    looked_up += ids.len();
+                    answer(model, &request, completed(ids));
+                }
+                Request::Newest(..) => {
+                    answer(model, &request, Answer::Jobs(JobList::default()));
+                }
+                request => {
+                    if let Some(of_sample) = sample::answer(request) {
+                        answer(model, request, of_sample);
+                    }
+                }
+            }
+        }
+        wanted = later(model, 1);
+        feed(model, json!({ "full": false, "changed": [], "more": 0 }));
+    }
+    looked_up
+}
+
+#[test]
+fn what_the_feed_passes_over_is_looked_up_beyond_the_screen() {
+    for changes in [
+        json!({ "full": false, "changed": [], "more": 7 }),
+        json!({ "full": true, "changed": [], "more": 0 }),
+    ] {
+        let mut model = many_jobs(2500);
+        let wanted = feed(&mut model, changes);
+        let looked_up = settle_lookups(&mut model, wanted);
+        let open = model.jobs.table.rows().filter(|row| !row.summary.state.is_final()).count();
+        assert_eq!(open, 0, "{looked_up} were looked up");
+        assert!(model.missed.is_empty() && model.jobs.recheck.is_empty());
+    }
+}
+
+#[test]
+fn new_jobs_that_the_feed_passes_over_leave_no_gap() {
+    let mut model = many_jobs(3);
+    let new = |number: u128| {
+        let mut job = sample::job(1, "available");
+        job["id"] = json!(uuid::Uuid::from_u128(number));
+        job["created_at"] = json!("2026-11-22T11:59:59Z");
+        job
+    };
+    // One of many new ones is told; those between it and the known ones are not.
+    let wanted = feed(&mut model, json!({ "full": false, "changed": [new(1)], "more": 500 }));
+    let newest = |wanted: &[Effect]| {
+        asked(wanted).into_iter().find(|request| matches!(request, Request::Newest(..))).cloned()
+    };
+    let page = |numbers: std::ops::RangeInclusive<u128>, next: Option<&str>| {
+        let jobs = numbers.map(|number| read(new(number))).collect();
+        Answer::Jobs(JobList { jobs, next_cursor: next.map(str::to_owned) })
+    };
+    let before = model.jobs.table.len();
+    let wanted = answer(&mut model, &newest(&wanted).expect("the newest"), page(1..=100, Some("more")));
+    assert!(model.missed.contains("newest"));
+    answer(&mut model, &newest(&wanted).expect("those before"), page(101..=500, None));
+    assert_eq!(model.jobs.table.len(), before + 499);
+    assert!(!model.missed.contains("newest") && model.jobs.behind.is_none());
+}
+
+#[test]
+fn what_was_said_while_the_screen_was_held_is_asked_for() {
+    let mut model = many_jobs(50);
+    keys(&mut model, "f");
+    feed(&mut model, json!({ "full": false, "changed": [], "more": 0 }));
+    let events = vec![sample::event(7, "job.created")];
+    let before = model.events.len();
+    update(&mut model, Event::News(News::Events(events)));
+    assert_eq!(model.events.len(), before);
+    let wanted = keys(&mut model, "f");
+    for topic in ["overview", "queues", "nodes", "edges", "newest", "lookup"] {
+        let topics: Vec<_> = asked(&wanted).into_iter().filter_map(super::ask::topic_of).collect();
+        assert!(topics.contains(&topic), "{topic}: {topics:?}");
+    }
+    // The feed speaks again: what was not answered is missed still.
+    fail(&mut model, Request::Queues, "503", false);
+    feed(&mut model, json!({ "full": false, "changed": [], "more": 0 }));
+    let wanted = later(&mut model, 1);
+    assert!(asked(&wanted).contains(&&Request::Queues), "{wanted:?}");
+    assert_eq!(model.events.len(), before + 1, "held, not lost");
+}
+
+#[test]
+fn a_list_that_went_down_with_its_server_is_loaded_when_that_is_back() {
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2");
+    let wanted = keys(&mut model, "R");
+    let request =
+        asked(&wanted).into_iter().find(|request| matches!(request, Request::Jobs(..))).unwrap().clone();
+    fail(&mut model, request, "the connection was lost", true);
+    assert!(matches!(model.link, Link::Lost { .. }) && !model.jobs.loaded);
+    let ready = read(json!({ "status": "ready", "version": "0.5.0", "reasons": [] }));
+    let wanted = answer(&mut model, &Request::Ready, Answer::Ready(ready));
+    assert!(asked(&wanted).iter().any(|request| matches!(request, Request::Jobs(..))), "{wanted:?}");
+}
+
+#[test]
+fn asking_again_and_again_asks_once() {
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2");
+    let mut sent = Vec::new();
+    for _ in 0..4000 {
+        sent.extend(keys(&mut model, "R"));
+    }
+    let all = asked(&sent);
+    let pages = all.iter().filter(|request| matches!(request, Request::Jobs(..))).count();
+    assert!(pages == 1 && all.len() < 20, "{} requests, {pages} of them for pages", all.len());
+    // Changes, too.
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2");
+    let sent: Vec<Effect> = (0..4000).flat_map(|_| keys(&mut model, "r")).collect();
+    assert_eq!(changes(&sent).len(), 1);
+}
+
+#[test]
+fn a_page_that_is_refused_is_not_asked_for_at_once() {
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2");
+    model.jobs.next = Some("more".to_owned());
+    let wanted = keys(&mut model, "G");
+    let page = |wanted: &[Effect]| {
+        asked(wanted).into_iter().find(|request| matches!(request, Request::Jobs(..))).cloned()
+    };
+    let mut pauses = Vec::new();
+    let mut request = page(&wanted).expect("a page");
+    for _ in 0..3 {
+        let failure = Failure { text: "not now".to_owned(), is_lost: false, status: Some(500) };
+        let wanted = update(&mut model, Event::Answered(Box::new(request), Box::new(Err(failure))));
+        assert_eq!(page(&wanted), None, "not at once");
+        let mut pause = 0;
+        request = loop {
+            pause += 1;
+            if let Some(request) = page(&later(&mut model, 1)) {
+                break request;
+            }
+        };
+        pauses.push(pause);
+    }
+    assert_eq!(pauses, [1, 2, 4]);
+}
+
+#[test]
+fn a_change_beside_a_batch_is_not_counted_as_one_of_it() {
+    let mut model = sample::model((100, 30));
+    look_at(&mut model, "queues");
+    let wanted = keys(&mut model, "o");
+    let [alone] = changes(&wanted)[..] else { panic!("{wanted:?}") };
+    press(&mut model, "2/state:discarded\nA");
+    keys(&mut model, "ry");
+    assert_eq!(model.batch.running, 3);
+    fail(&mut model, Request::Change(alone.clone()), "no", false);
+    assert_eq!((model.batch.running, model.batch.failed), (3, 0));
+}
+
+#[test]
+fn marks_that_the_filter_hides_are_told_of_and_stay() {
+    let mut model = sample::model((100, 30));
+    press(&mut model, "2 /resize\nA");
+    let hidden = model.jobs.table.marked_hidden();
+    assert_eq!(hidden, 1);
+    keys(&mut model, "r");
+    let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question") };
+    assert!(confirm.details.iter().any(|line| line.contains("1 of them do")), "{:?}", confirm.details);
+    press(&mut model, "\u{1b}A");
+    assert_eq!(model.jobs.table.marked(), 1, "that of the job that is not shown");
+}
+
+#[test]
+fn all_commands_are_asked_about() {
+    let mut model = sample::model((100, 30));
+    let ids: Vec<uuid::Uuid> = (1..=3).map(uuid::Uuid::from_u128).collect();
+    for id in &ids {
+        let state = callboard_contracts::api::CommandState::Waiting;
+        model.commands.insert(*id, ("tell node-1: pause".to_owned(), state));
+    }
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        for effect in later(&mut model, 1) {
+            let Effect::Ask(Request::Command(id)) = effect else { continue };
+            seen.push(id);
+            fail(&mut model, Request::Command(id), "the connection was lost", true);
+            model.link = Link::Live;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ids);
 }
