@@ -8,7 +8,7 @@ use callboard_actors::jobs::command::{
 };
 use callboard_supervisors::{Actor, Context, Message, PlainHandler, StartError};
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, OwnedPermit},
     time::{Instant, sleep_until},
 };
 
@@ -21,11 +21,13 @@ use super::{
 
 /// For how long output is gathered after some was sent: many small pieces become one.
 const GATHER: Duration = Duration::from_millis(5);
-/// Most bytes of input that the program has not read. What a client of the JSON protocol sends beyond waits in its socket, what
-/// another one sends is refused, since its acknowledgements must get through.
+/// With so many bytes of input that the program has not read, what a client of the JSON protocol sends next waits in its socket;
+/// what another one sends is refused, since its acknowledgements must get through. A message more may be there.
 const MOST_INPUT: usize = 1024 * 1024;
 /// How long a client may take to get the last of the output once the program has ended.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The same where the program was ended by somebody.
+const LAST_WORDS_OF_ENDED: Duration = Duration::from_secs(2);
 
 /// To a session: this is its client from now on.
 #[derive(Debug, Message)]
@@ -126,7 +128,7 @@ struct Run {
     orders: mpsc::Receiver<Order>,
     recording: Option<Recording>,
     kept: Kept,
-    client: Option<(Client, Progress)>,
+    client: Option<Attached>,
     /// Since when there has been no client.
     alone_since: Instant,
     /// Output that becomes one piece, and when.
@@ -138,8 +140,25 @@ struct Run {
     ending: Option<Ending>,
     /// Until when, once the program has ended, what is left of its output may be taken.
     last_words: Instant,
+    /// And until when at most, however often its client comes back.
+    kept_until: Instant,
     /// Whether nobody takes it any more.
     given_up: bool,
+}
+
+/// The client, and how far it has got.
+struct Attached {
+    client: Client,
+    progress: Progress,
+    /// Room for the last message: it gets through however many are on the way.
+    last: OwnedPermit<ToClient>,
+}
+
+impl Attached {
+    /// Tells it that it is over. By the end of its link it hears of that, too, though it takes none of what is on the way.
+    fn dismiss(self, ending: Ending) {
+        self.last.send(ToClient::Over(ending));
+    }
 }
 
 /// What happens next.
@@ -148,8 +167,10 @@ enum Event {
     Said(Option<FromClient>),
     Read(std::io::Result<usize>),
     Written(std::io::Result<usize>),
-    /// There is room for a message to the client; `false`: it is gone.
-    Room(bool),
+    /// There is room for a message to the client.
+    Room,
+    /// It is gone, and what it has said is not waited for.
+    Gone,
     Ended(Result<TerminalEnd, CommandError>),
     Gathered,
     TimeIsUp,
@@ -182,6 +203,7 @@ impl Run {
             input: BytesMut::new(),
             ending: None,
             last_words: now,
+            kept_until: now,
             given_up: false,
         }
     }
@@ -196,7 +218,8 @@ impl Run {
                 // Its actor is gone, and this with it.
                 Event::Ordered(None) => break,
                 Event::Said(Some(said)) => self.hear(said),
-                Event::Said(None) | Event::Room(false) => self.detach(),
+                Event::Said(None) => self.detach(),
+                Event::Gone => self.lose(),
                 Event::Read(Ok(0)) => {
                     self.reading = false;
                     self.input.clear();
@@ -211,16 +234,15 @@ impl Run {
                 Event::Written(Ok(written)) => self.input.advance(written),
                 // Nobody reads it any more.
                 Event::Written(Err(_)) => self.input.clear(),
-                Event::Room(true) => self.send(),
+                Event::Room => self.send(),
                 Event::Ended(end) => self.ended(end),
                 Event::Gathered => self.flush().await,
                 Event::TimeIsUp => self.time_is_up(),
             }
         }
         let ending = self.ending.clone().unwrap_or(Ending::Unknown);
-        if let Some((client, _)) = &self.client {
-            // There is room for it, or the client has had its time.
-            let _ = client.to.try_send(ToClient::Over(ending.clone()));
+        if let Some(attached) = self.client.take() {
+            attached.dismiss(ending.clone());
         }
         if let Some(recording) = self.recording.take() {
             recording.finish().await;
@@ -231,11 +253,14 @@ impl Run {
     async fn next(&mut self, buffer: &mut [u8]) -> Event {
         let deadline = self.deadline();
         let window = self.settings.window;
-        let (mut from, mut to) = (None, None);
+        let (mut from, mut to, mut unheard) = (None, None, None);
         let mut wants_more = true;
-        if let Some((client, progress)) = &mut self.client {
+        if let Some(Attached { client, progress, .. }) = &mut self.client {
             let full = self.about.protocol == Protocol::Json && self.input.len() >= MOST_INPUT;
-            from = Some(&mut client.from).filter(|_| !full);
+            match full {
+                true => unheard = Some(&client.to),
+                false => from = Some(&mut client.from),
+            }
             to = progress.has_next(&self.kept, window).then_some(&client.to);
             wants_more = progress.wants_more(&self.kept, window);
         }
@@ -248,8 +273,17 @@ impl Run {
             }
         };
         let room = async {
-            match to {
-                Some(to) => to.reserve().await.is_ok(),
+            if let Some(to) = to
+                && to.reserve().await.is_ok()
+            {
+                return;
+            }
+            // Of one that is gone, the last that it has said comes first.
+            pending().await
+        };
+        let gone = async {
+            match unheard {
+                Some(to) => to.closed().await,
                 None => pending().await,
             }
         };
@@ -263,7 +297,8 @@ impl Run {
         tokio::select! {
             order = self.orders.recv() => Event::Ordered(order),
             said = said => Event::Said(said),
-            room = room => Event::Room(room),
+            () = room => Event::Room,
+            () = gone => Event::Gone,
             written = self.terminal.write(&self.input), if !self.input.is_empty() => Event::Written(written),
             read = self.terminal.read(&mut buffer[..left]), if reads => Event::Read(read),
             end = ended => Event::Ended(end),
@@ -307,27 +342,39 @@ impl Run {
     fn is_over(&self) -> bool {
         self.exit.is_none()
             && (self.given_up
-                || self.client.as_ref().is_some_and(|(_, progress)| {
+                || self.client.as_ref().is_some_and(|Attached { progress, .. }| {
                     !self.reading && self.gathered.is_empty() && progress.is_done(&self.kept)
                 }))
     }
 
     fn attach(&mut self, client: Client) {
-        if let Some((before, _)) = self.client.take() {
-            let _ = before.to.try_send(ToClient::Over(Ending::TakenOver));
+        if let Some(before) = self.client.take() {
+            before.dismiss(Ending::TakenOver);
         }
+        // Nothing was sent to it yet: without room it is gone already.
+        let Ok(last) = client.to.clone().try_reserve_owned() else { return self.detach() };
         let progress = Progress::new(&self.kept, client.after);
-        self.client = Some((client, progress));
-        self.last_words = Instant::now() + LAST_WORDS;
-        let mut now = self.about.now.lock();
-        now.detached = None;
-        now.last_input = Instant::now();
+        self.client = Some(Attached { client, progress, last });
+        self.last_words = self.kept_until.min(Instant::now() + LAST_WORDS);
+        self.about.now.lock().detached = None;
+    }
+
+    /// Of a client that is gone, and whose input there is no room for: whether it has left for good.
+    fn lose(&mut self) {
+        let said = self.client.as_mut().map(|attached| &mut attached.client.from);
+        let leaves = said.is_some_and(|said| {
+            std::iter::from_fn(|| said.try_recv().ok()).any(|one| one == FromClient::Leave)
+        });
+        match leaves {
+            true => self.hear(FromClient::Leave),
+            false => self.detach(),
+        }
     }
 
     fn detach(&mut self) {
         self.client = None;
         self.alone_since = Instant::now();
-        self.last_words = self.alone_since + self.settings.grace;
+        self.last_words = self.kept_until.min(self.alone_since + self.settings.grace);
         self.about.now.lock().detached = Some(self.alone_since);
         // For the last words of a program that has ended by itself its client may come back.
         self.given_up |= self.exit.is_none() && !self.has_ended_by_itself();
@@ -341,13 +388,15 @@ impl Run {
     }
 
     fn hear(&mut self, said: FromClient) {
-        let Some((_, progress)) = &mut self.client else { return };
+        let Some(Attached { progress, .. }) = &mut self.client else { return };
         match said {
             FromClient::Input(bytes) => {
                 self.about.now.lock().last_input = Instant::now();
                 if !self.reading || self.exit.is_none() {
                     // There is nobody any more who would read it.
-                } else if self.input.len() + bytes.len() > MOST_INPUT + PIECE * 4 {
+                } else if self.about.protocol == Protocol::V2
+                    && self.input.len() + bytes.len() > MOST_INPUT + PIECE * 4
+                {
                     let lost = bytes.len();
                     progress.say(ToClient::Notice(format!(
                         "the program does not read: {lost} bytes of input are lost"
@@ -390,10 +439,9 @@ impl Run {
     fn ended(&mut self, end: Result<TerminalEnd, CommandError>) {
         self.exit = None;
         self.input.clear();
-        self.last_words = match self.client {
-            Some(_) => Instant::now() + LAST_WORDS,
-            None => self.alone_since + self.settings.grace,
-        };
+        let now = Instant::now();
+        let oldest = self.about.begun + self.settings.absolute_timeout;
+        self.kept_until = (now + self.settings.grace + LAST_WORDS).min(oldest.max(now + LAST_WORDS));
         self.ending.get_or_insert_with(|| match end {
             Ok(TerminalEnd::Exited(code)) => Ending::Exited(code),
             Ok(TerminalEnd::Killed(signal)) => Ending::Signalled(signal),
@@ -403,6 +451,12 @@ impl Run {
                 Ending::NotStarted
             }
         });
+        let last_words = match self.client {
+            Some(_) if self.has_ended_by_itself() => now + LAST_WORDS,
+            Some(_) => now + LAST_WORDS_OF_ENDED,
+            None => self.alone_since + self.settings.grace,
+        };
+        self.last_words = self.kept_until.min(last_words);
         self.given_up |= self.client.is_none() && !self.has_ended_by_itself();
     }
 
@@ -432,7 +486,7 @@ impl Run {
 
     /// Sends the next message; there is room for it.
     fn send(&mut self) {
-        if let Some((client, progress)) = &mut self.client
+        if let Some(Attached { client, progress, .. }) = &mut self.client
             && let Some(message) = progress.take(&self.kept, self.settings.window)
         {
             // Nobody else sends.
