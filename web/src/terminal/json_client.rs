@@ -6,7 +6,7 @@ use actix_ws::{AggregatedMessage, CloseCode};
 use bytes::Bytes;
 use callboard_actors::jobs::command::TerminalSize;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Scope,
@@ -17,7 +17,7 @@ use super::{
         AUTH_FAILED, AUTH_REQUIRED, Attachment, Ending, FromClient, INTERNAL_ERROR, Owner, PTY_SPAWN_FAILED,
         Protocol, Refused, ToClient,
     },
-    socket::{Credentials, Dialect, Heard, NoMessage, Outcome, Sent, Socket},
+    socket::{Credentials, Dialect, Heard, NoMessage, Outcome, Sent, Socket, leave},
 };
 
 /// How long a client may take to say that it comes back. One that says so later gets what it asks for, too.
@@ -87,10 +87,15 @@ async fn talk(mut socket: Socket, owner: Owner, wish: Wish) {
             Ok(current) => current,
             Err(refused) => return refuse(socket, &refused).await,
         };
-        let said = super::socket::send(&mut socket.session, text(&json::opened(&current))).await;
-        let mut client = Client::new(&socket, scope);
-        if let Some(message) = first.take()
-            && let Heard::Said(said) = client.hear(message, &mut socket.session.clone()).await
+        let said = socket.say(text(&json::opened(&current))).await;
+        let mut client = Client::new(&socket, scope.min(current.about.scope));
+        if said
+            && let Some(message) = first.take()
+            && let Ok(Heard::Said(said)) = timeout(
+                socket.terminal.settings.dead_after,
+                client.hear(message, &mut socket.session.clone()),
+            )
+            .await
         {
             let _ = current.to_session.send(said).await;
         }
@@ -103,7 +108,7 @@ async fn talk(mut socket: Socket, owner: Owner, wish: Wish) {
                 attachment = resume(&socket, &owner, &reconnect, scope).await;
                 // Nobody has seen the one that was opened meanwhile.
                 if attachment.is_ok() && !current.resumed && !client.typed {
-                    let _ = current.to_session.send(FromClient::Leave).await;
+                    leave(&current.to_session).await;
                 }
                 continue;
             }
@@ -117,10 +122,9 @@ async fn talk(mut socket: Socket, owner: Owner, wish: Wish) {
             }
             Outcome::Over(ending) => {
                 if ending == Ending::NotAllowed {
-                    let _ = current.to_session.send(FromClient::Leave).await;
+                    leave(&current.to_session).await;
                 }
-                let last = Client::encode(ToClient::Over(ending.clone()));
-                super::socket::send(&mut socket.session, last).await;
+                socket.say(Client::encode(ToClient::Over(ending.clone()))).await;
                 let code = match ending {
                     Ending::NotAllowed | Ending::Killed | Ending::Idle | Ending::TooOld => CloseCode::Policy,
                     Ending::Failed(_) => CloseCode::Error,

@@ -1,6 +1,6 @@
 //! The WebSocket: who may have one, and what goes through it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource,
@@ -9,14 +9,15 @@ use actix_web::{
 };
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason};
 use callboard_actors::roles::TerminalEvent;
+use parking_lot::Mutex;
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at},
 };
 
 use super::{
     Terminal, json_client,
-    link::{Attachment, Ending, FromClient, Owner, Protocol, Refused, ToClient},
+    link::{Attachment, Ending, FromClient, GLOBAL_CAP, Owner, Protocol, Refused, ToClient},
     origin,
     routes::{owner, terminal},
     v2_client,
@@ -40,6 +41,48 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 const RECHECK: Duration = Duration::from_secs(10);
 /// How long a client may take to answer that the connection is to be closed.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long what is on the way to a client may take once its session is over.
+const LAST_MESSAGES: Duration = Duration::from_secs(5);
+/// Connections that have not said yet who they are, of one address and of all together.
+const WAITING_EACH: usize = 10;
+const WAITING: usize = 200;
+
+/// How many connections of which address have not said yet who they are, to any server of this process.
+static WAITERS: Mutex<BTreeMap<IpAddr, usize>> = Mutex::new(BTreeMap::new());
+
+/// The place of such a connection.
+struct WaitingPlace(IpAddr);
+
+impl WaitingPlace {
+    /// `None`: too many wait.
+    fn take(address: IpAddr) -> Option<Self> {
+        let mut waiters = WAITERS.lock();
+        let here = waiters.get(&address).copied().unwrap_or(0);
+        if here >= WAITING_EACH || waiters.values().sum::<usize>() >= WAITING {
+            return None;
+        }
+        waiters.insert(address, here + 1);
+        Some(WaitingPlace(address))
+    }
+}
+
+impl Drop for WaitingPlace {
+    fn drop(&mut self) {
+        let mut waiters = WAITERS.lock();
+        match waiters.get_mut(&self.0) {
+            Some(here) if *here > 1 => *here -= 1,
+            _ => {
+                waiters.remove(&self.0);
+            }
+        }
+    }
+}
+
+/// What a connection takes up.
+enum Place {
+    Waiting { _place: WaitingPlace },
+    Seat { _seat: OwnedSemaphorePermit },
+}
 
 /// The WebSocket, as part of a server.
 pub(crate) fn resources() -> [Resource; 1] {
@@ -73,23 +116,25 @@ async fn upgrade(
     if terminal.settings.test_mode {
         fail_as_asked(request).await?;
     }
-    let full = || {
-        let why = "too many clients of the terminal are connected";
-        Trouble::new(Kind::Unavailable, why).retry_after(Duration::from_secs(20))
-    };
-    let seat = terminal.seats.clone().try_acquire_owned().map_err(|_| full())?;
     let owner = owner(request)?;
+    let address = owner.address;
     let credentials = match protocol {
         Protocol::Json => given(&state, request, owner),
         // It has a ticket.
         Protocol::V2 => Credentials::Good(owner),
     };
+    let place = match (protocol, &credentials) {
+        (Protocol::Json, Credentials::Good(_)) => seat(&terminal),
+        _ => WaitingPlace::take(address).map(|place| Place::Waiting { _place: place }),
+    };
+    let place = place
+        .ok_or_else(|| Trouble::new(Kind::Unavailable, TOO_MANY).retry_after(Duration::from_secs(20)))?;
     let query = crate::api::query(request);
     let (response, session, stream) = actix_ws::handle_with_protocols(request, payload, &[V2])
         .map_err(|error| Trouble::new(Kind::Malformed, format!("a WebSocket is needed: {error}")))?;
     let stream =
         stream.max_frame_size(MAX_MESSAGE).aggregate_continuations().max_continuation_size(MAX_MESSAGE);
-    let socket = Socket { session, stream, terminal, state, _seat: seat };
+    let socket = Socket { session, stream, terminal, state, place };
     actix_web::rt::spawn(async move {
         match protocol {
             Protocol::Json => json_client::serve(socket, credentials, &query).await,
@@ -97,6 +142,13 @@ async fn upgrade(
         }
     });
     Ok(response)
+}
+
+const TOO_MANY: &str = "too many clients of the terminal are connected";
+
+/// The place of a client that is known. `None`: all are taken.
+fn seat(terminal: &Terminal) -> Option<Place> {
+    terminal.seats.clone().try_acquire_owned().ok().map(|seat| Place::Seat { _seat: seat })
 }
 
 /// Whether a client offers this subprotocol.
@@ -180,7 +232,7 @@ pub(super) struct Socket {
     pub(super) stream: AggregatedMessageStream,
     pub(super) terminal: Arc<Terminal>,
     pub(super) state: Data<State>,
-    _seat: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// Why nothing more goes through a connection to a session.
@@ -238,21 +290,36 @@ pub(super) async fn send(session: &mut actix_ws::Session, sent: Sent) -> bool {
 }
 
 impl Socket {
+    /// The client is known now: it takes a seat.
+    pub(super) fn sit(&mut self) -> Result<(), Refused> {
+        if let Place::Waiting { .. } = self.place {
+            self.place = seat(&self.terminal).ok_or_else(|| Refused::new(GLOBAL_CAP, TOO_MANY))?;
+        }
+        Ok(())
+    }
+
     /// The next message that is none of the WebSocket's own, until then. `None`: there is none.
     pub(super) async fn first(&mut self, until: Instant) -> Result<Option<AggregatedMessage>, NoMessage> {
-        loop {
-            match timeout_at(until, self.stream.recv()).await {
-                Err(_) => return Err(NoMessage::InTime),
-                Ok(Some(Ok(AggregatedMessage::Ping(bytes)))) => {
-                    if self.session.pong(&bytes).await.is_err() {
-                        return Ok(None);
+        let message = async {
+            loop {
+                match self.stream.recv().await {
+                    Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                        if self.session.pong(&bytes).await.is_err() {
+                            return None;
+                        }
                     }
+                    Some(Ok(AggregatedMessage::Pong(_))) => {}
+                    Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(message)) => return Some(message),
                 }
-                Ok(Some(Ok(AggregatedMessage::Pong(_)))) => {}
-                Ok(Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None) => return Ok(None),
-                Ok(Some(Ok(message))) => return Ok(Some(message)),
             }
-        }
+        };
+        timeout_at(until, message).await.map_err(|_| NoMessage::InTime)
+    }
+
+    /// Sends, if the client takes it in time; `false`: the connection is of no use any more.
+    pub(super) async fn say(&mut self, sent: Sent) -> bool {
+        timeout(CLOSING, send(&mut self.session, sent)).await.unwrap_or(false)
     }
 
     /// Carries what a session and its client say to each other.
@@ -262,12 +329,13 @@ impl Socket {
         dialect: &mut D,
     ) -> Outcome<D::Other> {
         let settings = self.terminal.settings.clone();
+        let limit = settings.dead_after;
         let (mut writes, mut answers) = (self.session.clone(), self.session.clone());
         let stream = &mut self.stream;
         let to_session = &attachment.to_session;
         let hears = async {
             loop {
-                let message = match timeout(settings.dead_after, stream.recv()).await {
+                let message = match timeout(limit, stream.recv()).await {
                     Err(_) => return Outcome::Dead,
                     Ok(None | Some(Err(_))) => return Outcome::Gone,
                     Ok(Some(Ok(message))) => message,
@@ -275,24 +343,27 @@ impl Socket {
                 let heard = match message {
                     AggregatedMessage::Close(_) => return Outcome::Gone,
                     AggregatedMessage::Pong(_) => continue,
-                    AggregatedMessage::Ping(bytes) => {
-                        if answers.pong(&bytes).await.is_err() {
-                            return Outcome::Gone;
-                        }
-                        continue;
-                    }
-                    message => dialect.hear(message, &mut answers).await,
+                    AggregatedMessage::Ping(bytes) => match timeout(limit, answers.pong(&bytes)).await {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(_)) => return Outcome::Gone,
+                        Err(_) => return Outcome::Dead,
+                    },
+                    message => match timeout(limit, dialect.hear(message, &mut answers)).await {
+                        Ok(heard) => heard,
+                        Err(_) => return Outcome::Dead,
+                    },
                 };
                 match heard {
                     Heard::Nothing => {}
                     Heard::Malformed(why) => return Outcome::Malformed(why),
                     Heard::Other(other) => return Outcome::Other(other),
                     // A session that takes nothing more has ended, and the other half hears of it.
-                    Heard::Said(said) => {
-                        if to_session.send(said).await.is_err() {
-                            std::future::pending::<()>().await;
-                        }
-                    }
+                    Heard::Said(said) => match timeout(limit, to_session.send(said)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => std::future::pending().await,
+                        // Nor is anything heard of the client while its program takes no input.
+                        Err(_) => return Outcome::Dead,
+                    },
                 }
             }
         };
@@ -300,53 +371,90 @@ impl Socket {
         let owner = &attachment.about.owner;
         let state = self.state.clone();
         let mut stopping = self.state.stopping.clone();
+        let ticks = |period| {
+            let mut ticks = interval_at(Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut pings, mut looks) = (ticks(settings.ping), ticks(RECHECK));
         let tells = async {
-            let ticks = |period| {
-                let mut ticks = interval_at(Instant::now() + period, period);
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                ticks
-            };
-            let (mut pings, mut looks) = (ticks(settings.ping), ticks(RECHECK));
             loop {
                 let there = tokio::select! {
                     message = from_session.recv() => match message {
                         Some(ToClient::Over(ending)) => return Outcome::Over(ending),
-                        Some(message) => send(&mut writes, D::encode(message)).await,
-                        None => return Outcome::Over(Ending::Failed("the session was stopped".to_owned())),
+                        Some(message) => timeout(limit, send(&mut writes, D::encode(message))).await,
+                        None => return Outcome::Over(stopped()),
                     },
-                    _ = pings.tick() => writes.ping(b"").await.is_ok(),
-                    _ = looks.tick() => match still_may(&state, owner, attachment.about.scope) {
-                        true => true,
-                        false => return Outcome::Over(Ending::NotAllowed),
-                    },
-                    _ = stopping.wait_for(|stopping| *stopping) => return Outcome::Stopping,
+                    _ = pings.tick() => timeout(limit, async { writes.ping(b"").await.is_ok() }).await,
                 };
-                if !there {
-                    return Outcome::Gone;
+                match there {
+                    Ok(true) => {}
+                    Ok(false) => return Outcome::Gone,
+                    Err(_) => return Outcome::Dead,
                 }
             }
         };
-        tokio::select! {
-            outcome = hears => outcome,
-            outcome = tells => outcome,
-        }
+        // Whatever the client takes or does not: it is looked at who it is, and whether there still is something to carry.
+        let minds = async {
+            let mut over = pin!(async {
+                to_session.closed().await;
+                sleep(LAST_MESSAGES).await;
+            });
+            loop {
+                tokio::select! {
+                    _ = looks.tick() => {
+                        if !still_may(&state, owner, attachment.about.scope) {
+                            return Some(Outcome::Over(Ending::NotAllowed));
+                        }
+                    }
+                    _ = stopping.wait_for(|stopping| *stopping) => return Some(Outcome::Stopping),
+                    () = &mut over => return None,
+                }
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = hears => Some(outcome),
+            outcome = tells => Some(outcome),
+            outcome = minds => outcome,
+        };
+        outcome.unwrap_or_else(|| Outcome::Over(last(from_session)))
     }
 
     /// Tells a client that it is refused, and counts it.
     pub(super) async fn refuse(mut self, refused: &Refused, sent: Sent, code: CloseCode) {
         (self.state.roles.terminal_event)(TerminalEvent::Refused { code: refused.code });
-        send(&mut self.session, sent).await;
+        self.say(sent).await;
         self.close(code, refused.code).await;
     }
 
     /// Closes the connection, and waits a moment for the client to do the same.
     pub(super) async fn close(mut self, code: CloseCode, why: impl Into<String>) {
         let reason = CloseReason { code, description: Some(why.into()) };
-        if self.session.clone().close(Some(reason)).await.is_ok() {
-            let until = Instant::now() + CLOSING;
+        let until = Instant::now() + CLOSING;
+        if let Ok(Ok(())) = timeout_at(until, self.session.clone().close(Some(reason))).await {
             while let Ok(Some(_)) = self.first(until).await {}
         }
     }
+}
+
+/// Why a session is over that says no more.
+fn stopped() -> Ending {
+    Ending::Failed("the session was stopped".to_owned())
+}
+
+/// Why a session is over, of whose last messages the client takes none.
+fn last(from_session: &mut mpsc::Receiver<ToClient>) -> Ending {
+    while let Ok(message) = from_session.try_recv() {
+        if let ToClient::Over(ending) = message {
+            return ending;
+        }
+    }
+    stopped()
+}
+
+/// Tells a session that its client leaves for good. One that takes no more input is not waited for: its grace ends it.
+pub(super) async fn leave(to_session: &mpsc::Sender<FromClient>) {
+    let _ = timeout(CLOSING, to_session.send(FromClient::Leave)).await;
 }
 
 /// Why there is no message.

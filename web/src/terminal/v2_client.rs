@@ -15,7 +15,7 @@ use super::{
         AUTH_FAILED, AUTH_REQUIRED, Attachment, Ending, FromClient, GLOBAL_CAP, INTERNAL_ERROR,
         INVALID_TOKEN, Owner, PER_IP_CAP, Protocol, Refused, SESSION_NOT_FOUND, ToClient,
     },
-    socket::{Credentials, Dialect, Heard, Outcome, Sent, Socket, send},
+    socket::{Credentials, Dialect, Heard, Outcome, Sent, Socket, leave},
 };
 
 /// How long a client may take to show its ticket.
@@ -62,7 +62,7 @@ pub(super) async fn serve(mut socket: Socket, credentials: Credentials) {
             .await;
         }
     };
-    match attach(&socket, owner, open).await {
+    match attach(&mut socket, owner, open).await {
         Ok((attachment, scope)) => talk(socket, attachment, scope).await,
         Err(refused) => refuse(socket, refused).await,
     }
@@ -81,8 +81,13 @@ async fn refuse(socket: Socket, refused: Refused) {
 }
 
 /// The session that the ticket is for.
-async fn attach(socket: &Socket, owner: Owner, open: frame::Open) -> Result<(Attachment, Scope), Refused> {
-    let broker = &socket.terminal.broker;
+async fn attach(
+    socket: &mut Socket,
+    owner: Owner,
+    open: frame::Open,
+) -> Result<(Attachment, Scope), Refused> {
+    let terminal = socket.terminal.clone();
+    let broker = &terminal.broker;
     let unanswered = |error: callboard_supervisors::AskError| {
         Refused::new(INTERNAL_ERROR, format!("the terminal does not answer: {error}"))
     };
@@ -99,6 +104,7 @@ async fn attach(socket: &Socket, owner: Owner, open: frame::Open) -> Result<(Att
     if other || owner.address != grant.owner.address {
         return Err(wrong());
     }
+    socket.sit()?;
     let scope = grant.scope;
     let attachment = match (grant.session, open.resume_token) {
         (None, _) => {
@@ -139,7 +145,7 @@ async fn talk(mut socket: Socket, mut attachment: Attachment, scope: Scope) {
         end,
         window: socket.terminal.settings.window as u64,
     });
-    if !send(&mut socket.session, Sent::Binary(opened.encode())).await {
+    if !socket.say(Sent::Binary(opened.encode())).await {
         return;
     }
     let can_be_read = socket.terminal.settings.command.can_be_read();
@@ -155,9 +161,9 @@ async fn talk(mut socket: Socket, mut attachment: Attachment, scope: Scope) {
         }
         Outcome::Over(ending) => {
             if ending == Ending::NotAllowed {
-                let _ = attachment.to_session.send(FromClient::Leave).await;
+                leave(&attachment.to_session).await;
             }
-            send(&mut socket.session, Client::encode(ToClient::Over(ending.clone()))).await;
+            socket.say(Client::encode(ToClient::Over(ending.clone()))).await;
             (code(&ending), ending.text())
         }
     };
