@@ -126,14 +126,19 @@ fn is_set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Why the console cannot be drawn on the terminal that `TERM` names, and the command that mends it.
+pub fn unfit_terminal(term: &str) -> Option<(String, String)> {
+    let unfit = term.is_empty() || term == "dumb";
+    unfit.then(|| (format!("TERM is {term:?}"), "export TERM=xterm-256color".to_owned()))
+}
+
 fn terminal(tools: &Tools, in_console: bool) -> Check {
     let about = "The console draws on a terminal that can move its cursor.";
     let name = "terminal";
     let term = is_set("TERM").unwrap_or_default();
     let check = |verdict, found: String, remedy| Check { name, verdict, found, remedy, about };
-    if term.is_empty() || term == "dumb" {
-        let found = format!("TERM is {term:?}");
-        return check(Verdict::Bad, found, Some("export TERM=xterm-256color".to_owned()));
+    if let Some((found, remedy)) = unfit_terminal(&term) {
+        return check(Verdict::Bad, found, Some(remedy));
     }
     let first = term.chars().next().unwrap_or('x');
     let places = [

@@ -6,11 +6,17 @@ use callboard_contracts::Timestamp;
 
 /// The text without what a terminal would obey: a job's error must not move somebody's cursor.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        text.replace('\t', "    ").replace(char::is_control, "\u{fffd}").into()
+    if text.contains(is_unseen) {
+        text.replace('\t', "    ").replace(is_unseen, "\u{fffd}").into()
     } else {
         text.into()
     }
+}
+
+/// Whether a letter is not seen, and does something: a control character, or one that turns the direction of what stands beside it.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The first line, cleaned.
@@ -115,5 +121,10 @@ mod tests {
     fn nothing_is_left_for_a_terminal_to_obey() {
         assert_eq!(clean("a\u{1b}[2J\tb"), "a\u{fffd}[2J    b");
         assert_eq!(first_line("one\u{7}\ntwo"), "one\u{fffd}");
+        for unseen in
+            ['\u{61c}', '\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{2069}', '\u{feff}']
+        {
+            assert_eq!(clean(&format!("a{unseen}b")), "a\u{fffd}b");
+        }
     }
 }

@@ -169,17 +169,17 @@ struct Outbox {
 }
 
 impl Outbox {
-    /// Takes an effect; gives it back if too many wait.
-    fn put(&mut self, effect: Effect) -> Result<(), Effect> {
+    /// Takes an effect, or gives it back if too many wait.
+    fn put(&mut self, effect: Effect) -> Option<Effect> {
         if matches!(effect, Effect::FollowLog(_) | Effect::UnfollowLog) {
             // One log is followed at most: what was wanted before is of no use any more.
             self.waiting.retain(|waiting| !matches!(waiting, Effect::FollowLog(_) | Effect::UnfollowLog));
         }
         if self.waiting.len() == DEFERRED {
-            return Err(effect);
+            return Some(effect);
         }
         self.waiting.push_back(effect);
-        Ok(())
+        None
     }
 
     /// Passes on as many as the channel takes.
@@ -215,7 +215,7 @@ fn pass_on(model: &mut Model, screen: &mut Screen, outbox: &mut Outbox, wanted: 
 
 /// Gives an effect to the other thread; what is wanted because there is no room for it.
 fn give(model: &mut Model, outbox: &mut Outbox, effect: Effect) -> Vec<Effect> {
-    let refused = outbox.put(effect).err();
+    let refused = outbox.put(effect);
     outbox.flush();
     let text = "too much is being asked for at once; try again".to_owned();
     match refused {

@@ -10,7 +10,11 @@ use std::{
 
 use callboard::client::ClientBuilder;
 use callboard_console::{
-    MakeClient, Options, ServerProgram, Target, config::Config, doctor::is_utf8, has_display, keys::BINDINGS,
+    MakeClient, Options, ServerProgram, Target,
+    config::Config,
+    doctor::{is_utf8, unfit_terminal},
+    has_display,
+    keys::BINDINGS,
     model::Setup,
 };
 use clap::Args;
@@ -39,7 +43,7 @@ pub(super) struct ConsoleArgs {
     /// Leave the mouse to the terminal.
     #[arg(long)]
     no_mouse: bool,
-    /// Draw with ASCII alone; also where the locale is not UTF-8.
+    /// Draw with ASCII alone; also where the locale is not UTF-8, or none is set.
     #[arg(long)]
     ascii: bool,
     /// The console's configuration [default: callboard/console.toml in $XDG_CONFIG_HOME, else in ~/.config].
@@ -110,6 +114,11 @@ pub(super) fn run(
             "the console needs a terminal for its input and output; other commands print what programs can read",
         ));
     }
+    let term = std::env::var("TERM").unwrap_or_default();
+    if let Some((found, remedy)) = unfit_terminal(&term) {
+        let said = format!("the console cannot draw on this terminal: {found}; to mend it: {remedy}");
+        return Err(Failure::usage(said));
+    }
     if let Some(path) = Config::log_place()
         && let Err(error) = begin_log(&path)
     {
@@ -122,7 +131,8 @@ pub(super) fn run(
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let plain_locale = locale.is_some_and(|locale| !is_utf8(&locale));
+    // None at all is the locale POSIX.
+    let plain_locale = !locale.is_some_and(|locale| is_utf8(&locale));
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || !printer.colours;
     let setup = Setup {
         read_only: args.readonly || settings.read_only,
@@ -149,7 +159,8 @@ fn target(
     if connection.given().is_some() {
         builder.clone().url(&urls[0]).build()?;
     }
-    let own = urls.iter().any(|url| url == DEFAULT_URL);
+    // Whoever was told where the server is starts none: in a web terminal nobody may.
+    let own = connection.given().is_none() && urls.iter().any(|url| url == DEFAULT_URL);
     let program = std::env::current_exe().ok().filter(|_| own).map(|program| ServerProgram {
         program,
         arguments: vec!["serve".to_owned(), "--log".to_owned(), "human".to_owned()],

@@ -10,7 +10,7 @@ use ratatui::{
 use super::{
     overlay::{open, window},
     put,
-    text::{fitted, wrapped},
+    text::{around, fitted, wrapped},
 };
 use crate::{
     format,
@@ -32,10 +32,10 @@ pub(super) fn draw(model: &Model, theme: &Theme, frame: &mut Frame<'_>, state: &
             let found = fitting(model, &input.text());
             let room = usize::from(frame.area().height).saturating_sub(10).max(3);
             let from = (selected + 1).saturating_sub(room);
-            let mut lines =
-                vec![Line::from(vec![Span::styled(" type: ", theme.dim()), Span::raw(input.text())])];
-            lines.push(Line::from(""));
             let width = usize::from(frame.area().width).saturating_sub(12).min(90);
+            let (seen, column) = around(&input.text(), input.at(), width.saturating_sub(7));
+            let mut lines = vec![Line::from(vec![Span::styled(" type: ", theme.dim()), Span::raw(seen)])];
+            lines.push(Line::from(""));
             for (place, job_type) in found.iter().enumerate().skip(from).take(room) {
                 let about = format::first_line(&job_type.description);
                 let text =
@@ -50,7 +50,7 @@ pub(super) fn draw(model: &Model, theme: &Theme, frame: &mut Frame<'_>, state: &
                 lines.push(Line::styled(" no job type is called so", theme.dim()));
             }
             let inner = window(theme, frame, "New job", lines);
-            let x = inner.x + 7 + u16::try_from(input.at()).unwrap_or(0);
+            let x = inner.x + 7 + column;
             frame.set_cursor_position(Position {
                 x: x.min(inner.x + inner.width.saturating_sub(1)),
                 y: inner.y,
@@ -134,8 +134,9 @@ fn fill(theme: &Theme, frame: &mut Frame<'_>, form: &JobForm, said: Option<Strin
             TypedField::Line(input) => {
                 let text = hidden(field, input.text());
                 if has_focus {
-                    cursor = Some((lines.len(), input.at()));
-                    lines.push(Line::styled(format!("   {text:<40}"), theme.selected()));
+                    let (seen, column) = around(&text, input.at(), width.saturating_sub(3));
+                    cursor = Some((lines.len(), column));
+                    lines.push(Line::styled(format!("   {seen:<40}"), theme.selected()));
                 } else {
                     lines.push(Line::from(format!("   {text}")));
                 }
@@ -147,8 +148,9 @@ fn fill(theme: &Theme, frame: &mut Frame<'_>, form: &JobForm, said: Option<Strin
                 for (at, text) in area.lines().enumerate().skip(from).take(shown) {
                     let text = hidden(field, text);
                     if has_focus && at == row {
+                        let (seen, column) = around(&text, column, width.saturating_sub(3));
                         cursor = Some((lines.len(), column));
-                        lines.push(Line::styled(format!("   {text:<40}"), theme.selected()));
+                        lines.push(Line::styled(format!("   {seen:<40}"), theme.selected()));
                     } else {
                         lines.push(Line::from(format!("   {text}")));
                     }
@@ -173,12 +175,20 @@ fn fill(theme: &Theme, frame: &mut Frame<'_>, form: &JobForm, said: Option<Strin
         put(frame, inner, row, line);
     }
     if let Some((line, column)) = cursor.filter(|(line, _)| *line >= from && *line < from + height) {
-        let x = inner.x
-            + 3
-            + u16::try_from(column).unwrap_or(u16::MAX - 3 - inner.x).min(inner.width.saturating_sub(4));
+        let x = inner.x + 3 + column.min(inner.width.saturating_sub(4));
         let y = inner.y + u16::try_from(line - from).unwrap_or(0);
         frame.set_cursor_position(Position { x, y });
     }
+}
+
+/// How many letters stand before a column.
+fn seen_before(seen: &str, column: u16) -> usize {
+    let mut used = 0;
+    let before = seen.chars().take_while(|letter| {
+        used += Span::raw(letter.to_string()).width();
+        used <= usize::from(column)
+    });
+    before.count()
 }
 
 pub(super) fn draw_edit(theme: &Theme, frame: &mut Frame<'_>, edit: &EditJob) {
@@ -195,14 +205,17 @@ pub(super) fn draw_edit(theme: &Theme, frame: &mut Frame<'_>, edit: &EditJob) {
     let (row, column) = edit.area.at();
     let from = (row + 1).saturating_sub(height.max(1));
     let width = usize::from(text.width).saturating_sub(6).max(1);
-    let aside = (column + 1).saturating_sub(width);
+    let line = edit.area.lines().nth(row).unwrap_or_default();
+    let (seen, at) = around(&line, column, width);
+    // All lines are moved aside as far as that of the cursor.
+    let before = column - seen_before(&seen, at);
     for (screen, (number, line)) in (0..).zip(edit.area.lines().enumerate().skip(from).take(height)) {
-        let seen: String = line.chars().skip(aside).take(width).collect();
+        let seen: String = line.chars().skip(before).collect();
         let line =
             Line::from(vec![Span::styled(format!("{:>4} ", number + 1), theme.dim()), Span::raw(seen)]);
         put(frame, text, screen, line);
     }
-    let x = text.x + 5 + u16::try_from(column - aside).unwrap_or(0);
+    let x = text.x + 5 + at;
     let y = text.y + u16::try_from(row - from).unwrap_or(0);
     frame.set_cursor_position(Position { x, y });
 }

@@ -38,6 +38,13 @@ pub(super) fn draw(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Re
     }
 }
 
+/// How far the page of a job can be scrolled.
+pub(crate) fn last_scroll(model: &Model) -> usize {
+    let Some(detail) = &model.job.detail else { return 0 };
+    let lines = lines(model, &Theme::default(), detail, usize::from(model.size.0)).len();
+    lines.saturating_sub(model.page_height())
+}
+
 fn lines<'m>(model: &'m Model, theme: &Theme, detail: &'m JobDetail, width: usize) -> Vec<Line<'m>> {
     let job = &detail.summary;
     let mut lines = Vec::new();

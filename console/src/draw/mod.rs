@@ -14,6 +14,8 @@ use ratatui::{
     text::{Line, Span},
 };
 
+pub(crate) use job::last_scroll;
+pub(crate) use overlay::help_lines;
 pub(crate) use table::heading_at;
 
 use crate::{
@@ -230,8 +232,10 @@ fn header<'m>(model: &'m Model, theme: &Theme, width: u16) -> Line<'m> {
         Link::Lost { since, problem } => {
             let age = model.answered_at.map(|at| format::age(at, model.now)).unwrap_or_default();
             spans.push(Span::styled(format!(" STALE {age} "), theme.badge(Tone::Dead)));
+            marks(model, theme, &mut spans);
             let down = format::age(*since, model.now);
-            spans.push(Span::raw(format!(" reconnecting since {down}: {}", format::first_line(problem))));
+            let problem = format::first_line(problem);
+            spans.push(Span::raw(format!("  reconnecting since {down}: {problem}")));
         }
         _ => {
             let status = model.readiness.as_ref().map_or("…", |readiness| readiness.status.as_str());
@@ -242,15 +246,7 @@ fn header<'m>(model: &'m Model, theme: &Theme, width: u16) -> Line<'m> {
                 _ => Tone::Plain,
             };
             spans.push(Span::styled(format!(" {} ", status.to_uppercase()), theme.badge(tone)));
-            if model.frozen.is_some() {
-                spans.push(Span::raw(" "));
-                spans.push(Span::styled(" FROZEN ", theme.badge(Tone::Paused)));
-            }
-            if model.setup.read_only {
-                spans.push(Span::raw(" "));
-                spans.push(Span::styled(" READ-ONLY ", theme.badge(Tone::Cancelled)));
-            }
-            spans.push(Span::raw(format!(" {}", format::clean(&model.url))));
+            marks(model, theme, &mut spans);
             if width >= 100 {
                 let node = model.node.as_deref().unwrap_or("");
                 let version = model.readiness.as_ref().map_or("", |readiness| readiness.version.as_str());
@@ -262,6 +258,19 @@ fn header<'m>(model: &'m Model, theme: &Theme, width: u16) -> Line<'m> {
         }
     }
     Line::from(spans)
+}
+
+/// What holds whether the server answers or not.
+fn marks<'m>(model: &'m Model, theme: &Theme, spans: &mut Vec<Span<'m>>) {
+    if model.frozen.is_some() {
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(" FROZEN ", theme.badge(Tone::Paused)));
+    }
+    if model.setup.read_only {
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(" READ-ONLY ", theme.badge(Tone::Cancelled)));
+    }
+    spans.push(Span::raw(format!(" {}", format::clean(&model.url))));
 }
 
 /// The tabs as they are written, each with the columns that it takes.
@@ -326,7 +335,8 @@ fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>) {
         _ => None,
     };
     if let Some((sign, input)) = typed {
-        let mut spans = vec![Span::styled(sign, theme.heading()), Span::raw(input.text())];
+        let (seen, column) = text::around(&input.text(), input.at(), usize::from(area.width) - 1);
+        let mut spans = vec![Span::styled(sign, theme.heading()), Span::raw(seen)];
         let hint = match &model.overlay {
             Some(Overlay::Command(input)) => {
                 let found = crate::update::completions(&input.text());
@@ -339,14 +349,7 @@ fn message(model: &Model, theme: &Theme, frame: &mut Frame<'_>) {
         };
         spans.push(Span::styled(format!("   {hint}"), theme.dim()));
         put(frame, area, row, Line::from(spans));
-        let column = 1 + input
-            .text()
-            .chars()
-            .take(input.at())
-            .map(|letter| Span::raw(letter.to_string()).width())
-            .sum::<usize>();
-        let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
-        frame.set_cursor_position(Position { x: column, y: row });
+        frame.set_cursor_position(Position { x: 1 + column, y: row });
         return;
     }
     let Some(message) = &model.message else { return };

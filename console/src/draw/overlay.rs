@@ -7,7 +7,10 @@ use ratatui::{
     widgets::{Block, Clear, Widget},
 };
 
-use super::{form, put, text::wrapped};
+use super::{
+    form, put,
+    text::{around, wrapped},
+};
 use crate::{
     format,
     keys::Binding,
@@ -98,6 +101,11 @@ fn help(model: &Model) -> Vec<Line<'static>> {
     lines
 }
 
+/// How many lines the page about keys has.
+pub(crate) fn help_lines(model: &Model) -> usize {
+    help(model).len()
+}
+
 /// The fields that a filter may ask for in the view.
 fn fields(model: &Model) -> Option<String> {
     use crate::{rows, table::Row, view::View};
@@ -168,6 +176,7 @@ fn confirmation(theme: &Theme, frame: &mut Frame<'_>, confirm: &Confirm) {
         lines.extend(wrapped(detail, room(frame)).into_iter().map(|line| Line::from(format!(" {line}"))));
     }
     lines.push(Line::from(""));
+    let (typed, column) = around(&confirm.typed.text(), confirm.typed.at(), room(frame));
     match &confirm.word {
         None => lines.push(Line::from(vec![
             Span::styled(" y", theme.heading()),
@@ -177,12 +186,12 @@ fn confirmation(theme: &Theme, frame: &mut Frame<'_>, confirm: &Confirm) {
         ])),
         Some(word) => {
             lines.push(Line::from(format!(" To do it, type {word} and Enter:")));
-            lines.push(Line::styled(format!(" {} ", confirm.typed.text()), theme.selected()));
+            lines.push(Line::styled(format!(" {typed} "), theme.selected()));
         }
     }
     let inner = window(theme, frame, &confirm.question, lines);
     if confirm.word.is_some() {
-        let x = inner.x + 1 + u16::try_from(confirm.typed.at()).unwrap_or(0);
+        let x = inner.x + 1 + column;
         let y = inner.y + inner.height.saturating_sub(1);
         frame.set_cursor_position(Position { x: x.min(inner.x + inner.width), y });
     }
@@ -199,12 +208,9 @@ fn question(theme: &Theme, frame: &mut Frame<'_>, prompt: &Prompt) {
         lines.extend(problem.map(|line| Line::styled(format!(" {line}"), theme.tone(Tone::Dead))));
     }
     lines.push(Line::from(""));
-    // The end of a long line is what is being typed.
-    let text: Vec<char> = prompt.input.text().chars().collect();
-    let from = (prompt.input.at() + 1).saturating_sub(room);
-    let seen: String = text.iter().skip(from).take(room).collect();
+    let (seen, column) = around(&prompt.input.text(), prompt.input.at(), room);
     lines.push(Line::styled(format!(" {seen:<40} "), theme.selected()));
     let inner = window(theme, frame, &prompt.question, lines);
-    let x = inner.x + 1 + u16::try_from(prompt.input.at() - from).unwrap_or(0);
+    let x = inner.x + 1 + column;
     frame.set_cursor_position(Position { x, y: inner.y + inner.height.saturating_sub(1) });
 }

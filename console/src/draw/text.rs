@@ -52,6 +52,25 @@ pub(super) fn fitted(text: &str, width: usize, right: bool) -> String {
     cut
 }
 
+/// What is seen in so many columns of a line that is typed, and the column of the cursor, which is always seen.
+pub(super) fn around(text: &str, at: usize, width: usize) -> (String, u16) {
+    let wide = |letter: &char| Span::raw(letter.to_string()).width();
+    let letters: Vec<char> = text.chars().collect();
+    let at = at.min(letters.len());
+    let room = width.saturating_sub(letters.get(at).map_or(1, wide).max(1));
+    let (mut from, mut column) = (at, 0);
+    while from > 0 && column + wide(&letters[from - 1]) <= room {
+        from -= 1;
+        column += wide(&letters[from]);
+    }
+    let mut used = 0;
+    let fits = letters[from..].iter().take_while(|letter| {
+        used += wide(letter);
+        used <= width
+    });
+    (fits.collect(), u16::try_from(column).unwrap_or(u16::MAX))
+}
+
 /// Numbers as a line of bars, the newest at the right, in so many columns; nothing where there is no number.
 pub(super) fn sparkline(values: &[Option<f64>], width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -77,6 +96,10 @@ mod tests {
         assert_eq!(fitted("abcdef", 4, false), "abc…");
         assert_eq!(fitted("日本語", 4, false), "日… ");
         assert_eq!(fitted("x", 0, false), "");
+        assert_eq!(around("abcdef", 6, 4), ("def".to_owned(), 3));
+        assert_eq!(around("abcdef", 1, 4), ("abcd".to_owned(), 1));
+        assert_eq!(around("日本語x", 3, 5), ("本語x".to_owned(), 4));
+        assert_eq!(around("", 0, 4), (String::new(), 0));
         assert_eq!(wrapped("abcde\n\nf", 2), ["ab", "cd", "e", "", "f"]);
         assert_eq!(sparkline(&[Some(0.0), None, Some(7.0), Some(14.0)], 5), " ▁ ▅█");
         assert_eq!(sparkline(&[], 3), "   ");

@@ -339,6 +339,12 @@ impl Model {
         usize::from(self.size.1).saturating_sub(5).max(1)
     }
 
+    /// The lines of a page over the view that fit on the screen.
+    pub fn overlay_height(&self) -> usize {
+        // The header, the footer, and the frame.
+        usize::from(self.size.1).saturating_sub(4).max(1)
+    }
+
     /// Whether the live feed says what happens, so that the server need not be asked.
     pub fn is_fed(&self) -> bool {
         self.feed_at.is_some_and(|at| self.now.saturating_since(at) < FEED_SILENCE)

@@ -79,13 +79,14 @@ async fn tree(client: &Client, node: Option<&str>) -> Result<TreeNode, Failure> 
 }
 
 async fn alerts(client: &Client) -> Result<Vec<String>, Failure> {
-    let alerts = client.outside_alerts().await.map_err(|error| match error {
-        // The server's own words: it passes on what is no problem as it has them.
-        ClientError::Refused { problem, .. } => {
-            Failure { text: problem.detail, is_lost: false, status: Some(problem.status) }
-        }
-        error => error.into(),
-    })?;
+    let alerts = match client.outside_alerts().await {
+        Ok(alerts) => alerts,
+        Err(ClientError::Refused { problem, .. }) => match outside_problem(&problem.detail) {
+            Some(text) => return Err(Failure { text, is_lost: false, status: Some(problem.status) }),
+            None => return Ok(Vec::new()),
+        },
+        Err(error) => return Err(error.into()),
+    };
     let line = |alert: &serde_json::Value| {
         let text = |pointer: &str| alert.pointer(pointer).and_then(serde_json::Value::as_str);
         let name = text("/labels/alertname").unwrap_or("alert");
@@ -93,6 +94,14 @@ async fn alerts(client: &Client) -> Result<Vec<String>, Failure> {
         format!("{name}: {about}")
     };
     Ok(alerts.iter().map(line).collect())
+}
+
+/// What is wrong with the alerts from outside, from the server's own words, which may be JSON; none if no Alertmanager is configured.
+fn outside_problem(said: &str) -> Option<String> {
+    let json = serde_json::from_str::<serde_json::Value>(said).ok();
+    let word = |name: &str| json.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    let text = word("details").or_else(|| word("error")).unwrap_or_else(|| said.to_owned());
+    (text != "proxy.alertmanager_url is not set").then_some(text)
 }
 
 async fn make(client: &Client, change: &Change) -> Result<Answer, Failure> {
@@ -167,4 +176,22 @@ async fn make(client: &Client, change: &Change) -> Result<Answer, Failure> {
         }
     };
     Ok(Answer::Changed(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside_problem;
+
+    #[test]
+    fn no_alertmanager_is_no_problem_and_others_are_told_in_words() {
+        let unset = r#"{"error":"Alertmanager unavailable","details":"proxy.alertmanager_url is not set"}"#;
+        assert_eq!(outside_problem(unset), None);
+        let refused = r#"{"error":"Alertmanager unavailable","details":"connection refused"}"#;
+        assert_eq!(outside_problem(refused).as_deref(), Some("connection refused"));
+        assert_eq!(
+            outside_problem(r#"{"error":"Alertmanager timeout"}"#).as_deref(),
+            Some("Alertmanager timeout")
+        );
+        assert_eq!(outside_problem("the answer is empty").as_deref(), Some("the answer is empty"));
+    }
 }

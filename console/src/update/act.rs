@@ -122,14 +122,19 @@ fn turn(model: &mut Model, by: usize) {
 /// Moves the selection, or the text.
 pub(super) fn scroll(model: &mut Model, by: isize) {
     match model.view() {
-        View::Job => model.job.scroll = model.job.scroll.saturating_add_signed(by),
+        View::Job => {
+            let last = crate::draw::last_scroll(model);
+            model.job.scroll = model.job.scroll.min(last).saturating_add_signed(by).min(last);
+        }
         View::Overview => model.jobs.table.step(by),
         View::Logs => {
             if model.logs.follow {
                 model.logs.scroll = model.logs.lines.len().saturating_sub(model.page_height());
                 model.logs.follow = false;
             }
-            let last = model.logs.lines.len().saturating_sub(1);
+            // Where long lines are broken, how many of them fit is not known here.
+            let fit = if model.logs.wrap { 1 } else { model.page_height() };
+            let last = model.logs.lines.len().saturating_sub(fit);
             model.logs.scroll = model.logs.scroll.saturating_add_signed(by).min(last);
         }
         _ => {
@@ -142,7 +147,7 @@ pub(super) fn scroll(model: &mut Model, by: isize) {
 
 fn to_end(model: &mut Model, last: bool) {
     match model.view() {
-        View::Job => model.job.scroll = if last { usize::MAX / 2 } else { 0 },
+        View::Job => model.job.scroll = if last { crate::draw::last_scroll(model) } else { 0 },
         View::Logs if last => model.logs.follow = true,
         View::Logs => {
             model.logs.follow = false;

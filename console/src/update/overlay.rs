@@ -16,7 +16,8 @@ pub(super) fn key(model: &mut Model, chord: Chord) {
     match overlay {
         Overlay::Help(scroll) => {
             if let Some(scroll) = scrolled(scroll, chord, model.page_height(), &['?']) {
-                model.overlay = Some(Overlay::Help(scroll));
+                let last = crate::draw::help_lines(model).saturating_sub(model.overlay_height());
+                model.overlay = Some(Overlay::Help(scroll.min(last)));
             }
         }
         Overlay::Text(page) => {
@@ -26,7 +27,7 @@ pub(super) fn key(model: &mut Model, chord: Chord) {
                 model.effect(Effect::Copy(text));
                 model.overlay = Some(Overlay::Text(page));
             } else if let Some(scroll) = scrolled(page.scroll, chord, model.page_height(), &['d', 'y', '!']) {
-                let last = page.lines.len().saturating_sub(model.page_height());
+                let last = page.lines.len().saturating_sub(model.overlay_height());
                 model.overlay = Some(Overlay::Text(TextPage { scroll: scroll.min(last), ..page }));
             }
         }
