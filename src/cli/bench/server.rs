@@ -93,7 +93,7 @@ pub(super) async fn run(args: &ServerArgs) -> Result<ExitCode, Failure> {
     settings.terminal.max_sessions = TERMINALS;
     settings.terminal.per_address = TERMINALS;
     settings.web.max_connections_per_address = 2 * WATCHERS;
-    let app = App::builder().settings(settings).job::<Probe>().web().start().await;
+    let app = App::builder().settings(settings).job::<Probe>().web().console().start().await;
     let app = app.map_err(|error| Failure::failed(error.to_string()))?;
     if let Some(address) = app.address() {
         line(&format!("{LISTENING}{address}"));

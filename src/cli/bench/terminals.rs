@@ -4,7 +4,7 @@ use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -29,6 +29,8 @@ struct Seen {
     drawn: AtomicU64,
     bytes: AtomicU64,
     broken: AtomicU64,
+    /// Why the first of them broke.
+    why: OnceLock<String>,
     stopped: AtomicBool,
 }
 
@@ -42,7 +44,8 @@ impl Terminals {
             let seen = seen.clone();
             thread::spawn(move || {
                 if let Err(error) = use_one(server, &seen) {
-                    tracing::warn!(%error, "a web terminal is lost");
+                    // Further ones break for the same reason, or because of it.
+                    let _ = seen.why.set(error.to_string());
                     seen.broken.fetch_add(1, Relaxed);
                 }
             });
@@ -63,7 +66,10 @@ impl Terminals {
     pub(super) fn check(&self) -> Result<(), Failure> {
         match self.0.broken.load(Relaxed) {
             0 => Ok(()),
-            broken => Err(Failure::failed(format!("{broken} web terminals were lost"))),
+            broken => {
+                let why = self.0.why.get().map_or("", String::as_str);
+                Err(Failure::failed(format!("{broken} web terminals were lost, the first because of: {why}")))
+            }
         }
     }
 }

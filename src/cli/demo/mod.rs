@@ -52,7 +52,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     logging::begin(&settings.log).map_err(Failure::usage)?;
     // The jobs that panic are there to be seen in the tree and with the job; a backtrace here would hide the lines above.
     panic::set_hook(Box::new(|panic| tracing::info!(%panic, "a panic")));
-    let builder = App::builder().settings(settings).web();
+    let builder = App::builder().settings(settings).web().console();
     let sync = Cron::new("*/5 * * * * *", &jobs::SyncStock {});
     let builder = jobs::register(builder).cron("sync-stock", sync);
     line(TOUR);

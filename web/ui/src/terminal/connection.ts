@@ -105,7 +105,7 @@ export class Connection {
       return await ask();
     } catch (error) {
       if (error instanceof Failure && error.status === 401) {
-        throw new Failure("You are not signed in: sign in at /ui/sign-in first.", 401);
+        throw new Failure("You are not signed in: sign in at /ui/sign-in of the server's own address first.", 401);
       }
       if (!(error instanceof Failure) || error.status !== 403 || this.scope === "read") throw error;
       // Whoever may not write may still read.
