@@ -371,3 +371,15 @@ fn the_doctor_names_what_is_missing_and_what_mends_it() {
     assert_eq!(check("terminal")["remedy"], "export TERM=xterm-256color");
     assert_eq!(check("server")["verdict"], "good");
 }
+
+#[test]
+fn a_terminal_that_cannot_be_drawn_on_is_refused_before_it_is_taken() {
+    let callboard = callboard();
+    let mut command = Command::new("sh");
+    // The variable is set by the shell, since `Console` names a terminal that can be drawn on.
+    command.args(["-c", "TERM=dumb exec \"$0\" console"]).arg(callboard.get_program());
+    let mut console = Console::open(command);
+    console.see("export TERM=xterm-256color");
+    assert_eq!(console.end().code(), Some(2));
+    assert!(!console.text().contains("Looking for a server"));
+}
