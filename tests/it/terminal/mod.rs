@@ -2,6 +2,7 @@
 
 mod access;
 mod flood;
+mod hostile;
 mod json;
 mod life;
 mod owners;
