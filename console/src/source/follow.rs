@@ -143,3 +143,53 @@ async fn send(out: &mpsc::Sender<Event>, news: News, query: &mut JobLogQuery) ->
     }
     out.send(Event::News(news)).await.map_err(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_lost_feed_goes_on_where_it_was() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // Two connections: the first one ends after a frame, and what the second one is asked for is looked at.
+        let server = thread::spawn(move || {
+            let mut asked = Vec::new();
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let head: Vec<String> =
+                    lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+                asked.push(head.join("\n").to_lowercase());
+                let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+                              id: 41-7\nevent: later\ndata: {}\n\n";
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            asked
+        });
+        let client = Client::builder(&url).retry(RetryPolicy::never()).build().unwrap();
+        let (out, mut events) = mpsc::channel(100);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let feed = tokio::spawn(feed(client, out));
+            let mut opened = 0;
+            while opened < 2 {
+                if let Some(Event::News(News::Feed(item))) = events.recv().await
+                    && *item == callboard_client::FeedItem::Opened
+                {
+                    opened += 1;
+                }
+            }
+            feed.abort();
+        });
+        let asked = server.join().unwrap();
+        assert!(!asked[0].contains("last-event-id"), "{}", asked[0]);
+        assert!(asked[1].contains("last-event-id: 41-7"), "{}", asked[1]);
+    }
+}

@@ -660,3 +660,32 @@ fn all_commands_are_asked_about() {
     seen.sort_unstable();
     assert_eq!(seen, ids);
 }
+
+#[test]
+fn what_is_scrolled_to_its_end_comes_back_with_the_next_key() {
+    let mut model = sample::model((100, 12));
+    look_at(&mut model, &format!("job {}", sample::JOB));
+    press(&mut model, "G");
+    let end = model.job.scroll;
+    press(&mut model, "jjk");
+    assert!(end > 0 && model.job.scroll == end - 1, "{end}, then {}", model.job.scroll);
+    press(&mut model, "?GG");
+    let scroll = |model: &Model| match model.overlay {
+        Some(Overlay::Help(scroll)) => scroll,
+        _ => panic!("help"),
+    };
+    let end = scroll(&model);
+    press(&mut model, "k");
+    assert!(scroll(&model) == end - 1 && end < 1000);
+}
+
+#[test]
+fn a_click_below_the_table_selects_nothing() {
+    let mut model = many_jobs(50);
+    let below = model.table_height() + 4;
+    let click = |row: usize| Event::Mouse(Pointer::Click(5, u16::try_from(row).unwrap()));
+    update(&mut model, click(below));
+    assert_eq!(model.jobs.table.selected(), 0);
+    update(&mut model, click(below - 1));
+    assert_eq!(model.jobs.table.selected(), below - 5);
+}
