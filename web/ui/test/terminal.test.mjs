@@ -28,7 +28,7 @@ after(async () => {
 });
 
 /** A terminal that remembers everything that went wrong. When the test ends, so does its session. */
-async function open(t, query = "") {
+async function open(t, query = "", at = CALLBOARD_TERMINAL) {
   const context = await browser.newContext({ viewport: { width: 1000, height: 600 } });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
@@ -44,17 +44,17 @@ async function open(t, query = "") {
   t.after(async () => {
     const session = await kept(page).catch(() => null);
     await context.close();
-    if (session) await end(session.session);
+    if (session) await end(session.session, at);
   });
-  await page.goto(`${CALLBOARD_TERMINAL}/terminal${query}`);
+  await page.goto(`${at}/terminal${query}`);
   return { page, trouble };
 }
 
 const kept = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("callboard.terminal")));
 
-async function end(session) {
+async function end(session, at) {
   const headers = { "Content-Type": "application/json" };
-  await fetch(`${CALLBOARD_TERMINAL}/api/v1/terminal/sessions/${session}`, { method: "DELETE", headers });
+  await fetch(`${at}/api/v1/terminal/sessions/${session}`, { method: "DELETE", headers });
 }
 
 const connected = (page) => page.getByText(/^test, connected/).waitFor();
@@ -98,6 +98,23 @@ test("what is typed reaches the program, and what it writes is seen", async (t) 
   );
   assert.deepEqual(trouble, []);
   assert.deepEqual(await page.evaluate(() => violations), []);
+});
+
+test("the console is there, and does what is typed", async (t) => {
+  const { page, trouble } = await open(t, "", CALLBOARD);
+  await shown(page, /READY/);
+  const [server] = servers;
+  const { id } = await server.submit({ type: "noop", tags: ["typed"] });
+  await page.keyboard.type("2");
+  await shown(page, /completed +noop/);
+  await type(page, "/tag:typed");
+  await shown(page, /jobs .*tag:typed/);
+  await page.keyboard.press("Enter");
+  await shown(page, new RegExp(id));
+  // The same session, with what was on the screen, when the page is loaded again.
+  await page.reload();
+  await shown(page, new RegExp(id));
+  assert.deepEqual(trouble, []);
 });
 
 test("the keyboard gets into the terminal and out of it", async (t) => {
@@ -175,7 +192,7 @@ test("a lost connection is made again, without anything twice", async (t) => {
   );
   assert.equal(other, 0x10);
   await page.getByText("Another tab has taken the session over.").waitFor();
-  await end(session);
+  await end(session, CALLBOARD_TERMINAL);
 });
 
 test("a ticket is good once, and only for pages of this server", async (t) => {
