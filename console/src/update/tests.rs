@@ -580,6 +580,8 @@ fn asking_again_and_again_asks_once() {
     let all = asked(&sent);
     let pages = all.iter().filter(|request| matches!(request, Request::Jobs(..))).count();
     assert!(pages == 1 && all.len() < 20, "{} requests, {pages} of them for pages", all.len());
+    let sent: Vec<Effect> = (0..4000).flat_map(|_| keys(&mut model, "U")).collect();
+    assert_eq!(asked(&sent), [&Request::Interfaces]);
     // Changes, too.
     let mut model = sample::model((100, 30));
     press(&mut model, "2");
