@@ -53,7 +53,7 @@ use uuid::Uuid;
 use crate::{
     assembly::{self, CommandSetupError, OutsideSetupError, StoreSetupError},
     backends::{Backends, SameNameError},
-    folder_lock::{self, FolderError, FolderLock},
+    folder_lock::{FolderError, FolderLock},
     keyring::{KeyringError, keyring},
     settings::{Keeper, KeeperArgs, Kept, Reread, SetLogLevel, SettingsError, check_keys},
     workflows::Workflows,
@@ -1026,7 +1026,7 @@ impl App {
         self.system.root().start_supervisor(spec).await?;
         self.address = *handle.local_addr.borrow();
         if let Some(address) = self.address
-            && let Err(error) = folder_lock::note_address(&self.settings.data.dir, address)
+            && let Err(error) = crate::folder_lock::note_address(&self.settings.data.dir, address)
         {
             // Whoever looks for the server there is told of it in other ways.
             tracing::warn!(%error, "the lock of the data folder does not say where the server is");

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write},
+    io::Write,
     net::SocketAddr,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -108,12 +108,13 @@ fn note(text: &str) -> Option<(Pid, Option<SocketAddr>)> {
 }
 
 /// Notes in the folder's lock where this process, which holds it, serves.
-pub(crate) fn note_address(folder: &Path, address: SocketAddr) -> io::Result<()> {
+#[cfg(any(feature = "web", test))]
+pub(crate) fn note_address(folder: &Path, address: SocketAddr) -> std::io::Result<()> {
     let own = Pid::from_raw(i32::try_from(std::process::id()).unwrap_or(0));
     for name in [STORE_NAME, NAME] {
         let mut file = match File::options().read(true).write(true).open(folder.join(name)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
         let text = text_of(&file).unwrap_or_default();
