@@ -166,6 +166,12 @@ fn whatever_changes_something_leaves_behind_who_has_done_it() {
             let answer = server.request(&operation.method, &path, &headers, &body);
             assert!((200..300).contains(&answer.status) || answer.status == 409, "{route}: {answer:?}");
             check(&server, &route, trace, &before, &answer);
+            if let Some((_, session)) = path.split_once("/terminal/sessions/") {
+                // What follows is written a moment later, and is nothing of the next route's.
+                let closed =
+                    |entry: &Value| entry["action"] == "terminal.close" && entry["target"] == session;
+                eventually("the session is closed", || trail(&server).iter().any(closed));
+            }
         }
     }
 }
