@@ -46,7 +46,7 @@ fn a_slow_client_takes_no_memory_and_its_key_gets_through() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a minute: cargo nextest run --test it --all-features --run-ignored only -E 'test(a_flood_of_a_minute)'"]
 fn a_flood_of_a_minute_takes_no_memory_and_a_key_gets_through() {
     flooded(Duration::from_secs(60), Duration::ZERO);
 }
